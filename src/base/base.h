@@ -16,11 +16,14 @@
 #define SK_MAX(a, b) ((a) > (b) ? (a) : (b))
 #define SK_PRINTF(format_arg, first_arg) __attribute__((format(printf, format_arg, first_arg)))
 
+/* For products of two 64-bit numbers. */
+__extension__ typedef unsigned __int128 sk_u128;
+
 /* The struct of TYPE in which POINTER is the field MEMBER. */
 #define SK_CONTAINER_OF(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 /* Ends the process with the place and the text of the failed expression on stderr. */
-[[noreturn]] void sk_assert_failed(const char *expression, const char *file, int line);
+__attribute__((noreturn)) void sk_assert_failed(const char *expression, const char *file, int line);
 
 #define SK_ASSERT(expression)                                                                                \
     do {                                                                                                     \

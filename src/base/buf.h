@@ -17,14 +17,17 @@ void sk_buf_init(struct sk_buf *buf, size_t limit);
 void sk_buf_free(struct sk_buf *buf);
 static inline size_t sk_buf_len(const struct sk_buf *buf) { return buf->end - buf->start; }
 static inline sk_str sk_buf_str(const struct sk_buf *buf) {
-    return (sk_str){buf->data + buf->start, buf->end - buf->start};
+    /* An empty buffer may have no memory, and NULL must not be added to. */
+    return (sk_str){buf->start ? buf->data + buf->start : buf->data, buf->end - buf->start};
 }
 static inline void sk_buf_clear(struct sk_buf *buf) { buf->start = buf->end = 0; }
 /* Makes room for BYTES more at the write end (moves unread bytes to the front or reallocates, so pointers
  * into the buffer die). SK_ERR_TOO_LARGE over the limit, SK_ERR_NO_MEMORY. */
 sk_err sk_buf_reserve(struct sk_buf *buf, size_t bytes);
 /* The free part at the write end; commit says how much of it was written. */
-static inline char *sk_buf_space(struct sk_buf *buf) { return buf->data + buf->end; }
+static inline char *sk_buf_space(struct sk_buf *buf) {
+    return buf->end ? buf->data + buf->end : buf->data;
+}
 static inline size_t sk_buf_space_len(const struct sk_buf *buf) { return buf->capacity - buf->end; }
 static inline void sk_buf_commit(struct sk_buf *buf, size_t bytes) { buf->end += bytes; }
 /* Drops BYTES from the read end. */
