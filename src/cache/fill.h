@@ -1,0 +1,92 @@
+/* Fills: how a missing or stale object comes in. One fetch for a key at a time; whoever else wants it
+ * joins and reads as the bytes arrive, each at its own speed. The fill belongs to the cache: it goes on
+ * when its first client leaves, and a slow reader never slows it.
+ *
+ *   request fiber                          fetch fiber (leader's thread)
+ *   cache_fill_begin -> LEAD  ----spawn--> origin head arrives
+ *   cache_fill_wait  <---------------------cache_fill_store / _pass / _freshen / _fail
+ *   read through a cache_reader            cache_fill_space, _commit ..., cache_fill_finish / _break
+ *
+ * What turns out not to be shareable releases the followers to fetch on their own (PASS), and the key is
+ * remembered as such for a while. Own thread for the leader's calls; wait and join from any joined thread. */
+#ifndef SK_CACHE_FILL_H
+#define SK_CACHE_FILL_H
+
+#include "cache/cache.h"
+#include "io/fiber.h"
+
+struct cache_fill;
+
+enum cache_role {
+    CACHE_LEAD,   /* the caller must fetch; out_fill carries two references: the fetch's and the waiter's */
+    CACHE_FOLLOW, /* someone fetches already; out_fill carries the waiter's reference */
+    CACHE_FOUND,  /* meanwhile stored: out_object, referenced */
+    CACHE_ALONE,  /* the key is remembered as not shareable: use cache_fill_private */
+};
+/* STALE (may be NULL) is the stored object that is to be revalidated; it must be the one in the index,
+ * else FOUND may answer. REQUEST as in cache_find. */
+enum cache_role cache_fill_begin(struct cache_thread *thread, const struct cache_key *key,
+                                 const struct http_request *request, struct cache_object *stale,
+                                 struct cache_fill **out_fill, struct cache_object **out_object);
+/* A fill that is never shared: one reader, a window of WINDOW_BYTES with back-pressure. References as LEAD. */
+sk_err cache_fill_private(struct cache_thread *thread, const struct cache_key *key, uint32_t window_bytes,
+                          struct cache_fill **out_fill);
+
+enum cache_outcome {
+    CACHE_OUTCOME_OBJECT, /* out_object, referenced: arriving or complete */
+    CACHE_OUTCOME_ALONE,  /* not shareable (or Vary chose another variant): fetch on your own */
+    CACHE_OUTCOME_FAILED, /* fill->error */
+};
+/* Parks the calling fiber until the head's fate is known. Drops the waiter's reference when it returns
+ * anything but a time-out or cancellation (then the caller drops it with cache_fill_leave). */
+sk_err cache_fill_wait(struct cache_thread *thread, struct cache_fill *fill, sk_time_ns deadline,
+                       enum cache_outcome *out_outcome, struct cache_object **out_object, sk_err *out_failure);
+/* The waiter goes away without waiting. */
+void cache_fill_leave(struct cache_thread *thread, struct cache_fill *fill);
+
+/* --- the fetch's side ------------------------------------------------------------------------------- */
+
+/* What is stored of a head. FIELDS as cache_object.fields wants them; copied. */
+struct cache_head {
+    uint16_t status;
+    const struct http_fields *fields;
+    struct http_freshness freshness;
+    struct http_validators validators;
+    enum http_reason reason;
+    uint64_t body_length; /* or CACHE_LENGTH_UNKNOWN */
+    sk_str vary;          /* joined Vary value; empty when none */
+    const struct http_request *request; /* selects the variant */
+};
+/* Publishes the object (in the index when the fill is shared and it fits) and wakes the followers with it;
+ * followers whose request selects another variant get ALONE. SK_ERR_TOO_LARGE / SK_ERR_FULL: the fill has
+ * become a private window for the leader's own client, followers were released; go on with space/commit. */
+sk_err cache_fill_store(struct cache_fill *fill, const struct cache_head *head);
+/* Not shareable: followers are released, the key is remembered for REMEMBER_MS (0: not), the leader's own
+ * client reads through a private window. */
+sk_err cache_fill_pass(struct cache_fill *fill, const struct cache_head *head, int64_t remember_ms);
+/* 304: a new object with HEAD's fields and freshness and the stale one's body replaces it. */
+sk_err cache_fill_freshen(struct cache_fill *fill, const struct cache_head *head);
+/* No head came. ERR is what the followers are told. When ALLOW_STALE, they get the stale object instead. */
+void cache_fill_fail(struct cache_fill *fill, sk_err err, bool allow_stale);
+
+/* Room for the next body bytes, at least 1 byte. Parks while a private window is full (until DEADLINE).
+ * SK_ERR_TIMEOUT; SK_ERR_CANCELLED when nobody reads a private fill any more; SK_ERR_TOO_LARGE when the
+ * announced length is reached. A shared fill that can get no more memory turns into a window: its object
+ * leaves the index, present readers go on with back-pressure by the slowest. */
+sk_err cache_fill_space(struct cache_fill *fill, sk_time_ns deadline, char **out_data, size_t *out_bytes);
+/* BYTES of the space were written: readers see them. */
+void cache_fill_commit(struct cache_fill *fill, size_t bytes);
+/* The body is complete. SK_ERR_CORRUPT when the announced length was not reached (then as _break). */
+sk_err cache_fill_finish(struct cache_fill *fill);
+/* The body was cut off: readers fail after what is there, the object leaves the index. */
+void cache_fill_break(struct cache_fill *fill, sk_err err);
+/* The last call of the fetch in every case; drops its reference. */
+void cache_fill_release(struct cache_fill *fill);
+
+/* How many wait or read now (for deciding whether an abandoned fill goes on). */
+uint32_t cache_fill_interest(const struct cache_fill *fill);
+struct cache_object *cache_fill_stale(const struct cache_fill *fill);
+const struct cache_key *cache_fill_key(const struct cache_fill *fill);
+bool cache_fill_is_private(const struct cache_fill *fill);
+
+#endif

@@ -1,0 +1,89 @@
+/* A stored (or arriving) response, and the reader that follows its bytes.
+ *
+ * Everything in the first group of the struct is set before the object can be found and never changes; a
+ * change (a 304) makes a new object that may share the body. */
+#ifndef SK_CACHE_OBJECT_H
+#define SK_CACHE_OBJECT_H
+
+#include <stdatomic.h>
+
+#include "cache/key.h"
+#include "http/conditional.h"
+#include "http/freshness.h"
+
+#define CACHE_LENGTH_UNKNOWN UINT64_MAX
+
+struct cache_thread;
+struct cache_body; /* blocks; private to cache/ */
+
+struct cache_object {
+    uint32_t magic;
+    /* set before it is published */
+    uint16_t status;
+    bool shared; /* false: a private window for one reader, never in the index */
+    struct cache_key key;
+    uint64_t born; /* purge clock when its fill began */
+    struct http_freshness freshness;
+    struct http_validators validators;
+    struct http_fields fields; /* end-to-end fields, without Age, Cache-Status, framing, Connection, Via */
+    sk_str head;               /* the same as text, "Name: value\r\n" each: one copy on a hit */
+    enum http_reason store_reason;
+    sk_unix_s stored_at;
+    /* any thread, atomic */
+    _Atomic uint64_t body_length; /* CACHE_LENGTH_UNKNOWN until the end when the origin did not say */
+    _Atomic uint64_t available;   /* bytes from 0 that can be read (release by the fill, acquire by readers) */
+    _Atomic uint8_t complete;     /* enum cache_completeness */
+    _Atomic uint8_t accesses;     /* saturating; relaxed, a lost update is harmless */
+    /* private to cache/ */
+    struct cache_body *body;
+};
+
+enum cache_completeness { CACHE_ARRIVING, CACHE_COMPLETE, CACHE_BROKEN };
+
+/* Keeps the object beyond the section in which it was found. False when it is being freed: look again. */
+bool cache_object_ref(struct cache_object *object);
+/* From any thread that has joined. */
+void cache_object_unref(struct cache_thread *thread, struct cache_object *object);
+
+/* A piece of a body: memory, and where the same bytes lie in a file for sendfile (fd -1: nowhere). */
+struct cache_piece {
+    const char *data;
+    size_t bytes;
+    int fd;
+    uint64_t fd_offset;
+};
+
+enum cache_read {
+    CACHE_READ_DATA,   /* pieces are set */
+    CACHE_READ_WAIT,   /* nothing now: cache_reader_wait */
+    CACHE_READ_END,    /* position is at the end of what was asked */
+    CACHE_READ_FAILED, /* the fill broke before the end */
+};
+
+/* One client following one object; embedded in its owner, own thread only. */
+struct cache_reader {
+    struct cache_object *object; /* a reference is held */
+    uint64_t position, end;      /* end is exclusive; CACHE_LENGTH_UNKNOWN means to the object's end */
+    /* private */
+    struct cache_thread *thread;
+    struct sk_list link;
+    void (*on_ready)(struct cache_reader *reader);
+    bool waiting;
+};
+
+/* Takes over the caller's reference to OBJECT. */
+void cache_reader_open(struct cache_reader *reader, struct cache_thread *thread, struct cache_object *object,
+                       uint64_t first, uint64_t end);
+/* Drops the reference and any wait; safe twice. For a private window this tells the fill that nobody reads. */
+void cache_reader_close(struct cache_reader *reader);
+/* Up to MAX pieces from the position on; they stay valid until advanced over, closed, or (with an object
+ * that is not referenced) the section ends. */
+enum cache_read cache_reader_peek(struct cache_reader *reader, struct cache_piece *pieces, size_t max,
+                                  size_t *out_count);
+/* BYTES were sent. Frees window space of a private fill. */
+void cache_reader_advance(struct cache_reader *reader, uint64_t bytes);
+/* ON_READY is called once, on this thread, from the loop (never from inside this call), when peek would no
+ * longer answer WAIT. */
+void cache_reader_wait(struct cache_reader *reader, void (*on_ready)(struct cache_reader *reader));
+
+#endif

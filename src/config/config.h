@@ -1,0 +1,100 @@
+/* The configuration of an edge as plain, immutable structs, compiled from one YAML file (config/load.h) or
+ * the command line. A request holds a reference to the snapshot it began with. */
+#ifndef SK_CONFIG_CONFIG_H
+#define SK_CONFIG_CONFIG_H
+
+#include <stdatomic.h>
+
+#include "base/arena.h"
+#include "http/freshness.h"
+#include "http/uri.h"
+#include "io/addr.h"
+
+struct config_origin {
+    sk_str url; /* as written */
+    struct http_uri uri;
+    bool tls;
+    uint16_t port;
+    uint32_t weight;   /* 1 to 1000, default 1; 0: only when all others are down */
+    sk_str host;       /* Host and SNI sent; empty: the client's Host for http and SNI by url */
+    sk_str ca_file;    /* PEM; empty: system store */
+    bool verify;       /* default true */
+};
+
+struct config_health_check {
+    bool enabled;
+    sk_str path; /* default "/" */
+    int64_t interval_ms, timeout_ms;
+    uint32_t healthy_after, unhealthy_after; /* consecutive results */
+    uint32_t expect_status_min, expect_status_max;
+};
+
+struct config_origin_options {
+    int64_t connect_timeout_ms, first_byte_timeout_ms, between_bytes_timeout_ms, idle_timeout_ms;
+    uint32_t max_connections, max_idle; /* per thread and origin */
+    uint32_t retries;                   /* further tries for one request */
+    uint32_t retry_budget_percent;      /* retries allowed as a share of requests */
+    uint32_t fail_after;                /* consecutive failures that take an origin out (passive) */
+    int64_t fail_for_ms;                /* for how long */
+    struct config_health_check health;
+};
+
+struct config_site {
+    sk_str name;
+    sk_str *hosts; /* lower case; "*.example.com" and "*" allowed */
+    uint32_t host_count;
+    struct config_origin *origins;
+    uint32_t origin_count;
+    struct config_origin_options origin;
+    struct http_cache_policy cache;
+    bool cache_enabled;
+    uint32_t index; /* in config.sites */
+};
+
+struct config_limits {
+    uint32_t connections;          /* of the process; 0: from the descriptor limit */
+    uint32_t connections_per_client;
+    uint32_t header_bytes, header_fields, target_bytes;
+    uint64_t request_body_bytes;
+    uint32_t pipelined_requests;   /* answered in a row before others get a turn */
+};
+struct config_timeouts {
+    int64_t header_ms, body_ms, write_ms, keep_alive_ms, drain_ms; /* body, write: without any progress */
+    uint64_t min_rate; /* bytes a second, over a window, for bodies in and out; 0: off */
+};
+
+enum config_log_format { CONFIG_LOG_JSON, CONFIG_LOG_COMMON };
+
+struct config {
+    _Atomic uint32_t references;
+    uint64_t number; /* of this process, counts up at each reload */
+    struct sk_arena arena;
+    sk_str path; /* of the file; empty when from the command line */
+
+    struct io_addr *listeners;
+    uint32_t listener_count;
+    sk_str admin; /* "unix:PATH" or "ADDR:PORT"; empty: none */
+    sk_str admin_token;
+    uint32_t threads;
+    uint64_t memory_bytes, max_object_bytes;
+    sk_str user; /* to become after binding; empty: stay */
+    sk_str server_name; /* in Via, CDN-Loop, Cache-Status */
+    sk_str access_log; /* path, "-" or empty for none */
+    enum config_log_format access_log_format;
+    int log_level;
+    sk_str resolver; /* "ip:port,..." or empty for the system's */
+    struct io_prefix *trusted_proxies;
+    uint32_t trusted_proxy_count;
+    struct config_limits limits;
+    struct config_timeouts timeouts;
+    struct config_site *sites;
+    uint32_t site_count;
+};
+
+struct config *config_ref(struct config *config);
+void config_unref(struct config *config);
+
+/* The site for a host: exact, then the longest wildcard, then "*". NULL when none serves it. */
+const struct config_site *config_site_for(const struct config *config, sk_str host);
+
+#endif

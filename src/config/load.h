@@ -1,0 +1,43 @@
+/* From text to struct config. Every key comes from one table (config/options.h) that also gives defaults,
+ * units, ranges and documentation: parser, `skerry check`, docs/configuration.md and the JSON Schema. */
+#ifndef SK_CONFIG_LOAD_H
+#define SK_CONFIG_LOAD_H
+
+#include "base/buf.h"
+#include "config/config.h"
+
+#define CONFIG_MAX_BYTES (4u << 20)
+
+/* What was wrong, ready to print, one block a problem: "edge.yaml:7:12: memory: found "lots", expected a
+ * size such as 256MiB". At most 20 problems. */
+struct config_problems {
+    struct sk_buf text;
+    uint32_t count;
+};
+void config_problems_init(struct config_problems *problems);
+void config_problems_free(struct config_problems *problems);
+
+/* TEXT is YAML; NAME stands in messages. SK_ERR_INVALID with at least one problem. */
+sk_err config_parse(sk_str text, const char *name, struct config **out_config, struct config_problems *problems);
+sk_err config_load_file(const char *path, struct config **out_config, struct config_problems *problems);
+
+/* `skerry edge --listen ... --origin ...` without a file. NULL and 0 mean the default. */
+struct config_arguments {
+    const char *const *listen;
+    size_t listen_count;
+    const char *const *origins;
+    size_t origin_count;
+    const char *memory, *admin, *access_log;
+    uint32_t threads;
+};
+sk_err config_from_arguments(const struct config_arguments *arguments, struct config **out_config,
+                             struct config_problems *problems);
+/* Overrides of a file by the command line (same meaning), before it is put in force. */
+sk_err config_apply_arguments(struct config *config, const struct config_arguments *arguments,
+                              struct config_problems *problems);
+
+/* docs/configuration.md and docs/edge.schema.json, generated. */
+sk_err config_write_reference(struct sk_buf *out);
+sk_err config_write_json_schema(struct sk_buf *out);
+
+#endif

@@ -1,0 +1,24 @@
+/* The Cache-Status field (RFC 9211). Pure. */
+#ifndef SK_HTTP_CACHE_STATUS_H
+#define SK_HTTP_CACHE_STATUS_H
+
+#include "base/buf.h"
+#include "http/reason.h"
+
+struct http_cache_status {
+    sk_str cache_name; /* a token or printable text */
+    enum http_reason reason; /* detail, and fwd where it was forwarded */
+    bool hit;
+    uint16_t fwd_status; /* 0: none */
+    bool stored, collapsed;
+    bool has_ttl;
+    int64_t ttl_s;
+    sk_str key; /* empty: not shown */
+};
+
+#define HTTP_CACHE_STATUS_MAX 256
+/* Writes the list member ("Skerry; hit; ttl=30") without NUL; returns its length, at most
+ * HTTP_CACHE_STATUS_MAX (the key is left out when it does not fit). */
+size_t http_cache_status_format(const struct http_cache_status *status, char out[HTTP_CACHE_STATUS_MAX]);
+
+#endif

@@ -1,0 +1,101 @@
+/* Counters, gauges and histograms, one table, a copy for each thread, summed when somebody looks
+ * (Prometheus text format 0.0.4). Counting is one plain add to the thread's own cache line. */
+#ifndef SK_OBSERVE_METRICS_H
+#define SK_OBSERVE_METRICS_H
+
+#include <stdatomic.h>
+
+#include "base/buf.h"
+#include "http/reason.h"
+
+/* NAME, prometheus name, help. Labels are part of the name: one line a series. */
+#define OBSERVE_COUNTER_TABLE(X)                                                                             \
+    X(CONNECTIONS, "skerry_connections_total", "Client connections accepted")                                \
+    X(CONNECTIONS_REFUSED, "skerry_connections_refused_total", "Client connections closed at once: over a limit") \
+    X(REQUESTS, "skerry_requests_total", "Client requests answered")                                         \
+    X(REQUESTS_MALFORMED, "skerry_requests_malformed_total", "Requests refused as malformed")                \
+    X(RESPONSES_2XX, "skerry_responses_total{class=\"2xx\"}", "Responses by class")                          \
+    X(RESPONSES_3XX, "skerry_responses_total{class=\"3xx\"}", "Responses by class")                          \
+    X(RESPONSES_4XX, "skerry_responses_total{class=\"4xx\"}", "Responses by class")                          \
+    X(RESPONSES_5XX, "skerry_responses_total{class=\"5xx\"}", "Responses by class")                          \
+    X(HITS, "skerry_cache_hits_total", "Requests answered from the store")                                   \
+    X(HITS_STALE, "skerry_cache_stale_hits_total", "Of these, with a stale response")                        \
+    X(MISSES, "skerry_cache_misses_total", "Requests that needed an origin")                                 \
+    X(PASSES, "skerry_cache_passes_total", "Requests that the cache did not look at")                        \
+    X(COLLAPSED, "skerry_cache_collapsed_total", "Requests that joined a fetch in progress")                 \
+    X(REVALIDATIONS, "skerry_cache_revalidations_total", "Conditional requests to origins")                  \
+    X(CLIENT_BYTES_SENT, "skerry_client_sent_bytes_total", "Bytes sent to clients")                          \
+    X(CLIENT_BYTES_RECEIVED, "skerry_client_received_bytes_total", "Bytes received from clients")            \
+    X(HIT_BYTES, "skerry_cache_hit_bytes_total", "Body bytes served from the store")                         \
+    X(ORIGIN_REQUESTS, "skerry_origin_requests_total", "Requests sent to origins")                           \
+    X(ORIGIN_RETRIES, "skerry_origin_retries_total", "Of these, repeated on another connection or origin")   \
+    X(ORIGIN_ERRORS, "skerry_origin_errors_total", "Requests to origins that failed without an answer")      \
+    X(ORIGIN_CONNECTIONS, "skerry_origin_connections_total", "Connections opened to origins")                \
+    X(ORIGIN_BYTES_RECEIVED, "skerry_origin_received_bytes_total", "Bytes received from origins")            \
+    X(TIMEOUTS, "skerry_client_timeouts_total", "Client connections closed for slowness")                    \
+    X(RELOADS, "skerry_config_reloads_total", "Configurations put in force")                                 \
+    X(RELOADS_REFUSED, "skerry_config_reloads_refused_total", "Configurations refused")                      \
+    X(LOG_DROPPED, "skerry_access_log_dropped_total", "Access log lines dropped because the writer was behind")
+
+enum observe_counter {
+#define X(name, text, help) OBSERVE_##name,
+    OBSERVE_COUNTER_TABLE(X)
+#undef X
+        OBSERVE_COUNTER_COUNT_
+};
+
+/* Latency from the request's last head byte to the response's first byte handed to the kernel. */
+#define OBSERVE_HISTOGRAM_TABLE(X)                                                                           \
+    X(HIT_SECONDS, "skerry_hit_duration_seconds", "Time to first byte of hits")                              \
+    X(MISS_SECONDS, "skerry_miss_duration_seconds", "Time to first byte of requests that needed an origin")  \
+    X(ORIGIN_SECONDS, "skerry_origin_duration_seconds", "Time to an origin's response head")
+enum observe_histogram {
+#define X(name, text, help) OBSERVE_##name,
+    OBSERVE_HISTOGRAM_TABLE(X)
+#undef X
+        OBSERVE_HISTOGRAM_COUNT_
+};
+
+#define OBSERVE_BUCKETS 64 /* log-linear: 4 a power of two, from 1 us */
+
+/* A thread's own; cache-line aligned, registered for life. Written by its thread only (relaxed stores), read
+ * by whoever sums. */
+struct observe_thread {
+    _Atomic uint64_t counters[OBSERVE_COUNTER_COUNT_];
+    _Atomic uint64_t reasons[HTTP_REASON_COUNT_];
+    _Atomic uint64_t buckets[OBSERVE_HISTOGRAM_COUNT_][OBSERVE_BUCKETS];
+    _Atomic uint64_t sums_ns[OBSERVE_HISTOGRAM_COUNT_];
+    struct observe_thread *next;
+};
+
+/* Registers the calling thread (for its loop's life; counts of threads that ended are kept). */
+sk_err observe_thread_join(struct observe_thread **out_thread);
+static inline void observe_add(struct observe_thread *thread, enum observe_counter counter, uint64_t n) {
+    /* One writer: a relaxed load and store is an increment without a locked instruction. */
+    uint64_t old = atomic_load_explicit(&thread->counters[counter], memory_order_relaxed);
+    atomic_store_explicit(&thread->counters[counter], old + n, memory_order_relaxed);
+}
+static inline void observe_count(struct observe_thread *thread, enum observe_counter counter) {
+    observe_add(thread, counter, 1);
+}
+void observe_reason(struct observe_thread *thread, enum http_reason reason);
+void observe_duration(struct observe_thread *thread, enum observe_histogram histogram, int64_t ns);
+
+/* Sums over all threads, any thread. */
+uint64_t observe_total(enum observe_counter counter);
+/* The q-quantile (0..1) in seconds of all recorded so far; 0 when none. */
+double observe_quantile(enum observe_histogram histogram, double q);
+
+/* Gauges are read when somebody looks: WRITE appends its lines ("name value\n" with HELP and TYPE). */
+struct observe_gauge {
+    const char *name, *help;
+    double (*read)(void *arg);
+    void *arg;
+    struct observe_gauge *next;
+};
+void observe_gauge_register(struct observe_gauge *gauge);
+void observe_gauge_remove(struct observe_gauge *gauge);
+/* The whole exposition in Prometheus text format. */
+sk_err observe_write_prometheus(struct sk_buf *out);
+
+#endif
