@@ -52,6 +52,7 @@ sk_err sk_buf_append(struct sk_buf *buf, sk_str bytes) {
 
 /* vsnprintf wants room for a NUL that is not part of the text; the limit is for the text alone, so the
  * last byte of a full buffer is formatted aside. */
+SK_PRINTF(3, 0)
 static sk_err append_formatted(struct sk_buf *buf, size_t len, const char *format, va_list args) {
     char small[128], *text = small;
     if (len >= sizeof small && !(text = malloc(len + 1))) return SK_ERR_NO_MEMORY;
