@@ -3,6 +3,7 @@
 #
 #   env_exec CMD ...    replace this process by CMD, run in the environment, same working directory
 #   env_run CMD ...     the same as a child; returns its exit code
+#   env_here "$@"       at the top of a dev/ script: run it again inside, unless that is where we are
 #   env_need LAYER ...  install dev/packages/LAYER.txt in the environment, once
 #
 # Elsewhere than on Debian 13 the root lives in ~/.cache/skerry/root-<digest of the package lists>.
@@ -154,11 +155,11 @@ env_root_make() ( # ROOT; a subshell, so that its trap and its descriptors stay 
     hook="set -e; cd \"\$1\"; mkdir -p etc/apt/preferences.d usr/sbin .$env_inside_mark
         cp '$work/preferences' etc/apt/preferences.d/skerry; tar -xf '$work/host.tar'
         printf '#!/bin/sh\nexit 101\n' >usr/sbin/policy-rc.d; chmod 755 usr/sbin/policy-rc.d"
-    env_namespace mmdebstrap --mode=root --variant=apt --include="$(env_list base | paste -sd,)" \
+    (env_namespace mmdebstrap --mode=root --variant=apt --include="$(env_list base | paste -sd,)" \
         --aptopt="$work/apt.conf" --dpkgopt=force-unsafe-io \
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
         --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
-        --setup-hook="$hook" "$env_codename" "$tmp" "$work/sources.list" >"$log" 2>&1 ||
+        --setup-hook="$hook" "$env_codename" "$tmp" "$work/sources.list") >"$log" 2>&1 ||
         { tail -n 20 "$log" >&2 && env_die "could not make the root; everything is in $log"; }
     env_root_check "$tmp" || env_die "the new root cannot compile a program; it is left in $tmp"
     mv "$tmp" "$root"
@@ -175,19 +176,21 @@ env_host_files() { # TAR
 }
 
 env_root_check() { # ROOT
-    env_enter "$1" sh -euc 'cd "$(mktemp -d)" && echo "int main(void) { return 0; }" >t.c
+    (env_enter "$1" sh -euc 'cd "$(mktemp -d)" && echo "int main(void) { return 0; }" >t.c
         gcc -o t t.c && ./t && clang -fsanitize=address,undefined -o t t.c && ./t
-        meson --version >t.v && pkg-config --exists libngtcp2_crypto_ossl && rm -r "$PWD"'
+        meson --version >t.v && pkg-config --exists libngtcp2_crypto_ossl && rm -r "$PWD"')
 }
 
 # ---- entering a root --------------------------------------------------------------------------------
 
-# A mount namespace of our own; an ordinary user gets a user namespace as well, in which he is root.
-env_namespace() {
+# Becomes CMD in a mount namespace of its own; an ordinary user gets a user namespace as well, in which he
+# is root. Settings of the host's compilers and loaders do not hold inside.
+env_namespace() { # CMD ...
+    unset LD_PRELOAD LD_LIBRARY_PATH LIBRARY_PATH CPATH C_INCLUDE_PATH PKG_CONFIG_PATH PYTHONPATH PYTHONHOME
     if [ "$(id -u)" = 0 ]; then
-        ${env_enter_exec:-} unshare --mount --propagation private -- "$@"
+        exec unshare --mount --propagation private -- "$@"
     else
-        ${env_enter_exec:-} unshare --user --map-root-user --map-auto --mount --propagation private -- "$@"
+        exec unshare --user --map-root-user --map-auto --mount --propagation private -- "$@"
     fi
 }
 
@@ -215,20 +218,23 @@ done
 exec chroot "$root" /bin/sh -c '\''cd "$1" && shift && exec "$@"'\'' sh "$cwd" "$@"
 '
 
+# Becomes CMD in the root.
 env_enter() { # ROOT CMD ...
     local root=$1
     shift
-    SKERRY_TOP=$SKERRY_TOP LC_ALL=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-        LD_PRELOAD='' env_namespace sh -c "$env_enter_script" sh "$root" "$PWD" "$@"
+    export SKERRY_TOP LC_ALL=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+    env_namespace sh -c "$env_enter_script" sh "$root" "$PWD" "$@"
 }
 
 # ---- a Debian 13 host -------------------------------------------------------------------------------
 
 env_missing() { # LAYER ...: the packages of these lists that are not installed here
     local layer
-    for layer in "$@"; do env_list "$layer"; done | sort -u | while read -r name; do
-        dpkg-query -W -f '${db:Status-Status}\n' "$name" 2>/dev/null | grep -qx installed || echo "$name"
-    done
+    local want
+    want=$(for layer in "$@"; do env_list "$layer"; done | sort -u)
+    # shellcheck disable=SC2086 # one word a package
+    comm -23 <(echo "$want") <(dpkg-query -W -f '${db:Status-Status} ${Package}\n' $want 2>/dev/null |
+        sed -n 's/^installed //p' | sort -u)
 }
 
 env_host_need() { # LAYER ...
@@ -261,14 +267,14 @@ env_install() ( # PACKAGE ...
     apt-get -qqy -o Dpkg::Use-Pty=0 install --no-install-recommends "$@" >&2
 )
 
-# ---- the three verbs --------------------------------------------------------------------------------
+# ---- the verbs --------------------------------------------------------------------------------------
 
 env_exec() {
     local root
     case $(env_kind) in
     root)
         root=$(env_root) || exit 1
-        env_enter_exec="exec" env_enter "$root" "$@"
+        env_enter "$root" "$@"
         ;;
     host) env_host_need base && exec "$@" ;;
     *) exec "$@" ;;
@@ -276,6 +282,11 @@ env_exec() {
 }
 
 env_run() { (env_exec "$@"); }
+
+env_here() {
+    if [ "$(env_kind)" = root ]; then env_exec "$SKERRY_TOP/dev/$(basename "$0")" "$@"; fi
+    if [ "$(env_kind)" = host ]; then env_host_need base; fi
+}
 
 # A layer's stamp is inside the root, so that it goes where the root goes.
 env_need() { # LAYER ...
