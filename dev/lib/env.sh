@@ -143,6 +143,7 @@ env_root_make() ( # ROOT; a subshell, so that its trap and its descriptors stay 
     root=$1 tmp=$1.making log=$SKERRY_CACHE/root.log start=$SECONDS
     command -v apt-get >/dev/null || env_die "this needs a Debian machine (apt-get is missing)"
     env_need_tool mmdebstrap mmdebstrap
+    [ "$(id -u)" = 0 ] || env_need_tool newuidmap uidmap
     work=$(mktemp -d "$SKERRY_CACHE/work.XXXXXX")
     trap 'rm -rf "$work"' EXIT
     env_say "making a Debian 13 root in $root (once, some minutes; log in $log)"
@@ -151,7 +152,7 @@ env_root_make() ( # ROOT; a subshell, so that its trap and its descriptors stay 
     env_preferences >"$work/preferences"
     env_apt_settings >"$work/apt.conf"
     env_host_files "$work/host.tar"
-    rm -rf --one-file-system "$tmp"
+    (env_namespace rm -rf --one-file-system "$tmp") # in the namespace, which may delete what belongs to other ids
     hook="set -e; cd \"\$1\"; mkdir -p etc/apt/preferences.d usr/sbin .$env_inside_mark
         cp '$work/preferences' etc/apt/preferences.d/skerry; tar -xf '$work/host.tar'
         printf '#!/bin/sh\nexit 101\n' >usr/sbin/policy-rc.d; chmod 755 usr/sbin/policy-rc.d"
