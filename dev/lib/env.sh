@@ -144,6 +144,7 @@ env_root_make() ( # ROOT; a subshell, so that its trap and its descriptors stay 
     command -v apt-get >/dev/null || env_die "this needs a Debian machine (apt-get is missing)"
     env_need_tool mmdebstrap mmdebstrap
     [ "$(id -u)" = 0 ] || env_need_tool newuidmap uidmap
+    rm -rf "$SKERRY_CACHE"/work.* # of a process that was killed; we hold the lock
     work=$(mktemp -d "$SKERRY_CACHE/work.XXXXXX")
     trap 'rm -rf "$work"' EXIT
     env_say "making a Debian 13 root in $root (once, some minutes; log in $log)"
