@@ -3,6 +3,7 @@
 #
 #   env_exec CMD ...    replace this process by CMD, run in the environment, same working directory
 #   env_run CMD ...     the same as a child; returns its exit code
+#   env_here "$@"       at the top of a dev/ script: run it again inside, unless that is where we are
 #   env_need LAYER ...  install dev/packages/LAYER.txt in the environment, once
 #
 # Elsewhere than on Debian 13 the root lives in ~/.cache/skerry/root-<digest of the package lists>.
@@ -45,22 +46,25 @@ env_preferences() {
     done
 }
 
-# The URI of the Debian main archive that the host's apt uses; with "security", of its security archive.
-# apt itself reads its .list and .sources files. The release's own Origin and Label, known once its
-# index was fetched, keep third parties out; before that, only the suite's name can tell.
-env_mirror() {
-    local want=${1:-main} codename
-    [ -n "${SKERRY_MIRROR:-}" ] && { [ "$want" = main ] && echo "$SKERRY_MIRROR"; return 0; }
+# What apt reads from its .list and .sources files: URI, suite, component, origin and label. The last two
+# are known only once indexes were fetched; until then the names have to do.
+env_apt_sources() {
+    local format='$(REPO_URI) $(RELEASE) $(COMPONENT) $(ORIGIN)/$(LABEL)' found
+    found=$(apt-get indextargets --format "$format" 'Created-By: Packages')
+    [ -n "$found" ] || found=$(apt-get indextargets --no-release-info --format "$format" 'Created-By: Packages')
+    sed 's/\$([A-Z]*)//g' <<<"$found" # what stays unexpanded is not known
+}
+
+# The URI of the Debian archive that the host's apt uses; "security": of its security archive. Third
+# parties are told by their origin; what is fetched is verified with Debian's own keys in any case.
+env_mirror() { # main | security
+    local codename
+    [ -z "${SKERRY_MIRROR:-}" ] || { [ "$1" != main ] || echo "$SKERRY_MIRROR" && return; }
     # shellcheck disable=SC1091
     codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
-    apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT) $(ORIGIN)/$(LABEL)' 'Created-By: Packages' |
-        awk -v want="$want" -v code="$codename" '
-            $1 !~ /^(https?|file):/ || $3 != "main" { next }
-            $4 != "/" && $4 !~ /^Debian\// { next }
-            { suite = (want == "main") ? code : code "-security" }
-            $2 == suite || (want == "main" && $2 == "stable") || (want != "main" && $2 == "stable-security") {
-                sub(/\/$/, "", $1); print $1; exit
-            }'
+    env_apt_sources | awk -v tail="$([ "$1" = main ] || echo "-$1")" -v code="$codename" '
+        $1 ~ /^(https?|file):/ && $3 == "main" && ($4 == "/" || $4 ~ /^Debian\//) &&
+        ($2 == code tail || $2 == "stable" tail) { sub(/\/$/, "", $1); print $1; exit }'
 }
 
 # The sources.list lines of a Debian 13 from the mirrors above. The release and its backports must be
@@ -142,6 +146,8 @@ env_root_make() ( # ROOT; a subshell, so that its trap and its descriptors stay 
     root=$1 tmp=$1.making log=$SKERRY_CACHE/root.log start=$SECONDS
     command -v apt-get >/dev/null || env_die "this needs a Debian machine (apt-get is missing)"
     env_need_tool mmdebstrap mmdebstrap
+    [ "$(id -u)" = 0 ] || env_need_tool newuidmap uidmap
+    rm -rf "$SKERRY_CACHE"/work.* # of a process that was killed; we hold the lock
     work=$(mktemp -d "$SKERRY_CACHE/work.XXXXXX")
     trap 'rm -rf "$work"' EXIT
     env_say "making a Debian 13 root in $root (once, some minutes; log in $log)"
@@ -150,15 +156,15 @@ env_root_make() ( # ROOT; a subshell, so that its trap and its descriptors stay 
     env_preferences >"$work/preferences"
     env_apt_settings >"$work/apt.conf"
     env_host_files "$work/host.tar"
-    rm -rf --one-file-system "$tmp"
+    (env_namespace rm -rf --one-file-system "$tmp") # in the namespace, which may delete what belongs to other ids
     hook="set -e; cd \"\$1\"; mkdir -p etc/apt/preferences.d usr/sbin .$env_inside_mark
         cp '$work/preferences' etc/apt/preferences.d/skerry; tar -xf '$work/host.tar'
         printf '#!/bin/sh\nexit 101\n' >usr/sbin/policy-rc.d; chmod 755 usr/sbin/policy-rc.d"
-    env_namespace mmdebstrap --mode=root --variant=apt --include="$(env_list base | paste -sd,)" \
+    (env_namespace mmdebstrap --mode=root --variant=apt --include="$(env_list base | paste -sd,)" \
         --aptopt="$work/apt.conf" --dpkgopt=force-unsafe-io \
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
         --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
-        --setup-hook="$hook" "$env_codename" "$tmp" "$work/sources.list" >"$log" 2>&1 ||
+        --setup-hook="$hook" "$env_codename" "$tmp" "$work/sources.list") >"$log" 2>&1 ||
         { tail -n 20 "$log" >&2 && env_die "could not make the root; everything is in $log"; }
     env_root_check "$tmp" || env_die "the new root cannot compile a program; it is left in $tmp"
     mv "$tmp" "$root"
@@ -175,19 +181,21 @@ env_host_files() { # TAR
 }
 
 env_root_check() { # ROOT
-    env_enter "$1" sh -euc 'cd "$(mktemp -d)" && echo "int main(void) { return 0; }" >t.c
+    (env_enter "$1" sh -euc 'cd "$(mktemp -d)" && echo "int main(void) { return 0; }" >t.c
         gcc -o t t.c && ./t && clang -fsanitize=address,undefined -o t t.c && ./t
-        meson --version >t.v && pkg-config --exists libngtcp2_crypto_ossl && rm -r "$PWD"'
+        meson --version >t.v && pkg-config --exists libngtcp2_crypto_ossl && rm -r "$PWD"')
 }
 
 # ---- entering a root --------------------------------------------------------------------------------
 
-# A mount namespace of our own; an ordinary user gets a user namespace as well, in which he is root.
-env_namespace() {
+# Becomes CMD in a mount namespace of its own; an ordinary user gets a user namespace as well, in which he
+# is root. Settings of the host's compilers and loaders do not hold inside.
+env_namespace() { # CMD ...
+    unset LD_PRELOAD LD_LIBRARY_PATH LIBRARY_PATH CPATH C_INCLUDE_PATH PKG_CONFIG_PATH PYTHONPATH PYTHONHOME
     if [ "$(id -u)" = 0 ]; then
-        ${env_enter_exec:-} unshare --mount --propagation private -- "$@"
+        exec unshare --mount --propagation private -- "$@"
     else
-        ${env_enter_exec:-} unshare --user --map-root-user --map-auto --mount --propagation private -- "$@"
+        exec unshare --user --map-root-user --map-auto --mount --propagation private -- "$@"
     fi
 }
 
@@ -215,24 +223,27 @@ done
 exec chroot "$root" /bin/sh -c '\''cd "$1" && shift && exec "$@"'\'' sh "$cwd" "$@"
 '
 
+# Becomes CMD in the root.
 env_enter() { # ROOT CMD ...
     local root=$1
     shift
-    SKERRY_TOP=$SKERRY_TOP LC_ALL=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-        LD_PRELOAD='' env_namespace sh -c "$env_enter_script" sh "$root" "$PWD" "$@"
+    export SKERRY_TOP LC_ALL=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+    env_namespace sh -c "$env_enter_script" sh "$root" "$PWD" "$@"
 }
 
 # ---- a Debian 13 host -------------------------------------------------------------------------------
 
 env_missing() { # LAYER ...: the packages of these lists that are not installed here
     local layer
-    for layer in "$@"; do env_list "$layer"; done | sort -u | while read -r name; do
-        dpkg-query -W -f '${db:Status-Status}\n' "$name" 2>/dev/null | grep -qx installed || echo "$name"
-    done
+    local want
+    want=$(for layer in "$@"; do env_list "$layer"; done | sort -u)
+    # shellcheck disable=SC2086 # one word a package
+    comm -23 <(echo "$want") <(dpkg-query -W -f '${db:Status-Status} ${Package}\n' $want 2>/dev/null |
+        sed -n 's/^installed //p' | sort -u)
 }
 
 env_host_need() { # LAYER ...
-    local missing backports=/etc/apt/sources.list.d/skerry-backports.list
+    local missing mirror backports=/etc/apt/sources.list.d/skerry-backports.list
     mapfile -t missing < <(env_missing "$@")
     [ ${#missing[@]} -gt 0 ] || return 0
     if [ "$(id -u)" != 0 ]; then
@@ -240,9 +251,11 @@ env_host_need() { # LAYER ...
         env_die "sudo apt-get install --no-install-recommends ${missing[*]}"
     fi
     env_preferences >/etc/apt/preferences.d/skerry
-    if ! apt-get indextargets --format '$(RELEASE)' | grep -qx "$env_codename-backports"; then
+    if ! env_apt_sources | grep -q " $env_codename-backports main "; then
+        mirror=$(env_mirror main)
+        [ -n "$mirror" ] || env_die "no Debian archive in apt's sources; add $env_codename-backports or set SKERRY_MIRROR"
         env_say "adding $backports"
-        echo "deb [signed-by=$(env_keyring)] $(env_mirror main) $env_codename-backports main" >"$backports"
+        echo "deb [signed-by=$(env_keyring)] $mirror $env_codename-backports main" >"$backports"
     fi
     env_say "installing ${#missing[@]} packages of: $*"
     env_install "${missing[@]}"
@@ -261,14 +274,14 @@ env_install() ( # PACKAGE ...
     apt-get -qqy -o Dpkg::Use-Pty=0 install --no-install-recommends "$@" >&2
 )
 
-# ---- the three verbs --------------------------------------------------------------------------------
+# ---- the verbs --------------------------------------------------------------------------------------
 
 env_exec() {
     local root
     case $(env_kind) in
     root)
         root=$(env_root) || exit 1
-        env_enter_exec="exec" env_enter "$root" "$@"
+        env_enter "$root" "$@"
         ;;
     host) env_host_need base && exec "$@" ;;
     *) exec "$@" ;;
@@ -276,6 +289,11 @@ env_exec() {
 }
 
 env_run() { (env_exec "$@"); }
+
+env_here() {
+    if [ "$(env_kind)" = root ]; then env_exec "$SKERRY_TOP/dev/$(basename "$0")" "$@"; fi
+    if [ "$(env_kind)" = host ]; then env_host_need base; fi
+}
 
 # A layer's stamp is inside the root, so that it goes where the root goes.
 env_need() { # LAYER ...

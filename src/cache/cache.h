@@ -12,15 +12,17 @@
 
 #include "cache/key.h"
 #include "cache/object.h"
+#include "cache/policy.h"
 #include "io/loop.h"
 
 struct cache;
 struct cache_thread; /* a thread's membership: epoch record, pools, counters */
 
 struct cache_options {
-    uint64_t memory_bytes;     /* at least 8 MiB */
-    uint64_t max_object_bytes; /* larger ones pass through; 0 means memory_bytes / 4 */
-    uint32_t shards;           /* power of two; 0 means 64 */
+    uint64_t memory_bytes;                 /* at least 8 MiB */
+    uint64_t max_object_bytes;             /* larger ones pass through; 0 means memory_bytes / 4 */
+    uint32_t shards;                       /* power of two; 0 means 64 */
+    const struct cache_policy_ops *policy; /* NULL means S3-FIFO */
 };
 
 sk_err cache_create(const struct cache_options *options, struct cache **out_cache);
@@ -36,17 +38,24 @@ struct cache *cache_of(const struct cache_thread *thread);
 void cache_enter(struct cache_thread *thread);
 void cache_leave(struct cache_thread *thread);
 
+/* What else finding learned; for the reason that is shown. */
+struct cache_finding {
+    bool vary_miss;   /* there are variants, but not the one that the request selects */
+    bool purged;      /* there was one, but a purge has hit it since: NULL was answered */
+    bool soft_purged; /* the object must be revalidated, whatever its freshness says */
+};
 /* Inside a section: the object for KEY, or NULL. Follows a Vary entry to the variant that REQUEST selects
- * (*out_vary_miss, may be NULL, is set when there are variants but not this one). Marks the access. The
- * object may still be filling. Valid until cache_leave; take cache_object_ref for longer. */
+ * (NULL: as a request without fields). Marks the access. The object may still be arriving. Valid until
+ * cache_leave; cache_object_ref or a kept reader for longer. out_finding may be NULL. */
 struct cache_object *cache_find(struct cache_thread *thread, const struct cache_key *key,
-                                const struct http_request *request, bool *out_vary_miss);
-/* Takes it out of the index (all variants with the primary key). Readers go on. */
+                                const struct http_request *request, struct cache_finding *out_finding);
+/* Takes it out of the index, all variants with it (KEY is primary). Readers go on; a fill in progress goes
+ * on for those who wait for it already, but what it brings is not stored. */
 void cache_remove(struct cache_thread *thread, const struct cache_key *key);
 
 struct cache_usage {
     uint64_t budget_bytes, used_bytes; /* of the budget */
-    uint64_t objects, fills;
+    uint64_t objects, fills;           /* objects in the index, variant lists among them */
     uint64_t evicted_objects, evicted_bytes, rejected_objects;
 };
 /* Any thread; a consistent-enough snapshot. */

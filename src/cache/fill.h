@@ -28,19 +28,27 @@ enum cache_role {
 enum cache_role cache_fill_begin(struct cache_thread *thread, const struct cache_key *key,
                                  const struct http_request *request, struct cache_object *stale,
                                  struct cache_fill **out_fill, struct cache_object **out_object);
-/* A fill that is never shared: one reader, a window of WINDOW_BYTES with back-pressure. References as LEAD. */
+#define CACHE_WINDOW_BYTES (128 * 1024)
+/* A fill that is never shared: one reader, a window of WINDOW_BYTES (0: CACHE_WINDOW_BYTES) with back-pressure.
+ * References as LEAD. SK_ERR_NO_MEMORY. */
 sk_err cache_fill_private(struct cache_thread *thread, const struct cache_key *key, uint32_t window_bytes,
                           struct cache_fill **out_fill);
 
 enum cache_outcome {
     CACHE_OUTCOME_OBJECT, /* out_object, referenced: arriving or complete */
-    CACHE_OUTCOME_ALONE,  /* not shareable (or Vary chose another variant): fetch on your own */
-    CACHE_OUTCOME_FAILED, /* fill->error */
+    CACHE_OUTCOME_STALE, /* the fetch failed, and out_object, referenced, is the stale one that may be served */
+    CACHE_OUTCOME_ALONE,  /* not shareable: use cache_fill_private */
+    CACHE_OUTCOME_AGAIN,  /* Vary chose another variant, or a purge came: cache_fill_begin again */
+    CACHE_OUTCOME_FAILED, /* out_failure says why */
 };
-/* Parks the calling fiber until the head's fate is known. Drops the waiter's reference when it returns
- * anything but a time-out or cancellation (then the caller drops it with cache_fill_leave). */
-sk_err cache_fill_wait(struct cache_thread *thread, struct cache_fill *fill, sk_time_ns deadline,
-                       enum cache_outcome *out_outcome, struct cache_object **out_object, sk_err *out_failure);
+/* Parks the calling fiber until the head's fate is known. ROLE is what cache_fill_begin answered (LEAD for a
+ * private fill too): only the leader may get a response that is not shareable. REQUEST is the waiter's own
+ * (NULL as in cache_find); it chooses among variants. SK_OK drops the waiter's reference; after
+ * SK_ERR_TIMEOUT or SK_ERR_CANCELLED the caller waits again or drops it with cache_fill_leave. */
+sk_err cache_fill_wait(struct cache_thread *thread, struct cache_fill *fill, enum cache_role role,
+                       const struct http_request *request, sk_time_ns deadline,
+                       enum cache_outcome *out_outcome, struct cache_object **out_object,
+                       sk_err *out_failure);
 /* The waiter goes away without waiting. */
 void cache_fill_leave(struct cache_thread *thread, struct cache_fill *fill);
 
@@ -53,20 +61,26 @@ struct cache_head {
     struct http_freshness freshness;
     struct http_validators validators;
     enum http_reason reason;
-    uint64_t body_length; /* or CACHE_LENGTH_UNKNOWN */
-    sk_str vary;          /* joined Vary value; empty when none */
-    const struct http_request *request; /* selects the variant */
+    uint64_t body_length;               /* or CACHE_LENGTH_UNKNOWN */
+    sk_str vary;                        /* joined Vary value; empty when none */
+    const struct http_request *request; /* selects the variant; NULL as in cache_find */
+    const sk_str *tags;                 /* surrogate keys, for purges; copied */
+    uint32_t tag_count;
 };
 /* Publishes the object (in the index when the fill is shared and it fits) and wakes the followers with it;
- * followers whose request selects another variant get ALONE. SK_ERR_TOO_LARGE / SK_ERR_FULL: the fill has
- * become a private window for the leader's own client, followers were released; go on with space/commit. */
+ * followers whose request selects another variant get AGAIN. SK_ERR_TOO_LARGE / SK_ERR_FULL: the fill has
+ * become a private window for the leader's own client, followers were released; go on with space/commit.
+ * SK_ERR_NO_MEMORY: not even that could be had; everybody was told, only cache_fill_release is left. May
+ * sleep some milliseconds while memory is being freed, as cache_fill_pass, _freshen and _space may. */
 sk_err cache_fill_store(struct cache_fill *fill, const struct cache_head *head);
 /* Not shareable: followers are released, the key is remembered for REMEMBER_MS (0: not), the leader's own
  * client reads through a private window. */
 sk_err cache_fill_pass(struct cache_fill *fill, const struct cache_head *head, int64_t remember_ms);
-/* 304: a new object with HEAD's fields and freshness and the stale one's body replaces it. */
+/* 304: a new object with HEAD's fields and freshness and the stale one's body replaces it, complete at once.
+ * SK_ERR_INVALID when there is no complete stale object (see cache_fill_stale); SK_ERR_FULL, SK_ERR_NO_MEMORY:
+ * no room, and everybody was given the stale one. */
 sk_err cache_fill_freshen(struct cache_fill *fill, const struct cache_head *head);
-/* No head came. ERR is what the followers are told. When ALLOW_STALE, they get the stale object instead. */
+/* No head came. ERR is what those who wait are told. When ALLOW_STALE, they get the stale object instead. */
 void cache_fill_fail(struct cache_fill *fill, sk_err err, bool allow_stale);
 
 /* Room for the next body bytes, at least 1 byte. Parks while a private window is full (until DEADLINE).
@@ -85,6 +99,7 @@ void cache_fill_release(struct cache_fill *fill);
 
 /* How many wait or read now (for deciding whether an abandoned fill goes on). */
 uint32_t cache_fill_interest(const struct cache_fill *fill);
+/* The object to revalidate, valid as long as the fill; NULL when there is none with a complete body. */
 struct cache_object *cache_fill_stale(const struct cache_fill *fill);
 const struct cache_key *cache_fill_key(const struct cache_fill *fill);
 bool cache_fill_is_private(const struct cache_fill *fill);

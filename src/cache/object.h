@@ -7,6 +7,7 @@
 
 #include <stdatomic.h>
 
+#include "base/list.h"
 #include "cache/key.h"
 #include "http/conditional.h"
 #include "http/freshness.h"
@@ -14,34 +15,37 @@
 #define CACHE_LENGTH_UNKNOWN UINT64_MAX
 
 struct cache_thread;
-struct cache_body; /* blocks; private to cache/ */
-
-struct cache_object {
-    uint32_t magic;
-    /* set before it is published */
-    uint16_t status;
-    bool shared; /* false: a private window for one reader, never in the index */
-    struct cache_key key;
-    uint64_t born; /* purge clock when its fill began */
-    struct http_freshness freshness;
-    struct http_validators validators;
-    struct http_fields fields; /* end-to-end fields, without Age, Cache-Status, framing, Connection, Via */
-    sk_str head;               /* the same as text, "Name: value\r\n" each: one copy on a hit */
-    enum http_reason store_reason;
-    sk_unix_s stored_at;
-    /* any thread, atomic */
-    _Atomic uint64_t body_length; /* CACHE_LENGTH_UNKNOWN until the end when the origin did not say */
-    _Atomic uint64_t available;   /* bytes from 0 that can be read (release by the fill, acquire by readers) */
-    _Atomic uint8_t complete;     /* enum cache_completeness */
-    _Atomic uint8_t accesses;     /* saturating; relaxed, a lost update is harmless */
-    /* private to cache/ */
-    struct cache_body *body;
-};
+struct cache_fill;
 
 enum cache_completeness { CACHE_ARRIVING, CACHE_COMPLETE, CACHE_BROKEN };
 
-/* Keeps the object beyond the section in which it was found. False when it is being freed: look again. */
-bool cache_object_ref(struct cache_object *object);
+struct cache_object {
+    /* the first cache line is all that finding needs */
+    uint32_t magic;
+    uint16_t status;           /* set before it is published */
+    bool shared;               /* the same; false: a private window for one reader, never in the index */
+    _Atomic uint8_t accesses;  /* any thread; saturating; relaxed, a lost update is harmless */
+    struct cache_key key;      /* set before it is published */
+    _Atomic uint64_t verified; /* private: purge clock up to which no purge is known to concern it */
+    _Atomic uint8_t complete;  /* any thread: enum cache_completeness, release by the fill */
+    _Atomic uint8_t purged;    /* private: what the last look at the purges said */
+    uint8_t kind;              /* private */
+    /* set before it is published */
+    struct http_freshness freshness;
+    sk_str head; /* the fields as text, "Name: value\r\n" each: one copy on a hit */
+    sk_unix_s stored_at;
+    enum http_reason store_reason;
+    struct http_validators validators;
+    struct http_fields fields; /* end-to-end fields, without Age, Cache-Status, framing, Connection, Via */
+    uint64_t born;             /* purge clock when its fill began */
+    /* any thread, atomic */
+    _Atomic uint64_t body_length; /* CACHE_LENGTH_UNKNOWN until the end when the origin did not say */
+    _Atomic uint64_t available; /* bytes from 0 that can be read (release by the fill, acquire by readers) */
+};
+
+/* Keeps an object beyond the section in which it was found (or one that the caller keeps already). Inside
+ * the section it always succeeds. */
+void cache_object_ref(struct cache_object *object);
 /* From any thread that has joined. */
 void cache_object_unref(struct cache_thread *thread, struct cache_object *object);
 
@@ -62,28 +66,35 @@ enum cache_read {
 
 /* One client following one object; embedded in its owner, own thread only. */
 struct cache_reader {
-    struct cache_object *object; /* a reference is held */
+    struct cache_object *object; /* NULL when closed */
     uint64_t position, end;      /* end is exclusive; CACHE_LENGTH_UNKNOWN means to the object's end */
     /* private */
     struct cache_thread *thread;
-    struct sk_list link;
+    struct cache_fill *fill; /* while the object arrives */
+    struct sk_list link, wait_link;
     void (*on_ready)(struct cache_reader *reader);
-    bool waiting;
+    bool referenced;
 };
 
-/* Takes over the caller's reference to OBJECT. */
+/* Takes over the caller's reference to OBJECT. FIRST must not be beyond END. */
 void cache_reader_open(struct cache_reader *reader, struct cache_thread *thread, struct cache_object *object,
                        uint64_t first, uint64_t end);
+/* The hit's way: no reference is taken, so it must be closed or kept before the section ends. */
+void cache_reader_borrow(struct cache_reader *reader, struct cache_thread *thread,
+                         struct cache_object *object, uint64_t first, uint64_t end);
+/* Takes the reference that a borrowed reader needs to outlive the section (or to wait). Pieces stay valid.
+ * Nothing happens to a reader that has one. */
+void cache_reader_keep(struct cache_reader *reader);
 /* Drops the reference and any wait; safe twice. For a private window this tells the fill that nobody reads. */
 void cache_reader_close(struct cache_reader *reader);
-/* Up to MAX pieces from the position on; they stay valid until advanced over, closed, or (with an object
- * that is not referenced) the section ends. */
+/* Up to MAX pieces from the position on; they stay valid until advanced over, closed, or (borrowed)
+ * the section ends. END too when the object is shorter than what was asked. */
 enum cache_read cache_reader_peek(struct cache_reader *reader, struct cache_piece *pieces, size_t max,
                                   size_t *out_count);
 /* BYTES were sent. Frees window space of a private fill. */
 void cache_reader_advance(struct cache_reader *reader, uint64_t bytes);
-/* ON_READY is called once, on this thread, from the loop (never from inside this call), when peek would no
- * longer answer WAIT. */
+/* After WAIT, with a reader that is not borrowed: ON_READY is called once, on this thread, from the loop
+ * (never from inside this call), when peek would no longer answer WAIT. It may close the reader. */
 void cache_reader_wait(struct cache_reader *reader, void (*on_ready)(struct cache_reader *reader));
 
 #endif

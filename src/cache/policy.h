@@ -16,8 +16,8 @@ struct cache_policy_entry {
     uint64_t key_hash;
     uint64_t bytes; /* what evicting it frees */
     _Atomic uint8_t *accesses;
-    uint8_t queue;    /* the policy's own */
-    uint32_t credit;  /* the policy's own */
+    uint8_t queue;   /* the policy's own */
+    uint32_t credit; /* the policy's own */
 };
 
 struct cache_policy; /* an instance */

@@ -50,10 +50,15 @@ enum origin_phase {
 };
 const char *origin_phase_text(enum origin_phase phase);
 
-/* Where a request body comes from; NULL read means no body. Called on the exchange's fiber, may park. */
+/* Where a request body comes from; NULL read means no body. It is read on a fiber of its own of the same
+ * thread, so that an origin which answers early is heard while a slow client still sends: park as
+ * io_fiber_self(), return SK_ERR_CANCELLED when a park says so. Not called again once
+ * origin_exchange_open has returned. */
 struct origin_body_source {
-    /* The next piece, valid until the next call. SK_ERR_END at the end (OUT_TRAILERS may be set then). */
+    /* The next piece, valid until the next call. SK_ERR_END at the end. */
     sk_err (*read)(void *arg, sk_time_ns deadline, sk_str *out_piece);
+    /* After SK_ERR_END, for a chunked body: trailer fields to send, or NULL. May be NULL itself. */
+    const struct http_fields *(*trailers)(void *arg);
     void *arg;
 };
 

@@ -1,0 +1,38 @@
+"""wrk, and what it says."""
+
+import re
+import subprocess
+
+from lib.processes import LOAD_CORE, cpu_ns, which
+
+UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
+
+
+def seconds(text):
+    number, unit = re.match(r"([\d.]+)(us|ms|s)", text).groups()
+    return float(number) * UNITS[unit]
+
+
+def wrk(url, connections, duration, script=None, pid=None):
+    """One run. Gives requests, errors, rate, latency, and the CPU microseconds a request of process PID."""
+    argv = ["taskset", "-c", LOAD_CORE, which("wrk"), "-t1", f"-c{connections}", f"-d{duration}s", "--latency",
+            "--timeout", "10s"]
+    if script:
+        argv += ["-s", str(script)]
+    before = cpu_ns(pid) if pid else 0
+    text = subprocess.run([*argv, url], capture_output=True, text=True, check=True).stdout
+    used = (cpu_ns(pid) if pid else 0) - before
+    requests = int(re.search(r"(\d+) requests in", text).group(1))
+    errors = sum(int(n) for n in re.findall(r"(?:connect|read|write|timeout) (\d+)", text))
+    bad = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+    errors += int(bad.group(1)) if bad else 0
+    if requests == 0:
+        raise RuntimeError(f"no request succeeded at {url}:\n{text}")
+    return {
+        "requests": requests,
+        "errors": errors,
+        "rate": float(re.search(r"Requests/sec:\s+([\d.]+)", text).group(1)),
+        "p50": seconds(re.search(r"50%\s+(\S+)", text).group(1)),
+        "p99": seconds(re.search(r"99%\s+(\S+)", text).group(1)),
+        "cpu_us": used / 1000 / requests,
+    }

@@ -1,0 +1,31 @@
+"""Writes a benchmark's table into docs/benchmarks.md, between its two marks, and leaves the rest alone."""
+
+import os
+import pathlib
+import platform
+import re
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+PAGE = TOP / "docs" / "benchmarks.md"
+
+
+def machine():
+    model = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
+    return f"{os.cpu_count()} cores of {model.group(1) if model else platform.machine()}, Linux {platform.release()}"
+
+
+def table(header, rows):
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def publish(name, text):
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    page = PAGE.read_text() if PAGE.exists() else "# Benchmarks\n"
+    if begin not in page:
+        page = f"{page.rstrip()}\n\n{begin}\n{end}\n"
+    head, rest = page.split(begin, 1)
+    tail = rest.split(end, 1)[1]
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(f"{head}{begin}\n{text.strip()}\n{end}{tail}")
