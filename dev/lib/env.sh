@@ -52,7 +52,8 @@ env_apt_sources() {
     local format='$(REPO_URI) $(RELEASE) $(COMPONENT) $(ORIGIN)/$(LABEL)' found
     found=$(apt-get indextargets --format "$format" 'Created-By: Packages')
     [ -n "$found" ] || found=$(apt-get indextargets --no-release-info --format "$format" 'Created-By: Packages')
-    sed 's/\$([A-Z]*)//g' <<<"$found" # what stays unexpanded is not known
+    # shellcheck disable=SC2001 # what stays unexpanded is not known
+    sed 's/\$([A-Z]*)//g' <<<"$found"
 }
 
 # The URI of the Debian archive that the host's apt uses; "security": of its security archive. Third
