@@ -218,9 +218,13 @@ for path in /etc/resolv.conf /etc/hosts; do
     [ -e "$root$path" ] || : >"$root$path"
     mount --bind "$(readlink -f "$path")" "$root$path"
 done
-for path in "$SKERRY_TOP" "$SKERRY_GIT" "$cwd"; do
-    [ -d "$root$path" ] || { mkdir -p "$root$path" && mount --rbind "$path" "$root$path"; }
-done
+visible() { [ "$1" -ef "$root$1" ] || { mkdir -p "$root$1" && mount --rbind "$1" "$root$1"; }; }
+visible "$SKERRY_TOP"
+visible "${SKERRY_GIT:-$SKERRY_TOP}"
+case $cwd in
+/ | /bin* | /sbin* | /lib* | /usr* | /etc* | /boot* | /run | /var | /var/lib | /var/cache) ;; # of the root
+*) visible "$cwd" ;;
+esac
 exec chroot "$root" /bin/sh -c '\''cd "$1" && shift && exec "$@"'\'' sh "$cwd" "$@"
 '
 
