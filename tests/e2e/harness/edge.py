@@ -163,6 +163,35 @@ class Edge:
         assert response.status == 200, response
         return Metrics(response.text)
 
+    def reload(self, configuration=None):
+        """Over the admin socket; fails when it is refused. CONFIGURATION replaces the file first."""
+        if configuration is not None:
+            self.write(configuration)
+        response = self.admin("/config/reload", "POST")
+        assert response.status == 200, (response, response.text)
+        return response
+
+    def reload_by_signal(self, configuration=None):
+        """By SIGHUP; waits until the edge has counted it, put in force or refused."""
+        if configuration is not None:
+            self.write(configuration)
+        before = self._reloads()
+        self.send_signal(signal.SIGHUP)
+        wait_until(lambda: self._reloads() > before, what="the reload to be counted")
+
+    def upgrade(self, wait_old=True):
+        """Replaces the running program by itself; until the new one is ready and (WAIT_OLD) the old one has ended."""
+        old, told = self.pid, len(READY.findall(self.log()))
+        os.kill(old, signal.SIGUSR2)
+        self.wait_ready(told + 1)
+        wait_until(lambda: self.pid != old, what="a new process")
+        if wait_old:
+            wait_until(lambda: old not in self.family.pids(), 40, "the old process to end")
+
+    def _reloads(self):
+        metrics = self.metrics()
+        return metrics["skerry_config_reloads_total"] + metrics["skerry_config_reloads_refused_total"]
+
     def health(self):
         return json.loads(self.admin("/health").text)
 

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from .edge import binary
-from .scale import ms, seconds
+from .scale import seconds
 
 
 def program():
@@ -30,7 +30,7 @@ class Load:
     """`with Load(edge.address, ["/a", "/b"], connections=64) as load: ...`, then load.result."""
 
     def __init__(self, address, targets=(), connections=64, bodies=None, directory=None, timeout=20, **options):
-        command = [program(), f"--connections={connections}", f"--timeout={ms(timeout * 1000)}"]
+        command = [program(), f"--connections={connections}", f"--timeout={int(seconds(timeout) * 1000)}"]
         for name, value in options.items():
             flag = "--" + name.replace("_", "-")
             command += [flag] if value is True else [f"{flag}={value}"]
@@ -60,6 +60,10 @@ class Load:
         if self.result is None:
             self._read(timeout)
         return self.result
+
+    def stay_closed(self):
+        """From now on a connection that is told to close is not opened again."""
+        self.process.send_signal(signal.SIGUSR1)
 
     def running(self):
         return self.process.poll() is None

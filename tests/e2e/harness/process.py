@@ -25,13 +25,9 @@ class Family:
 
     def pids(self):
         """The living ones."""
-        found = []
-        for entry in os.listdir("/proc"):
-            if entry.isdigit() and self._is_ours(int(entry)):
-                found.append(int(entry))
-        self.known.update(found)
-        self.reap()
-        return [pid for pid in found if pid not in self.codes]
+        found = {int(entry) for entry in os.listdir("/proc") if entry.isdigit() and self._is_ours(int(entry))}
+        self.known |= found
+        return sorted(pid for pid in self.known if self._lives(pid, pid in found))
 
     def _is_ours(self, pid):
         try:
@@ -40,15 +36,18 @@ class Family:
         except OSError:
             return False
 
-    def reap(self):
-        """Orphans come to us because we are their subreaper; exit codes are remembered."""
-        for pid in self.known - set(self.codes):
-            try:
-                done, status = os.waitpid(pid, os.WNOHANG)
-            except ChildProcessError:
-                continue
-            if done:
-                self.codes[pid] = os.waitstatus_to_exitcode(status)
+    def _lives(self, pid, marked):
+        """Orphans come to us because we are their subreaper: we are told of their end, and keep their exit codes.
+        A process amid its exec shows no environment, so the mark alone does not tell."""
+        if pid in self.codes:
+            return False
+        try:
+            done, status = os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            return marked
+        if done:
+            self.codes[pid] = os.waitstatus_to_exitcode(status)
+        return not done
 
     def kill(self):
         for pid in self.pids():

@@ -12,9 +12,9 @@ def seconds(value):
     return value * SLOW
 
 
-def ms(value):
-    """The same in whole milliseconds, for configurations."""
-    return int(value * SLOW)
+def duration(value):
+    """The same as a configuration writes it."""
+    return f"{int(value * SLOW * 1000)}ms"
 
 
 def pick(short, long):

@@ -65,6 +65,7 @@ struct client *client_create(const struct client_options *options, struct work *
 }
 
 void client_finish(struct client *client) { client->finishing = true; }
+void client_stay_closed(struct client *client) { client->options.stay_closed = true; }
 
 static void drop(struct connection *c) {
     if (c->fd >= 0) close(c->fd);

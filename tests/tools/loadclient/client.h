@@ -54,6 +54,8 @@ struct client *client_create(const struct client_options *options, struct work *
 bool client_run(struct client *client, int wait_ms);
 /* No new requests; those under way go on. */
 void client_finish(struct client *client);
+/* From now on as with options.stay_closed. */
+void client_stay_closed(struct client *client);
 int64_t client_now_us(void);
 
 #endif

@@ -37,7 +37,7 @@ static const struct argp_option options[] = {
     {"seed", 'e', "N", 0, "of that choice (1)", 0},
     {"interval", 'i', "MS", 0, "a line for each interval", 0},
     {"per-connection", 'k', "N", 0, "close a connection after so many requests", 0},
-    {"stay-closed", 'x', NULL, 0, "do not open a connection again that was told to close", 0},
+    {"stay-closed", 'x', NULL, 0, "do not open a connection again that was told to close (SIGUSR1: from then on)", 0},
     {0},
 };
 
@@ -142,7 +142,11 @@ static void fold(struct client_counts *total, struct client_counts *part) {
 }
 
 static volatile sig_atomic_t stopped;
-static void on_signal(int number) { stopped = number; }
+static volatile sig_atomic_t staying_closed;
+static void on_signal(int number) {
+    if (number == SIGUSR1) staying_closed = 1;
+    else stopped = 1;
+}
 
 static void run(struct settings *settings, struct client_counts *total) {
     static struct client_counts part;
@@ -154,6 +158,7 @@ static void run(struct settings *settings, struct client_counts *total) {
         more = client_run(client, 20);
         int64_t now_us = client_now_us();
         double elapsed_s = (double)(now_us - began_us) / 1e6;
+        if (staying_closed) client_stay_closed(client);
         if (stopped || (settings->duration_s > 0 && elapsed_s >= settings->duration_s)) client_finish(client);
         if (settings->interval_ms == 0 || now_us - shown_us < settings->interval_ms * INT64_C(1000)) continue;
         uint64_t sent = part.sent;
@@ -182,6 +187,7 @@ int main(int argc, char **argv) {
     }
     signal(SIGTERM, on_signal);
     signal(SIGINT, on_signal);
+    signal(SIGUSR1, on_signal);
     signal(SIGPIPE, SIG_IGN);
     run(&settings, &total);
     return failed(&total) ? 1 : 0;
