@@ -46,22 +46,26 @@ env_preferences() {
     done
 }
 
-# The URI of the Debian main archive that the host's apt uses; with "security", of its security archive.
-# apt itself reads its .list and .sources files. The release's own Origin and Label, known once its
-# index was fetched, keep third parties out; before that, only the suite's name can tell.
-env_mirror() {
-    local want=${1:-main} codename
-    [ -n "${SKERRY_MIRROR:-}" ] && { [ "$want" = main ] && echo "$SKERRY_MIRROR"; return 0; }
+# What apt reads from its .list and .sources files: URI, suite, component, origin and label. The last two
+# are known only once indexes were fetched; until then the names have to do.
+env_apt_sources() {
+    local format='$(REPO_URI) $(RELEASE) $(COMPONENT) $(ORIGIN)/$(LABEL)' found
+    found=$(apt-get indextargets --format "$format" 'Created-By: Packages')
+    [ -n "$found" ] || found=$(apt-get indextargets --no-release-info --format "$format" 'Created-By: Packages')
+    # shellcheck disable=SC2001 # what stays unexpanded is not known
+    sed 's/\$([A-Z]*)//g' <<<"$found"
+}
+
+# The URI of the Debian archive that the host's apt uses; "security": of its security archive. Third
+# parties are told by their origin; what is fetched is verified with Debian's own keys in any case.
+env_mirror() { # main | security
+    local codename
+    [ -z "${SKERRY_MIRROR:-}" ] || { [ "$1" != main ] || echo "$SKERRY_MIRROR" && return; }
     # shellcheck disable=SC1091
     codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
-    apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT) $(ORIGIN)/$(LABEL)' 'Created-By: Packages' |
-        awk -v want="$want" -v code="$codename" '
-            $1 !~ /^(https?|file):/ || $3 != "main" { next }
-            $4 != "/" && $4 !~ /^Debian\// { next }
-            { suite = (want == "main") ? code : code "-security" }
-            $2 == suite || (want == "main" && $2 == "stable") || (want != "main" && $2 == "stable-security") {
-                sub(/\/$/, "", $1); print $1; exit
-            }'
+    env_apt_sources | awk -v tail="$([ "$1" = main ] || echo "-$1")" -v code="$codename" '
+        $1 ~ /^(https?|file):/ && $3 == "main" && ($4 == "/" || $4 ~ /^Debian\//) &&
+        ($2 == code tail || $2 == "stable" tail) { sub(/\/$/, "", $1); print $1; exit }'
 }
 
 # The sources.list lines of a Debian 13 from the mirrors above. The release and its backports must be
@@ -121,7 +125,8 @@ env_need_tool() { # COMMAND PACKAGE
     [ "$(id -u)" = 0 ] || env_die "$1 is missing; run: sudo apt-get install --no-install-recommends $2"
     env_say "installing $2"
     apt-get -qq update >&2
-    DEBIAN_FRONTEND=noninteractive apt-get -qqy install --no-install-recommends "$2" >&2
+    DEBIAN_FRONTEND=noninteractive apt-get -qqy install --no-install-recommends "$2" >&2 ||
+        env_die "could not install $2"
 }
 
 # The lock is held while a root is made; others wait here and then find it.
@@ -138,20 +143,21 @@ env_root() {
     echo "$root"
 }
 
-env_root_make() ( # ROOT; a subshell, so that its trap and its descriptors stay here
-    set -euo pipefail
+env_root_make() ( # ROOT; a subshell, so that its trap stays here
     root=$1 tmp=$1.making log=$SKERRY_CACHE/root.log start=$SECONDS
     command -v apt-get >/dev/null || env_die "this needs a Debian machine (apt-get is missing)"
     env_need_tool mmdebstrap mmdebstrap
-    work=$(mktemp -d "$SKERRY_CACHE/work.XXXXXX")
+    [ "$(id -u)" = 0 ] || env_need_tool newuidmap uidmap
+    rm -rf "$SKERRY_CACHE"/work.* # of a process that was killed; we hold the lock
+    work=$(mktemp -d "$SKERRY_CACHE/work.XXXXXX") || exit 1
     trap 'rm -rf "$work"' EXIT
     env_say "making a Debian 13 root in $root (once, some minutes; log in $log)"
-    keyring=$(env_keyring)
+    keyring=$(env_keyring) || exit 1
     env_sources "$keyring" >"$work/sources.list"
     env_preferences >"$work/preferences"
     env_apt_settings >"$work/apt.conf"
     env_host_files "$work/host.tar"
-    rm -rf --one-file-system "$tmp"
+    (env_namespace rm -rf --one-file-system "$tmp") # in the namespace, which may delete what belongs to other ids
     hook="set -e; cd \"\$1\"; mkdir -p etc/apt/preferences.d usr/sbin .$env_inside_mark
         cp '$work/preferences' etc/apt/preferences.d/skerry; tar -xf '$work/host.tar'
         printf '#!/bin/sh\nexit 101\n' >usr/sbin/policy-rc.d; chmod 755 usr/sbin/policy-rc.d"
@@ -162,7 +168,7 @@ env_root_make() ( # ROOT; a subshell, so that its trap and its descriptors stay 
         --setup-hook="$hook" "$env_codename" "$tmp" "$work/sources.list") >"$log" 2>&1 ||
         { tail -n 20 "$log" >&2 && env_die "could not make the root; everything is in $log"; }
     env_root_check "$tmp" || env_die "the new root cannot compile a program; it is left in $tmp"
-    mv "$tmp" "$root"
+    mv "$tmp" "$root" || exit 1
     env_say "made in $((SECONDS - start)) s"
 )
 
@@ -212,9 +218,13 @@ for path in /etc/resolv.conf /etc/hosts; do
     [ -e "$root$path" ] || : >"$root$path"
     mount --bind "$(readlink -f "$path")" "$root$path"
 done
-for path in "$SKERRY_TOP" "$cwd"; do
-    [ -d "$root$path" ] || { mkdir -p "$root$path" && mount --rbind "$path" "$root$path"; }
-done
+visible() { [ "$1" -ef "$root$1" ] || { mkdir -p "$root$1" && mount --rbind "$1" "$root$1"; }; }
+visible "$SKERRY_TOP"
+visible "${SKERRY_GIT:-$SKERRY_TOP}"
+case $cwd in
+/ | /bin* | /sbin* | /lib* | /usr* | /etc* | /boot* | /run | /var | /var/lib | /var/cache) ;; # of the root
+*) visible "$cwd" ;;
+esac
 exec chroot "$root" /bin/sh -c '\''cd "$1" && shift && exec "$@"'\'' sh "$cwd" "$@"
 '
 
@@ -222,7 +232,8 @@ exec chroot "$root" /bin/sh -c '\''cd "$1" && shift && exec "$@"'\'' sh "$cwd" "
 env_enter() { # ROOT CMD ...
     local root=$1
     shift
-    export SKERRY_TOP LC_ALL=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+    SKERRY_GIT=$(cd "$SKERRY_TOP" && git rev-parse --path-format=absolute --git-common-dir 2>/dev/null) || SKERRY_GIT=
+    export SKERRY_TOP SKERRY_GIT LC_ALL=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
     env_namespace sh -c "$env_enter_script" sh "$root" "$PWD" "$@"
 }
 
@@ -238,7 +249,7 @@ env_missing() { # LAYER ...: the packages of these lists that are not installed 
 }
 
 env_host_need() { # LAYER ...
-    local missing backports=/etc/apt/sources.list.d/skerry-backports.list
+    local missing mirror backports=/etc/apt/sources.list.d/skerry-backports.list
     mapfile -t missing < <(env_missing "$@")
     [ ${#missing[@]} -gt 0 ] || return 0
     if [ "$(id -u)" != 0 ]; then
@@ -246,9 +257,11 @@ env_host_need() { # LAYER ...
         env_die "sudo apt-get install --no-install-recommends ${missing[*]}"
     fi
     env_preferences >/etc/apt/preferences.d/skerry
-    if ! apt-get indextargets --format '$(RELEASE)' | grep -qx "$env_codename-backports"; then
+    if ! env_apt_sources | grep -q " $env_codename-backports main "; then
+        mirror=$(env_mirror main)
+        [ -n "$mirror" ] || env_die "no Debian archive in apt's sources; add $env_codename-backports or set SKERRY_MIRROR"
         env_say "adding $backports"
-        echo "deb [signed-by=$(env_keyring)] $(env_mirror main) $env_codename-backports main" >"$backports"
+        echo "deb [signed-by=$(env_keyring)] $mirror $env_codename-backports main" >"$backports"
     fi
     env_say "installing ${#missing[@]} packages of: $*"
     env_install "${missing[@]}"
