@@ -37,7 +37,8 @@ static const struct argp_option options[] = {
     {"seed", 'e', "N", 0, "of that choice (1)", 0},
     {"interval", 'i', "MS", 0, "a line for each interval", 0},
     {"per-connection", 'k', "N", 0, "close a connection after so many requests", 0},
-    {"stay-closed", 'x', NULL, 0, "do not open a connection again that was told to close (SIGUSR1: from then on)", 0},
+    {"stay-closed", 'x', NULL, 0,
+     "do not open a connection again that was told to close (SIGUSR1: from then on)", 0},
     {0},
 };
 
@@ -144,8 +145,10 @@ static void fold(struct client_counts *total, struct client_counts *part) {
 static volatile sig_atomic_t stopped;
 static volatile sig_atomic_t staying_closed;
 static void on_signal(int number) {
-    if (number == SIGUSR1) staying_closed = 1;
-    else stopped = 1;
+    if (number == SIGUSR1)
+        staying_closed = 1;
+    else
+        stopped = 1;
 }
 
 static void run(struct settings *settings, struct client_counts *total) {
