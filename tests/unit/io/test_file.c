@@ -102,7 +102,9 @@ static void tell_many(void) {
     close(shared_fd);
 }
 
-static void more_operations_than_the_engine_holds_all_complete(void **state) { (void)state, run_both(tell_many); }
+static void more_operations_than_the_engine_holds_all_complete(void **state) {
+    (void)state, run_both(tell_many);
+}
 
 static void tell_direct(void) {
     char path[] = "./skerry-test-XXXXXX", *block = aligned_alloc(4096, 8192);
@@ -145,7 +147,9 @@ static void tell_cancelled(void) {
     close(fd);
 }
 
-static void a_cancelled_fiber_still_waits_for_its_operation(void **state) { (void)state, run_both(tell_cancelled); }
+static void a_cancelled_fiber_still_waits_for_its_operation(void **state) {
+    (void)state, run_both(tell_cancelled);
+}
 
 static sk_err sleep_a_little(void *arg) {
     usleep(20000);

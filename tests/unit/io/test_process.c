@@ -19,7 +19,8 @@ static void on_exit_noted(void *arg, int status) {
     io_fiber_wake(teller);
 }
 
-static struct io_process *start(const char *const *argv, const int *fds, size_t fd_count, const char *const *environment) {
+static struct io_process *start(const char *const *argv, const int *fds, size_t fd_count,
+                                const char *const *environment) {
     struct io_process_options options = {.argv = argv,
                                          .environment = environment,
                                          .keep_fds = fds,
@@ -49,21 +50,25 @@ static void tell_status(void) {
         const char *script;
         int exit_status; /* or -1 */
         int signal;
-    } cases[] = {{"exit 0", 0, 0}, {"exit 7", 7, 0}, {"kill -9 $$", -1, SIGKILL}, {"kill -TERM $$", -1, SIGTERM}};
+    } cases[] = {
+        {"exit 0", 0, 0}, {"exit 7", 7, 0}, {"kill -9 $$", -1, SIGKILL}, {"kill -TERM $$", -1, SIGTERM}};
     for (size_t i = 0; i < SK_COUNT(cases); i++) {
         struct io_process *process = start_shell(cases[i].script, NULL, 0);
         await_exit();
         assert_int_equal(exits, 1);
         if (cases[i].exit_status >= 0) assert_true(WIFEXITED(last_status));
         if (cases[i].exit_status >= 0) assert_int_equal(WEXITSTATUS(last_status), cases[i].exit_status);
-        if (cases[i].signal) assert_true(WIFSIGNALED(last_status) && WTERMSIG(last_status) == cases[i].signal);
+        if (cases[i].signal)
+            assert_true(WIFSIGNALED(last_status) && WTERMSIG(last_status) == cases[i].signal);
         assert_err(io_process_signal(process, SIGTERM), SK_ERR_NOT_FOUND);
         io_process_release(process);
         assert_false(has_children());
     }
 }
 
-static void the_exit_status_is_told_once_and_no_zombie_stays(void **state) { (void)state, run_story(tell_status); }
+static void the_exit_status_is_told_once_and_no_zombie_stays(void **state) {
+    (void)state, run_story(tell_status);
+}
 
 static void tell_signal(void) {
     struct io_process *process = start_shell("exec sleep 100", NULL, 0);
@@ -155,8 +160,9 @@ static void tell_environment(void) {
     const char *const additions[] = {"SK_TEST_A=new", "SK_TEST_B=b", NULL};
     setenv("SK_TEST_A", "old", 1);
     setenv("SK_TEST_C", "kept", 1);
-    assert_str(output_of("echo $SK_TEST_A $SK_TEST_B $SK_TEST_C >&3; env | grep -c ^SK_TEST_A= >&3", -1, additions),
-               SK_STR("new b kept\n1\n"));
+    assert_str(
+        output_of("echo $SK_TEST_A $SK_TEST_B $SK_TEST_C >&3; env | grep -c ^SK_TEST_A= >&3", -1, additions),
+        SK_STR("new b kept\n1\n"));
 }
 
 static void additions_override_the_environment(void **state) { (void)state, run_story(tell_environment); }
@@ -168,7 +174,9 @@ static void tell_signals(void) {
     assert_str(text, SK_STR("SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"));
 }
 
-static void no_signal_is_blocked_or_ignored_in_the_child(void **state) { (void)state, run_story(tell_signals); }
+static void no_signal_is_blocked_or_ignored_in_the_child(void **state) {
+    (void)state, run_story(tell_signals);
+}
 
 static void on_exit_release(void *arg, int status) {
     on_exit_noted(arg, status);

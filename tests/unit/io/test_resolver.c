@@ -82,7 +82,10 @@ static bool make_reply(const uint8_t *query, size_t bytes) {
     size_t question_end = read_name(query, bytes, name) + 4;
     unsigned type = query[question_end - 3];
     struct script *script = find_script(name);
-    int count = !script || script->rcode ? 0 : type == TYPE_A ? script->a_count : type == TYPE_AAAA ? script->aaaa_count : 0;
+    int count = !script || script->rcode ? 0
+                : type == TYPE_A         ? script->a_count
+                : type == TYPE_AAAA      ? script->aaaa_count
+                                         : 0;
     if (script && type == TYPE_A) script->queries++;
     if (script && script->rcode == SILENCE) return false;
     memcpy(reply, query, question_end);
@@ -169,7 +172,10 @@ static void tell_numeric(void) {
     open_both();
     static const struct {
         const char *host, *addr;
-    } cases[] = {{"127.0.0.1", "127.0.0.1:8080"}, {"::1", "[::1]:8080"}, {"[::1]", "[::1]:8080"}, {"2001:db8::7", "[2001:db8::7]:8080"}};
+    } cases[] = {{"127.0.0.1", "127.0.0.1:8080"},
+                 {"::1", "[::1]:8080"},
+                 {"[::1]", "[::1]:8080"},
+                 {"2001:db8::7", "[2001:db8::7]:8080"}};
     for (size_t i = 0; i < SK_COUNT(cases); i++) {
         assert_ok(resolve(cases[i].host, 0));
         assert_int_equal(count, 1);
@@ -268,7 +274,8 @@ static void tell_join(void) {
     open_both();
     waiting = 50;
     joined_ok = 0;
-    for (int i = 0; i < 50; i++) assert_ok(io_fiber_spawn(loop, "joiner", join_lookup, (void *)"both.test", NULL));
+    for (int i = 0; i < 50; i++)
+        assert_ok(io_fiber_spawn(loop, "joiner", join_lookup, (void *)"both.test", NULL));
     assert_int_equal(waiting, 50);
     while (waiting) rest(1);
     assert_int_equal(joined_ok, 50);
@@ -318,7 +325,9 @@ static void tell_bounds(void) {
     assert_err(io_resolver_create(loop, "no server", &resolver), SK_ERR_INVALID);
 }
 
-static void many_names_do_not_grow_the_cache_without_end(void **state) { (void)state, run_story(tell_bounds); }
+static void many_names_do_not_grow_the_cache_without_end(void **state) {
+    (void)state, run_story(tell_bounds);
+}
 
 int main(void) {
     const struct CMUnitTest tests[] = {
