@@ -46,22 +46,26 @@ env_preferences() {
     done
 }
 
-# The URI of the Debian main archive that the host's apt uses; with "security", of its security archive.
-# apt itself reads its .list and .sources files. The release's own Origin and Label, known once its
-# index was fetched, keep third parties out; before that, only the suite's name can tell.
-env_mirror() {
-    local want=${1:-main} codename
-    [ -n "${SKERRY_MIRROR:-}" ] && { [ "$want" = main ] && echo "$SKERRY_MIRROR"; return 0; }
+# What apt reads from its .list and .sources files: URI, suite, component, origin and label. The last two
+# are known only once indexes were fetched; until then the names have to do.
+env_apt_sources() {
+    local format='$(REPO_URI) $(RELEASE) $(COMPONENT) $(ORIGIN)/$(LABEL)' found
+    found=$(apt-get indextargets --format "$format" 'Created-By: Packages')
+    [ -n "$found" ] || found=$(apt-get indextargets --no-release-info --format "$format" 'Created-By: Packages')
+    # shellcheck disable=SC2001 # what stays unexpanded is not known
+    sed 's/\$([A-Z]*)//g' <<<"$found"
+}
+
+# The URI of the Debian archive that the host's apt uses; "security": of its security archive. Third
+# parties are told by their origin; what is fetched is verified with Debian's own keys in any case.
+env_mirror() { # main | security
+    local codename
+    [ -z "${SKERRY_MIRROR:-}" ] || { [ "$1" != main ] || echo "$SKERRY_MIRROR" && return; }
     # shellcheck disable=SC1091
     codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
-    apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT) $(ORIGIN)/$(LABEL)' 'Created-By: Packages' |
-        awk -v want="$want" -v code="$codename" '
-            $1 !~ /^(https?|file):/ || $3 != "main" { next }
-            $4 != "/" && $4 !~ /^Debian\// { next }
-            { suite = (want == "main") ? code : code "-security" }
-            $2 == suite || (want == "main" && $2 == "stable") || (want != "main" && $2 == "stable-security") {
-                sub(/\/$/, "", $1); print $1; exit
-            }'
+    env_apt_sources | awk -v tail="$([ "$1" = main ] || echo "-$1")" -v code="$codename" '
+        $1 ~ /^(https?|file):/ && $3 == "main" && ($4 == "/" || $4 ~ /^Debian\//) &&
+        ($2 == code tail || $2 == "stable" tail) { sub(/\/$/, "", $1); print $1; exit }'
 }
 
 # The sources.list lines of a Debian 13 from the mirrors above. The release and its backports must be
@@ -143,6 +147,8 @@ env_root_make() ( # ROOT; a subshell, so that its trap and its descriptors stay 
     root=$1 tmp=$1.making log=$SKERRY_CACHE/root.log start=$SECONDS
     command -v apt-get >/dev/null || env_die "this needs a Debian machine (apt-get is missing)"
     env_need_tool mmdebstrap mmdebstrap
+    [ "$(id -u)" = 0 ] || env_need_tool newuidmap uidmap
+    rm -rf "$SKERRY_CACHE"/work.* # of a process that was killed; we hold the lock
     work=$(mktemp -d "$SKERRY_CACHE/work.XXXXXX")
     trap 'rm -rf "$work"' EXIT
     env_say "making a Debian 13 root in $root (once, some minutes; log in $log)"
@@ -151,7 +157,7 @@ env_root_make() ( # ROOT; a subshell, so that its trap and its descriptors stay 
     env_preferences >"$work/preferences"
     env_apt_settings >"$work/apt.conf"
     env_host_files "$work/host.tar"
-    rm -rf --one-file-system "$tmp"
+    (env_namespace rm -rf --one-file-system "$tmp") # in the namespace, which may delete what belongs to other ids
     hook="set -e; cd \"\$1\"; mkdir -p etc/apt/preferences.d usr/sbin .$env_inside_mark
         cp '$work/preferences' etc/apt/preferences.d/skerry; tar -xf '$work/host.tar'
         printf '#!/bin/sh\nexit 101\n' >usr/sbin/policy-rc.d; chmod 755 usr/sbin/policy-rc.d"
@@ -238,7 +244,7 @@ env_missing() { # LAYER ...: the packages of these lists that are not installed 
 }
 
 env_host_need() { # LAYER ...
-    local missing backports=/etc/apt/sources.list.d/skerry-backports.list
+    local missing mirror backports=/etc/apt/sources.list.d/skerry-backports.list
     mapfile -t missing < <(env_missing "$@")
     [ ${#missing[@]} -gt 0 ] || return 0
     if [ "$(id -u)" != 0 ]; then
@@ -246,9 +252,11 @@ env_host_need() { # LAYER ...
         env_die "sudo apt-get install --no-install-recommends ${missing[*]}"
     fi
     env_preferences >/etc/apt/preferences.d/skerry
-    if ! apt-get indextargets --format '$(RELEASE)' | grep -qx "$env_codename-backports"; then
+    if ! env_apt_sources | grep -q " $env_codename-backports main "; then
+        mirror=$(env_mirror main)
+        [ -n "$mirror" ] || env_die "no Debian archive in apt's sources; add $env_codename-backports or set SKERRY_MIRROR"
         env_say "adding $backports"
-        echo "deb [signed-by=$(env_keyring)] $(env_mirror main) $env_codename-backports main" >"$backports"
+        echo "deb [signed-by=$(env_keyring)] $mirror $env_codename-backports main" >"$backports"
     fi
     env_say "installing ${#missing[@]} packages of: $*"
     env_install "${missing[@]}"

@@ -7,8 +7,10 @@
 
 struct http_cache_status {
     sk_str cache_name; /* a token or printable text */
-    enum http_reason reason; /* detail, and fwd where it was forwarded */
-    bool hit;
+    enum http_reason
+        reason; /* why it was a hit or was forwarded: gives fwd, and detail where that says more */
+    enum http_reason store_reason; /* why the answer was stored or not: detail; NONE: not shown */
+    bool hit;            /* answered without asking anybody; a revalidated answer is no hit (RFC 9211 2.1) */
     uint16_t fwd_status; /* 0: none */
     bool stored, collapsed;
     bool has_ttl;
@@ -18,7 +20,8 @@ struct http_cache_status {
 
 #define HTTP_CACHE_STATUS_MAX 256
 /* Writes the list member ("Skerry; hit; ttl=30") without NUL; returns its length, at most
- * HTTP_CACHE_STATUS_MAX (the key is left out when it does not fit). */
+ * HTTP_CACHE_STATUS_MAX (the key is left out when it does not fit or is not printable ASCII). A cache name
+ * that is neither token nor printable, or longer than 64 bytes, becomes "Skerry". */
 size_t http_cache_status_format(const struct http_cache_status *status, char out[HTTP_CACHE_STATUS_MAX]);
 
 #endif

@@ -19,7 +19,8 @@ struct http_validators {
     bool has_last_modified;
     sk_unix_s last_modified, date;
 };
-void http_validators_of(const struct http_fields *response_fields, sk_unix_s now, struct http_validators *out);
+void http_validators_of(const struct http_fields *response_fields, sk_unix_s now,
+                        struct http_validators *out);
 
 enum http_precondition { HTTP_PRECONDITION_PASS, HTTP_PRECONDITION_NOT_MODIFIED, HTTP_PRECONDITION_FAILED };
 /* In the order of RFC 9110 section 13.2.2, for GET and HEAD of a stored 200. */

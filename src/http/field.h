@@ -5,7 +5,6 @@
 
 #include "base/arena.h"
 
-/* FLAGS: H hop-by-hop (RFC 9110 7.6.1), L list-based, S security: never removed on Connection's word */
 #define HTTP_FIELD_TABLE(X)                                                                                  \
     X(ACCEPT, "accept")                                                                                      \
     X(ACCEPT_ENCODING, "accept-encoding")                                                                    \
@@ -94,9 +93,9 @@ enum http_field_id {
 };
 
 struct http_field {
-    sk_str name; /* as received; compare case-insensitively or by id */
+    sk_str name;  /* as received; compare case-insensitively or by id */
     sk_str value; /* without surrounding white space */
-    uint16_t id; /* enum http_field_id */
+    uint16_t id;  /* enum http_field_id */
 };
 
 struct http_fields {
@@ -104,8 +103,8 @@ struct http_fields {
     uint32_t count, capacity;
 };
 
-/* The id of NAME in any case; HTTP_FIELD_UNKNOWN when not in the table. Constant time (perfect hash or
- * length and first letter). */
+/* The id of NAME in any case; HTTP_FIELD_UNKNOWN when not in the table. Constant time (one hash, one
+ * comparison). */
 enum http_field_id http_field_lookup(sk_str name);
 /* Lower-case name of a known id. */
 sk_str http_field_name(enum http_field_id id);
@@ -113,7 +112,8 @@ sk_str http_field_name(enum http_field_id id);
 /* The array grows in ARENA; name and value are borrowed, not copied. SK_ERR_NO_MEMORY, SK_ERR_TOO_LARGE
  * when the arena's limit is reached. */
 sk_err http_fields_add(struct http_fields *fields, struct sk_arena *arena, sk_str name, sk_str value);
-sk_err http_fields_add_id(struct http_fields *fields, struct sk_arena *arena, enum http_field_id id, sk_str value);
+sk_err http_fields_add_id(struct http_fields *fields, struct sk_arena *arena, enum http_field_id id,
+                          sk_str value);
 /* First field with this id, or NULL. */
 const struct http_field *http_fields_find(const struct http_fields *fields, enum http_field_id id);
 /* The next one after PREVIOUS (NULL to begin). */
@@ -127,7 +127,8 @@ sk_str http_fields_value(const struct http_fields *fields, enum http_field_id id
 /* Removes all with this id / name; keeps order. */
 void http_fields_remove(struct http_fields *fields, enum http_field_id id);
 void http_fields_remove_name(struct http_fields *fields, sk_str name);
-/* All values of a list-based field joined by ", " (borrowed when there is one); data NULL when absent. */
+/* All values of a list-based field joined by ", " (borrowed when there is one); data NULL when absent, and
+ * when ARENA has no room: where that must not pass for absence, ask http_fields_find as well. */
 sk_str http_fields_joined(const struct http_fields *fields, enum http_field_id id, struct sk_arena *arena);
 
 /* Iterates over the comma-separated elements of one value (RFC 9110 5.6.1): quoted strings are kept

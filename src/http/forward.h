@@ -11,12 +11,12 @@
 void http_forward_strip_hop_by_hop(struct http_fields *fields);
 
 struct http_forward_context {
-    sk_str client_ip;   /* text form, no port */
+    sk_str client_ip;    /* text form, no port */
     bool client_trusted; /* the peer is in a configured network: its Forwarded and X-Forwarded-* are kept and
                             extended; otherwise they are replaced */
-    sk_str scheme;      /* how the client reached us */
-    sk_str host;        /* authority the client asked for */
-    sk_str pseudonym;   /* our name in Via and CDN-Loop */
+    sk_str scheme;       /* how the client reached us */
+    sk_str host;         /* authority the client asked for */
+    sk_str pseudonym;    /* our name in Via and CDN-Loop */
     enum http_version received_version;
 };
 /* Sets Via, X-Forwarded-For, -Proto, -Host, Forwarded and CDN-Loop on a request to an origin. New text lives

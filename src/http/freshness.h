@@ -10,25 +10,25 @@
 
 /* What configuration says; all optional (HTTP_SECONDS_NONE: no word). */
 struct http_cache_policy {
-    int64_t default_ttl_s;   /* where the origin gives no freshness and no validator heuristics apply */
-    int64_t override_ttl_s;  /* against the origin's word, spelled out by the operator */
-    int64_t max_ttl_s;       /* cap */
+    int64_t default_ttl_s;  /* where the origin gives no freshness and no validator heuristics apply */
+    int64_t override_ttl_s; /* against the origin's word, spelled out by the operator */
+    int64_t max_ttl_s;      /* cap */
     int64_t stale_while_revalidate_s, stale_if_error_s; /* when the origin gives none */
-    bool ignore_set_cookie;  /* a Set-Cookie response may be stored (the field is removed) */
-    bool heuristics;         /* RFC 9111 4.2.2; default true */
+    bool ignore_set_cookie; /* a Set-Cookie response may be stored (the field is removed) */
+    bool heuristics;        /* RFC 9111 4.2.2; default true */
 };
 void http_cache_policy_default(struct http_cache_policy *out_policy);
 
 /* What a stored response needs for every later decision; computed once, kept with the object. Wall-clock
  * seconds. */
 struct http_freshness {
-    sk_unix_s response_time;   /* when its head was received (or last validated) */
-    int64_t initial_age_s;     /* corrected_initial_age, 4.2.3 */
-    int64_t lifetime_s;        /* freshness_lifetime, 4.2.1 */
+    sk_unix_s response_time;                            /* when its head was received (or last validated) */
+    int64_t initial_age_s;                              /* corrected_initial_age, 4.2.3 */
+    int64_t lifetime_s;                                 /* freshness_lifetime, 4.2.1 */
     int64_t stale_while_revalidate_s, stale_if_error_s; /* 0 when not allowed */
-    bool heuristic;            /* lifetime is a guess: say so */
-    bool must_revalidate;      /* never serve stale (must-revalidate, proxy-revalidate, s-maxage, no-cache) */
-    bool always_revalidate;    /* unqualified no-cache */
+    bool heuristic;                                     /* lifetime is a guess: say so */
+    bool must_revalidate;   /* never serve stale (must-revalidate, proxy-revalidate, s-maxage, no-cache) */
+    bool always_revalidate; /* unqualified no-cache */
     bool has_validator;
 };
 
@@ -38,9 +38,9 @@ struct http_store_answer {
     struct http_freshness freshness; /* valid when store */
 };
 /* RFC 9111 section 3 for a shared cache. REQUEST_TIME is when the request was sent. */
-struct http_store_answer http_may_store(const struct http_request *request, const struct http_response *response,
-                                        sk_unix_s request_time, sk_unix_s response_time,
-                                        const struct http_cache_policy *policy);
+struct http_store_answer http_may_store(const struct http_request *request,
+                                        const struct http_response *response, sk_unix_s request_time,
+                                        sk_unix_s response_time, const struct http_cache_policy *policy);
 
 /* current_age, 4.2.3; never negative. */
 int64_t http_current_age(const struct http_freshness *freshness, sk_unix_s now);
@@ -61,8 +61,8 @@ struct http_reuse_answer {
 struct http_reuse_answer http_may_reuse(const struct http_freshness *freshness,
                                         const struct http_cache_control *request_control, sk_unix_s now);
 /* After the origin failed (no answer, or 500, 502, 503, 504): may this stale response be served? */
-bool http_may_serve_on_error(const struct http_freshness *freshness, const struct http_cache_control *request_control,
-                             sk_unix_s now);
+bool http_may_serve_on_error(const struct http_freshness *freshness,
+                             const struct http_cache_control *request_control, sk_unix_s now);
 /* The request's directives; Pragma: no-cache counts when Cache-Control is absent (5.4). */
 void http_request_cache_control(const struct http_request *request, struct http_cache_control *out_control);
 

@@ -24,7 +24,7 @@ enum http_method {
     HTTP_METHOD_TABLE(X)
 #undef X
 };
-enum http_method http_method_lookup(sk_str text); /* case-sensitive, RFC 9110 9.1 */
+enum http_method http_method_lookup(sk_str text);     /* case-sensitive, RFC 9110 9.1 */
 bool http_method_safe(enum http_method method);       /* 9.2.1 */
 bool http_method_idempotent(enum http_method method); /* 9.2.2 */
 

@@ -8,7 +8,8 @@
 #define HTTP_REASON_TABLE(X)                                                                                 \
     X(NONE, "none", "no decision was needed")                                                                \
     X(HIT_FRESH, "hit", "stored and fresh")                                                                  \
-    X(HIT_STALE_WHILE_REVALIDATE, "stale-while-revalidate", "served stale while a refresh runs (RFC 5861 3)") \
+    X(HIT_STALE_WHILE_REVALIDATE, "stale-while-revalidate",                                                  \
+      "served stale while a refresh runs (RFC 5861 3)")                                                      \
     X(HIT_STALE_IF_ERROR, "stale-if-error", "served stale because the origin failed (RFC 5861 4)")           \
     X(HIT_REVALIDATED, "revalidated", "the origin confirmed the stored response (304)")                      \
     X(HIT_MAX_STALE, "max-stale", "served stale because the client allows it (RFC 9111 5.2.1.2)")            \

@@ -11,7 +11,7 @@ struct http_uri {
     sk_str path;      /* "/" when empty in absolute-form */
     sk_str query;     /* data NULL when absent */
     uint16_t port;    /* 0 when absent */
-    bool has_userinfo;
+    bool empty_path;  /* absolute-form without a path; path is "/" then */
 };
 
 /* origin-form, absolute-form (http and https), asterisk-form. SK_ERR_MALFORMED for others, for bytes

@@ -37,9 +37,8 @@ struct io_watch {
     /* set by the owner before io_watch_start */
     int fd;
     void (*on_ready)(struct io_watch *watch, unsigned ready); /* may stop and free its own watch */
-    /* the loop's */
+    /* the loop's; NULL while not started */
     struct io_loop *loop;
-    uint32_t generation_slot;
 };
 
 /* Registers both directions, edge-triggered: after each call of on_ready the owner must go on until the
@@ -71,14 +70,14 @@ struct io_task {
     void (*run)(struct io_task *task);
 };
 
-/* Any thread. Many posts before the loop wakes cost one wake-up (eventfd written only by the post that
- * found the queue empty). Order is kept for one poster. */
+/* Any thread. Many posts before the loop wakes cost one wake-up (eventfd written only by the first post
+ * that finds the loop asleep). Order is kept for one poster. A loop that is destroyed runs what is left. */
 void io_loop_post(struct io_loop *loop, struct io_task *task);
 /* Own thread: runs at the end of the present iteration, before the loop sleeps. */
 void io_loop_defer(struct io_loop *loop, struct io_task *task);
 
-/* Called on the loop's thread before each sleep and after each wake-up (RCU quiescence, batching). NULL
- * clears. One of each a loop. */
+/* Called on the loop's thread before each look at the sockets, whether it will sleep or not, and after it
+ * (RCU quiescence, batching). NULL clears. One of each a loop. */
 void io_loop_set_idle_hooks(struct io_loop *loop, void (*before_sleep)(void *arg), void (*after_wake)(void *arg),
                             void *arg);
 

@@ -21,7 +21,8 @@ sk_err io_listen(const struct io_addr *addr, const struct io_listen_options *opt
 /* SK_ERR_AGAIN when none waits; SK_ERR_FULL when out of descriptors; SK_ERR_IO. The socket is
  * non-blocking, close-on-exec, TCP_NODELAY. */
 sk_err io_accept(int listen_fd, int *out_fd, struct io_addr *out_peer);
-/* Starts a non-blocking connect; the result shows at IO_WRITABLE by io_socket_error. */
+/* Starts a non-blocking connect; the result shows at IO_WRITABLE by io_socket_error. What is known at
+ * once is returned at once; SK_ERR_BUSY when a unix socket's backlog is full. */
 sk_err io_connect_start(const struct io_addr *addr, int *out_fd);
 sk_err io_socket_error(int fd);
 
@@ -30,7 +31,8 @@ sk_err io_recv(int fd, void *data, size_t bytes, size_t *out_n);
 /* Writes as much as the socket takes; SK_OK even when partial, SK_ERR_AGAIN when nothing was taken,
  * SK_ERR_CLOSED/RESET. MORE sets MSG_MORE. No SIGPIPE. */
 sk_err io_sendv(int fd, const struct iovec *iov, int count, bool more, size_t *out_n);
-/* sendfile(2) from FILE_FD at OFFSET, results as io_sendv; SK_ERR_UNSUPPORTED where it cannot. */
+/* sendfile(2) from FILE_FD at OFFSET, results as io_sendv; SK_ERR_UNSUPPORTED where it cannot,
+ * SK_ERR_END when the file ends before OFFSET. */
 sk_err io_sendfile(int fd, int file_fd, uint64_t offset, size_t bytes, size_t *out_n);
 /* Bytes written but not yet acknowledged by the peer (SIOCOUTQ); 0 on failure. */
 size_t io_socket_unsent(int fd);
@@ -41,5 +43,6 @@ void io_socket_close_lingering(struct io_loop *loop, int fd, int64_t linger_ms);
 void io_socket_abort(int fd);
 /* Local and remote address of a connected socket. */
 sk_err io_socket_local_addr(int fd, struct io_addr *out_addr);
+sk_err io_socket_peer_addr(int fd, struct io_addr *out_addr);
 
 #endif

@@ -11,7 +11,8 @@
 /* NAME, prometheus name, help. Labels are part of the name: one line a series. */
 #define OBSERVE_COUNTER_TABLE(X)                                                                             \
     X(CONNECTIONS, "skerry_connections_total", "Client connections accepted")                                \
-    X(CONNECTIONS_REFUSED, "skerry_connections_refused_total", "Client connections closed at once: over a limit") \
+    X(CONNECTIONS_REFUSED, "skerry_connections_refused_total",                                               \
+      "Client connections closed at once: over a limit")                                                     \
     X(REQUESTS, "skerry_requests_total", "Client requests answered")                                         \
     X(REQUESTS_MALFORMED, "skerry_requests_malformed_total", "Requests refused as malformed")                \
     X(RESPONSES_2XX, "skerry_responses_total{class=\"2xx\"}", "Responses by class")                          \
@@ -35,7 +36,9 @@
     X(TIMEOUTS, "skerry_client_timeouts_total", "Client connections closed for slowness")                    \
     X(RELOADS, "skerry_config_reloads_total", "Configurations put in force")                                 \
     X(RELOADS_REFUSED, "skerry_config_reloads_refused_total", "Configurations refused")                      \
-    X(LOG_DROPPED, "skerry_access_log_dropped_total", "Access log lines dropped because the writer was behind")
+    X(LOG_DROPPED, "skerry_access_log_dropped_total",                                                        \
+      "Access log lines dropped because the writer was behind")                                              \
+    X(LOG_LOST, "skerry_access_log_lost_total", "Access log lines lost because the log could not be written")
 
 enum observe_counter {
 #define X(name, text, help) OBSERVE_##name,
@@ -56,7 +59,16 @@ enum observe_histogram {
         OBSERVE_HISTOGRAM_COUNT_
 };
 
-#define OBSERVE_BUCKETS 64 /* log-linear: 4 a power of two, from 1 us */
+/* The family of the counts of observe_reason: one series a reason of HTTP_REASON_TABLE. */
+#define OBSERVE_REASON_METRIC "skerry_cache_decisions_total"
+#define OBSERVE_REASON_HELP "Cache decisions by reason (the same names as in Cache-Status and the access log)"
+
+/* Log-linear: up to 1 us, then 4 for each power of two up to 2^27 us (134 s), then all that is longer. A
+ * value equal to a bound counts below it, as Prometheus' "le" wants. */
+#define OBSERVE_BUCKET_OCTAVES 27
+#define OBSERVE_BUCKETS (4 * OBSERVE_BUCKET_OCTAVES + 2)
+/* The upper bound of a bucket in nanoseconds; INT64_MAX for the last. */
+int64_t observe_bucket_bound_ns(unsigned bucket);
 
 /* A thread's own; cache-line aligned, registered for life. Written by its thread only (relaxed stores), read
  * by whoever sums. */
@@ -68,7 +80,8 @@ struct observe_thread {
     struct observe_thread *next;
 };
 
-/* Registers the calling thread (for its loop's life; counts of threads that ended are kept). */
+/* Registers the calling thread (for its loop's life; counts of threads that ended are kept). The struct lives
+ * as long as the process. SK_ERR_NO_MEMORY. */
 sk_err observe_thread_join(struct observe_thread **out_thread);
 static inline void observe_add(struct observe_thread *thread, enum observe_counter counter, uint64_t n) {
     /* One writer: a relaxed load and store is an increment without a locked instruction. */
@@ -86,16 +99,23 @@ uint64_t observe_total(enum observe_counter counter);
 /* The q-quantile (0..1) in seconds of all recorded so far; 0 when none. */
 double observe_quantile(enum observe_histogram histogram, double q);
 
-/* Gauges are read when somebody looks: WRITE appends its lines ("name value\n" with HELP and TYPE). */
+uint64_t observe_reason_total(enum http_reason reason);
+/* How many were recorded; each bucket's own count (not cumulative) and the sum in seconds. */
+uint64_t observe_histogram_read(enum observe_histogram histogram, uint64_t out_buckets[OBSERVE_BUCKETS],
+                                double *out_sum_s);
+
+/* Gauges are read when somebody looks. Any thread may register and remove; READ runs on the thread that
+ * looks, under the lock of the list, so it is not running any more when remove returns, and must not
+ * register or remove. The struct stays the caller's. */
 struct observe_gauge {
-    const char *name, *help;
+    const char *name, *help; /* NAME may carry labels; one HELP is printed for all of a name's series */
     double (*read)(void *arg);
     void *arg;
     struct observe_gauge *next;
 };
 void observe_gauge_register(struct observe_gauge *gauge);
 void observe_gauge_remove(struct observe_gauge *gauge);
-/* The whole exposition in Prometheus text format. */
+/* The whole exposition in Prometheus text format 0.0.4. SK_ERR_NO_MEMORY, SK_ERR_TOO_LARGE (OUT's limit). */
 sk_err observe_write_prometheus(struct sk_buf *out);
 
 #endif

@@ -25,8 +25,9 @@ struct answer_log { /* for the query log and explain */
 
 /* Writes at most CAPACITY bytes to OUT; returns the length, 0 when nothing may be sent (not a query, rate
  * limited). Never longer than three times what was asked over UDP without a valid cookie beyond 1232 bytes. */
-size_t answer_query(struct answerer *answerer, const struct answer_snapshot *snapshot, enum answer_transport transport,
-                    const struct io_addr *client, const uint8_t *query, size_t query_bytes, sk_time_ns now,
-                    sk_unix_s wall_s, uint8_t *out, size_t capacity, struct answer_log *out_log);
+size_t answer_query(struct answerer *answerer, const struct answer_snapshot *snapshot,
+                    enum answer_transport transport, const struct io_addr *client, const uint8_t *query,
+                    size_t query_bytes, sk_time_ns now, sk_unix_s wall_s, uint8_t *out, size_t capacity,
+                    struct answer_log *out_log);
 
 #endif

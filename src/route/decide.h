@@ -14,12 +14,12 @@
 struct decide_site {
     sk_str name;
     double latitude, longitude; /* degrees; NAN when unknown */
-    bool up;             /* after damping (route/health.h) */
-    bool draining;       /* operator's or its own wish: nobody new */
-    double load;         /* 0..1+ of capacity */
-    double hit_ratio;    /* 0..1; NAN when unknown */
-    double cost;         /* relative money a byte, 1 is usual */
-    double capacity;     /* relative weight, 1 is usual */
+    bool up;                    /* after damping (route/health.h) */
+    bool draining;              /* operator's or its own wish: nobody new */
+    double load;                /* 0..1+ of capacity */
+    double hit_ratio;           /* 0..1; NAN when unknown */
+    double cost;                /* relative money a byte, 1 is usual */
+    double capacity;            /* relative weight, 1 is usual */
 };
 
 /* What is known about the client's network. */
@@ -34,12 +34,12 @@ struct decide_client {
 };
 
 struct decide_weights {
-    double distance, load, hit_ratio, cost;     /* defaults .5 .3 .2 0 */
-    double low_watermark, high_watermark;       /* of load: shedding is linear between them; .7 .9 */
-    double hysteresis;                          /* a new best must be better by this share; .1 */
-    double max_step;                            /* share of a site's clients that may move at one table change; .2 */
-    double rtt_scale_ms, distance_scale_km;     /* what counts as 1.0: 100 ms, 10,000 km */
-    uint32_t answer_count;                      /* sites in an answer, 2 to 8; 2 */
+    double distance, load, hit_ratio, cost; /* defaults .5 .3 .2 0 */
+    double low_watermark, high_watermark;   /* of load: shedding is linear between them; .7 .9 */
+    double hysteresis;                      /* a new best must be better by this share; .1 */
+    double max_step; /* share of a site's clients that may move at one table change; .2 */
+    double rtt_scale_ms, distance_scale_km; /* what counts as 1.0: 100 ms, 10,000 km */
+    uint32_t answer_count;                  /* sites in an answer, 2 to 8; 2 */
 };
 void decide_weights_default(struct decide_weights *out_weights);
 
@@ -59,7 +59,7 @@ enum decide_reason {
 
 struct decide_score {
     uint16_t site;
-    double total; /* lower is better */
+    double total;                            /* lower is better */
     double proximity, load, hit_ratio, cost; /* weighted terms */
     double distance_km;
     float rtt_ms;

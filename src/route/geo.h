@@ -7,11 +7,11 @@
 #include "base/buf.h"
 #include "io/addr.h"
 
-struct geo_place { /* what the databases say about a network */
+struct geo_place {              /* what the databases say about a network */
     double latitude, longitude; /* NAN when unknown */
     char country[3];            /* ISO 3166-1 alpha-2 or "" */
     char continent[3];
-    uint32_t as_number;         /* 0 when unknown */
+    uint32_t as_number; /* 0 when unknown */
 };
 
 /* A prefix tree from 128-bit addresses (IPv4 as ::ffff:0:0/96) to 32-bit values; equal neighbours are merged. */
@@ -36,8 +36,8 @@ void geo_free(struct geo *geo);
 /* The place of an address; a place with nothing known when no database knows it. */
 const struct geo_place *geo_find(const struct geo *geo, const uint8_t ip[16], uint8_t *out_bits);
 /* Calls for every network with its place (for building tables). */
-sk_err geo_walk(const struct geo *geo, sk_err (*visit)(void *arg, const struct io_prefix *prefix, uint32_t place_id),
-                void *arg);
+sk_err geo_walk(const struct geo *geo,
+                sk_err (*visit)(void *arg, const struct io_prefix *prefix, uint32_t place_id), void *arg);
 const struct geo_place *geo_place(const struct geo *geo, uint32_t place_id);
 size_t geo_place_count(const struct geo *geo);
 

@@ -22,7 +22,8 @@ struct zone_rrset {
 
 /* Reads a master file. PROBLEMS gets "file:line: text" lines, at most 20. Bounds: 64 MiB, 10 million records,
  * $INCLUDE depth 8 inside the file's own folder. SK_ERR_INVALID, SK_ERR_NOT_FOUND, SK_ERR_NO_MEMORY. */
-sk_err zone_load(const char *path, const struct dns_name *apex, struct zone **out_zone, struct sk_buf *problems);
+sk_err zone_load(const char *path, const struct dns_name *apex, struct zone **out_zone,
+                 struct sk_buf *problems);
 sk_err zone_parse(sk_str text, const char *name, const struct dns_name *apex, struct zone **out_zone,
                   struct sk_buf *problems);
 void zone_free(struct zone *zone);
@@ -41,13 +42,14 @@ struct zone_result {
     enum zone_found found;
     const struct zone_rrset *rrset; /* first of several for ANY */
     const struct zone_rrset *soa;
-    bool wildcard; /* the answer was synthesised from *. */
+    bool wildcard;                  /* the answer was synthesised from *. */
     const struct dns_name *closest; /* closest encloser, for denial */
 };
 struct zone_result zone_lookup(const struct zone *zone, const struct dns_name *name, uint16_t type);
 /* All RRsets of an owner name, or NULL. */
 const struct zone_rrset *zone_node(const struct zone *zone, const struct dns_name *name);
 /* Calls for each RRset in canonical order (AXFR, signing, NSEC). Stops at the first error. */
-sk_err zone_walk(const struct zone *zone, sk_err (*visit)(void *arg, const struct zone_rrset *rrset), void *arg);
+sk_err zone_walk(const struct zone *zone, sk_err (*visit)(void *arg, const struct zone_rrset *rrset),
+                 void *arg);
 
 #endif

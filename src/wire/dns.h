@@ -6,7 +6,7 @@
 
 #include "base/str.h"
 
-#define DNS_NAME_MAX 255   /* bytes in wire form, with the root's length byte */
+#define DNS_NAME_MAX 255 /* bytes in wire form, with the root's length byte */
 #define DNS_LABEL_MAX 63
 #define DNS_UDP_PAYLOAD 1232 /* what we announce and never exceed over UDP */
 
@@ -52,11 +52,24 @@ sk_str dns_type_text(uint16_t type, char out[12]);
 sk_err dns_type_parse(sk_str text, uint16_t *out_type);
 
 enum dns_rcode {
-    DNS_NOERROR = 0, DNS_FORMERR = 1, DNS_SERVFAIL = 2, DNS_NXDOMAIN = 3, DNS_NOTIMP = 4, DNS_REFUSED = 5,
-    DNS_NOTAUTH = 9, DNS_BADVERS = 16, DNS_BADCOOKIE = 23,
+    DNS_NOERROR = 0,
+    DNS_FORMERR = 1,
+    DNS_SERVFAIL = 2,
+    DNS_NXDOMAIN = 3,
+    DNS_NOTIMP = 4,
+    DNS_REFUSED = 5,
+    DNS_NOTAUTH = 9,
+    DNS_BADVERS = 16,
+    DNS_BADCOOKIE = 23,
 };
-enum dns_flags { DNS_FLAG_QR = 0x8000, DNS_FLAG_AA = 0x0400, DNS_FLAG_TC = 0x0200, DNS_FLAG_RD = 0x0100,
-                 DNS_FLAG_AD = 0x0020, DNS_FLAG_CD = 0x0010 };
+enum dns_flags {
+    DNS_FLAG_QR = 0x8000,
+    DNS_FLAG_AA = 0x0400,
+    DNS_FLAG_TC = 0x0200,
+    DNS_FLAG_RD = 0x0100,
+    DNS_FLAG_AD = 0x0020,
+    DNS_FLAG_CD = 0x0010
+};
 
 /* A name in wire form, lower-cased: labels with their length bytes and the root's zero at the end. */
 struct dns_name {
@@ -88,7 +101,7 @@ struct dns_edns {
     uint8_t version;
     uint16_t payload; /* at least 512 */
     struct dns_client_subnet subnet;
-    uint8_t cookie[40]; /* client 8, server 8 to 32 bytes */
+    uint8_t cookie[40];    /* client 8, server 8 to 32 bytes */
     uint8_t cookie_length; /* 0: none */
     bool cookie_malformed;
     bool padding, keepalive;
@@ -103,10 +116,12 @@ struct dns_query {
     struct dns_edns edns;
 };
 
-/* Reads one query. SK_ERR_MALFORMED with *out_rcode: the answer to give (DNS_FORMERR, DNS_NOTIMP, ...) when the
- * header could be read, or SK_ERR_INVALID when nothing may be answered (too short, QR set). Trailing bytes,
- * more than one question, compression in the question, a second OPT and options over 4 KiB are malformed. */
-sk_err dns_query_parse(const uint8_t *message, size_t bytes, struct dns_query *out_query, enum dns_rcode *out_rcode);
+/* Reads one query. SK_ERR_MALFORMED with *out_rcode: the answer to give (DNS_FORMERR, DNS_NOTIMP, ...), and
+ * *out_query filled as far as was read; SK_ERR_INVALID when nothing may be answered (too short, QR set).
+ * Trailing bytes, more than one question, compression in the question, a second OPT, more than four records
+ * and options over 4 KiB are malformed. */
+sk_err dns_query_parse(const uint8_t *message, size_t bytes, struct dns_query *out_query,
+                       enum dns_rcode *out_rcode);
 
 /* --- writing ---------------------------------------------------------------------------------------- */
 
@@ -123,8 +138,9 @@ struct dns_writer {
     uint8_t name_count;
 };
 /* Header and question echoed from MESSAGE; LIMIT includes room kept for OPT (RESERVE bytes). */
-void dns_writer_begin(struct dns_writer *writer, uint8_t *buffer, size_t limit, size_t reserve, const uint8_t *message,
-                      const struct dns_query *query, uint16_t flags, enum dns_rcode rcode);
+void dns_writer_begin(struct dns_writer *writer, uint8_t *buffer, size_t limit, size_t reserve,
+                      const uint8_t *message, const struct dns_query *query, uint16_t flags,
+                      enum dns_rcode rcode);
 /* An RRset of COUNT records with ready rdata (uncompressed wire). SK_ERR_FULL: left out, TC set if due. */
 struct dns_rdata {
     const uint8_t *data;
@@ -134,12 +150,12 @@ sk_err dns_writer_rrset(struct dns_writer *writer, enum dns_section section, con
                         uint16_t type, uint32_t ttl_s, const struct dns_rdata *records, size_t count);
 /* Records that were encoded before (answer sets made off the hot path): owner is the question's name, written
  * as a pointer to offset 12; BYTES hold COUNT records of which each begins after the owner. */
-sk_err dns_writer_encoded(struct dns_writer *writer, enum dns_section section, const uint8_t *data, size_t bytes,
-                          uint16_t count);
+sk_err dns_writer_encoded(struct dns_writer *writer, enum dns_section section, const uint8_t *data,
+                          size_t bytes, uint16_t count);
 struct dns_opt {
     uint16_t payload;
     bool dnssec_ok;
-    uint8_t extended_rcode; /* upper 8 bits */
+    uint8_t extended_rcode;                 /* upper 8 bits */
     const struct dns_client_subnet *subnet; /* with scope_bits; NULL: none */
     uint8_t scope_bits;
     sk_str nsid;
@@ -147,6 +163,9 @@ struct dns_opt {
     uint8_t cookie_length;
     int ede; /* extended DNS error (RFC 8914) or -1 */
 };
+/* What it takes: the RESERVE of dns_writer_begin. */
+size_t dns_opt_bytes(const struct dns_opt *opt);
+/* Last of the additional section; the room was reserved. */
 void dns_writer_opt(struct dns_writer *writer, const struct dns_opt *opt);
 /* Fixes the counts; returns the message's length. */
 size_t dns_writer_finish(struct dns_writer *writer);
@@ -154,7 +173,7 @@ size_t dns_writer_finish(struct dns_writer *writer);
 /* One resource record's rdata from presentation form (RFC 1035 5.1; also \# of RFC 3597) to wire form in
  * OUT (at most CAPACITY). Names inside are completed by ORIGIN. SK_ERR_MALFORMED, SK_ERR_TOO_LARGE,
  * SK_ERR_UNSUPPORTED for a type without a text form here. */
-sk_err dns_rdata_parse(uint16_t type, sk_str text, const struct dns_name *origin, uint8_t *out, size_t capacity,
-                       size_t *out_bytes);
+sk_err dns_rdata_parse(uint16_t type, sk_str text, const struct dns_name *origin, uint8_t *out,
+                       size_t capacity, size_t *out_bytes);
 
 #endif

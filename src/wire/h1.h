@@ -12,11 +12,11 @@
 #include "http/message.h"
 
 struct wire_h1_limits {
-    uint32_t head_bytes;         /* request line and fields; default 32 KiB */
-    uint32_t target_bytes;       /* default 8 KiB: 414 beyond */
-    uint32_t field_count;        /* default 100: 431 beyond */
+    uint32_t head_bytes;            /* request line and fields; default 32 KiB */
+    uint32_t target_bytes;          /* default 8 KiB: 414 beyond */
+    uint32_t field_count;           /* default 100: 431 beyond */
     uint32_t chunk_extension_bytes; /* default 256, per chunk */
-    uint32_t trailer_bytes;      /* default 8 KiB */
+    uint32_t trailer_bytes;         /* default 8 KiB */
 };
 void wire_h1_limits_default(struct wire_h1_limits *out_limits);
 
@@ -72,14 +72,19 @@ enum wire_h1_result {
 
 /* One a connection and direction; small (no buffers inside). */
 struct wire_h1_parser {
-    /* head */
-    size_t scanned; /* bytes already looked at for the head's end: no byte is scanned twice */
     enum wire_h1_refusal refusal;
+    /* head: offsets into the input as offered, so that no byte is scanned twice */
+    size_t scanned;    /* bytes already looked at for the head's end */
+    size_t line_start; /* of the line that SCANNED is in */
+    size_t head_start; /* after leading empty lines */
+    uint32_t lines;    /* whole lines of the head so far, the start line included */
     /* body */
     enum http_body_kind body_kind;
-    uint64_t body_left;   /* bytes left of the length or of the present chunk */
-    uint32_t line_bytes;  /* of the present chunk-size line or of the trailers */
+    uint64_t body_left;  /* bytes left of the length or of the present chunk */
+    uint32_t line_bytes; /* of the present chunk extension, or of the trailer section so far */
+    uint32_t trailer_count;
     uint8_t chunk_state;
+    uint8_t size_digits; /* of the present chunk size */
     bool body_done;
 };
 
@@ -87,25 +92,33 @@ void wire_h1_parser_init(struct wire_h1_parser *parser);
 
 /* Looks for a request head at the start of INPUT. Leading CRLFs (at most 2, RFC 9112 2.2) are skipped and
  * counted in *out_head_bytes. On WIRE_H1_HEAD *out_request is filled (fields array in ARENA, spans into
- * INPUT) and the parser is set for the body. */
+ * INPUT) and the parser is set for the body. The request's scheme is empty unless the target is in
+ * absolute-form: the caller knows whether it came over TLS. The result depends on the bytes alone, not on
+ * how they were cut into calls. Memory: one array in ARENA with room for some fields more; when ARENA is
+ * full the head is refused as too large. */
 enum wire_h1_result wire_h1_parse_request(struct wire_h1_parser *parser, const struct wire_h1_limits *limits,
-                                          sk_str input, struct sk_arena *arena, struct http_request *out_request,
-                                          size_t *out_head_bytes);
+                                          sk_str input, struct sk_arena *arena,
+                                          struct http_request *out_request, size_t *out_head_bytes);
 /* The same for a response to a request of REQUEST_METHOD (which decides about the body). 1xx heads are
  * reported as any other; the caller calls again for the next. */
 enum wire_h1_result wire_h1_parse_response(struct wire_h1_parser *parser, const struct wire_h1_limits *limits,
-                                           enum http_method request_method, sk_str input, struct sk_arena *arena,
-                                           struct http_response *out_response, size_t *out_head_bytes);
+                                           enum http_method request_method, sk_str input,
+                                           struct sk_arena *arena, struct http_response *out_response,
+                                           size_t *out_head_bytes);
 
 /* Takes body bytes from INPUT: *out_data is the next piece of content inside INPUT (may be empty when only
  * framing was consumed), *out_consumed how much of INPUT is done with. SK_OK: go on; SK_ERR_AGAIN: needs
- * more input; SK_ERR_END: the body is complete (with *out_consumed and a last piece possibly set);
- * SK_ERR_MALFORMED: parser->refusal. Trailer fields go to OUT_TRAILERS (may be NULL: dropped), copied into
- * ARENA. For HTTP_BODY_CLOSE the caller says the end with wire_h1_body_eof. */
+ * more input (*out_consumed and *out_data may be set all the same; what was not consumed, at most one
+ * trailer line, is offered again with more behind it); SK_ERR_END: the body is complete (with
+ * *out_consumed and a last piece possibly set); SK_ERR_MALFORMED: parser->refusal, nothing else is set.
+ * Trailer fields go to OUT_TRAILERS (may be NULL: dropped), copied into ARENA; those that RFC 9110 6.5.1
+ * forbids there (framing, routing, authentication, content, caching) are dropped; SK_ERR_NO_MEMORY. For
+ * HTTP_BODY_CLOSE the caller says the end with wire_h1_body_eof. */
 sk_err wire_h1_parse_body(struct wire_h1_parser *parser, const struct wire_h1_limits *limits, sk_str input,
                           struct sk_arena *arena, struct http_fields *out_trailers, sk_str *out_data,
                           size_t *out_consumed);
-/* End of input. SK_OK when the message may end here, SK_ERR_MALFORMED (cut off) when not. */
+/* End of input after a head was taken. SK_OK when the message may end here, SK_ERR_MALFORMED (cut off) when
+ * not. */
 sk_err wire_h1_body_eof(struct wire_h1_parser *parser);
 /* True once the whole message, head and body, was taken. */
 static inline bool wire_h1_message_done(const struct wire_h1_parser *parser) { return parser->body_done; }
@@ -116,11 +129,15 @@ sk_err wire_h1_request_copy(struct sk_arena *arena, const struct http_request *r
 
 /* --- writing ---------------------------------------------------------------------------------------- */
 
-/* Appends "METHOD target HTTP/1.1\r\n", fields and the empty line. Host comes first. Framing fields
- * (Content-Length, Transfer-Encoding, Connection) are written from the request's body_kind and keep_alive,
- * never from its fields. */
+/* Appends "METHOD target HTTP/1.1\r\n", fields and the empty line. Host comes first, made of the authority.
+ * Framing fields (Content-Length, Transfer-Encoding, Connection, Keep-Alive, Upgrade) are written from the
+ * request's body_kind, keep_alive and upgrade, never from its fields. SK_ERR_TOO_LARGE and
+ * SK_ERR_NO_MEMORY from the buffer, which is then unchanged. */
 sk_err wire_h1_write_request(struct sk_buf *out, const struct http_request *request);
-/* As above for a status line. CHUNKED and CLOSE as body_kind; KEEP_ALIVE as the connection goes on. */
+/* As above for a status line, always of HTTP/1.1. CHUNKED and CLOSE as body_kind; KEEP_ALIVE as the
+ * connection goes on. VERSION is that of the client: HTTP/1.0 is told "keep-alive" in so many words. The
+ * length of an answer to HEAD is given as HTTP_BODY_LENGTH; 1xx and 204 never carry framing (RFC 9110
+ * 8.6). A 101 gets "Connection: upgrade" and its Upgrade field. */
 sk_err wire_h1_write_response(struct sk_buf *out, const struct http_response *response);
 /* "1a2b\r\n" in OUT (at least 20 bytes); returns the length. The caller sends data and "\r\n" after it. */
 size_t wire_h1_chunk_head(uint64_t bytes, char out[20]);

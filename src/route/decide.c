@@ -1,0 +1,189 @@
+#include "route/decide.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define EARTH_RADIUS_KM 6371.0
+#define UNKNOWN_TERM 0.5 /* what an unknown distance or hit ratio counts: neither good nor bad */
+
+void decide_weights_default(struct decide_weights *out_weights) {
+    *out_weights = (struct decide_weights){.distance = 0.5,
+                                           .load = 0.3,
+                                           .hit_ratio = 0.2,
+                                           .cost = 0,
+                                           .low_watermark = 0.7,
+                                           .high_watermark = 0.9,
+                                           .hysteresis = 0.1,
+                                           .max_step = 0.2,
+                                           .rtt_scale_ms = 100,
+                                           .distance_scale_km = 10000,
+                                           .answer_count = 2};
+}
+
+static double radians(double degrees) { return degrees * M_PI / 180; }
+
+double decide_distance_km(double lat1, double lon1, double lat2, double lon2) {
+    double half_lat = sin(radians(lat2 - lat1) / 2), half_lon = sin(radians(lon2 - lon1) / 2);
+    double a = half_lat * half_lat + cos(radians(lat1)) * cos(radians(lat2)) * half_lon * half_lon;
+    return 2 * EARTH_RADIUS_KM * asin(fmin(1, sqrt(a)));
+}
+
+/* splitmix64's finaliser: a fixed mapping, so that every router decides alike. */
+static uint64_t mix(uint64_t x) {
+    x += UINT64_C(0x9e3779b97f4a7c15);
+    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+    return x ^ x >> 31;
+}
+
+/* Uniform in (0, 1), the same for the same pair. */
+static double spread(uint64_t a, uint64_t b) {
+    return ((double)(mix(a ^ mix(b)) >> 11) + 0.5) / 9007199254740992.0;
+}
+
+static uint64_t name_hash(sk_str name) {
+    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a; names are the operator's, not a client's */
+    for (size_t i = 0; i < name.len; i++) hash = (hash ^ (uint8_t)name.data[i]) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+/* A weighted rendezvous draw (Schindelhauer and Schomaker 2005): the smallest wins, shares follow CAPACITY. */
+static double draw(uint64_t key, uint64_t node, double capacity) {
+    return capacity > 0 ? -log(spread(key, node)) / capacity : INFINITY;
+}
+
+/* The term for nearness before its weight: a measurement replaces the distance; without either, by capacity. */
+static double proximity(const struct decide_site *site, struct decide_score *score,
+                        const struct decide_weights *weights, uint64_t client_hash) {
+    if (!isnan(score->rtt_ms)) return score->rtt_ms / weights->rtt_scale_ms;
+    if (!isnan(score->distance_km)) return score->distance_km / weights->distance_scale_km;
+    double drawn = draw(client_hash, name_hash(site->name), site->capacity);
+    return UNKNOWN_TERM * drawn / (1 + drawn);
+}
+
+static double shed_share(double load, const struct decide_weights *weights) {
+    double room = weights->high_watermark - weights->low_watermark;
+    if (room <= 0) return load >= weights->high_watermark ? 1 : 0;
+    return fmin(1, fmax(0, (load - weights->low_watermark) / room));
+}
+
+static struct decide_score score_site(const struct decide_site *site, uint16_t index,
+                                      const struct decide_client *client,
+                                      const struct decide_weights *weights, uint64_t client_hash) {
+    bool placed = !isnan(client->latitude) && !isnan(site->latitude);
+    struct decide_score score = {
+        .site = index,
+        .rtt_ms = client->rtt_ms ? client->rtt_ms[index] : NAN,
+        .distance_km =
+            placed ? decide_distance_km(client->latitude, client->longitude, site->latitude, site->longitude)
+                   : NAN,
+        .eligible = site->up && !site->draining,
+        .shed = shed_share(site->load, weights),
+    };
+    score.proximity = weights->distance * proximity(site, &score, weights, client_hash);
+    score.load = weights->load * site->load;
+    score.hit_ratio = weights->hit_ratio * (isnan(site->hit_ratio) ? UNKNOWN_TERM : 1 - site->hit_ratio);
+    score.cost = weights->cost * site->cost;
+    score.total = score.proximity + score.load + score.hit_ratio + score.cost;
+    return score;
+}
+
+/* 0: may be first; 1: sheds this client, or has no capacity; 2: dead or draining. */
+static int rank(const struct decide_score *score, const struct decide_site *sites, uint64_t client_hash) {
+    const struct decide_site *site = &sites[score->site];
+    if (!score->eligible) return 2;
+    if (site->capacity <= 0) return 1;
+    return spread(client_hash ^ UINT64_C(0x5ed), name_hash(site->name)) < score->shed;
+}
+
+struct order {
+    double total;
+    int rank;
+    uint16_t site;
+};
+
+static int compare_order(const void *a, const void *b) {
+    const struct order *x = a, *y = b;
+    if (x->rank != y->rank) return x->rank - y->rank;
+    if (x->total != y->total) return x->total < y->total ? -1 : 1;
+    return x->site - y->site;
+}
+
+/* Scores of all sites, best first; returns how many of them may be answered at all. */
+static size_t rank_sites(const struct decide_site *sites, size_t count, uint64_t client_hash,
+                         struct decide_score *scores, struct order *orders) {
+    struct decide_score sorted[DECIDE_SITES_MAX];
+    size_t usable = 0;
+    for (size_t i = 0; i < count; i++) {
+        orders[i] = (struct order){scores[i].total, rank(&scores[i], sites, client_hash), scores[i].site};
+        usable += orders[i].rank < 2;
+    }
+    qsort(orders, count, sizeof *orders, compare_order);
+    for (size_t i = 0; i < count; i++) sorted[i] = scores[orders[i].site];
+    memcpy(scores, sorted, count * sizeof *scores);
+    return usable;
+}
+
+/* The place of PREVIOUS's first site in the order if it is still as good as any by the hysteresis; else 0. */
+static size_t sticky_place(const struct decide_answer *previous, const struct order *orders, size_t usable,
+                           double hysteresis) {
+    if (!previous || previous->count == 0 || previous->reason == DECIDE_LAST_GOOD) return 0;
+    for (size_t i = 1; i < usable; i++)
+        if (orders[i].site == previous->sites[0])
+            return orders[i].rank == orders[0].rank && orders[0].total > orders[i].total * (1 - hysteresis)
+                       ? i
+                       : 0;
+    return 0;
+}
+
+static enum decide_reason first_reason(const struct decide_score *scores, const struct order *orders,
+                                       size_t count) {
+    for (size_t i = 1; i < count; i++)
+        if (orders[i].rank == 1 && scores[i].total < scores[0].total) return DECIDE_SHED;
+    if (!isnan(scores[0].rtt_ms)) return DECIDE_RTT;
+    return isnan(scores[0].distance_km) ? DECIDE_WEIGHT : DECIDE_DISTANCE;
+}
+
+/* All look dead: what was last good, else everybody by score, so that an answer is never empty. */
+static struct decide_answer last_good(const struct decide_answer *previous, const struct order *orders,
+                                      size_t count, uint32_t wanted) {
+    struct decide_answer answer = {.reason = DECIDE_LAST_GOOD};
+    if (previous)
+        for (size_t i = 0; i < previous->count; i++)
+            if (previous->sites[i] < count) answer.sites[answer.count++] = previous->sites[i];
+    if (answer.count) return answer;
+    for (size_t i = 0; i < SK_MIN(wanted, count); i++) answer.sites[answer.count++] = orders[i].site;
+    return answer;
+}
+
+struct decide_answer decide(const struct decide_site *sites, size_t count, const struct decide_client *client,
+                            const struct decide_weights *weights, uint64_t client_hash,
+                            const struct decide_answer *previous, struct decide_score *out_scores) {
+    SK_ASSERT(count <= DECIDE_SITES_MAX);
+    struct order orders[DECIDE_SITES_MAX];
+    uint32_t wanted = SK_MIN(SK_MAX(weights->answer_count, 1), DECIDE_ANSWER_MAX);
+    for (size_t i = 0; i < count; i++)
+        out_scores[i] = score_site(&sites[i], (uint16_t)i, client, weights, client_hash);
+    size_t usable = rank_sites(sites, count, client_hash, out_scores, orders);
+    if (usable == 0) return last_good(previous, orders, count, wanted);
+
+    struct decide_answer answer = {.reason = first_reason(out_scores, orders, usable)};
+    size_t first = sticky_place(previous, orders, usable, weights->hysteresis);
+    if (first) {
+        answer.sites[answer.count++] = orders[first].site;
+        answer.reason = DECIDE_STICKY;
+    }
+    for (size_t i = 0; i < usable && answer.count < wanted; i++)
+        if (!first || i != first) answer.sites[answer.count++] = orders[i].site;
+    return answer;
+}
+
+void decide_rendezvous(const uint64_t *edge_hashes, const double *capacities, size_t count, uint64_t key_hash,
+                       uint16_t *out_order) {
+    SK_ASSERT(count <= DECIDE_SITES_MAX);
+    struct order orders[DECIDE_SITES_MAX];
+    for (size_t i = 0; i < count; i++)
+        orders[i] = (struct order){draw(key_hash, edge_hashes[i], capacities[i]), 0, (uint16_t)i};
+    qsort(orders, count, sizeof *orders, compare_order);
+    for (size_t i = 0; i < count; i++) out_order[i] = orders[i].site;
+}
