@@ -66,6 +66,7 @@ sk_str edge_status_fields(const struct edge_exchange *exchange, const struct cac
     struct http_cache_status status = {
         .cache_name = exchange->snapshot->config->server_name,
         .reason = outcome->reason,
+        .store_reason = outcome->store_reason,
         .hit = outcome->hit,
         .fwd_status = outcome->origin_status,
         .stored = outcome->stored,

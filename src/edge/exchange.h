@@ -65,7 +65,7 @@ struct edge_exchange_ops {
 
 /* What was decided and what came of it, for Cache-Status, the access log and the metrics. */
 struct edge_outcome {
-    enum http_reason reason;
+    enum http_reason reason, store_reason;
     uint16_t status, origin_status;
     bool hit, stored, collapsed, forwarded;
     bool aborted;

@@ -1,5 +1,3 @@
-#include <stdlib.h>
-
 #include "edge/fetch.h"
 #include "edge/h1.h"
 
@@ -112,27 +110,17 @@ bool h1_body_discard(struct h1_conn *conn) {
 
 /* --- tunnels ---------------------------------------------------------------------------------------------- */
 
-static bool is_framing(uint16_t id) {
-    switch (id) {
-    case HTTP_FIELD_CONNECTION:
-    case HTTP_FIELD_UPGRADE:
-    case HTTP_FIELD_KEEP_ALIVE:
-    case HTTP_FIELD_TRANSFER_ENCODING:
-    case HTTP_FIELD_CONTENT_LENGTH: return true;
-    default: return false;
-    }
+static sk_err write_switching(struct sk_buf *out, const struct http_response *response) {
+    struct http_response switching = *response;
+    switching.status = 101;
+    switching.version = HTTP_1_1;
+    switching.reason = http_status_reason(101);
+    return wire_h1_write_response(out, &switching);
 }
 
-static sk_err write_switching(struct sk_buf *out, const struct http_response *response) {
-    sk_str upgrade = http_fields_value(&response->fields, HTTP_FIELD_UPGRADE);
-    sk_err err = sk_buf_append(out, SK_STR("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n"));
-    if (!err) err = sk_buf_printf(out, "Upgrade: %.*s\r\n", SK_STR_ARGS(upgrade));
-    for (uint32_t i = 0; !err && i < response->fields.count; i++) {
-        const struct http_field *field = &response->fields.items[i];
-        if (is_framing(field->id)) continue;
-        err = sk_buf_printf(out, "%.*s: %.*s\r\n", SK_STR_ARGS(field->name), SK_STR_ARGS(field->value));
-    }
-    return err ? err : sk_buf_append(out, SK_STR("\r\n"));
+static sk_time_ns write_deadline(const struct h1_conn *conn) {
+    int64_t ms = conn->exchange.snapshot->config->timeouts.write_ms;
+    return ms ? io_loop_now(conn->worker->loop) + ms * SK_NS_PER_MS : SK_TIME_NEVER;
 }
 
 sk_err h1_take_stream(struct edge_exchange *exchange, const struct http_response *response,
@@ -154,8 +142,7 @@ sk_err h1_take_stream(struct edge_exchange *exchange, const struct http_response
         return err;
     }
     sk_str head = sk_buf_str(&conn->writer.text);
-    sk_time_ns deadline = io_loop_now(conn->worker->loop) + exchange->snapshot->config->timeouts.write_ms * SK_NS_PER_MS;
-    err = io_stream_write(stream, head.data, head.len, deadline);
+    err = io_stream_write(stream, head.data, head.len, write_deadline(conn));
     if (err) {
         io_stream_close(stream);
         return err;

@@ -5,6 +5,7 @@
 #define SK_EDGE_WORKER_H
 
 #include <pthread.h>
+#include <semaphore.h>
 
 #include "base/pool.h"
 #include "cache/cache.h"
@@ -32,7 +33,8 @@ struct edge_accept {
     struct edge_worker *worker;
     struct io_timer retry; /* out of descriptors: try again later */
     struct io_task again;  /* more wait than one turn takes */
-    bool queued;
+    bool queued, closed;
+    int source_fd;       /* the process's own descriptor of the same socket: its name in messages */
     struct sk_list link; /* worker.accepts */
 };
 
@@ -62,6 +64,12 @@ struct edge_worker {
     struct sk_list fetches; /* struct edge_fetch.link */
     struct sk_list accepts;
     struct io_timer drain_timer;
+    sk_time_ns stop_by;
+    /* main thread */
+    bool done; /* its loop has ended: no more messages */
+    /* between the two at the end */
+    struct io_task done_task;
+    sem_t may_leave;
     sk_unix_s date_at;
     char date[HTTP_DATE_BYTES]; /* of date_at */
 };
@@ -69,8 +77,8 @@ struct edge_worker {
 /* What the main thread may tell a worker. */
 enum edge_message_kind {
     EDGE_TELL_SNAPSHOT, /* a reference to the new snapshot comes with it */
-    EDGE_TELL_ACCEPT,   /* accept from FD from now on (the worker owns it) */
-    EDGE_TELL_REFUSE,   /* stop accepting from FD: close it */
+    EDGE_TELL_ACCEPT,   /* accept from FD, a duplicate of SOURCE_FD that the worker owns, from now on */
+    EDGE_TELL_REFUSE,   /* stop accepting from SOURCE_FD's duplicate: accept what waits and close it */
     EDGE_TELL_DRAIN,    /* accept what waits, close the listening sockets, end connections gracefully */
     EDGE_TELL_HAND_OVER, /* the same without accepting: another process has the sockets */
     EDGE_TELL_STOP,     /* end now */
@@ -78,7 +86,7 @@ enum edge_message_kind {
 struct edge_message {
     enum edge_message_kind kind;
     struct edge_snapshot *snapshot;
-    int fd;
+    int fd, source_fd;
 };
 
 /* Starts the thread. It reports through edge_process_worker_ready, later edge_process_worker_done. */
