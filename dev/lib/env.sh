@@ -125,7 +125,8 @@ env_need_tool() { # COMMAND PACKAGE
     [ "$(id -u)" = 0 ] || env_die "$1 is missing; run: sudo apt-get install --no-install-recommends $2"
     env_say "installing $2"
     apt-get -qq update >&2
-    DEBIAN_FRONTEND=noninteractive apt-get -qqy install --no-install-recommends "$2" >&2
+    DEBIAN_FRONTEND=noninteractive apt-get -qqy install --no-install-recommends "$2" >&2 ||
+        env_die "could not install $2"
 }
 
 # The lock is held while a root is made; others wait here and then find it.
@@ -142,17 +143,16 @@ env_root() {
     echo "$root"
 }
 
-env_root_make() ( # ROOT; a subshell, so that its trap and its descriptors stay here
-    set -euo pipefail
+env_root_make() ( # ROOT; a subshell, so that its trap stays here
     root=$1 tmp=$1.making log=$SKERRY_CACHE/root.log start=$SECONDS
     command -v apt-get >/dev/null || env_die "this needs a Debian machine (apt-get is missing)"
     env_need_tool mmdebstrap mmdebstrap
     [ "$(id -u)" = 0 ] || env_need_tool newuidmap uidmap
     rm -rf "$SKERRY_CACHE"/work.* # of a process that was killed; we hold the lock
-    work=$(mktemp -d "$SKERRY_CACHE/work.XXXXXX")
+    work=$(mktemp -d "$SKERRY_CACHE/work.XXXXXX") || exit 1
     trap 'rm -rf "$work"' EXIT
     env_say "making a Debian 13 root in $root (once, some minutes; log in $log)"
-    keyring=$(env_keyring)
+    keyring=$(env_keyring) || exit 1
     env_sources "$keyring" >"$work/sources.list"
     env_preferences >"$work/preferences"
     env_apt_settings >"$work/apt.conf"
@@ -168,7 +168,7 @@ env_root_make() ( # ROOT; a subshell, so that its trap and its descriptors stay 
         --setup-hook="$hook" "$env_codename" "$tmp" "$work/sources.list") >"$log" 2>&1 ||
         { tail -n 20 "$log" >&2 && env_die "could not make the root; everything is in $log"; }
     env_root_check "$tmp" || env_die "the new root cannot compile a program; it is left in $tmp"
-    mv "$tmp" "$root"
+    mv "$tmp" "$root" || exit 1
     env_say "made in $((SECONDS - start)) s"
 )
 
@@ -218,9 +218,13 @@ for path in /etc/resolv.conf /etc/hosts; do
     [ -e "$root$path" ] || : >"$root$path"
     mount --bind "$(readlink -f "$path")" "$root$path"
 done
-for path in "$SKERRY_TOP" "$cwd"; do
-    [ -d "$root$path" ] || { mkdir -p "$root$path" && mount --rbind "$path" "$root$path"; }
-done
+visible() { [ "$1" -ef "$root$1" ] || { mkdir -p "$root$1" && mount --rbind "$1" "$root$1"; }; }
+visible "$SKERRY_TOP"
+visible "${SKERRY_GIT:-$SKERRY_TOP}"
+case $cwd in
+/ | /bin* | /sbin* | /lib* | /usr* | /etc* | /boot* | /run | /var | /var/lib | /var/cache) ;; # of the root
+*) visible "$cwd" ;;
+esac
 exec chroot "$root" /bin/sh -c '\''cd "$1" && shift && exec "$@"'\'' sh "$cwd" "$@"
 '
 
@@ -228,7 +232,8 @@ exec chroot "$root" /bin/sh -c '\''cd "$1" && shift && exec "$@"'\'' sh "$cwd" "
 env_enter() { # ROOT CMD ...
     local root=$1
     shift
-    export SKERRY_TOP LC_ALL=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+    SKERRY_GIT=$(cd "$SKERRY_TOP" && git rev-parse --path-format=absolute --git-common-dir 2>/dev/null) || SKERRY_GIT=
+    export SKERRY_TOP SKERRY_GIT LC_ALL=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
     env_namespace sh -c "$env_enter_script" sh "$root" "$PWD" "$@"
 }
 

@@ -1,5 +1,7 @@
 #include "http/field.h"
 
+#include <endian.h>
+
 /* ---- the table of names ------------------------------------------------------------------------------ */
 
 static const sk_str names[HTTP_FIELD_COUNT_] = {
@@ -30,27 +32,46 @@ static uint32_t slot_of(sk_str name) {
     }
 }
 
-/* Eight bytes of NAME equal the lower-case ones of TEXT but for case. Only letters may differ in bit 5, so
- * a byte without it must be an upper-case letter (bit 6 set), not a control byte. */
-static bool eight_match(const char *name, const char *text) {
-    uint64_t a, b;
-    memcpy(&a, name, 8);
-    memcpy(&b, text, 8);
+/* The eight bytes of A equal the lower-case ones of B but for case. Only letters may differ in bit 5, so a
+ * byte without it must be an upper-case letter (bit 6 set), not a control byte. */
+static bool fold_match(uint64_t a, uint64_t b) {
     uint64_t no_letter = ~(a >> 5) & ~(a >> 6) & UINT64_C(0x0101010101010101);
     return (a | UINT64_C(0x2020202020202020)) == b && no_letter == 0;
 }
 
+static uint64_t load8(const char *bytes) {
+    uint64_t word;
+    memcpy(&word, bytes, 8);
+    return word;
+}
+
+/* Two to seven bytes as a word; overlapping halves do no harm where both sides are loaded alike. Bytes that
+ * are not there count as letters. */
+static uint64_t load_short(const char *bytes, size_t len) {
+    const uint64_t absent = UINT64_C(0x6161616100000000);
+    if (len >= 4) {
+        uint32_t low, high;
+        memcpy(&low, bytes, 4);
+        memcpy(&high, bytes + len - 4, 4);
+        return (uint64_t)high << 32 | low;
+    }
+    uint16_t low, high;
+    memcpy(&low, bytes, 2);
+    memcpy(&high, bytes + len - 2, 2);
+    return absent | (uint64_t)high << 16 | low;
+}
+
 static bool equals_lower(sk_str name, sk_str text) {
     if (name.len != text.len) return false;
-    if (name.len < 8) return sk_str_ieq(name, text);
+    if (name.len < 8) return fold_match(load_short(name.data, name.len), load_short(text.data, text.len));
     for (size_t i = 0; i + 8 <= name.len; i += 8) {
-        if (!eight_match(name.data + i, text.data + i)) return false;
+        if (!fold_match(load8(name.data + i), load8(text.data + i))) return false;
     }
-    return eight_match(name.data + name.len - 8, text.data + name.len - 8);
+    return fold_match(load8(name.data + name.len - 8), load8(text.data + name.len - 8));
 }
 
 enum http_field_id http_field_lookup(sk_str name) {
-    if (name.len == 0) return HTTP_FIELD_UNKNOWN;
+    if (name.len < 2) return HTTP_FIELD_UNKNOWN;
     for (uint32_t slot = slot_of(name); slots[slot] != 0; slot = (slot + 1) % SLOT_COUNT) {
         if (equals_lower(name, names[slots[slot]])) return (enum http_field_id)slots[slot];
     }
@@ -222,30 +243,31 @@ bool http_token_valid(sk_str s) {
 /* Field text is VCHAR, obs-text, SP and HTAB: no other byte below SP, and no DEL. */
 static bool text_byte(uint8_t c) { return (c >= 0x20 && c != 0x7f) || c == '\t'; }
 
-/* True when one of eight bytes may be outside field text (HTAB counts as such too: the caller looks
- * closer). For a byte b without its top bit, b - 0x20 borrows below 0x20, and b + 1 carries at 0x7f. */
-static bool eight_suspect(const char *bytes) {
+/* A word with the top bit set for each of eight bytes that is below SP or DEL, the first byte lowest. With
+ * its top bit masked no byte carries into the next: plus 0x60 it reaches 0x80 from SP on, plus 1 at DEL. */
+static uint64_t odd_bytes(const char *bytes) {
     const uint64_t ones = UINT64_C(0x0101010101010101), high = ones << 7;
     uint64_t word;
     memcpy(&word, bytes, 8);
+    word = le64toh(word);
     uint64_t low = word & ~high;
-    uint64_t above_space = low + ones * 0x60; /* bit 7 set when the seven bits are at least 0x20 */
-    uint64_t del = low + ones;                /* bit 7 set when the seven bits are 0x7f */
-    return ((~above_space | del) & ~word & high) != 0;
+    return (~(low + ones * 0x60) | (low + ones)) & ~word & high;
 }
+
+size_t http_field_text_span(sk_str s) {
+    size_t i = 0;
+    while (i + 8 <= s.len) {
+        uint64_t odd = odd_bytes(s.data + i);
+        i += odd ? (size_t)__builtin_ctzll(odd) / 8 : 8;
+        if (odd && s.data[i++] != '\t') return i - 1;
+    }
+    while (i < s.len && text_byte((uint8_t)s.data[i])) i++;
+    return i;
+}
+
+static bool blank(char c) { return c == ' ' || c == '\t'; }
 
 bool http_field_value_valid(sk_str s) {
     if (s.len == 0) return true;
-    if (s.data[0] == ' ' || s.data[0] == '\t' || s.data[s.len - 1] == ' ' || s.data[s.len - 1] == '\t')
-        return false;
-    size_t i = 0;
-    while (i < s.len) {
-        if (i + 8 <= s.len && !eight_suspect(s.data + i)) {
-            i += 8;
-            continue;
-        }
-        if (!text_byte((uint8_t)s.data[i])) return false;
-        i++;
-    }
-    return true;
+    return !blank(s.data[0]) && !blank(s.data[s.len - 1]) && http_field_text_span(s) == s.len;
 }

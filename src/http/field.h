@@ -138,5 +138,8 @@ bool http_list_next(sk_str *rest, sk_str *out_element);
 /* token, field-name (RFC 9110 5.6.2, 5.1) and field-value (5.5) as the grammar says, without obs-fold. */
 bool http_token_valid(sk_str s);
 bool http_field_value_valid(sk_str s);
+/* How many leading bytes of S may stand in a field value: a valid value, its line's white space and nothing
+ * else, so in a head the byte after them should be CR. */
+size_t http_field_text_span(sk_str s);
 
 #endif

@@ -26,9 +26,11 @@ sk_err origin_group_create(struct origin_registry *registry, const struct config
                            struct origin_group **out_group);
 void origin_group_destroy(struct origin_group *group);
 
-sk_err origin_thread_join(struct origin_registry *registry, struct io_loop *loop, struct observe_thread *metrics,
-                          const char *resolver_servers, struct origin_thread **out_thread);
-/* Closes idle connections; no exchange may be open. */
+sk_err origin_thread_join(struct origin_registry *registry, struct io_loop *loop,
+                          struct observe_thread *metrics, const char *resolver_servers,
+                          struct origin_thread **out_thread);
+/* Closes idle connections; no exchange may be open and no health check run (origin_health_stop, then wait
+ * until its fibers have ended). */
 void origin_thread_leave(struct origin_thread *thread);
 
 /* Which phase failed; the text is for the 502/504 body, the log and Cache-Status. */
@@ -75,13 +77,13 @@ struct origin_request {
 struct origin_result {
     enum origin_phase phase; /* of the failure */
     sk_err error;
-    sk_str origin;  /* url of the one that answered or failed last; lives with the group */
+    sk_str origin; /* url of the one that answered or failed last; lives with the group */
     uint32_t tries;
     const char *detail; /* constant text or NULL (TLS verification reason, refusal text) */
 };
 
 /* Parks until a final response head (or 101) is there. OUT_RESPONSE borrows from the exchange until it is
- * closed. On failure RESULT says how; nothing is left open. Idempotent requests whose body was not begun
+ * closed; the group must live as long. On failure RESULT says how; nothing is left open. Idempotent requests whose body was not begun
  * are tried again on another origin (or once on a fresh connection when a pooled one was stale). */
 sk_err origin_exchange_open(struct origin_thread *thread, const struct origin_request *request,
                             struct origin_exchange **out_exchange, const struct http_response **out_response,
@@ -92,15 +94,16 @@ sk_err origin_exchange_read(struct origin_exchange *exchange, char *data, size_t
 /* NULL when there are none. */
 const struct http_fields *origin_exchange_trailers(const struct origin_exchange *exchange);
 /* After 101: raw bytes in both directions. read: SK_ERR_END at end of stream. */
-sk_err origin_exchange_tunnel_read(struct origin_exchange *exchange, char *data, size_t bytes, sk_time_ns deadline,
-                                   size_t *out_n);
+sk_err origin_exchange_tunnel_read(struct origin_exchange *exchange, char *data, size_t bytes,
+                                   sk_time_ns deadline, size_t *out_n);
 sk_err origin_exchange_tunnel_write(struct origin_exchange *exchange, const char *data, size_t bytes,
                                     sk_time_ns deadline);
 void origin_exchange_tunnel_shutdown(struct origin_exchange *exchange);
 /* Back to the pool when the message was read to its end and the connection may go on, else closed. */
 void origin_exchange_close(struct origin_exchange *exchange);
 
-/* Active health checks of all groups' origins, on one thread's loop (fibers); call again after a reload. */
+/* Active health checks of all groups' origins, on one thread's loop (fibers); call again after a reload, also
+ * when no group has checks any more: origins that are no longer checked are then no longer held down. */
 sk_err origin_health_start(struct origin_thread *thread, struct origin_group *const *groups, size_t count);
 void origin_health_stop(struct origin_thread *thread);
 /* One line an origin for /health and `top`: url, up/down, why, open connections. */

@@ -8,6 +8,7 @@
 
 #define METHOD_MAX 32   /* bytes; RFC 9112 section 3 sets no bound, the longest registered one has 17 */
 #define LINE_SLACK 64   /* method, version and spaces of a start line, beside the target */
+#define PLAIN_FIELDS 48 /* more go the long way */
 #define SPARE_FIELDS 12 /* room for what is added on the way, so that the array need not grow */
 
 void wire_h1_limits_default(struct wire_h1_limits *out_limits) {
@@ -213,28 +214,17 @@ static enum wire_h1_refusal parse_version(sk_str text, enum http_version *out_ve
     return WIRE_H1_REFUSAL_NONE;
 }
 
-/* Names bytes that are wrong anywhere in a start line. */
-static enum wire_h1_refusal line_bytes_refusal(sk_str line) {
-    if (sk_str_find_byte(line, '\0') < line.len) return WIRE_H1_REFUSAL_NUL;
-    if (sk_str_find_byte(line, '\r') < line.len) return WIRE_H1_REFUSAL_BARE_CR;
-    return WIRE_H1_REFUSAL_NONE;
-}
-
 /* Cuts "method SP target SP version" at exactly these two spaces. */
 static enum wire_h1_refusal cut_request_line(sk_str line, struct http_request *request, sk_str *out_target) {
-    sk_str rest = line, method, target;
-    enum wire_h1_refusal refusal = line_bytes_refusal(line);
-    if (refusal) return refusal;
-    if (!sk_str_cut(&rest, ' ', &method) || method.len > METHOD_MAX || !http_token_valid(method)) {
-        return WIRE_H1_REFUSAL_METHOD;
-    }
-    if (!sk_str_cut(&rest, ' ', &target) || !rest.data) return WIRE_H1_REFUSAL_REQUEST_LINE;
-    refusal = parse_version(rest, &request->version);
-    if (refusal) return refusal;
-    request->method_text = method;
-    request->method = http_method_lookup(method);
-    *out_target = target;
-    return WIRE_H1_REFUSAL_NONE;
+    size_t method = sk_str_find_byte(sk_str_slice(line, 0, METHOD_MAX + 1), ' ');
+    request->method_text = sk_str_slice(line, 0, method);
+    if (method > METHOD_MAX || !http_token_valid(request->method_text)) return WIRE_H1_REFUSAL_METHOD;
+    request->method = http_method_lookup(request->method_text);
+    sk_str rest = sk_str_slice(line, method + 1, line.len);
+    size_t target = sk_str_find_byte(rest, ' ');
+    if (target == 0 || target == rest.len) return WIRE_H1_REFUSAL_REQUEST_LINE;
+    *out_target = sk_str_slice(rest, 0, target);
+    return parse_version(sk_str_slice(rest, target + 1, rest.len), &request->version);
 }
 
 /* The target in origin-form, as it goes on to an origin (RFC 9112 3.2.1, 3.2.4). */
@@ -265,9 +255,15 @@ static enum wire_h1_refusal parse_request_line(sk_str line, const struct wire_h1
     if (target.len > limits->target_bytes) return WIRE_H1_REFUSAL_TARGET_TOO_LONG;
     struct http_uri uri;
     if (http_uri_parse_target(target, &uri)) return WIRE_H1_REFUSAL_TARGET;
-    bool asterisk = target.data[0] == '*';
-    if (asterisk && request->method != HTTP_METHOD_OPTIONS) return WIRE_H1_REFUSAL_TARGET;
+    if (target.data[0] == '*' && request->method != HTTP_METHOD_OPTIONS) return WIRE_H1_REFUSAL_TARGET;
     return set_target(request, &uri, target, arena) ? WIRE_H1_REFUSAL_NONE : WIRE_H1_REFUSAL_HEAD_TOO_LARGE;
+}
+
+/* Bytes that are wrong anywhere in a start line are a better reason than what they spoil. */
+static enum wire_h1_refusal blame_bytes(sk_str line, enum wire_h1_refusal refusal) {
+    if (sk_str_find_byte(line, '\0') < line.len) return WIRE_H1_REFUSAL_NUL;
+    if (sk_str_find_byte(line, '\r') < line.len) return WIRE_H1_REFUSAL_BARE_CR;
+    return refusal;
 }
 
 /* llhttp knows a fixed list of methods, with habits of their own; the method is ours to judge, so it always
@@ -278,7 +274,8 @@ static enum wire_h1_refusal request_of_head(const struct wire_h1_parser *parser,
     struct sink sink = {0};
     struct h1_framing framing = {0};
     enum wire_h1_refusal refusal = parse_request_line(head.line, limits, arena, request);
-    if (!refusal) refusal = make_room(parser, arena, &sink);
+    if (refusal) return blame_bytes(head.line, refusal);
+    refusal = make_room(parser, arena, &sink);
     if (refusal) return refusal;
     sk_str rest = sk_str_slice(head.all, request->method_text.len + 1, head.all.len);
     if (!llhttp_accepts(HTTP_REQUEST, SK_STR("GET "), rest, &sink)) {
@@ -291,23 +288,50 @@ static enum wire_h1_refusal request_of_head(const struct wire_h1_parser *parser,
     return refusal ? refusal : h1_rules_request(&framing, request);
 }
 
-/* The next message starts from a clean slate; the head's length goes out. */
-static size_t finish_head(struct wire_h1_parser *parser, enum http_body_kind kind, uint64_t content_length) {
-    size_t head_bytes = parser->scanned;
+/* The next message starts from a clean slate. */
+static void finish_head(struct wire_h1_parser *parser, enum http_body_kind kind, uint64_t content_length) {
     wire_h1_parser_init(parser);
     h1_body_begin(parser, kind, content_length);
-    return head_bytes;
+}
+
+/* Most requests: the head came whole and nothing in it speaks of content, so there is one way to frame it.
+ * Our own grammar, which the fuzzer holds against llhttp, takes it in one pass. */
+static bool plain_request(const struct wire_h1_limits *limits, sk_str input, struct sk_arena *arena,
+                          struct http_request *request, size_t *out_bytes) {
+    struct http_field items[PLAIN_FIELDS];
+    struct h1_framing framing = {0};
+    uint32_t count;
+    size_t lf = sk_str_find_byte(sk_str_slice(input, 0, limits->head_bytes), '\n'), bytes;
+    if (lf + 1 >= input.len || lf < 1 || input.data[lf - 1] != '\r') return false;
+    if (parse_request_line(sk_str_make(input.data, lf - 1), limits, arena, request)) return false;
+    uint32_t capacity = SK_MIN(limits->field_count, PLAIN_FIELDS);
+    sk_str lines = sk_str_make(input.data + lf + 1, input.len - lf - 1);
+    if (!h1_plain_lines(lines, items, capacity, &framing, &count, &bytes)) return false;
+    if (lf + 1 + bytes > limits->head_bytes || h1_rules_request(&framing, request)) return false;
+    struct http_field *kept = sk_arena_alloc(arena, (count + SPARE_FIELDS) * sizeof(*kept));
+    if (!kept) return false;
+    if (count > 0) memcpy(kept, items, count * sizeof(*kept));
+    request->fields = (struct http_fields){kept, count, count + SPARE_FIELDS};
+    *out_bytes = lf + 1 + bytes;
+    return true;
 }
 
 enum wire_h1_result wire_h1_parse_request(struct wire_h1_parser *parser, const struct wire_h1_limits *limits,
                                           sk_str input, struct sk_arena *arena,
                                           struct http_request *out_request, size_t *out_head_bytes) {
-    enum wire_h1_result result = find_end(parser, limits, &request_start, input);
-    if (result != WIRE_H1_HEAD) return result;
     struct http_request request = {0};
-    enum wire_h1_refusal refusal = request_of_head(parser, limits, cut_head(parser, input), arena, &request);
-    if (refusal) return refuse(parser, refusal);
-    *out_head_bytes = finish_head(parser, request.body_kind, request.content_length);
+    size_t bytes;
+    if (parser->scanned > 0 || !plain_request(limits, input, arena, &request, &bytes)) {
+        enum wire_h1_result result = find_end(parser, limits, &request_start, input);
+        if (result != WIRE_H1_HEAD) return result;
+        bytes = parser->scanned;
+        request = (struct http_request){0};
+        enum wire_h1_refusal refusal =
+            request_of_head(parser, limits, cut_head(parser, input), arena, &request);
+        if (refusal) return refuse(parser, refusal);
+    }
+    finish_head(parser, request.body_kind, request.content_length);
+    *out_head_bytes = bytes;
     *out_request = request;
     return WIRE_H1_HEAD;
 }
@@ -317,8 +341,6 @@ enum wire_h1_result wire_h1_parse_request(struct wire_h1_parser *parser, const s
 /* "HTTP/1.x SP 3DIGIT [SP reason]"; the last space may be missing with the reason (RFC 9112 section 4 asks
  * senders for it, and many forget). */
 static enum wire_h1_refusal parse_status_line(sk_str line, struct http_response *response) {
-    enum wire_h1_refusal refusal = line_bytes_refusal(line);
-    if (refusal) return refusal;
     uint64_t status;
     if (line.len < 12 || line.data[8] != ' ' || parse_version(sk_str_slice(line, 0, 8), &response->version)) {
         return WIRE_H1_REFUSAL_STATUS_LINE;
@@ -336,7 +358,8 @@ static enum wire_h1_refusal response_of_head(const struct wire_h1_parser *parser
     struct sink sink = {0};
     struct h1_framing framing = {0};
     enum wire_h1_refusal refusal = parse_status_line(head.line, response);
-    if (!refusal) refusal = make_room(parser, arena, &sink);
+    if (refusal) return blame_bytes(head.line, refusal);
+    refusal = make_room(parser, arena, &sink);
     if (refusal) return refusal;
     if (!llhttp_accepts(HTTP_RESPONSE, SK_STR(""), head.all, &sink)) {
         refusal = blame_line(head.lines, &framing);
@@ -358,7 +381,8 @@ enum wire_h1_result wire_h1_parse_response(struct wire_h1_parser *parser, const 
     enum wire_h1_refusal refusal =
         response_of_head(parser, request_method, cut_head(parser, input), arena, &response);
     if (refusal) return refuse(parser, refusal);
-    *out_head_bytes = finish_head(parser, response.body_kind, response.content_length);
+    *out_head_bytes = parser->scanned;
+    finish_head(parser, response.body_kind, response.content_length);
     *out_response = response;
     return WIRE_H1_HEAD;
 }

@@ -13,6 +13,13 @@ struct h1_framing {
 };
 void h1_framing_add(struct h1_framing *framing, enum http_field_id id, sk_str value);
 
+/* The field lines at the start of LINES and the empty line after them, when they are of the plain kind:
+ * all there, each by the grammar, no more than CAPACITY, and none that could give the message content or
+ * change the protocol. Fills ITEMS, gathers FRAMING; *out_bytes is their length. False says nothing about
+ * what is wrong: the way through llhttp tells. */
+bool h1_plain_lines(sk_str lines, struct http_field *items, uint32_t capacity, struct h1_framing *framing,
+                    uint32_t *out_count, size_t *out_bytes);
+
 /* Sets everything in REQUEST that follows from FRAMING (authority, body, keep_alive, ...). REQUEST has its
  * version, method and, in absolute-form, its authority. */
 enum wire_h1_refusal h1_rules_request(const struct h1_framing *framing, struct http_request *request);

@@ -1,0 +1,31 @@
+"""Certificates made by the openssl command at test time: an authority, and servers that it signs (or not)."""
+
+import ssl
+import subprocess
+
+
+def _openssl(*arguments):
+    subprocess.run(["openssl", *arguments], check=True, capture_output=True, text=True)
+
+
+class Authority:
+    def __init__(self, directory, name="Skerry test authority"):
+        self.directory = directory
+        self.key, self.certificate = directory / "ca.key", directory / "ca.pem"
+        _openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                 "-subj", f"/CN={name}", "-addext", "basicConstraints=critical,CA:TRUE",
+                 "-keyout", str(self.key), "-out", str(self.certificate))
+
+    def server(self, names=("DNS:localhost", "IP:127.0.0.1"), dates=(), label="server"):
+        """An ssl.SSLContext for a server with these subjectAltNames. DATES: ("20200101000000Z", "20200201000000Z")."""
+        key, request, certificate = (self.directory / f"{label}.{end}" for end in ("key", "csr", "pem"))
+        extensions = self.directory / f"{label}.ext"
+        extensions.write_text(f"subjectAltName={','.join(names)}\n")
+        _openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=origin",
+                 "-keyout", str(key), "-out", str(request))
+        life = ["-not_before", dates[0], "-not_after", dates[1]] if dates else ["-days", "2"]
+        _openssl("x509", "-req", "-in", str(request), "-CA", str(self.certificate), "-CAkey", str(self.key), *life,
+                 "-extfile", str(extensions), "-out", str(certificate))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        return context
