@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/random.h"
 #include "edge/upgrade.h"
 #include "io/stream.h"
 #include "wire/h1.h"
@@ -14,14 +13,12 @@
 #define REQUEST_MS 10000
 #define HEAD_LIMIT (64 * 1024)
 #define BODY_LIMIT (8 << 20) /* of an answer */
-#define TOKEN_BYTES 16
 
 struct edge_admin {
     struct edge_process *process;
     struct io_addr addr;
     struct io_watch watch;
     bool local;
-    char made_token[2 * TOKEN_BYTES + 1]; /* for TCP without a configured one */
     unsigned connections;
 };
 
@@ -48,7 +45,6 @@ static const struct endpoint {
 static bool may_ask(const struct edge_admin *admin, const struct http_request *request) {
     sk_str wanted = admin->process->snapshot->config->admin_token;
     if (admin->local) return true;
-    if (!wanted.len) wanted = sk_str_from_c(admin->made_token);
     sk_str given = http_fields_value(&request->fields, HTTP_FIELD_AUTHORIZATION);
     if (!sk_str_istarts_with(given, SK_STR("Bearer "))) return false;
     given = sk_str_trim(sk_str_slice(given, 7, given.len));
@@ -174,13 +170,6 @@ static void on_ready(struct io_watch *watch, unsigned ready) {
     while (io_accept(watch->fd, &fd, &peer) == SK_OK) begin_visit(admin, fd);
 }
 
-static void make_token(struct edge_admin *admin) {
-    uint8_t bytes[TOKEN_BYTES];
-    sk_random_secret(bytes, sizeof bytes);
-    for (size_t i = 0; i < sizeof bytes; i++) snprintf(admin->made_token + 2 * i, 3, "%02x", bytes[i]);
-    fprintf(stderr, "admin token: %s\n", admin->made_token);
-}
-
 static sk_err open_socket(struct edge_admin *admin, const struct config *config, int *out_fd) {
     struct io_listen_options options = {0};
     struct io_addr inherited_addr;
@@ -197,14 +186,13 @@ static sk_err open_socket(struct edge_admin *admin, const struct config *config,
     return io_listen(&admin->addr, &options, out_fd);
 }
 
-static sk_err announce(struct edge_admin *admin, const struct config *config) {
+static sk_err announce(struct edge_admin *admin) {
     char text[IO_ADDR_TEXT_BYTES];
     struct io_addr bound;
     sk_err err = io_socket_local_addr(admin->watch.fd, &bound);
     if (err) return err;
     io_addr_format(&bound, text);
     fprintf(stderr, "admin on %s%s\n", admin->local ? "" : "http://", text);
-    if (!admin->local && !config->admin_token.len) make_token(admin);
     return SK_OK;
 }
 
@@ -222,7 +210,7 @@ sk_err edge_admin_start(struct edge_process *process) {
     }
     admin->watch = (struct io_watch){.fd = fd, .on_ready = on_ready};
     err = io_watch_start(process->loop, &admin->watch);
-    if (!err) err = announce(admin, config);
+    if (!err) err = announce(admin);
     process->admin = admin;
     return err;
 }

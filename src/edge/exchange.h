@@ -55,6 +55,8 @@ struct edge_exchange_ops {
      * edge_fetch_wake comes when there is more. SK_ERR_END, SK_ERR_CLOSED (client left), SK_ERR_TIMEOUT,
      * SK_ERR_TOO_LARGE, SK_ERR_MALFORMED. Sends 100 Continue at the first call if it is awaited. */
     sk_err (*read_body)(struct edge_exchange *exchange, sk_str *out_piece);
+    /* After SK_ERR_END: the request's trailer fields, or NULL. */
+    const struct http_fields *(*body_trailers)(struct edge_exchange *exchange);
     /* After the 101 of a tunnel: answers it with RESPONSE's fields and gives the raw stream and what was read
      * of it already (in the exchange's arena). SK_ERR_UNSUPPORTED where the protocol has none. */
     sk_err (*take_stream)(struct edge_exchange *exchange, const struct http_response *response,
@@ -102,6 +104,7 @@ enum edge_trait {
     EDGE_TRAIT_CONDITIONAL = 1,   /* any If-* */
     EDGE_TRAIT_RANGE = 2,
     EDGE_TRAIT_CACHE_CONTROL = 4, /* or Pragma */
+    EDGE_TRAIT_TRAILERS = 16,  /* TE names trailers */
     EDGE_TRAIT_MAYBE_LOOP = 8, /* CDN-Loop or Via is there: look closer before forwarding */
 };
 

@@ -57,6 +57,13 @@ static sk_err read_body(void *arg, sk_time_ns deadline, sk_str *out_piece) {
     }
 }
 
+static const struct http_fields *body_trailers(void *arg) {
+    struct edge_fetch *fetch = arg;
+    const struct http_fields *given = fetch->leader ? fetch->leader->ops->body_trailers(fetch->leader) : NULL;
+    struct http_fields *fields = given ? sk_arena_zalloc(&fetch->arena, sizeof *fields) : NULL;
+    return fields && edge_trailer_fields(&fetch->arena, given, fields) == SK_OK ? fields : NULL;
+}
+
 static void on_informational(void *arg, const struct http_response *response) {
     struct edge_fetch *fetch = arg;
     if (!fetch->leader) return;
@@ -236,6 +243,8 @@ static sk_err copy_body(struct edge_fetch *fetch, struct origin_exchange *origin
 static void take_body(struct edge_fetch *fetch, struct origin_exchange *origin, const struct http_response *response) {
     sk_err err = SK_ERR_END;
     if (response->body_kind != HTTP_BODY_NONE) err = copy_body(fetch, origin, body_length_of(response));
+    const struct http_fields *trailers = err == SK_ERR_END ? origin_exchange_trailers(origin) : NULL;
+    if (trailers && edge_trailer_fields(&fetch->arena, trailers, &fetch->trailers) != SK_OK) err = SK_ERR_NO_MEMORY;
     if (err == SK_ERR_END) err = cache_fill_finish(fetch->fill);
     else cache_fill_break(fetch->fill, err);
     if (!err || err == SK_ERR_CANCELLED) return;
@@ -269,7 +278,7 @@ static sk_err ask(struct edge_fetch *fetch, struct origin_exchange **out_origin,
         .on_informational = on_informational,
         .informational_arg = fetch,
     };
-    if (fetch->has_body) request.body = (struct origin_body_source){.read = read_body, .arg = fetch};
+    if (fetch->has_body) request.body = (struct origin_body_source){.read = read_body, .trailers = body_trailers, .arg = fetch};
     if (fetch->conditional) observe_count(fetch->worker->metrics, OBSERVE_REVALIDATIONS);
     err = origin_exchange_open(fetch->worker->origins, &request, out_origin, out_response, &fetch->result);
     return err;

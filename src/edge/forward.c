@@ -3,6 +3,9 @@
 #include "edge/worker.h"
 #include "http/forward.h"
 
+/* Edges of our name in a row, none of them this process: more are taken for a loop. */
+#define LOOP_LIMIT 8
+
 bool edge_is_trusted(const struct config *config, const struct io_addr *client) {
     for (uint32_t i = 0; i < config->trusted_proxy_count; i++)
         if (io_prefix_match(&config->trusted_proxies[i], client)) return true;
@@ -10,8 +13,24 @@ bool edge_is_trusted(const struct config *config, const struct io_addr *client) 
 }
 
 bool edge_is_loop(const struct edge_exchange *exchange) {
+    const struct http_fields *fields = &exchange->request.fields;
     if (!(exchange->traits & EDGE_TRAIT_MAYBE_LOOP)) return false;
-    return http_forward_loop_count(&exchange->request.fields, exchange->worker->request_pseudonym) > 0;
+    const struct http_field *field = NULL;
+    while ((field = http_fields_next(fields, HTTP_FIELD_CDN_LOOP, field)) != NULL)
+        if (sk_str_find(field->value, exchange->worker->loop_mark) < field->value.len) return true;
+    return http_forward_loop_count(fields, exchange->snapshot->config->server_name) > LOOP_LIMIT;
+}
+
+/* Our member of CDN-Loop gets a parameter that no other process has: edges of one name may be in a row, but
+ * what comes back to the very same one is a loop at once. */
+static sk_err mark_loop(struct edge_fetch *fetch, struct http_fields *fields) {
+    struct http_field *last = NULL;
+    for (uint32_t i = 0; i < fields->count; i++)
+        if (fields->items[i].id == HTTP_FIELD_CDN_LOOP) last = &fields->items[i];
+    if (!last) return SK_OK;
+    last->value = sk_arena_printf(&fetch->arena, "%.*s; %.*s", SK_STR_ARGS(last->value),
+                                  SK_STR_ARGS(fetch->worker->loop_mark));
+    return last->value.data ? SK_OK : SK_ERR_NO_MEMORY;
 }
 
 static sk_err own_fields(struct edge_fetch *fetch, struct http_fields *out) {
@@ -64,10 +83,11 @@ sk_err edge_forward_request(struct edge_fetch *fetch) {
         .client_trusted = fetch->client_trusted,
         .scheme = fetch->client_request.scheme,
         .host = fetch->client_request.authority,
-        .pseudonym = fetch->worker->request_pseudonym,
+        .pseudonym = fetch->snapshot->config->server_name,
         .received_version = fetch->client_request.version,
     };
     err = http_forward_request_fields(&request->fields, &fetch->arena, &context);
+    if (!err) err = mark_loop(fetch, &request->fields);
     if (!err && fetch->conditional) err = add_validators(fetch, &request->fields);
     return err;
 }

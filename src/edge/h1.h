@@ -59,6 +59,7 @@ struct h1_conn {
     sk_err body_error;
     bool body_wanted, continue_due;
     struct edge_pace body_pace;
+    struct http_fields body_trailers; /* in the exchange's arena */
     /* the answer */
     struct h1_writer writer;
 };
@@ -97,6 +98,7 @@ void h1_writer_reset(struct h1_writer *writer);
 
 /* h1_body.c */
 sk_err h1_read_body(struct edge_exchange *exchange, sk_str *out_piece);
+const struct http_fields *h1_body_trailers(struct edge_exchange *exchange);
 sk_err h1_take_stream(struct edge_exchange *exchange, const struct http_response *response,
                       struct io_stream **out_stream, sk_str *out_read_already);
 /* Readable, or a deadline has come, while the fetch waits for the body. */

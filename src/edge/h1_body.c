@@ -15,7 +15,8 @@ static void send_continue(struct h1_conn *conn) {
     struct iovec iov = {(void *)(uintptr_t)text, sizeof text - 1};
     size_t n = 0;
     conn->continue_due = false;
-    if (io_sendv(conn->watch.fd, &iov, 1, false, &n) == SK_OK && n < iov.iov_len) body_failed(conn, SK_ERR_CLOSED);
+    if (io_sendv(conn->watch.fd, &iov, 1, false, &n) == SK_OK && n < iov.iov_len)
+        conn->body_error = SK_ERR_CLOSED;
 }
 
 static bool body_pace_ok(struct h1_conn *conn) {
@@ -65,7 +66,7 @@ sk_err h1_read_body(struct edge_exchange *exchange, sk_str *out_piece) {
         size_t consumed = 0;
         if (!h1_body_unread(conn)) return SK_ERR_END;
         sk_err err = wire_h1_parse_body(&conn->parser, &exchange->snapshot->head_limits, sk_buf_str(&conn->in),
-                                        exchange->arena, NULL, &data, &consumed);
+                                        exchange->arena, &conn->body_trailers, &data, &consumed);
         if (err == SK_ERR_MALFORMED) return body_failed(conn, err);
         if (data.len) {
             conn->body_piece = consumed;
@@ -79,6 +80,11 @@ sk_err h1_read_body(struct edge_exchange *exchange, sk_str *out_piece) {
     return conn->body_error;
 }
 
+const struct http_fields *h1_body_trailers(struct edge_exchange *exchange) {
+    const struct http_fields *trailers = &h1_of(exchange)->body_trailers;
+    return trailers->count ? trailers : NULL;
+}
+
 void h1_body_ready(struct h1_conn *conn) {
     if (!conn->body_wanted) return;
     conn->body_wanted = false;
@@ -89,7 +95,8 @@ void h1_body_ready(struct h1_conn *conn) {
 void h1_body_deadline(struct h1_conn *conn) {
     if (!conn->body_wanted || body_pace_ok(conn)) return;
     observe_count(conn->worker->metrics, OBSERVE_TIMEOUTS);
-    body_failed(conn, SK_ERR_TIMEOUT);
+    conn->body_error = SK_ERR_TIMEOUT;
+    conn->close_after = conn->linger = true;
     h1_body_ready(conn);
 }
 

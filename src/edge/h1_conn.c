@@ -116,6 +116,7 @@ const struct edge_exchange_ops h1_exchange_ops = {
     .respond = h1_respond,
     .inform = h1_inform,
     .read_body = h1_read_body,
+    .body_trailers = h1_body_trailers,
     .take_stream = h1_take_stream,
     .fiber_ended = fiber_ended,
 };
@@ -130,6 +131,8 @@ static void begin_exchange(struct h1_conn *conn) {
     conn->body_bytes = 0;
     conn->body_error = SK_OK;
     conn->body_wanted = false;
+    conn->body_trailers = (struct http_fields){0};
+    conn->body_pace = (struct edge_pace){0};
     edge_exchange_begin(&conn->exchange, conn->worker);
 }
 
@@ -137,7 +140,7 @@ static void serve(struct h1_conn *conn) {
     struct http_request *request = &conn->exchange.request;
     begin_exchange(conn);
     request->scheme = SK_STR("http");
-    conn->continue_due = request->expect_continue;
+    conn->continue_due = request->expect_continue && request->version >= HTTP_1_1;
     conn->close_after = !request->keep_alive || conn->worker->stage != EDGE_RUNNING;
     edge_serve(&conn->exchange);
 }

@@ -1,6 +1,6 @@
 #include "edge/h1.h"
 
-#include "base/log.h"
+#include "edge/fetch.h"
 
 #define PIECES 12
 #define HEAD_PIECES 6
@@ -78,11 +78,30 @@ static bool round_part_end(struct h1_writer *writer, struct round *round) {
     }
     if (!writer->chunked || writer->last_chunk_sent) return false;
     writer->last_chunk_sent = true;
-    round_lead(round, "0\r\n\r\n", 5);
     return true;
 }
 
-static void round_fill(struct h1_writer *writer, struct round *round, size_t limit) {
+/* "0", the trailers of the response where the client wants them and this exchange has them, the empty line. */
+static sk_err add_last_chunk(struct h1_conn *conn, struct round *round) {
+    const struct edge_exchange *exchange = &conn->exchange;
+    bool wanted = (exchange->traits & EDGE_TRAIT_TRAILERS) && exchange->fetch && exchange->fetch->trailers.count;
+    if (!wanted) {
+        round_lead(round, "0\r\n\r\n", 5);
+        return SK_OK;
+    }
+    struct sk_buf last;
+    sk_buf_init(&last, 0);
+    sk_err err = wire_h1_write_last_chunk(&last, &exchange->fetch->trailers);
+    sk_str text = sk_arena_copy(exchange->arena, sk_buf_str(&last));
+    sk_buf_free(&last);
+    if (!err && !text.data) err = SK_ERR_NO_MEMORY;
+    if (!err) round_lead(round, text.data, text.len);
+    return err;
+}
+
+static sk_err round_fill(struct h1_conn *conn, struct round *round, size_t limit) {
+    struct h1_writer *writer = &conn->writer;
+    sk_err err = SK_OK;
     struct cache_piece pieces[PIECES];
     size_t count = 0;
     round->state = CACHE_READ_END;
@@ -92,10 +111,12 @@ static void round_fill(struct h1_writer *writer, struct round *round, size_t lim
     else
         round->lead_count = round->count;
     if (round->state == CACHE_READ_END && round_part_end(writer, round)) {
-        round->lead_count = round->count;
         /* A part has content of its own still to come; the last chunk has not. */
-        if (!writer->last_chunk_sent) round->state = CACHE_READ_DATA;
+        if (writer->last_chunk_sent) err = add_last_chunk(conn, round);
+        else round->state = CACHE_READ_DATA;
+        round->lead_count = round->count;
     }
+    return err;
 }
 
 /* What was not taken of the lead (or of a chunk's end) is copied: its memory does not outlive the round. */
@@ -134,7 +155,7 @@ static sk_err book(struct h1_conn *conn, struct round *round, size_t sent, size_
     }
     if (!round->tail || content < round->content) return SK_OK;
     size_t tail = sent - lead - content;
-    return tail < 2 ? sk_buf_append(&writer->text, (sk_str){"\r\n" + tail, 2 - tail}) : SK_OK;
+    return tail < 2 ? sk_buf_append(&writer->text, sk_str_slice(SK_STR("\r\n"), tail, 2)) : SK_OK;
 }
 
 static enum progress round_send(struct h1_conn *conn, struct round *round, size_t text_lead) {
@@ -220,8 +241,8 @@ static void pump(struct h1_conn *conn, const sk_str *head, int count) {
         if (text_lead) round_lead(&round, sk_buf_str(&writer->text).data, text_lead);
         for (int i = 0; i < count; i++) round_lead(&round, head[i].data, head[i].len);
         count = 0;
-        round_fill(writer, &round, EDGE_TURN_BYTES);
-        progress = round_send(conn, &round, text_lead);
+        bool filled = round_fill(conn, &round, EDGE_TURN_BYTES) == SK_OK;
+        progress = filled ? round_send(conn, &round, text_lead) : SENT_FAILED;
     } while (progress == SENT_MORE && conn->exchange.outcome.sent_bytes - before < EDGE_TURN_BYTES);
     if (progress == SENT_ALL)
         h1_answered(conn, false);

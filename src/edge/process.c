@@ -1,6 +1,7 @@
 #include "edge/process.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -174,9 +175,7 @@ static sk_err create_parts(struct edge_process *process, struct config *config) 
     err = origin_thread_join(process->registry, process->loop, process->metrics, edge_process_resolver(process),
                              &process->origins);
     if (err) return failed("origins", err);
-    /* Origins must tell a loop from a second edge of the same name: so the name is made unique. */
-    snprintf(process->request_pseudonym, sizeof process->request_pseudonym, "%.*s-%08x",
-             (int)SK_MIN(config->server_name.len, (size_t)64), config->server_name.data, (unsigned)sk_random_u64());
+    snprintf(process->loop_mark, sizeof process->loop_mark, "i=%016llx", (unsigned long long)sk_random_u64());
     return SK_OK;
 }
 
@@ -215,7 +214,7 @@ static sk_err start_workers(struct edge_process *process) {
         worker->process = process;
         worker->index = i;
         worker->limits = process->limits;
-        worker->request_pseudonym = sk_str_from_c(process->request_pseudonym);
+        worker->loop_mark = sk_str_from_c(process->loop_mark);
         sem_init(&worker->may_leave, 0, 0);
         err = edge_worker_start(worker);
         if (!err) started++;

@@ -24,7 +24,7 @@ struct edge_process {
     struct edge_limits *limits;
     struct edge_worker *workers;
     unsigned worker_count;
-    char request_pseudonym[96];
+    char loop_mark[20];
     sk_time_ns started;
     /* main thread */
     struct edge_snapshot *snapshot; /* in force, a reference */

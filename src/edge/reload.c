@@ -74,11 +74,25 @@ static sk_err change_listeners(struct edge_process *process, const struct config
     return err;
 }
 
+/* An origin group could not be made: the certificates that it trusts are what it reads. */
+static sk_err note_ca_files(const struct config *config, struct sk_buf *report) {
+    sk_err err = SK_OK;
+    for (uint32_t s = 0; s < config->site_count; s++)
+        for (uint32_t o = 0; o < config->sites[s].origin_count && !err; o++) {
+            sk_str file = config->sites[s].origins[o].ca_file;
+            if (file.len)
+                err = sk_buf_printf(report, "site %.*s: ca_file %.*s: cannot be used\n",
+                                    SK_STR_ARGS(config->sites[s].name), SK_STR_ARGS(file));
+        }
+    return err ? err : SK_ERR_INVALID;
+}
+
 static sk_err put_in_force(struct edge_process *process, struct config *config, struct sk_buf *report) {
     const struct config *old = process->snapshot->config;
     struct edge_snapshot *snapshot;
     sk_err err = edge_snapshot_create(config, process->registry, &snapshot);
     if (err) {
+        if (err == SK_ERR_INVALID) err = note_ca_files(config, report);
         config_unref(config);
         return err;
     }

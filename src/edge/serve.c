@@ -35,6 +35,9 @@ uint32_t edge_traits_of(const struct http_fields *fields) {
         case HTTP_FIELD_PRAGMA: traits |= EDGE_TRAIT_CACHE_CONTROL; break;
         case HTTP_FIELD_CDN_LOOP:
         case HTTP_FIELD_VIA: traits |= EDGE_TRAIT_MAYBE_LOOP; break;
+        case HTTP_FIELD_TE:
+            if (sk_str_ieq(fields->items[i].value, SK_STR("trailers"))) traits |= EDGE_TRAIT_TRAILERS;
+            break;
         default: break;
         }
     }

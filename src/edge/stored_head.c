@@ -36,6 +36,17 @@ sk_err edge_head_fields(struct sk_arena *arena, const struct http_response *resp
     return err;
 }
 
+sk_err edge_trailer_fields(struct sk_arena *arena, const struct http_fields *trailers, struct http_fields *out_fields) {
+    struct http_fields fields = {0};
+    sk_err err = SK_OK;
+    for (uint32_t i = 0; i < trailers->count && !err; i++) {
+        const struct http_field *field = &trailers->items[i];
+        if (field->id == HTTP_FIELD_UNKNOWN) err = http_fields_add(&fields, arena, field->name, field->value);
+    }
+    if (!err) *out_fields = fields;
+    return err;
+}
+
 /* Of the stored body, whatever a 304 says: an origin's 304 often names another encoding or type by mistake. */
 static bool describes_body(uint16_t id) {
     switch (id) {

@@ -17,6 +17,9 @@ struct edge_head_rules {
  * SK_ERR_NO_MEMORY. */
 sk_err edge_head_fields(struct sk_arena *arena, const struct http_response *response,
                         const struct edge_head_rules *rules, struct http_fields *out_fields);
+/* Those of TRAILERS that may be passed on: none that concerns framing, routing, caching or the handling of the
+ * message (RFC 9110 section 6.5.1), which is all that we know by name. */
+sk_err edge_trailer_fields(struct sk_arena *arena, const struct http_fields *trailers, struct http_fields *out_fields);
 /* STORED with everything that FRESH (made by edge_head_fields from a 304) says anew; what describes the stored
  * body itself stays (RFC 9111 section 3.2). */
 sk_err edge_head_update(struct sk_arena *arena, const struct http_fields *stored, const struct http_fields *fresh,

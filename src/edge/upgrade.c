@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include "base/log.h"
 #include "edge/admin.h"
 #include "io/process.h"
+#include "io/socket.h"
 
 /* A new process that is not ready by then never will be. */
 #define READY_MS 60000

@@ -1,5 +1,6 @@
 #include "edge/worker.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
