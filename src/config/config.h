@@ -15,11 +15,13 @@ struct config_origin {
     struct http_uri uri;
     bool tls;
     uint16_t port;
-    uint32_t weight;   /* 1 to 1000, default 1; 0: only when all others are down */
-    sk_str host;       /* Host and SNI sent; empty: the client's Host for http and SNI by url */
-    sk_str ca_file;    /* PEM; empty: system store */
-    bool verify;       /* default true */
+    uint32_t weight; /* 1 to 1000, default 1; 0: only when all others are down */
+    sk_str host;     /* Host and SNI sent; empty: the client's Host for http and SNI by url */
+    sk_str ca_file;  /* PEM; empty: system store */
+    bool verify;     /* default true */
 };
+
+struct config_hosts;
 
 struct config_health_check {
     bool enabled;
@@ -52,11 +54,11 @@ struct config_site {
 };
 
 struct config_limits {
-    uint32_t connections;          /* of the process; 0: from the descriptor limit */
+    uint32_t connections; /* of the process; 0: from the descriptor limit */
     uint32_t connections_per_client;
     uint32_t header_bytes, header_fields, target_bytes;
     uint64_t request_body_bytes;
-    uint32_t pipelined_requests;   /* answered in a row before others get a turn */
+    uint32_t pipelined_requests; /* answered in a row before others get a turn */
 };
 struct config_timeouts {
     int64_t header_ms, body_ms, write_ms, keep_alive_ms, drain_ms; /* body, write: without any progress */
@@ -77,9 +79,9 @@ struct config {
     sk_str admin_token;
     uint32_t threads;
     uint64_t memory_bytes, max_object_bytes;
-    sk_str user; /* to become after binding; empty: stay */
+    sk_str user;        /* to become after binding; empty: stay */
     sk_str server_name; /* in Via, CDN-Loop, Cache-Status */
-    sk_str access_log; /* path, "-" or empty for none */
+    sk_str access_log;  /* path, "-" or empty for none */
     enum config_log_format access_log_format;
     int log_level;
     sk_str resolver; /* "ip:port,..." or empty for the system's */
@@ -89,12 +91,15 @@ struct config {
     struct config_timeouts timeouts;
     struct config_site *sites;
     uint32_t site_count;
+    struct config_hosts *hosts; /* config_site_for's index */
 };
 
+/* References may be taken and given back on any thread; the last one frees. NULL may be given back. */
 struct config *config_ref(struct config *config);
 void config_unref(struct config *config);
 
-/* The site for a host: exact, then the longest wildcard, then "*". NULL when none serves it. */
+/* The site for a host: exact, then the longest wildcard, then "*". NULL when none serves it. HOST may carry a
+ * port and is compared without regard to case. Allocates nothing. */
 const struct config_site *config_site_for(const struct config *config, sk_str host);
 
 #endif

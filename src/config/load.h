@@ -17,11 +17,15 @@ struct config_problems {
 void config_problems_init(struct config_problems *problems);
 void config_problems_free(struct config_problems *problems);
 
-/* TEXT is YAML; NAME stands in messages. SK_ERR_INVALID with at least one problem. */
-sk_err config_parse(sk_str text, const char *name, struct config **out_config, struct config_problems *problems);
+/* TEXT is YAML; NAME stands in messages. SK_ERR_INVALID with at least one problem; SK_ERR_NO_MEMORY. Relative
+ * paths in it are relative to the file's folder (for a text: to the working directory). The caller owns the
+ * one reference of OUT_CONFIG. */
+sk_err config_parse(sk_str text, const char *name, struct config **out_config,
+                    struct config_problems *problems);
+/* As above; a file that cannot be read is a problem too, with the error of open or read. */
 sk_err config_load_file(const char *path, struct config **out_config, struct config_problems *problems);
 
-/* `skerry edge --listen ... --origin ...` without a file. NULL and 0 mean the default. */
+/* `skerry edge --listen ... --origin ...` without a file. NULL and 0 mean the default. Borrowed. */
 struct config_arguments {
     const char *const *listen;
     size_t listen_count;
@@ -32,7 +36,8 @@ struct config_arguments {
 };
 sk_err config_from_arguments(const struct config_arguments *arguments, struct config **out_config,
                              struct config_problems *problems);
-/* Overrides of a file by the command line (same meaning), before it is put in force. */
+/* Overrides of a file by the command line (same meaning, but origins are refused beside a file), before it is
+ * put in force. On failure CONFIG is of no more use but to be given back. */
 sk_err config_apply_arguments(struct config *config, const struct config_arguments *arguments,
                               struct config_problems *problems);
 

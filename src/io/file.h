@@ -1,5 +1,6 @@
 /* Files without blocking a loop: io_uring where the kernel allows it, else a small shared pool of threads.
- * Calls park the calling fiber. Whole-file helpers for start-up (no fiber needed) at the end. */
+ * Calls park the calling fiber until the operation is done, also when it is cancelled meanwhile. Whole-file
+ * helpers for start-up (no fiber needed) at the end. */
 #ifndef SK_IO_FILE_H
 #define SK_IO_FILE_H
 
@@ -11,6 +12,9 @@ sk_err io_file_read(struct io_loop *loop, int fd, void *data, size_t bytes, uint
 /* All bytes or an error (SK_ERR_FULL for ENOSPC, SK_ERR_IO). */
 sk_err io_file_write(struct io_loop *loop, int fd, const void *data, size_t bytes, uint64_t offset);
 sk_err io_file_sync(struct io_loop *loop, int fd);
+/* "io_uring" or "threads": what carries this loop's reads and writes. The environment variable
+ * SKERRY_FILE_ENGINE=threads forbids io_uring. */
+const char *io_file_engine(struct io_loop *loop);
 /* Runs a blocking function on the pool and parks until it is done; for open, rename, getaddrinfo and such. */
 sk_err io_blocking(struct io_loop *loop, sk_err (*work)(void *arg), void *arg);
 

@@ -184,7 +184,7 @@ static int sleep_timeout_ms(struct io_loop *loop) {
 
 static void wait_for_events(struct io_loop *loop) {
     if (loop->before_sleep) loop->before_sleep(loop->hook_arg);
-    if (loop->flush) loop->flush(loop, loop->parts[IO_PART_FILES]);
+    if (loop->flush) loop->flush(loop->flush_arg);
     int n = epoll_wait(loop->epoll_fd, loop->events, IO_LOOP_EVENTS, sleep_timeout_ms(loop));
     /* relaxed: a poster who still sees `true` only writes the eventfd in vain. */
     atomic_store_explicit(&loop->sleeping, false, memory_order_relaxed);

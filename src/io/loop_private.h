@@ -56,7 +56,8 @@ struct io_loop {
     void (*before_sleep)(void *arg);
     void (*after_wake)(void *arg);
     void *hook_arg;
-    void (*flush)(struct io_loop *loop, struct io_part *part); /* of IO_PART_FILES: submits what was queued */
+    void (*flush)(void *arg); /* submits queued file operations before the sleep; NULL when there are none */
+    void *flush_arg;
     struct io_part *parts[IO_PART_COUNT];
     struct io_watch wake_watch;
     struct io_wheel wheel;

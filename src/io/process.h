@@ -18,12 +18,15 @@ struct io_process_options {
     void *arg;
 };
 
+/* The child has our standard descriptors, the kept ones and nothing else; no signal is blocked or ignored.
+ * OPTIONS are copied as needed. SK_ERR_NOT_FOUND, SK_ERR_DENIED when argv[0] cannot be run. */
 sk_err io_process_start(struct io_loop *loop, const struct io_process_options *options,
                         struct io_process **out_process);
 pid_t io_process_pid(const struct io_process *process);
 /* SK_ERR_NOT_FOUND when it has ended. */
 sk_err io_process_signal(struct io_process *process, int signo);
-/* Forgets the child (it goes on); on_exit is not called after it. Frees the handle; also after on_exit. */
+/* Forgets the child (it goes on, and is reaped when it ends); on_exit is not called after it. Frees the
+ * handle; also in or after on_exit. A handle does not outlive its loop. */
 void io_process_release(struct io_process *process);
 
 #endif

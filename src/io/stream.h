@@ -13,7 +13,8 @@ sk_err io_stream_connect(struct io_loop *loop, const struct io_addr *addr, sk_ti
                          struct io_stream **out_stream);
 /* Happy eyeballs (RFC 8305): tries ADDRS in order with families interleaved, the next one 250 ms after
  * the last (or at once when it failed); the first to connect wins, the rest are closed. out_index (may be
- * NULL) tells which. The error is that of the last failure. */
+ * NULL) tells which. The error is that of the last failure. At most
+ * 32 addresses are tried. */
 sk_err io_stream_connect_any(struct io_loop *loop, const struct io_addr *addrs, size_t count, sk_time_ns deadline,
                              struct io_stream **out_stream, size_t *out_index);
 /* Takes a connected non-blocking fd. */
@@ -37,7 +38,8 @@ sk_err io_stream_wait(struct io_stream *stream, bool want_read, bool want_write,
 void io_stream_shutdown_write(struct io_stream *stream);
 /* For an idle pooled stream: true when the peer has closed it or sent something unasked. No park. */
 bool io_stream_is_stale(struct io_stream *stream);
-/* Called once, on this thread, when an idle stream becomes readable or closed; NULL clears. */
+/* Called once, on this thread, when an idle stream becomes readable or closed from now on; NULL clears. Ask
+ * io_stream_is_stale first: what happened before tells nothing any more. */
 void io_stream_on_idle_event(struct io_stream *stream, void (*on_event)(void *arg), void *arg);
 
 #endif

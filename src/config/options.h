@@ -1,0 +1,253 @@
+/* Every key of the configuration, in one table for each section. From these tables come the structs that
+ * the YAML is read into (raw.h), the checks (scan.c), the typed configuration (compile.c), the reference in
+ * docs/configuration.md and the JSON Schema. Adding an option is a row here and a field in config.h.
+ *
+ * A row: X(S, shape, kind, key, field, default, min, max, example, documentation)
+ *   S        the section's name in CONFIG_SECTION_TABLE
+ *   shape    VALUE        one value, stored in FIELD of the section's struct
+ *            HAND         one value that compile.c puts in its place by hand
+ *            LIST         a list of values; MIN and MAX count its entries
+ *            ONE_OR_LIST  the same, where a single value stands for a list of one
+ *            SECTION      keys of their own: KIND names the section
+ *            SECTIONS     a list of such; MIN and MAX count its entries
+ *   kind     of the value: CONFIG_KIND_TABLE
+ *   default, min, max, example   as one would write them, of a list an entry; "" for none. For a CHOICE, MIN
+ *            holds the words, in the order of the enum's values. */
+#ifndef SK_CONFIG_OPTIONS_H
+#define SK_CONFIG_OPTIONS_H
+
+#include "base/str.h"
+
+/* Kind, what a person is told to write, type and pattern in the JSON Schema ("" for none). */
+#define CONFIG_KIND_TABLE(X)                                                                                 \
+    X(COUNT, "a whole number", "integer", "")                                                                \
+    X(PERCENT, "a percentage", "string", "^[0-9]+%$")                                                        \
+    X(SIZE, "a size", "string|integer", "^[0-9]+(\\.[0-9]+)?([KMGT](i?B)?|B|kB)?$")                          \
+    X(MEMORY, "a size or a percentage of the memory", "string|integer",                                      \
+      "^([0-9]+(\\.[0-9]+)?([KMGT](i?B)?|B|kB)?|[0-9]+%)$")                                                  \
+    X(DURATION, "a duration", "string|integer", "^([0-9]+(\\.[0-9]+)?(ms|s|m|h|d|w)?)+$")                    \
+    X(LIFETIME, "a duration or none", "string|integer", "^(none|([0-9]+(\\.[0-9]+)?(ms|s|m|h|d|w)?)+)$")     \
+    X(FLAG, "true or false", "boolean", "")                                                                  \
+    X(CHOICE, "one of", "string", "")                                                                        \
+    X(STATUSES, "a status or a range of statuses", "string|integer", "^[1-9][0-9][0-9](-[1-9][0-9][0-9])?$") \
+    X(NAME, "a name of letters, digits, '.', '_' and '-', at most 64", "string", "^[A-Za-z0-9._-]{1,64}$")   \
+    X(SECRET, "a secret of 16 to 256 visible characters", "string", "^[!-~]{16,256}$")                       \
+    X(FILE, "a path", "string", "")                                                                          \
+    X(LOG, "a path, \"-\" for stdout or \"\" for none", "string", "")                                        \
+    X(LISTENER, "an IP address with port, or :PORT for all addresses, or unix:PATH", "string", "")           \
+    X(ADMIN, "unix:PATH, or an IP address with port", "string", "")                                          \
+    X(RESOLVERS, "IP addresses, each with port if not 53, separated by commas", "string", "")                \
+    X(PREFIX, "an IP network or address", "string", "")                                                      \
+    X(HOST, "a host name without port, *.DOMAIN, or *", "string", "")                                        \
+    X(AUTHORITY, "a host name, with port if needed", "string", "")                                           \
+    X(URL, "http:// or https:// with a host, and a port if needed, but no path", "string",                   \
+      "^[Hh][Tt][Tt][Pp][Ss]?://[^/?#]+/?$")                                                                 \
+    X(URL_PATH, "a path that begins with /", "string", "^/")
+
+enum config_kind {
+#define X(kind, expected, json_type, json_pattern) CONFIG_KIND_##kind,
+    CONFIG_KIND_TABLE(X)
+#undef X
+        CONFIG_KIND_COUNT_
+};
+
+#define CONFIG_ACCESS_LOG_TABLE(X, S)                                                                        \
+    X(S, VALUE, LOG, file, access_log, "", "", "", "/var/log/skerry/access.log",                             \
+      "Where to write a line for each request: a file, \"-\" for stdout, \"\" for nowhere. Opened again at " \
+      "SIGHUP, so that it can be rotated.")                                                                  \
+    X(S, VALUE, CHOICE, format, access_log_format, "json", "json common", "", "common",                      \
+      "`json`: one object a line (`skerry help access-log`); `common`: NCSA Common Log Format.")
+
+#define CONFIG_LIMITS_TABLE(X, S)                                                                            \
+    X(S, VALUE, COUNT, connections, connections, "0", "0", "10000000", "20000",                              \
+      "Client connections at a time, of the whole process. 0: as many as the limit on open files allows.")   \
+    X(S, VALUE, COUNT, connections_per_client, connections_per_client, "0", "0", "1000000", "200",           \
+      "Of these, from one IP address. 0: no limit.")                                                         \
+    X(S, VALUE, SIZE, header_bytes, header_bytes, "32KiB", "1KiB", "1MiB", "16KiB",                          \
+      "Size of a request's header section. Over it: 431.")                                                   \
+    X(S, VALUE, COUNT, header_fields, header_fields, "100", "8", "10000", "64",                              \
+      "Number of header fields of a request. Over it: 431.")                                                 \
+    X(S, VALUE, SIZE, target_bytes, target_bytes, "8KiB", "64", "256KiB", "4KiB",                            \
+      "Length of a request's path and query. Over it: 414.")                                                 \
+    X(S, VALUE, SIZE, request_body_bytes, request_body_bytes, "1GiB", "0", "1024TiB", "100MiB",              \
+      "Size of a request's content. Over it: 413. 0: no request may have content.")                          \
+    X(S, VALUE, COUNT, pipelined_requests, pipelined_requests, "16", "1", "1000", "4",                       \
+      "Pipelined requests of one connection that are answered in a row before others get their turn.")
+
+#define CONFIG_TIMEOUTS_TABLE(X, S)                                                                          \
+    X(S, VALUE, DURATION, header, header_ms, "10s", "100ms", "1h", "5s",                                     \
+      "For a request's head to be complete, from its first byte (or from the connection's beginning).")      \
+    X(S, VALUE, DURATION, body, body_ms, "30s", "100ms", "24h", "60s",                                       \
+      "For the next piece of a request's content: without any progress for so long, the connection ends.")   \
+    X(S, VALUE, DURATION, write, write_ms, "30s", "100ms", "24h", "60s",                                     \
+      "For a client to take more of a response: without any progress for so long, the connection ends.")     \
+    X(S, VALUE, DURATION, keep_alive, keep_alive_ms, "60s", "0s", "24h", "15s",                              \
+      "For the next request on a connection. 0: connections end after one request.")                         \
+    X(S, VALUE, DURATION, drain, drain_ms, "30s", "0s", "24h", "5m",                                         \
+      "For running requests to end when the process stops or is replaced.")                                  \
+    X(S, VALUE, SIZE, min_rate, min_rate, "500", "0", "1GiB", "1KiB",                                        \
+      "Bytes a second that a client must send or take while content is under way, as a mean over several "   \
+      "seconds; slower ones are closed. 0: off.")
+
+#define CONFIG_HEALTH_CHECK_TABLE(X, S)                                                                      \
+    X(S, HAND, FLAG, enabled, enabled, "true", "", "", "false",                                              \
+      "Ask the origins regularly. True as soon as there is a `health_check`.")                               \
+    X(S, VALUE, URL_PATH, path, path, "/", "", "", "/healthz", "What to GET.")                               \
+    X(S, VALUE, DURATION, interval, interval_ms, "5s", "100ms", "1h", "10s",                                 \
+      "From one question to the next.")                                                                      \
+    X(S, VALUE, DURATION, timeout, timeout_ms, "2s", "10ms", "5m", "1s", "For the answer to be there.")      \
+    X(S, VALUE, COUNT, healthy_after, healthy_after, "2", "1", "100", "1",                                   \
+      "Good answers in a row that bring an origin back.")                                                    \
+    X(S, VALUE, COUNT, unhealthy_after, unhealthy_after, "3", "1", "100", "2",                               \
+      "Bad or no answers in a row that take an origin out.")                                                 \
+    X(S, VALUE, STATUSES, expect_status, expect_status_min, "200-399", "", "", "200",                        \
+      "Statuses that count as good: one or a range.")
+
+#define CONFIG_ORIGIN_OPTIONS_TABLE(X, S)                                                                    \
+    X(S, VALUE, DURATION, connect_timeout, connect_timeout_ms, "3s", "10ms", "5m", "1s",                     \
+      "For a connection to an origin, with its TLS handshake.")                                              \
+    X(S, VALUE, DURATION, first_byte_timeout, first_byte_timeout_ms, "30s", "10ms", "24h", "60s",            \
+      "From the request sent to the response's first byte.")                                                 \
+    X(S, VALUE, DURATION, between_bytes_timeout, between_bytes_timeout_ms, "30s", "10ms", "24h", "10s",      \
+      "For the next piece of a response.")                                                                   \
+    X(S, VALUE, DURATION, idle_timeout, idle_timeout_ms, "60s", "0s", "24h", "15s",                          \
+      "How long an unused connection is kept. Best a little below the origin's own.")                        \
+    X(S, VALUE, COUNT, max_connections, max_connections, "1024", "1", "1000000", "100",                      \
+      "Connections to one origin, for each thread. Over it: requests wait for one.")                         \
+    X(S, VALUE, COUNT, max_idle, max_idle, "64", "0", "1000000", "16",                                       \
+      "Unused connections kept to one origin, for each thread.")                                             \
+    X(S, VALUE, COUNT, retries, retries, "2", "0", "10", "1",                                                \
+      "Further tries for a request that may be repeated, on another origin if there is one.")                \
+    X(S, VALUE, PERCENT, retry_budget, retry_budget_percent, "20%", "0%", "100%", "10%",                     \
+      "Retries as a share of requests; beyond it failures are final, so that retries do not multiply an "    \
+      "overload.")                                                                                           \
+    X(S, VALUE, COUNT, fail_after, fail_after, "5", "0", "1000", "3",                                        \
+      "Failures in a row that take an origin out for `fail_for`. 0: never.")                                 \
+    X(S, VALUE, DURATION, fail_for, fail_for_ms, "10s", "100ms", "1h", "30s",                                \
+      "How long an origin is left out after `fail_after` failures.")                                         \
+    X(S, SECTION, HEALTH_CHECK, health_check, health, "", "", "", "",                                        \
+      "Active health checks. None unless this section is there.")
+
+#define CONFIG_CACHE_TABLE(X, S)                                                                             \
+    X(S, HAND, FLAG, enabled, enabled, "true", "", "", "false",                                              \
+      "False: every request goes to an origin, nothing is stored.")                                          \
+    X(S, VALUE, LIFETIME, default_ttl, default_ttl_s, "none", "0s", "3650d", "5m",                           \
+      "Lifetime of responses whose origin says nothing about it.")                                           \
+    X(S, VALUE, LIFETIME, override_ttl, override_ttl_s, "none", "0s", "3650d", "1h",                         \
+      "Lifetime against the origin's word. For origins that cannot be corrected.")                           \
+    X(S, VALUE, LIFETIME, max_ttl, max_ttl_s, "none", "0s", "3650d", "1d", "Cap on every lifetime.")         \
+    X(S, VALUE, LIFETIME, stale_while_revalidate, stale_while_revalidate_s, "none", "0s", "3650d", "30s",    \
+      "How long a stale response is still served while it is refreshed (RFC 5861), where the origin does "   \
+      "not say.")                                                                                            \
+    X(S, VALUE, LIFETIME, stale_if_error, stale_if_error_s, "none", "0s", "3650d", "1d",                     \
+      "How long a stale response is still served when the origin fails (RFC 5861), where the origin does "   \
+      "not say.")                                                                                            \
+    X(S, VALUE, FLAG, ignore_set_cookie, ignore_set_cookie, "false", "", "", "true",                         \
+      "Store responses with Set-Cookie too, without that field. Only where no response is personal.")        \
+    X(S, VALUE, FLAG, heuristics, heuristics, "true", "", "", "false",                                       \
+      "Guess a lifetime from Last-Modified where the origin says nothing (RFC 9111 4.2.2).")
+
+#define CONFIG_ORIGIN_TABLE(X, S)                                                                            \
+    X(S, VALUE, URL, url, url, "", "", "", "http://10.0.0.1:9000",                                           \
+      "Scheme, host and port (80 and 443 if not given). Required.")                                          \
+    X(S, VALUE, COUNT, weight, weight, "1", "0", "1000", "3",                                                \
+      "Share of requests among the site's origins. 0: a spare, used only when all others are down.")         \
+    X(S, VALUE, AUTHORITY, host, host, "", "", "", "www.example.com",                                        \
+      "Host field and SNI to send. Without it: the Host that the client sent, and the URL's host as SNI.")   \
+    X(S, VALUE, FILE, ca_file, ca_file, "", "", "", "/etc/skerry/origin-ca.pem",                             \
+      "Certificates (PEM) to trust for https, instead of the system's.")                                     \
+    X(S, VALUE, FLAG, verify, verify, "true", "", "", "false",                                               \
+      "Verify the certificate of an https origin. Never false outside of a test.")
+
+#define CONFIG_SITE_TABLE(X, S)                                                                              \
+    X(S, VALUE, NAME, name, name, "", "", "", "shop",                                                        \
+      "Name in logs and metrics. Without it: the site's first host.")                                        \
+    X(S, HAND, HOST, host, hosts, "", "", "", "www.example.com",                                             \
+      "The host served, when it is a single one.")                                                           \
+    X(S, LIST, HOST, hosts, hosts, "*", "0", "10000", "www.example.com",                                     \
+      "The hosts served. `*.example.com` is every name below example.com, `*` every host that no other "     \
+      "site serves. An exact host wins over a wildcard, a longer wildcard over a shorter one.")              \
+    X(S, HAND, URL, origin, origins, "", "", "", "http://127.0.0.1:9000",                                    \
+      "URL of the origin, when it is a single one that needs no more.")                                      \
+    X(S, SECTIONS, ORIGIN, origins, origins, "", "0", "64", "", "The origins.")                              \
+    X(S, SECTION, ORIGIN_OPTIONS, origin_options, origin, "", "", "", "",                                    \
+      "Timeouts, connections, retries and health of this site's origins.")                                   \
+    X(S, SECTION, CACHE, cache, cache, "", "", "", "", "What is stored, and for how long.")
+
+#define CONFIG_TOP_TABLE(X, S)                                                                               \
+    X(S, ONE_OR_LIST, LISTENER, listen, listeners, "127.0.0.1:8080", "1", "64", "127.0.0.1:8080",            \
+      "Where to accept clients: one address or a list.")                                                     \
+    X(S, VALUE, ADMIN, admin, admin, "", "", "", "unix:/run/skerry/admin.sock",                              \
+      "Where `/health`, `/metrics` and the commands to the running process are answered. On TCP only with "  \
+      "a token. Without it: nowhere.")                                                                       \
+    X(S, VALUE, SECRET, admin_token, admin_token, "", "", "", "",                                            \
+      "What admin requests must carry as `Authorization: Bearer TOKEN`.")                                    \
+    X(S, HAND, FILE, admin_token_file, admin_token, "", "", "", "/etc/skerry/token",                         \
+      "A file whose first line is the `admin_token`.")                                                       \
+    X(S, VALUE, COUNT, threads, threads, "0", "0", "1024", "4", "Threads that serve. 0: one for each core.") \
+    X(S, VALUE, MEMORY, memory, memory_bytes, "25%", "8MiB", "64TiB", "4GiB",                                \
+      "Memory of the cache, with all that it needs to find things. A percentage is of the machine's memory " \
+      "or of the control group's limit, at least 64MiB; the default never takes more than 16GiB.")           \
+    X(S, VALUE, SIZE, max_object, max_object_bytes, "0", "0", "64TiB", "100MiB",                             \
+      "Largest content that is stored. 0: half of `memory`.")                                                \
+    X(S, VALUE, NAME, user, user, "", "", "", "skerry",                                                      \
+      "User to become after binding, when started as root. Without it: none.")                               \
+    X(S, VALUE, NAME, server_name, server_name, "skerry", "", "", "edge-fra-1",                              \
+      "Name in Via, CDN-Loop and Cache-Status. Where one Skerry asks another, each needs its own.")          \
+    X(S, SECTION, ACCESS_LOG, access_log, access_log, "", "", "", "", "A line for each request.")            \
+    X(S, VALUE, CHOICE, log_level, log_level, "info", "error warn info debug", "", "warn",                   \
+      "How much to say on stderr about the process itself.")                                                 \
+    X(S, VALUE, RESOLVERS, resolver, resolver, "", "", "", "127.0.0.1:53",                                   \
+      "Name servers for the origins' names. Without it: the system's.")                                      \
+    X(S, LIST, PREFIX, trusted_proxies, trusted_proxies, "", "0", "10000", "10.0.0.0/8",                     \
+      "Networks whose X-Forwarded-For, -Proto, -Host and Forwarded are believed.")                           \
+    X(S, SECTION, LIMITS, limits, limits, "", "", "", "", "What one client may ask for.")                    \
+    X(S, SECTION, TIMEOUTS, timeouts, timeouts, "", "", "", "", "How slow a client may be.")                 \
+    X(S, SECTIONS, SITE, sites, sites, "", "1", "10000", "", "What is served, and from where.")
+
+/* Name, title, struct that VALUE rows go into. Sections stand before those that hold them. */
+#define CONFIG_SECTION_TABLE(X)                                                                              \
+    X(ACCESS_LOG, "access_log", struct config)                                                               \
+    X(LIMITS, "limits", struct config_limits)                                                                \
+    X(TIMEOUTS, "timeouts", struct config_timeouts)                                                          \
+    X(HEALTH_CHECK, "health_check", struct config_health_check)                                              \
+    X(ORIGIN_OPTIONS, "origin_options", struct config_origin_options)                                        \
+    X(CACHE, "cache", struct http_cache_policy)                                                              \
+    X(ORIGIN, "origins", struct config_origin)                                                               \
+    X(SITE, "sites", struct config_site)                                                                     \
+    X(TOP, "", struct config)
+
+enum config_shape {
+    CONFIG_SHAPE_VALUE,
+    CONFIG_SHAPE_HAND,
+    CONFIG_SHAPE_LIST,
+    CONFIG_SHAPE_ONE_OR_LIST,
+    CONFIG_SHAPE_SECTION,
+    CONFIG_SHAPE_SECTIONS,
+};
+
+struct config_section;
+struct config_option {
+    sk_str key;
+    enum config_shape shape;
+    enum config_kind kind; /* not of SECTION and SECTIONS */
+    const char *default_text, *min, *max, *example, *doc;
+    size_t raw_offset;                    /* VALUE: of the key's text in the section's raw struct */
+    size_t field_offset, field_bytes;     /* VALUE: in the section's struct */
+    const struct config_section *section; /* SECTION and SECTIONS */
+};
+struct config_section {
+    const char *name;
+    const struct config_option *options;
+    size_t count;
+};
+
+/* The top section; the others hang below it. */
+extern const struct config_section *const config_top;
+
+/* NULL when SECTION has no such key. */
+const struct config_option *config_option_find(const struct config_section *section, sk_str key);
+/* The key of SECTION nearest to KEY, for "did you mean"; NULL when none is near. */
+const struct config_option *config_option_nearest(const struct config_section *section, sk_str key);
+
+#endif

@@ -1,0 +1,35 @@
+/* For tests of what runs on fibers: a loop, the test's story as a fiber on it, and a way to wait. */
+#ifndef SK_TESTS_IO_FIBERS_H
+#define SK_TESTS_IO_FIBERS_H
+
+#include "io/fiber.h"
+#include "unit.h"
+
+#define MS SK_NS_PER_MS
+
+static struct io_loop *loop;
+
+static inline sk_time_ns in_ms(int64_t ms) { return io_loop_now(loop) + ms * MS; }
+
+static inline void rest(int64_t ms) { assert_ok(io_fiber_sleep_until(in_ms(ms))); }
+
+struct story {
+    void (*tell)(void);
+};
+
+static void story_main(void *arg) {
+    ((struct story *)arg)->tell();
+    io_loop_stop(loop);
+}
+
+/* Runs TELL on a fiber of a fresh loop until it returns, then destroys the loop. */
+static void run_story(void (*tell)(void)) {
+    struct story story = {tell};
+    assert_ok(io_loop_create("test", &loop));
+    assert_ok(io_fiber_spawn(loop, "story", story_main, &story, NULL));
+    io_loop_run(loop);
+    io_loop_destroy(loop);
+    loop = NULL;
+}
+
+#endif
