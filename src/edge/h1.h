@@ -81,8 +81,8 @@ void h1_abort(struct h1_conn *conn);
 extern const struct edge_exchange_ops h1_exchange_ops;
 /* The answer is sent (or, ABORTED, never will be): the next request or the end. */
 void h1_answered(struct h1_conn *conn, bool aborted);
-/* Runs h1_continue at the end of the iteration. */
-void h1_queue(struct h1_conn *conn);
+/* Goes on at the end of the iteration; YIELD: of the next one, because this connection has had its turn. */
+void h1_queue(struct h1_conn *conn, bool yield);
 void h1_set_deadline(struct h1_conn *conn, sk_time_ns deadline);
 /* One recv. SK_OK; SK_ERR_AGAIN: nothing now; SK_ERR_END, SK_ERR_RESET and others: no more ever. */
 sk_err h1_receive(struct h1_conn *conn, char *data, size_t capacity, size_t *out_n);

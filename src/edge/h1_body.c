@@ -51,7 +51,7 @@ static sk_err receive_body(struct h1_conn *conn) {
 static sk_err account_piece(struct h1_conn *conn, size_t bytes) {
     uint64_t limit = conn->exchange.snapshot->config->limits.request_body_bytes;
     conn->body_bytes += bytes;
-    return limit && conn->body_bytes > limit ? body_failed(conn, SK_ERR_TOO_LARGE) : SK_OK;
+    return conn->body_bytes > limit ? body_failed(conn, SK_ERR_TOO_LARGE) : SK_OK;
 }
 
 sk_err h1_read_body(struct edge_exchange *exchange, sk_str *out_piece) {

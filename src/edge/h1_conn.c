@@ -55,7 +55,7 @@ static void conn_close(struct h1_conn *conn) {
     conn->state = H1_CLOSED;
     io_timer_stop(&conn->timer);
     close_socket(conn);
-    h1_queue(conn);
+    h1_queue(conn, false);
 }
 
 void h1_abort(struct h1_conn *conn) {
@@ -79,7 +79,7 @@ static void next_exchange(struct h1_conn *conn) {
     }
     wire_h1_parser_init(&conn->parser);
     h1_set_deadline(conn, after_ms(conn, config_of(conn)->timeouts.keep_alive_ms));
-    if (!conn->feeding) h1_queue(conn);
+    if (!conn->feeding) h1_queue(conn, false);
 }
 
 void h1_answered(struct h1_conn *conn, bool aborted) {
@@ -141,7 +141,8 @@ static void serve(struct h1_conn *conn) {
     begin_exchange(conn);
     request->scheme = SK_STR("http");
     conn->continue_due = request->expect_continue && request->version >= HTTP_1_1;
-    conn->close_after = !request->keep_alive || conn->worker->stage != EDGE_RUNNING;
+    conn->close_after = !request->keep_alive || conn->worker->stage != EDGE_RUNNING ||
+                        !config_of(conn)->timeouts.keep_alive_ms;
     edge_serve(&conn->exchange);
 }
 
@@ -214,7 +215,7 @@ static void feed(struct h1_conn *conn, sk_str input, bool own) {
     }
     if (conn->state != H1_HEAD || !input.len) return;
     if (conn->in_row >= limit)
-        h1_queue(conn);
+        h1_queue(conn, true);
     else
         head_incomplete(conn);
 }
@@ -273,7 +274,7 @@ static bool read_once(struct h1_conn *conn) {
 static void read_heads(struct h1_conn *conn) {
     conn->in_row = 0;
     while (read_once(conn)) continue;
-    if (conn->state == H1_HEAD && conn->may_read) h1_queue(conn);
+    if (conn->state == H1_HEAD && conn->may_read) h1_queue(conn, true);
     if (conn->state == H1_HEAD) sk_buf_shrink(&conn->in);
 }
 
@@ -292,11 +293,14 @@ static void on_task(struct io_task *task) {
     }
 }
 
-void h1_queue(struct h1_conn *conn) {
+void h1_queue(struct h1_conn *conn, bool yield) {
     if (conn->task_queued) return;
     conn->task_queued = true;
     conn->task.run = on_task;
-    io_loop_defer(conn->worker->loop, &conn->task);
+    if (yield)
+        io_loop_defer_to_next(conn->worker->loop, &conn->task);
+    else
+        io_loop_defer(conn->worker->loop, &conn->task);
 }
 
 /* --- events ------------------------------------------------------------------------------------------- */

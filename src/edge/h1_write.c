@@ -216,7 +216,7 @@ static void pause_answer(struct h1_conn *conn, enum progress why) {
         writer->waiting = true;
         cache_reader_wait(&writer->reader, on_reader_ready);
     } else {
-        h1_queue(conn);
+        h1_queue(conn, true);
     }
 }
 

@@ -56,7 +56,7 @@ static uint16_t refusal(const struct edge_exchange *exchange, const char **out_d
         *out_detail = "TRACE is not served here";
         return 405;
     }
-    if (body_limit && request->body_kind == HTTP_BODY_LENGTH && request->content_length > body_limit) {
+    if (request->body_kind == HTTP_BODY_LENGTH && request->content_length > body_limit) {
         *out_detail = "the request's body is over the limit";
         return 413;
     }

@@ -97,7 +97,6 @@ static void finish_down(struct tunnel *tunnel, sk_err err) {
 }
 
 static struct tunnel *tunnel_create(struct edge_exchange *exchange, struct origin_exchange *origin) {
-    int64_t keep_alive_ms = exchange->snapshot->config->timeouts.keep_alive_ms;
     struct tunnel *tunnel = calloc(1, sizeof *tunnel);
     if (!tunnel) return NULL;
     tunnel->references = 1;
@@ -105,7 +104,7 @@ static struct tunnel *tunnel_create(struct edge_exchange *exchange, struct origi
     tunnel->origin = origin;
     tunnel->snapshot = edge_snapshot_ref(exchange->snapshot);
     tunnel->down = exchange->fiber;
-    tunnel->idle_ms = SK_MAX(keep_alive_ms, exchange->site->origin.between_bytes_timeout_ms);
+    tunnel->idle_ms = exchange->snapshot->config->timeouts.tunnel_ms;
     tunnel->moved_at = io_loop_now(tunnel->loop);
     return tunnel;
 }

@@ -47,7 +47,7 @@ static void queue_accept(struct edge_accept *accept) {
     if (accept->queued) return;
     accept->queued = true;
     accept->again.run = on_accept_again;
-    io_loop_defer(accept->worker->loop, &accept->again);
+    io_loop_defer_to_next(accept->worker->loop, &accept->again);
 }
 
 static void take_connection(struct edge_worker *worker, int fd, const struct io_addr *peer) {
