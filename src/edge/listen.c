@@ -1,27 +1,31 @@
 #include "edge/listen.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "io/socket.h"
+
+#define PROBE_MS 100
 
 static void set_port(struct io_addr *addr, uint16_t port) {
     if (addr->any.sa_family == AF_INET) addr->v4.sin_port = htons(port);
     if (addr->any.sa_family == AF_INET6) addr->v6.sin6_port = htons(port);
 }
 
-/* SO_REUSEPORT would let two edges share a port without a word; so it is tried without, first. */
+/* SO_REUSEPORT would let two edges share a port without a word; whoever listens there already is found by
+ * calling on it. A connection within the machine is made or refused at once. */
 static sk_err probe(const struct io_addr *addr) {
-    struct io_listen_options options = {.reuse_port = false};
     int fd;
-    if (!io_addr_port(addr)) return SK_OK;
-    sk_err err = io_listen(addr, &options, &fd);
-    if (!err) close(fd);
-    return err;
+    if (!io_addr_port(addr) || io_connect_start(addr, &fd) != SK_OK) return SK_OK;
+    struct pollfd waiting = {.fd = fd, .events = POLLOUT};
+    bool answered = poll(&waiting, 1, PROBE_MS) == 1 && io_socket_error(fd) == SK_OK;
+    close(fd);
+    return answered ? SK_ERR_EXISTS : SK_OK;
 }
 
 static sk_err bind_all(struct edge_listener *listener, unsigned count) {
-    struct io_listen_options options = {.reuse_port = count > 1, .unix_mode = 0666};
+    struct io_listen_options options = {.reuse_port = true, .unix_mode = 0666};
     listener->bound = listener->addr;
     for (unsigned i = 0; i < count; i++) {
         sk_err err = io_listen(&listener->bound, &options, &listener->fds[i]);
@@ -40,7 +44,7 @@ sk_err edge_listener_bind(const struct io_addr *addr, unsigned count, struct edg
     bool local = addr->any.sa_family == AF_UNIX;
     struct edge_listener listener = {.addr = *addr, .fds = calloc(count, sizeof(int)), .unused = true};
     if (!listener.fds) return SK_ERR_NO_MEMORY;
-    sk_err err = local || count == 1 ? SK_OK : probe(addr);
+    sk_err err = local ? SK_OK : probe(addr);
     if (!err) err = bind_all(&listener, local ? 1 : count);
     if (err)
         edge_listener_close(&listener);
