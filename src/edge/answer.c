@@ -4,6 +4,7 @@
 
 #include "base/random.h"
 #include "edge/error_page.h"
+#include "edge/fetch.h"
 #include "edge/worker.h"
 
 #define BOUNDARY_BYTES 24
@@ -120,6 +121,11 @@ static void answer_unsatisfiable(struct edge_exchange *exchange, struct cache_ob
     drop(exchange, object, borrowed);
 }
 
+/* A HEAD that was passed on as it is: the head has the origin's own Content-Length, if any. */
+static bool asked_with_head(const struct edge_exchange *exchange) {
+    return exchange->fetch && exchange->fetch->request.method == HTTP_METHOD_HEAD;
+}
+
 static void answer_whole(struct edge_exchange *exchange, struct cache_object *object, bool borrowed) {
     char extra[EDGE_EXTRA_BYTES];
     enum http_method method = exchange->request.method;
@@ -134,8 +140,7 @@ static void answer_whole(struct edge_exchange *exchange, struct cache_object *ob
         .extra_head = edge_status_fields(exchange, object, extra),
         .body_length = length,
         .head_only = no_content,
-        /* A HEAD that was passed on has the origin's own Content-Length; 204 and 304 have none. */
-        .own_length = never_content || (no_content && !object->shared),
+        .own_length = never_content || asked_with_head(exchange),
         .object = object,
         .borrowed = borrowed,
         .parts = &exchange->part,

@@ -71,6 +71,8 @@ void h1_abort(struct h1_conn *conn) {
 static void next_exchange(struct h1_conn *conn) {
     edge_exchange_end(&conn->exchange);
     h1_writer_reset(&conn->writer);
+    sk_buf_consume(&conn->in, conn->body_piece);
+    conn->body_piece = 0;
     conn->state = H1_HEAD;
     if (!conn->close_after && h1_body_unread(conn) && !h1_body_discard(conn)) conn->close_after = conn->linger = true;
     if (conn->close_after) {
