@@ -12,6 +12,7 @@
 #define CONNECTIONS_MAX 64
 #define REQUEST_MS 10000
 #define HEAD_LIMIT (64 * 1024)
+#define ADMIN_SOCKET_MODE 0600
 #define BODY_LIMIT (8 << 20) /* of an answer */
 
 struct edge_admin {
@@ -171,7 +172,7 @@ static void on_ready(struct io_watch *watch, unsigned ready) {
 }
 
 static sk_err open_socket(struct edge_admin *admin, const struct config *config, int *out_fd) {
-    struct io_listen_options options = {0};
+    struct edge_listener listener;
     struct io_addr inherited_addr;
     sk_err err = io_addr_parse(config->admin, &admin->addr);
     if (err) return err;
@@ -183,7 +184,11 @@ static sk_err open_socket(struct edge_admin *admin, const struct config *config,
         return SK_OK;
     }
     if (inherited >= 0) close(inherited);
-    return io_listen(&admin->addr, &options, out_fd);
+    err = edge_listener_bind(&admin->addr, 1, ADMIN_SOCKET_MODE, &listener);
+    if (err) return err;
+    *out_fd = listener.fds[0];
+    free(listener.fds);
+    return SK_OK;
 }
 
 static sk_err announce(struct edge_admin *admin) {

@@ -33,6 +33,7 @@ void edge_respond_error(struct edge_exchange *exchange, uint16_t status, const c
         .body_length = body.len,
         .head_only = exchange->request.method == HTTP_METHOD_HEAD,
         .small_body = body,
+        .close = status == 400, /* what was not understood may be followed by anything */
     };
     exchange->ops->respond(exchange, &response);
 }

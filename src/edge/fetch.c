@@ -46,6 +46,11 @@ void edge_fetch_leave(struct edge_fetch *fetch) {
 
 static sk_err read_body(void *arg, sk_time_ns deadline, sk_str *out_piece) {
     struct edge_fetch *fetch = arg;
+    if (fetch->first_piece.len) {
+        *out_piece = fetch->first_piece;
+        fetch->first_piece.len = 0;
+        return SK_OK;
+    }
     for (;;) {
         if (!fetch->leader) return SK_ERR_CLOSED;
         sk_err err = fetch->leader->ops->read_body(fetch->leader, out_piece);
@@ -55,6 +60,15 @@ static sk_err read_body(void *arg, sk_time_ns deadline, sk_str *out_piece) {
         fetch->body_reader = NULL;
         if (err) return err;
     }
+}
+
+/* Nothing goes to an origin before the body has begun, so that a malformed beginning costs nobody else. */
+static sk_err await_body(struct edge_fetch *fetch) {
+    if (!fetch->has_body) return SK_OK;
+    sk_err err = read_body(fetch, SK_TIME_NEVER, &fetch->first_piece);
+    if (err == SK_ERR_END) return SK_OK;
+    if (err) fetch->result.phase = ORIGIN_PHASE_BODY_READ;
+    return err;
 }
 
 static const struct http_fields *body_trailers(void *arg) {
@@ -270,11 +284,11 @@ static void no_response(struct edge_fetch *fetch, sk_err err) {
 static sk_err ask(struct edge_fetch *fetch, struct origin_exchange **out_origin,
                   const struct http_response **out_response) {
     sk_err err = edge_forward_request(fetch);
+    if (!err) err = await_body(fetch);
     if (err) return err;
     struct origin_request request = {
         .group = edge_snapshot_group(fetch->snapshot, fetch->site),
         .request = &fetch->request,
-        .affinity = cache_fill_key(fetch->fill)->hash.low,
         .on_informational = on_informational,
         .informational_arg = fetch,
     };

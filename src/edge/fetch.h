@@ -20,6 +20,7 @@ struct edge_fetch {
     /* the request */
     bool pass;                           /* alone for its client, never stored */
     bool has_body;
+    sk_str first_piece;                  /* of the body: read before the origin was asked */
     bool client_trusted;
     sk_str client_ip;
     struct http_request client_request;  /* as the client sent it: what is stored is judged by it */

@@ -53,11 +53,12 @@ struct h1_conn {
     bool answered;    /* the answer is complete or the client is gone */
     bool close_after; /* no request after this one */
     bool linger;      /* the peer may still be sending */
+    bool reset;       /* nothing more is to reach the peer, not even what the kernel holds already */
     /* the request's body */
     size_t body_piece; /* bytes of IN that the last piece covers */
     uint64_t body_bytes;
     sk_err body_error;
-    bool body_wanted, continue_due;
+    bool body_wanted, body_seen, continue_due;
     struct edge_pace body_pace;
     struct http_fields body_trailers; /* in the exchange's arena */
     /* the answer */
@@ -83,6 +84,8 @@ extern const struct edge_exchange_ops h1_exchange_ops;
 void h1_answered(struct h1_conn *conn, bool aborted);
 /* Goes on at the end of the iteration; YIELD: of the next one, because this connection has had its turn. */
 void h1_queue(struct h1_conn *conn, bool yield);
+/* Counts and logs what was malformed. */
+void h1_note_refusal(struct h1_conn *conn, enum wire_h1_refusal refusal);
 void h1_set_deadline(struct h1_conn *conn, sk_time_ns deadline);
 /* One recv. SK_OK; SK_ERR_AGAIN: nothing now; SK_ERR_END, SK_ERR_RESET and others: no more ever. */
 sk_err h1_receive(struct h1_conn *conn, char *data, size_t capacity, size_t *out_n);
@@ -94,6 +97,7 @@ void h1_inform(struct edge_exchange *exchange, uint16_t status, const struct htt
 void h1_pump(struct h1_conn *conn);
 /* The write deadline has come. False: the client is too slow. */
 bool h1_write_pace_ok(struct h1_conn *conn);
+void h1_slow_reader(struct h1_conn *conn);
 void h1_writer_reset(struct h1_writer *writer);
 
 /* h1_body.c */

@@ -48,10 +48,35 @@ static sk_err receive_body(struct h1_conn *conn) {
     return SK_OK;
 }
 
+static sk_err malformed_body(struct h1_conn *conn) {
+    h1_note_refusal(conn, conn->parser.refusal);
+    return body_failed(conn, SK_ERR_MALFORMED);
+}
+
 static sk_err account_piece(struct h1_conn *conn, size_t bytes) {
     uint64_t limit = conn->exchange.snapshot->config->limits.request_body_bytes;
     conn->body_bytes += bytes;
     return conn->body_bytes > limit ? body_failed(conn, SK_ERR_TOO_LARGE) : SK_OK;
+}
+
+/* The first bytes of a chunked body are looked through as far as they are there before any of them, or the
+ * request itself, goes on: what is malformed from the beginning never reaches an origin. */
+static sk_err look_ahead(struct h1_conn *conn) {
+    struct wire_h1_parser parser = conn->parser;
+    sk_str input = sk_buf_str(&conn->in);
+    sk_err err = SK_OK;
+    if (conn->body_seen) return SK_OK;
+    conn->body_seen = true;
+    while (!err && !wire_h1_message_done(&parser)) {
+        struct http_fields trailers = {0};
+        sk_str data;
+        size_t consumed = 0;
+        err = wire_h1_parse_body(&parser, &conn->exchange.snapshot->head_limits, input, conn->exchange.arena, &trailers,
+                                 &data, &consumed);
+        input = sk_str_slice(input, consumed, input.len);
+    }
+    if (err == SK_ERR_MALFORMED) conn->parser.refusal = parser.refusal;
+    return err == SK_ERR_MALFORMED ? err : SK_OK;
 }
 
 sk_err h1_read_body(struct edge_exchange *exchange, sk_str *out_piece) {
@@ -65,9 +90,11 @@ sk_err h1_read_body(struct edge_exchange *exchange, sk_str *out_piece) {
         sk_str data = {0};
         size_t consumed = 0;
         if (!h1_body_unread(conn)) return SK_ERR_END;
-        sk_err err = wire_h1_parse_body(&conn->parser, &exchange->snapshot->head_limits, sk_buf_str(&conn->in),
-                                        exchange->arena, &conn->body_trailers, &data, &consumed);
-        if (err == SK_ERR_MALFORMED) return body_failed(conn, err);
+        sk_err err = sk_buf_len(&conn->in) ? look_ahead(conn) : SK_OK;
+        if (!err)
+            err = wire_h1_parse_body(&conn->parser, &exchange->snapshot->head_limits, sk_buf_str(&conn->in),
+                                     exchange->arena, &conn->body_trailers, &data, &consumed);
+        if (err == SK_ERR_MALFORMED) return malformed_body(conn);
         if (data.len) {
             conn->body_piece = consumed;
             if ((err = account_piece(conn, data.len)) != SK_OK) return err;

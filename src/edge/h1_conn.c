@@ -32,7 +32,9 @@ static void close_socket(struct h1_conn *conn) {
     if (fd < 0) return;
     io_watch_stop(&conn->watch);
     conn->watch.fd = -1;
-    if (conn->linger)
+    if (conn->reset)
+        io_socket_abort(fd);
+    else if (conn->linger)
         io_socket_close_lingering(conn->worker->loop, fd, EDGE_LINGER_MS);
     else
         close(fd);
@@ -132,7 +134,7 @@ static void begin_exchange(struct h1_conn *conn) {
     conn->body_piece = 0;
     conn->body_bytes = 0;
     conn->body_error = SK_OK;
-    conn->body_wanted = false;
+    conn->body_wanted = conn->body_seen = false;
     conn->body_trailers = (struct http_fields){0};
     conn->body_pace = (struct edge_pace){0};
     edge_exchange_begin(&conn->exchange, conn->worker);
@@ -148,16 +150,20 @@ static void serve(struct h1_conn *conn) {
     edge_serve(&conn->exchange);
 }
 
+void h1_note_refusal(struct h1_conn *conn, enum wire_h1_refusal refusal) {
+    char ip[IO_ADDR_TEXT_BYTES];
+    observe_count(conn->worker->metrics, OBSERVE_REQUESTS_MALFORMED);
+    io_addr_format_ip(&conn->peer, ip);
+    SK_LOG_LIMITED(SK_LOG_INFO, "edge", "%s: request refused: %s", ip, wire_h1_refusal_text(refusal));
+}
+
 /* RFC 9112 section 3: what cannot be understood is answered once, and nothing more is read. */
 static void refuse(struct h1_conn *conn, enum wire_h1_refusal refusal) {
     struct edge_exchange *exchange = &conn->exchange;
     exchange->request = (struct http_request){.version = HTTP_1_1, .scheme = SK_STR("http")};
     begin_exchange(conn);
     conn->close_after = conn->linger = true;
-    observe_count(conn->worker->metrics, OBSERVE_REQUESTS_MALFORMED);
-    char ip[IO_ADDR_TEXT_BYTES];
-    io_addr_format_ip(&conn->peer, ip);
-    SK_LOG_LIMITED(SK_LOG_INFO, "edge", "%s: request refused: %s", ip, wire_h1_refusal_text(refusal));
+    h1_note_refusal(conn, refusal);
     edge_respond_error(exchange, wire_h1_refusal_status(refusal), wire_h1_refusal_text(refusal));
 }
 
@@ -337,10 +343,7 @@ static void on_timer(struct io_timer *timer) {
         else
             conn_close(conn);
     } else if (conn->writer.blocked) {
-        if (h1_write_pace_ok(conn)) return;
-        observe_count(conn->worker->metrics, OBSERVE_TIMEOUTS);
-        conn->exchange.outcome.error = SK_STR("the client took the response too slowly");
-        h1_abort(conn);
+        if (!h1_write_pace_ok(conn)) h1_slow_reader(conn);
     } else {
         h1_body_deadline(conn);
     }

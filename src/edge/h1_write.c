@@ -181,8 +181,11 @@ static enum progress round_send(struct h1_conn *conn, struct round *round, size_
 
 /* --- the pump --------------------------------------------------------------------------------------------- */
 
-static void set_write_deadline(struct h1_conn *conn) {
-    if (!h1_write_pace_ok(conn)) h1_abort(conn);
+void h1_slow_reader(struct h1_conn *conn) {
+    observe_count(conn->worker->metrics, OBSERVE_TIMEOUTS);
+    conn->exchange.outcome.error = SK_STR("the client took the response too slowly");
+    conn->reset = true;
+    h1_abort(conn);
 }
 
 bool h1_write_pace_ok(struct h1_conn *conn) {
@@ -209,7 +212,7 @@ static void pause_answer(struct h1_conn *conn, enum progress why) {
     } else if (why == SENT_BLOCKED) {
         writer->blocked = true;
         edge_pace_run(&writer->pace, io_loop_now(conn->worker->loop));
-        set_write_deadline(conn);
+        if (!h1_write_pace_ok(conn)) h1_slow_reader(conn);
     } else if (why == SENT_WAITING) {
         edge_pace_pause(&writer->pace, io_loop_now(conn->worker->loop));
         h1_set_deadline(conn, SK_TIME_NEVER);

@@ -7,6 +7,8 @@
 #include "io/socket.h"
 
 #define PROBE_MS 100
+/* Whoever may reach the machine may be a client. */
+#define CLIENT_SOCKET_MODE 0666
 
 static void set_port(struct io_addr *addr, uint16_t port) {
     if (addr->any.sa_family == AF_INET) addr->v4.sin_port = htons(port);
@@ -24,8 +26,8 @@ static sk_err probe(const struct io_addr *addr) {
     return answered ? SK_ERR_EXISTS : SK_OK;
 }
 
-static sk_err bind_all(struct edge_listener *listener, unsigned count) {
-    struct io_listen_options options = {.reuse_port = true, .unix_mode = 0666};
+static sk_err bind_all(struct edge_listener *listener, unsigned count, unsigned unix_mode) {
+    struct io_listen_options options = {.reuse_port = true, .unix_mode = unix_mode};
     listener->bound = listener->addr;
     for (unsigned i = 0; i < count; i++) {
         sk_err err = io_listen(&listener->bound, &options, &listener->fds[i]);
@@ -40,12 +42,13 @@ static sk_err bind_all(struct edge_listener *listener, unsigned count) {
     return SK_OK;
 }
 
-sk_err edge_listener_bind(const struct io_addr *addr, unsigned count, struct edge_listener *out_listener) {
+sk_err edge_listener_bind(const struct io_addr *addr, unsigned count, unsigned unix_mode,
+                          struct edge_listener *out_listener) {
     bool local = addr->any.sa_family == AF_UNIX;
     struct edge_listener listener = {.addr = *addr, .fds = calloc(count, sizeof(int)), .unused = true};
     if (!listener.fds) return SK_ERR_NO_MEMORY;
     sk_err err = local ? SK_OK : probe(addr);
-    if (!err) err = bind_all(&listener, local ? 1 : count);
+    if (!err) err = bind_all(&listener, local ? 1 : count, unix_mode);
     if (err)
         edge_listener_close(&listener);
     else
@@ -77,7 +80,7 @@ static sk_err bind_new(const struct edge_listeners *old, const struct config *co
     for (uint32_t i = 0; i < config->listener_count; i++) {
         const struct io_addr *addr = &config->listeners[i];
         if (edge_listeners_find(old, addr)) continue;
-        sk_err err = edge_listener_bind(addr, workers, &fresh->items[i]);
+        sk_err err = edge_listener_bind(addr, workers, CLIENT_SOCKET_MODE, &fresh->items[i]);
         if (err) {
             *out_failed = addr;
             return err;

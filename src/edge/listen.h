@@ -18,8 +18,10 @@ struct edge_listeners {
     unsigned count;
 };
 
-/* Binds COUNT sockets to ADDR. SK_ERR_EXISTS (somebody listens there), and as io_listen. */
-sk_err edge_listener_bind(const struct io_addr *addr, unsigned count, struct edge_listener *out_listener);
+/* Binds COUNT sockets to ADDR (one when it is local, with file mode UNIX_MODE). SK_ERR_EXISTS (somebody
+ * listens there), and as io_listen. */
+sk_err edge_listener_bind(const struct io_addr *addr, unsigned count, unsigned unix_mode,
+                          struct edge_listener *out_listener);
 /* Closes our descriptors; the sockets live on in workers and other processes that have duplicates. */
 void edge_listener_close(struct edge_listener *listener);
 /* "http://127.0.0.1:8080" in OUT; returns its length. */
