@@ -16,6 +16,7 @@ void edge_exchange_begin(struct edge_exchange *exchange, struct edge_worker *wor
     exchange->kept = exchange->responded = exchange->client_gone = false;
     exchange->fiber = NULL;
     exchange->fetch = NULL;
+    exchange->body_problem = NULL;
     exchange->outcome = (struct edge_outcome){.reason = HTTP_REASON_NONE};
 }
 

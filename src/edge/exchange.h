@@ -94,6 +94,7 @@ struct edge_exchange {
     bool client_gone;              /* respond must not be called any more */
     struct io_fiber *fiber;        /* the request fiber, while there is one */
     struct edge_fetch *fetch;      /* the fetch that this exchange leads; a reference */
+    const char *body_problem;      /* what is malformed in the request's body; constant, or NULL */
     struct edge_part part;         /* the usual only part */
     struct sk_arena own_arena;     /* no memory until kept */
     struct edge_outcome outcome;

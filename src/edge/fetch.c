@@ -274,6 +274,8 @@ static void fail(struct edge_fetch *fetch, sk_err err) {
 }
 
 static void no_response(struct edge_fetch *fetch, sk_err err) {
+    if (fetch->result.phase == ORIGIN_PHASE_BODY_READ && fetch->leader)
+        fetch->result.detail = fetch->leader->body_problem;
     fail(fetch, err);
     if (err == SK_ERR_CANCELLED || fetch->result.phase == ORIGIN_PHASE_BODY_READ) return;
     SK_LOG_LIMITED(SK_LOG_WARN, "edge", "%.*s: %.*s: %s: %s%s%s", SK_STR_ARGS(fetch->result.origin),

@@ -50,6 +50,7 @@ static sk_err receive_body(struct h1_conn *conn) {
 
 static sk_err malformed_body(struct h1_conn *conn) {
     h1_note_refusal(conn, conn->parser.refusal);
+    conn->exchange.body_problem = wire_h1_refusal_text(conn->parser.refusal);
     return body_failed(conn, SK_ERR_MALFORMED);
 }
 
