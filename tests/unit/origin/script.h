@@ -160,6 +160,7 @@ static inline void script_start(struct script_server *server, const char *ip, sc
     *server = (struct script_server){.play = play, .tls = tls, .lock = PTHREAD_MUTEX_INITIALIZER};
     assert_ok(io_addr_parse(sk_str_from_c(text), &addr));
     server->fd = socket(addr.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(server->fd >= 0);
     assert_int_equal(bind(server->fd, &addr.any, addr.len), 0);
     assert_int_equal(listen(server->fd, 64), 0);
     getsockname(server->fd, &addr.any, &len);
