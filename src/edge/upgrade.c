@@ -108,14 +108,27 @@ static void package_free(struct package *package) {
     sk_buf_free(&package->text);
 }
 
+/* The arguments that we were given, with the program's place for its name; the strings are borrowed. */
+static const char **make_arguments(const struct edge_start *start) {
+    size_t count = 1;
+    while (start->argv[count]) count++;
+    const char **argv = calloc(count + 1, sizeof *argv);
+    if (!argv) return NULL;
+    memcpy(argv, start->argv, count * sizeof *argv);
+    argv[0] = start->program;
+    return argv;
+}
+
 static sk_err start_child(struct edge_upgrade *upgrade, int ready_fd) {
     struct edge_process *process = upgrade->process;
     struct package package;
+    const char **argv = make_arguments(process->start);
     sk_err err = package_make(&package, process, ready_fd);
+    if (!err && !argv) err = SK_ERR_NO_MEMORY;
     if (!err) {
         const char *const environment[] = {sk_buf_str(&package.text).data, NULL};
         struct io_process_options options = {
-            .argv = process->start->argv,
+            .argv = argv,
             .environment = environment,
             .keep_fds = package.fds,
             .keep_fd_count = package.count,
@@ -125,6 +138,7 @@ static sk_err start_child(struct edge_upgrade *upgrade, int ready_fd) {
         err = io_process_start(process->loop, &options, &upgrade->child);
     }
     package_free(&package);
+    free(argv);
     return err;
 }
 
