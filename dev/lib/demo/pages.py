@@ -140,8 +140,9 @@ def make_site(top, root, gallery):
     images = "".join(f'<a href="{name}"><img src="{name}" alt=""></a>' for name in gallery)
     _write(root / "pictures.html", "Pictures", menu, f'<h1>Skerries</h1><div class="gallery">{images}</div>')
     (root / "style.css").write_text(STYLE)
-    for drawing in sorted((top / "docs").glob("**/*.svg")):
-        shutil.copy(drawing, root / drawing.name)
+    for other in (top / "LICENSE", *sorted((top / "docs").glob("**/*.svg"))):
+        if other.exists():
+            shutil.copy(other, root / other.name)
 
 
 def _write(path, title, menu, body):
