@@ -26,8 +26,8 @@ def environment(tmp_path):
 
 
 def test_once_compares_every_file_and_ends_with_0(environment, tmp_path):
-    done = subprocess.run([*PROGRAM, "--once", "--seconds", "2"], env={**os.environ, **environment}, capture_output=True, text=True,
-                          timeout=seconds(60))
+    done = subprocess.run([*PROGRAM, "--once", "--seconds", "2"], env={**os.environ, **environment},
+                          capture_output=True, text=True, timeout=seconds(60))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "all as it should be" in done.stdout and done.stderr == ""
     assert list(tmp_path.iterdir()) == []
