@@ -94,7 +94,8 @@ def figures(demo, entry):
     sent, fetched = values["skerry_client_sent_bytes_total"], values["skerry_origin_received_bytes_total"]
     return [
         ("requests", f"{entry['ok'] / entry['seconds']:6.0f}/s   {requests:.0f} in all, {entry['failed']} failed"),
-        ("hit ratio", f"{share(hits, requests):6.2f} %   {values['skerry_origin_requests_total']:.0f} requests reached the origin"),
+        ("hit ratio", f"{share(hits, requests):6.2f} %   "
+                      f"{values['skerry_origin_requests_total']:.0f} requests reached the origin"),
         ("latency", f"{entry['p50_us'] / 1000:6.2f} ms p50   {entry['p99_us'] / 1000:.2f} ms p99"),
         ("bytes", f"{size(sent):>9} sent, {size(fetched)} fetched: {share(sent - fetched, sent):.1f} % saved"),
     ]

@@ -12,7 +12,8 @@ nav { border-bottom: 1px solid #cdd8dd; padding-bottom: .5rem; } nav a { margin-
 a { color: #06617f; } h1, h2, h3 { line-height: 1.2; color: #0d3b4f; }
 pre { background: #eef3f5; padding: .8rem 1rem; overflow-x: auto; } code { font-size: .92em; }
 table { border-collapse: collapse; } td, th { border: 1px solid #cdd8dd; padding: .25rem .6rem; text-align: left; }
-img { max-width: 100%; } .gallery img { width: 160px; margin: 3px; } blockquote { border-left: 3px solid #cdd8dd; padding-left: 1rem; }
+img { max-width: 100%; } .gallery img { width: 160px; margin: 3px; }
+blockquote { border-left: 3px solid #cdd8dd; padding-left: 1rem; }
 """
 
 PAGE = """\
@@ -27,8 +28,8 @@ PAGE = """\
 def inline(text):
     """Code spans first, so that nothing inside them is taken for anything else."""
     parts = re.split(r"(`[^`]+`)", text)
-    return "".join(f"<code>{html.escape(part[1:-1])}</code>" if part.startswith("`") and len(part) > 2 else _marks(html.escape(part))
-                   for part in parts)
+    return "".join(f"<code>{html.escape(part[1:-1])}</code>" if part.startswith("`") and len(part) > 2
+                   else _marks(html.escape(part)) for part in parts)
 
 
 def _marks(text):
@@ -128,7 +129,8 @@ def title_of(text, path):
 
 def make_site(top, root, gallery):
     """Renders TOP's documents into ROOT; GALLERY is a list of image paths for a page of their own."""
-    sources = [path for path in (top / "README.md", top / "CONTRIBUTING.md", *sorted((top / "docs").glob("*.md"))) if path.exists()]
+    sources = [top / "README.md", top / "CONTRIBUTING.md", *sorted((top / "docs").glob("*.md"))]
+    sources = [path for path in sources if path.exists()]
     texts = {path: path.read_text("utf-8") for path in sources}
     names = {path: "index" if path.name == "README.md" else path.stem for path in sources}
     titles = {path: title_of(texts[path], path) for path in sources}
