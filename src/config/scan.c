@@ -242,14 +242,12 @@ static bool scan_list(struct scan *scan, const struct config_option *option) {
 /* ---- sections ---- */
 
 static void unknown_key(struct scan *scan, const struct config_section *section, sk_str key) {
-    char quoted[CONFIG_QUOTE_BYTES];
-    const struct config_option *nearest = config_option_nearest(section, key);
-    if (nearest)
-        PROBLEM(scan, scan->event.start_mark, "unknown key %s; did you mean \"%.*s\"?",
-                config_quote(key, quoted), SK_STR_ARGS(nearest->key));
+    char quoted[CONFIG_QUOTE_BYTES], near[CONFIG_SUGGEST_BYTES];
+    config_quote(key, quoted);
+    if (config_option_suggest(section, key, near))
+        PROBLEM(scan, scan->event.start_mark, "unknown key %s; did you mean %s?", quoted, near);
     else
-        PROBLEM(scan, scan->event.start_mark, "unknown key %s; see: skerry help configuration",
-                config_quote(key, quoted));
+        PROBLEM(scan, scan->event.start_mark, "unknown key %s; see: skerry help configuration", quoted);
 }
 
 static bool scan_option(struct scan *scan, const struct config_option *option) {

@@ -24,12 +24,13 @@ sk_time_ns origin_exchange_within(const struct origin_exchange *exchange, int64_
 /* --- memory: exchanges keep their buffers for the next one -------------------------------------------- */
 
 static struct origin_exchange *obtain(struct origin_thread *thread) {
-    struct sk_list *link = sk_list_pop_front(&thread->spare_exchanges);
-    if (link) {
+    struct origin_exchange *exchange = thread->spare_exchanges;
+    if (exchange) {
+        thread->spare_exchanges = exchange->next;
         thread->spare_count--;
-        return SK_CONTAINER_OF(link, struct origin_exchange, link);
+        return exchange;
     }
-    struct origin_exchange *exchange = calloc(1, sizeof *exchange);
+    exchange = calloc(1, sizeof *exchange);
     if (!exchange) return NULL;
     exchange->magic = ORIGIN_EXCHANGE_MAGIC;
     exchange->thread = thread;
@@ -50,8 +51,11 @@ static void dispose(struct origin_exchange *exchange) {
 }
 
 void origin_exchange_free_spares(struct origin_thread *thread) {
-    for (struct sk_list *link; (link = sk_list_pop_front(&thread->spare_exchanges));)
-        dispose(SK_CONTAINER_OF(link, struct origin_exchange, link));
+    while (thread->spare_exchanges) {
+        struct origin_exchange *first = thread->spare_exchanges;
+        thread->spare_exchanges = first->next;
+        dispose(first);
+    }
 }
 
 static struct origin_exchange *exchange_new(struct origin_thread *thread,
@@ -88,7 +92,8 @@ static void exchange_free(struct origin_exchange *exchange) {
         dispose(exchange);
         return;
     }
-    sk_list_push_front(&thread->spare_exchanges, &exchange->link);
+    exchange->next = thread->spare_exchanges;
+    thread->spare_exchanges = exchange;
     thread->spare_count++;
 }
 

@@ -12,7 +12,7 @@
 
 struct origin_exchange {
     uint32_t magic;
-    struct sk_list link; /* among the spare ones */
+    struct origin_exchange *next; /* among the spare ones */
     struct origin_thread *thread;
 
     /* set at opening */

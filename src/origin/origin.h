@@ -68,7 +68,7 @@ struct origin_request {
     const struct origin_group *group;
     const struct http_request *request; /* as it is to be sent: fields rewritten, hop-by-hop removed */
     struct origin_body_source body;
-    uint64_t affinity; /* hash for choosing among equals; 0: none */
+    uint64_t affinity; /* hash for choosing among those whose turn it is, within a few turns; 0: none */
     /* 1xx other than 100 and 101, in order; may be NULL. Runs on the exchange's fiber. */
     void (*on_informational)(void *arg, const struct http_response *response);
     void *informational_arg;

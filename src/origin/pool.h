@@ -18,10 +18,10 @@ struct origin_thread {
     struct observe_thread *metrics;
     struct io_resolver *resolver;
     struct sk_list pools, checks;
-    struct sk_pool connections;         /* struct origin_connection */
-    struct sk_list spare_exchanges;     /* with their buffers */
-    size_t spare_count, exchanges;      /* kept; open */
-    char scratch[ORIGIN_SCRATCH_BYTES]; /* ciphertext between socket and engine, never over a park */
+    struct sk_pool connections;              /* struct origin_connection */
+    struct origin_exchange *spare_exchanges; /* with their buffers */
+    size_t spare_count, exchanges;           /* kept; open */
+    char scratch[ORIGIN_SCRATCH_BYTES];      /* ciphertext between socket and engine, never over a park */
 };
 
 struct origin_pool {

@@ -29,6 +29,10 @@ uint64_t origin_stride(uint32_t weight) { return STRIDE_OF_ONE / SK_MAX(weight, 
 
 uint64_t origin_first_due(uint32_t weight) { return origin_stride(weight) / 2; }
 
+/* So many turns an origin may be ahead of its share because keys prefer it. It keeps nearly all keys where
+ * they are wanted, and yet one key that everybody asks for does not load one origin alone. */
+#define AFFINITY_LEAD 8
+
 /* One rank of candidates that are equal before weight and affinity decide. */
 struct rank {
     unsigned states; /* bits of enum origin_state */
@@ -61,27 +65,43 @@ static double affinity_distance(const struct origin_candidate *candidate, uint64
     return -log(unit) / SK_MAX(candidate->weight, 1u);
 }
 
-static bool better(const struct origin_candidate *a, const struct origin_candidate *b,
-                   const struct origin_wish *wish) {
-    if (wish->affinity) return affinity_distance(a, wish->affinity) < affinity_distance(b, wish->affinity);
-    return effective_due(a, wish->clock) < effective_due(b, wish->clock);
+/* When the next turn of the whole rank is: that of the one that has waited the longest. */
+static uint64_t next_turn(const struct origin_candidate *candidates, size_t count, uint64_t clock,
+                          const struct rank *rank) {
+    uint64_t turn = UINT64_MAX;
+    for (size_t i = 0; i < count; i++)
+        if (in_rank(&candidates[i], rank)) turn = SK_MIN(turn, effective_due(&candidates[i], clock));
+    return turn;
+}
+
+/* Whether this one may be asked at TURN: it has waited the longest, or, for the sake of affinity, is not too
+ * far ahead of its share. */
+static bool may_take(const struct origin_candidate *candidate, const struct origin_wish *wish,
+                     uint64_t turn) {
+    uint64_t lead = wish->affinity ? AFFINITY_LEAD * origin_stride(candidate->weight) : 0;
+    return effective_due(candidate, wish->clock) <= turn + lead;
 }
 
 static struct origin_choice choose_in_rank(const struct origin_candidate *candidates, size_t count,
                                            const struct origin_wish *wish, const struct rank *rank) {
     const struct origin_candidate *best = NULL;
-    for (size_t i = 0; i < count; i++)
-        if (in_rank(&candidates[i], rank) && (!best || better(&candidates[i], best, wish)))
-            best = &candidates[i];
+    double distance = 0, best_distance = 0;
+    uint64_t turn = next_turn(candidates, count, wish->clock, rank);
+    for (size_t i = 0; i < count; i++) {
+        const struct origin_candidate *candidate = &candidates[i];
+        if (!in_rank(candidate, rank) || !may_take(candidate, wish, turn)) continue;
+        if (wish->affinity) distance = affinity_distance(candidate, wish->affinity);
+        if (best && distance >= best_distance) continue;
+        best = candidate;
+        best_distance = distance;
+    }
     if (!best) return (struct origin_choice){.reason = ORIGIN_CHOICE_NONE};
-    /* Affinity leaves the turns alone: they belong to requests that have no preference. */
-    uint64_t due = effective_due(best, wish->clock);
-    bool turn = wish->affinity == 0;
+    bool by_key = wish->affinity && rank->reason == ORIGIN_CHOICE_TURN;
     return (struct origin_choice){
-        .reason = rank->reason == ORIGIN_CHOICE_TURN && !turn ? ORIGIN_CHOICE_AFFINITY : rank->reason,
+        .reason = by_key ? ORIGIN_CHOICE_AFFINITY : rank->reason,
         .index = (size_t)(best - candidates),
-        .due = turn ? due + origin_stride(best->weight) : best->due,
-        .clock = turn ? due : wish->clock,
+        .due = effective_due(best, wish->clock) + origin_stride(best->weight),
+        .clock = turn,
     };
 }
 

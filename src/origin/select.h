@@ -31,15 +31,16 @@ struct origin_candidate {
 };
 
 struct origin_wish {
-    uint64_t clock;    /* the group's virtual time: nobody's turn lies before it */
-    uint64_t affinity; /* equal values prefer the same origin; 0: turns by weight */
-    bool may_retry;    /* the request can be repeated, so it may be risked on a trial */
+    uint64_t clock; /* the group's virtual time: nobody's turn lies before it */
+    uint64_t
+        affinity; /* equal values prefer the same origin while it is not too far ahead; 0: turns by weight */
+    bool may_retry; /* the request can be repeated, so it may be risked on a trial */
 };
 
 #define ORIGIN_CHOICE_TABLE(X)                                                                               \
     X(NONE, "no origin is left to be asked")                                                                 \
     X(TURN, "its turn by weight")                                                                            \
-    X(AFFINITY, "the preferred one of this key")                                                             \
+    X(AFFINITY, "preferred by this key, as far as shares allow")                                             \
     X(TRIAL, "a trial after it was out")                                                                     \
     X(SPARE, "a spare: all others are down")                                                                 \
     X(LAST_RESORT, "all have failed lately, one is asked all the same")

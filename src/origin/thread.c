@@ -17,7 +17,6 @@ sk_err origin_thread_join(struct origin_registry *registry, struct io_loop *loop
     thread->metrics = metrics;
     sk_list_init(&thread->pools);
     sk_list_init(&thread->checks);
-    sk_list_init(&thread->spare_exchanges);
     sk_pool_init(&thread->connections, sizeof(struct origin_connection), SPARE_CONNECTIONS);
     sk_err err = origin_registry_take_slot(registry, &thread->slot);
     if (!err) err = io_resolver_create(loop, resolver_servers, &thread->resolver);

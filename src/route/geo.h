@@ -18,7 +18,7 @@ struct geo_place {              /* what the databases say about a network */
 struct geo_tree;
 struct geo_tree_builder;
 sk_err geo_tree_builder_create(struct geo_tree_builder **out_builder);
-/* Later, longer prefixes win over shorter ones. SK_ERR_NO_MEMORY. */
+/* Longer prefixes win over shorter ones, of equal ones the later; what no prefix covers is 0. SK_ERR_NO_MEMORY. */
 sk_err geo_tree_builder_add(struct geo_tree_builder *builder, const struct io_prefix *prefix, uint32_t value);
 /* Frees the builder in every case. */
 sk_err geo_tree_build(struct geo_tree_builder *builder, struct geo_tree **out_tree);
@@ -40,5 +40,7 @@ sk_err geo_walk(const struct geo *geo,
                 sk_err (*visit)(void *arg, const struct io_prefix *prefix, uint32_t place_id), void *arg);
 const struct geo_place *geo_place(const struct geo *geo, uint32_t place_id);
 size_t geo_place_count(const struct geo *geo);
+/* The tree whose values are place ids; lives with GEO. */
+const struct geo_tree *geo_tree_of(const struct geo *geo);
 
 #endif

@@ -33,6 +33,7 @@ uint32_t zone_serial(const struct zone *zone);
 enum zone_found {
     ZONE_ANSWER,     /* rrset is the answer */
     ZONE_CNAME,      /* rrset is the CNAME at (or synthesised for) the name */
+    ZONE_DNAME,      /* rrset is a DNAME above the name: the CNAME is the caller's to make (RFC 6672 3) */
     ZONE_DELEGATION, /* rrset is the NS set of the cut */
     ZONE_NO_DATA,    /* the name exists, the type does not; soa */
     ZONE_NO_NAME,    /* soa */

@@ -13,7 +13,8 @@ struct wire_tls_client_options {
     bool verify;
 };
 /* TLS 1.2 and 1.3, groups X25519MLKEM768 first, ALPN http/1.1. SK_ERR_INVALID (CA file), SK_ERR_NO_MEMORY. */
-sk_err wire_tls_client_context(const struct wire_tls_client_options *options, struct wire_tls_context **out_context);
+sk_err wire_tls_client_context(const struct wire_tls_client_options *options,
+                               struct wire_tls_context **out_context);
 void wire_tls_context_free(struct wire_tls_context *context);
 
 /* HOST is verified against the certificate and sent as SNI (an IP address is verified, not sent). */

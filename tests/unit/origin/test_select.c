@@ -137,7 +137,6 @@ static size_t preferred(const struct origin_candidate *candidates, size_t count,
     struct origin_wish wish = {.affinity = key, .may_retry = true};
     struct origin_choice choice = origin_select(candidates, count, &wish);
     assert_int_equal(choice.reason, ORIGIN_CHOICE_AFFINITY);
-    assert_int_equal(choice.due, candidates[choice.index].due); /* turns are left alone */
     return choice.index;
 }
 
@@ -159,6 +158,45 @@ static void test_affinity(void **state) {
     assert_in_range(taken[2], 1850, 2150);
 }
 
+/* Asks N times, with keys from 1 to KEYS in turn; counts who was asked and how often it was the preferred one. */
+static uint32_t ask_by_key(struct origin_candidate *candidates, size_t count, uint32_t n, uint64_t keys,
+                           uint32_t *taken) {
+    struct origin_candidate fresh[3];
+    uint64_t clock = 0;
+    uint32_t as_preferred = 0;
+    memcpy(fresh, candidates, count * sizeof *fresh);
+    for (uint32_t i = 0; i < n; i++) {
+        struct origin_wish wish = {
+            .affinity = 1 + i * UINT64_C(7919) % keys, .clock = clock, .may_retry = true};
+        struct origin_choice choice = origin_select(candidates, count, &wish);
+        candidates[choice.index].due = choice.due;
+        clock = choice.clock;
+        taken[choice.index]++;
+        as_preferred += choice.index == preferred(fresh, count, wish.affinity);
+    }
+    return as_preferred;
+}
+
+static void test_one_key_does_not_load_one_origin(void **state) {
+    static const uint32_t weights[] = {1, 3};
+    struct origin_candidate candidates[2];
+    for (uint64_t key = 1; key <= 2; key++) {
+        uint32_t taken[2] = {0};
+        prepare(candidates, weights, 2);
+        ask_by_key(candidates, 2, 400, key, taken);
+        assert_in_range(taken[0], 92, 108);
+    }
+}
+
+static void test_many_keys_stay_where_they_are_wanted(void **state) {
+    static const uint32_t weights[] = {1, 1, 2};
+    struct origin_candidate candidates[3];
+    uint32_t taken[3] = {0};
+    prepare(candidates, weights, 3);
+    assert_in_range(ask_by_key(candidates, 3, 10000, 100003, taken), 8500, 10000);
+    assert_in_range(taken[2], 4980, 5020);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ranks),
@@ -167,6 +205,8 @@ int main(void) {
         cmocka_unit_test(test_shares_follow_weights),
         cmocka_unit_test(test_who_was_away_does_not_catch_up),
         cmocka_unit_test(test_affinity),
+        cmocka_unit_test(test_one_key_does_not_load_one_origin),
+        cmocka_unit_test(test_many_keys_stay_where_they_are_wanted),
     };
     return SK_RUN_TESTS(tests);
 }
