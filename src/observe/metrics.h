@@ -131,4 +131,10 @@ void observe_gauge_remove(struct observe_gauge *gauge);
 /* The whole exposition in Prometheus text format 0.0.4. SK_ERR_NO_MEMORY, SK_ERR_TOO_LARGE (OUT's limit). */
 sk_err observe_write_prometheus(struct sk_buf *out);
 
+enum observe_reference_style { OBSERVE_REFERENCE_MARKDOWN, OBSERVE_REFERENCE_TEXT };
+/* Every metric of the tables above and the COUNT gauges given (name and help only), for docs/metrics.md or a
+ * terminal. SK_ERR_NO_MEMORY. */
+sk_err observe_write_reference(struct sk_buf *out, enum observe_reference_style style,
+                               const struct observe_gauge *gauges, size_t count);
+
 #endif
