@@ -146,7 +146,8 @@ def test_forwarding_fields_tell_who_asked(seen):
     assert fields.get("x-forwarded-for") == "127.0.0.9"
     assert fields.get("x-forwarded-proto") == "http"
     assert fields.get("x-forwarded-host") == "example.test"
-    parts = {part.split("=")[0].strip().lower(): part.split("=", 1)[1].strip('"') for part in fields.get("forwarded").split(";")}
+    pairs = [part.strip().split("=", 1) for part in fields.get("forwarded").split(";")]
+    parts = {name.lower(): value.strip('"') for name, value in pairs}
     assert (parts["for"], parts["proto"], parts["host"]) == ("127.0.0.9", "http", "example.test")
 
 

@@ -158,7 +158,8 @@ def test_upgrade_in_http_1_0_means_nothing(edge, origin):
 
 
 def test_a_101_that_nobody_asked_for_is_an_error(edge, origin):
-    origin.on("/a", lambda x: x.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nraw").close())
+    switch = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nraw"
+    origin.on("/a", lambda x: x.send(switch).close())
     assert edge.fetch("/a").status == 502
 
 
