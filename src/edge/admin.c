@@ -68,7 +68,8 @@ static sk_err dispatch(struct edge_admin *admin, const struct http_request *requ
         known = true;
         if (endpoints[i].method == method) return endpoints[i].handle(admin->process, answer);
     }
-    return known ? say(answer, 405, "another method is meant for this path") : say(answer, 404, "there is no such path");
+    return known ? say(answer, 405, "another method is meant for this path")
+                 : say(answer, 404, "there is no such path");
 }
 
 static sk_err write_answer(struct visit *visit, bool head_only) {
@@ -82,7 +83,8 @@ static sk_err write_answer(struct visit *visit, bool head_only) {
                                answer->status == 401 ? "WWW-Authenticate: Bearer\r\n" : "");
     if (err) return err;
     sk_str head = sk_buf_str(&visit->out), body = sk_buf_str(&answer->body);
-    struct iovec iov[2] = {{(void *)(uintptr_t)head.data, head.len}, {(void *)(uintptr_t)body.data, body.len}};
+    struct iovec iov[2] = {{(void *)(uintptr_t)head.data, head.len},
+                           {(void *)(uintptr_t)body.data, body.len}};
     return io_stream_writev(visit->stream, iov, head_only || !body.len ? 1 : 2, deadline);
 }
 
@@ -110,7 +112,8 @@ static sk_err read_request(struct visit *visit, struct http_request *out_request
         if (!err) err = io_stream_read(visit->stream, sk_buf_space(&visit->in), 4096, deadline, &n);
         if (err) return err;
         sk_buf_commit(&visit->in, n);
-        switch (wire_h1_parse_request(&parser, &limits, sk_buf_str(&visit->in), &visit->arena, out_request, &used)) {
+        switch (wire_h1_parse_request(&parser, &limits, sk_buf_str(&visit->in), &visit->arena, out_request,
+                                      &used)) {
         case WIRE_H1_NEED_MORE: break;
         case WIRE_H1_HEAD: return SK_OK;
         case WIRE_H1_REFUSED:
@@ -126,7 +129,8 @@ static void visit_main(void *arg) {
     sk_err err = read_request(visit, &request);
     if (!err)
         err = answer_request(visit, &request);
-    else if (err == SK_ERR_MALFORMED && say(&visit->answer, visit->answer.status, "malformed request") == SK_OK)
+    else if (err == SK_ERR_MALFORMED &&
+             say(&visit->answer, visit->answer.status, "malformed request") == SK_OK)
         err = write_answer(visit, false);
     if (err && err != SK_ERR_END) sk_log(SK_LOG_DEBUG, "admin", "a request failed: %s", sk_err_text(err));
     io_stream_close(visit->stream);
@@ -209,7 +213,8 @@ sk_err edge_admin_start(struct edge_process *process) {
     admin->process = process;
     sk_err err = open_socket(admin, config, &fd);
     if (err) {
-        sk_log(SK_LOG_ERROR, "edge", "admin: cannot listen on %.*s: %s", SK_STR_ARGS(config->admin), sk_err_text(err));
+        sk_log(SK_LOG_ERROR, "edge", "admin: cannot listen on %.*s: %s", SK_STR_ARGS(config->admin),
+               sk_err_text(err));
         free(admin);
         return err;
     }

@@ -81,7 +81,8 @@ sk_err edge_admin_metrics(struct edge_process *process, struct edge_admin_answer
 static yyjson_mut_val *site_json(yyjson_mut_doc *doc, const struct config_site *site) {
     yyjson_mut_val *json = yyjson_mut_obj(doc), *hosts = yyjson_mut_arr(doc), *origins = yyjson_mut_arr(doc);
     add_str(doc, json, "name", site->name);
-    for (uint32_t i = 0; i < site->host_count; i++) yyjson_mut_arr_append(hosts, json_str(doc, site->hosts[i]));
+    for (uint32_t i = 0; i < site->host_count; i++)
+        yyjson_mut_arr_append(hosts, json_str(doc, site->hosts[i]));
     for (uint32_t i = 0; i < site->origin_count; i++)
         yyjson_mut_arr_append(origins, json_str(doc, site->origins[i].url));
     yyjson_mut_obj_add_val(doc, json, "hosts", hosts);
@@ -95,7 +96,8 @@ sk_err edge_admin_config(struct edge_process *process, struct edge_admin_answer 
     char text[IO_ADDR_TEXT_BYTES + 8];
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     if (!doc) return SK_ERR_NO_MEMORY;
-    yyjson_mut_val *root = yyjson_mut_obj(doc), *listeners = yyjson_mut_arr(doc), *sites = yyjson_mut_arr(doc);
+    yyjson_mut_val *root = yyjson_mut_obj(doc), *listeners = yyjson_mut_arr(doc),
+                   *sites = yyjson_mut_arr(doc);
     yyjson_mut_doc_set_root(doc, root);
     yyjson_mut_obj_add_uint(doc, root, "number", config->number);
     add_str(doc, root, "file", config->path);
@@ -109,7 +111,8 @@ sk_err edge_admin_config(struct edge_process *process, struct edge_admin_answer 
     yyjson_mut_obj_add_uint(doc, root, "memory_bytes", config->memory_bytes);
     add_str(doc, root, "server_name", config->server_name);
     add_str(doc, root, "access_log", config->access_log);
-    for (uint32_t i = 0; i < config->site_count; i++) yyjson_mut_arr_append(sites, site_json(doc, &config->sites[i]));
+    for (uint32_t i = 0; i < config->site_count; i++)
+        yyjson_mut_arr_append(sites, site_json(doc, &config->sites[i]));
     yyjson_mut_obj_add_val(doc, root, "sites", sites);
     return put_json(answer, doc);
 }

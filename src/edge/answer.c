@@ -62,7 +62,8 @@ static char *put(char *at, sk_str text) {
     return at + text.len;
 }
 
-sk_str edge_status_fields(const struct edge_exchange *exchange, const struct cache_object *object, char *out) {
+sk_str edge_status_fields(const struct edge_exchange *exchange, const struct cache_object *object,
+                          char *out) {
     const struct edge_outcome *outcome = &exchange->outcome;
     struct http_cache_status status = {
         .cache_name = exchange->snapshot->config->server_name,
@@ -114,8 +115,8 @@ static void answer_unsatisfiable(struct edge_exchange *exchange, struct cache_ob
                                  uint64_t length) {
     char extra[EDGE_EXTRA_BYTES];
     sk_str fields = edge_status_fields(exchange, object, extra);
-    fields.len += (size_t)snprintf(extra + fields.len, sizeof extra - fields.len, "Content-Range: bytes */%llu\r\n",
-                                   (unsigned long long)length);
+    fields.len += (size_t)snprintf(extra + fields.len, sizeof extra - fields.len,
+                                   "Content-Range: bytes */%llu\r\n", (unsigned long long)length);
     struct edge_response response = {.status = 416, .extra_head = fields, .body_length = 0};
     exchange->ops->respond(exchange, &response);
     drop(exchange, object, borrowed);
@@ -153,9 +154,9 @@ static void answer_one_range(struct edge_exchange *exchange, struct cache_object
                              const struct http_byte_range *range, uint64_t length) {
     char extra[EDGE_EXTRA_BYTES];
     sk_str fields = edge_status_fields(exchange, object, extra);
-    fields.len += (size_t)snprintf(extra + fields.len, sizeof extra - fields.len,
-                                   "Content-Range: bytes %llu-%llu/%llu\r\n", (unsigned long long)range->first,
-                                   (unsigned long long)range->last, (unsigned long long)length);
+    fields.len += (size_t)snprintf(
+        extra + fields.len, sizeof extra - fields.len, "Content-Range: bytes %llu-%llu/%llu\r\n",
+        (unsigned long long)range->first, (unsigned long long)range->last, (unsigned long long)length);
     exchange->part = (struct edge_part){.first = range->first, .end = range->last + 1};
     struct edge_response response = {
         .status = 206,
@@ -172,18 +173,18 @@ static void answer_one_range(struct edge_exchange *exchange, struct cache_object
 
 /* RFC 9110 section 14.6: each part names its type and its range. */
 static struct edge_part *make_parts(struct sk_arena *arena, const struct cache_object *object,
-                                    const struct http_range_answer *answer, const char *boundary, uint64_t length,
-                                    uint64_t *out_bytes) {
+                                    const struct http_range_answer *answer, const char *boundary,
+                                    uint64_t length, uint64_t *out_bytes) {
     struct edge_part *parts = sk_arena_alloc(arena, (answer->count + 1) * sizeof *parts);
     sk_str type = http_fields_value(&object->fields, HTTP_FIELD_CONTENT_TYPE);
     uint64_t bytes = 0;
     if (!parts) return NULL;
     for (uint32_t i = 0; i < answer->count; i++) {
         const struct http_byte_range *range = &answer->ranges[i];
-        sk_str text = sk_arena_printf(arena, "%s--%s\r\n%s%.*s%sContent-Range: bytes %llu-%llu/%llu\r\n\r\n",
-                                      i ? "\r\n" : "", boundary, type.len ? "Content-Type: " : "", SK_STR_ARGS(type),
-                                      type.len ? "\r\n" : "", (unsigned long long)range->first,
-                                      (unsigned long long)range->last, (unsigned long long)length);
+        sk_str text = sk_arena_printf(
+            arena, "%s--%s\r\n%s%.*s%sContent-Range: bytes %llu-%llu/%llu\r\n\r\n", i ? "\r\n" : "", boundary,
+            type.len ? "Content-Type: " : "", SK_STR_ARGS(type), type.len ? "\r\n" : "",
+            (unsigned long long)range->first, (unsigned long long)range->last, (unsigned long long)length);
         if (!text.data) return NULL;
         parts[i] = (struct edge_part){.text = text, .first = range->first, .end = range->last + 1};
         bytes += text.len + (range->last - range->first + 1);
@@ -264,7 +265,8 @@ void edge_answer_object(struct edge_exchange *exchange, struct cache_object *obj
     }
     /* Conditions and ranges concern a 200 that we may answer for; what passes through is the origin's word. */
     bool ours = object->shared && object->status == 200;
-    if (ours && (exchange->traits & EDGE_TRAIT_CONDITIONAL) && answer_condition(exchange, object, borrowed)) return;
+    if (ours && (exchange->traits & EDGE_TRAIT_CONDITIONAL) && answer_condition(exchange, object, borrowed))
+        return;
     if (ours && (exchange->traits & EDGE_TRAIT_RANGE) && exchange->request.method == HTTP_METHOD_GET &&
         answer_range(exchange, object, borrowed))
         return;

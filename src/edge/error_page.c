@@ -21,10 +21,12 @@ void edge_respond_error(struct edge_exchange *exchange, uint16_t status, const c
     if (exchange->client_gone) return;
     exchange->outcome.error = sk_str_from_c(detail);
     sk_str reason = http_status_reason(status), date = edge_worker_date(exchange->worker);
-    int page_len = snprintf(page, sizeof page, "%u %.*s\n%s%s", status, SK_STR_ARGS(reason), detail, *detail ? "\n" : "");
-    int head_len = snprintf(head, sizeof head,
-                            "Date: %.*s\r\nContent-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n%s",
-                            SK_STR_ARGS(date), extra_field(status));
+    int page_len = snprintf(page, sizeof page, "%u %.*s\n%s%s", status, SK_STR_ARGS(reason), detail,
+                            *detail ? "\n" : "");
+    int head_len =
+        snprintf(head, sizeof head,
+                 "Date: %.*s\r\nContent-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n%s",
+                 SK_STR_ARGS(date), extra_field(status));
     sk_str body = {page, SK_MIN((size_t)page_len, sizeof page - 1)};
     struct edge_response response = {
         .status = status,
@@ -51,7 +53,8 @@ uint16_t edge_failure_status(enum origin_phase phase, sk_err err) {
     return err == SK_ERR_TIMEOUT ? 504 : 502;
 }
 
-void edge_respond_failure(struct edge_exchange *exchange, enum origin_phase phase, sk_err err, const char *detail) {
+void edge_respond_failure(struct edge_exchange *exchange, enum origin_phase phase, sk_err err,
+                          const char *detail) {
     const char *text = sk_err_text(err);
     if (phase != ORIGIN_PHASE_NONE) {
         sk_str line = sk_arena_printf(exchange->arena, "%s: %s%s%s", origin_phase_text(phase), text,

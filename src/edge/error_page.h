@@ -10,7 +10,8 @@
 void edge_respond_error(struct edge_exchange *exchange, uint16_t status, const char *detail);
 /* As above for a request that an origin should have answered: 502 or 504 (408, 413, 400 when it was the
  * client's body that failed). */
-void edge_respond_failure(struct edge_exchange *exchange, enum origin_phase phase, sk_err err, const char *detail);
+void edge_respond_failure(struct edge_exchange *exchange, enum origin_phase phase, sk_err err,
+                          const char *detail);
 /* The status for a failure. Pure. */
 uint16_t edge_failure_status(enum origin_phase phase, sk_err err);
 

@@ -32,15 +32,15 @@ struct edge_part {
  * until the exchange ends (they are in its arena or in the exchange). */
 struct edge_response {
     uint16_t status;
-    sk_str head;       /* flat "Name: value\r\n" lines, of a stored object for instance; may be empty */
-    sk_str extra_head; /* more of them, made for this answer: Age, Cache-Status, Content-Range */
+    sk_str head;          /* flat "Name: value\r\n" lines, of a stored object for instance; may be empty */
+    sk_str extra_head;    /* more of them, made for this answer: Age, Cache-Status, Content-Range */
     uint64_t body_length; /* or CACHE_LENGTH_UNKNOWN: framing by chunks or by the connection's end */
     bool head_only;       /* answer to HEAD, 204, 304: no body follows */
     bool own_length;      /* the head has a Content-Length already, or none is due */
     bool close;           /* the connection must end after it */
     sk_str small_body;    /* instead of an object; copied when it must outlive the call */
     struct cache_object *object; /* NULL: none */
-    bool borrowed;        /* true: OBJECT is only held by the cache section that the caller is in; false: its
+    bool borrowed; /* true: OBJECT is only held by the cache section that the caller is in; false: its
                              reference goes to the connection */
     const struct edge_part *parts;
     uint32_t part_count;
@@ -90,23 +90,23 @@ struct edge_exchange {
     uint32_t traits;                /* enum edge_trait */
     sk_time_ns started;
     bool kept;
-    bool responded;                /* respond was called */
-    bool client_gone;              /* respond must not be called any more */
-    struct io_fiber *fiber;        /* the request fiber, while there is one */
-    struct edge_fetch *fetch;      /* the fetch that this exchange leads; a reference */
-    const char *body_problem;      /* what is malformed in the request's body; constant, or NULL */
-    struct edge_part part;         /* the usual only part */
-    struct sk_arena own_arena;     /* no memory until kept */
+    bool responded;            /* respond was called */
+    bool client_gone;          /* respond must not be called any more */
+    struct io_fiber *fiber;    /* the request fiber, while there is one */
+    struct edge_fetch *fetch;  /* the fetch that this exchange leads; a reference */
+    const char *body_problem;  /* what is malformed in the request's body; constant, or NULL */
+    struct edge_part part;     /* the usual only part */
+    struct sk_arena own_arena; /* no memory until kept */
     struct edge_outcome outcome;
 };
 
 /* What the request's fields hold, found in one pass, so that the hit's way looks no further. */
 enum edge_trait {
-    EDGE_TRAIT_CONDITIONAL = 1,   /* any If-* */
+    EDGE_TRAIT_CONDITIONAL = 1, /* any If-* */
     EDGE_TRAIT_RANGE = 2,
     EDGE_TRAIT_CACHE_CONTROL = 4, /* or Pragma */
-    EDGE_TRAIT_TRAILERS = 16,  /* TE names trailers */
-    EDGE_TRAIT_MAYBE_LOOP = 8, /* CDN-Loop or Via is there: look closer before forwarding */
+    EDGE_TRAIT_TRAILERS = 16,     /* TE names trailers */
+    EDGE_TRAIT_MAYBE_LOOP = 8,    /* CDN-Loop or Via is there: look closer before forwarding */
 };
 
 /* Prepares an exchange for a request whose head is complete. */

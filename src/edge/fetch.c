@@ -137,8 +137,8 @@ static sk_err publish(struct edge_fetch *fetch, const struct http_response *resp
     struct cache_head head;
     struct http_store_answer answer = {.reason = HTTP_REASON_NONE};
     if (!fetch->pass)
-        answer = http_may_store(&fetch->client_request, response, asked_at, io_loop_wall_s(fetch->worker->loop),
-                                &fetch->site->cache);
+        answer = http_may_store(&fetch->client_request, response, asked_at,
+                                io_loop_wall_s(fetch->worker->loop), &fetch->site->cache);
     fetch->store_reason = answer.reason;
     sk_err err = make_head(fetch, response, answer.store, &fields, &head);
     if (err) return err;
@@ -146,11 +146,13 @@ static sk_err publish(struct edge_fetch *fetch, const struct http_response *resp
     head.reason = answer.reason;
     fetch->stored = answer.store;
     fetch->published = true;
-    if (!answer.store) return cache_fill_pass(fetch->fill, &head, remember_ms(answer.reason, response->status));
+    if (!answer.store)
+        return cache_fill_pass(fetch->fill, &head, remember_ms(answer.reason, response->status));
     err = cache_fill_store(fetch->fill, &head);
     if (err == SK_ERR_TOO_LARGE || err == SK_ERR_FULL) {
         fetch->stored = false;
-        fetch->store_reason = err == SK_ERR_FULL ? HTTP_REASON_NO_STORE_NO_MEMORY : HTTP_REASON_NO_STORE_TOO_LARGE;
+        fetch->store_reason =
+            err == SK_ERR_FULL ? HTTP_REASON_NO_STORE_NO_MEMORY : HTTP_REASON_NO_STORE_TOO_LARGE;
         err = SK_OK;
     }
     return err;
@@ -188,8 +190,10 @@ static sk_err freshen(struct edge_fetch *fetch, const struct http_response *resp
     head.reason = HTTP_REASON_HIT_REVALIDATED;
     http_validators_of(&fields, now, &head.validators);
     head.freshness = answer.store ? answer.freshness
-                                  : (struct http_freshness){.response_time = now, .always_revalidate = true,
-                                                            .must_revalidate = true, .has_validator = true};
+                                  : (struct http_freshness){.response_time = now,
+                                                            .always_revalidate = true,
+                                                            .must_revalidate = true,
+                                                            .has_validator = true};
     fetch->validated = true;
     fetch->stored = answer.store;
     err = cache_fill_freshen(fetch->fill, &head);
@@ -254,13 +258,17 @@ static sk_err copy_body(struct edge_fetch *fetch, struct origin_exchange *origin
     }
 }
 
-static void take_body(struct edge_fetch *fetch, struct origin_exchange *origin, const struct http_response *response) {
+static void take_body(struct edge_fetch *fetch, struct origin_exchange *origin,
+                      const struct http_response *response) {
     sk_err err = SK_ERR_END;
     if (response->body_kind != HTTP_BODY_NONE) err = copy_body(fetch, origin, body_length_of(response));
     const struct http_fields *trailers = err == SK_ERR_END ? origin_exchange_trailers(origin) : NULL;
-    if (trailers && edge_trailer_fields(&fetch->arena, trailers, &fetch->trailers) != SK_OK) err = SK_ERR_NO_MEMORY;
-    if (err == SK_ERR_END) err = cache_fill_finish(fetch->fill);
-    else cache_fill_break(fetch->fill, err);
+    if (trailers && edge_trailer_fields(&fetch->arena, trailers, &fetch->trailers) != SK_OK)
+        err = SK_ERR_NO_MEMORY;
+    if (err == SK_ERR_END)
+        err = cache_fill_finish(fetch->fill);
+    else
+        cache_fill_break(fetch->fill, err);
     if (!err || err == SK_ERR_CANCELLED) return;
     SK_LOG_LIMITED(SK_LOG_WARN, "edge", "%.*s: %.*s: response body: %s", SK_STR_ARGS(fetch->result.origin),
                    SK_STR_ARGS(fetch->request.target), sk_err_text(err));
@@ -279,8 +287,9 @@ static void no_response(struct edge_fetch *fetch, sk_err err) {
     fail(fetch, err);
     if (err == SK_ERR_CANCELLED || fetch->result.phase == ORIGIN_PHASE_BODY_READ) return;
     SK_LOG_LIMITED(SK_LOG_WARN, "edge", "%.*s: %.*s: %s: %s%s%s", SK_STR_ARGS(fetch->result.origin),
-                   SK_STR_ARGS(fetch->request.target), origin_phase_text(fetch->result.phase), sk_err_text(err),
-                   fetch->result.detail ? ": " : "", fetch->result.detail ? fetch->result.detail : "");
+                   SK_STR_ARGS(fetch->request.target), origin_phase_text(fetch->result.phase),
+                   sk_err_text(err), fetch->result.detail ? ": " : "",
+                   fetch->result.detail ? fetch->result.detail : "");
 }
 
 static sk_err ask(struct edge_fetch *fetch, struct origin_exchange **out_origin,
@@ -294,7 +303,9 @@ static sk_err ask(struct edge_fetch *fetch, struct origin_exchange **out_origin,
         .on_informational = on_informational,
         .informational_arg = fetch,
     };
-    if (fetch->has_body) request.body = (struct origin_body_source){.read = read_body, .trailers = body_trailers, .arg = fetch};
+    if (fetch->has_body)
+        request.body =
+            (struct origin_body_source){.read = read_body, .trailers = body_trailers, .arg = fetch};
     if (fetch->conditional) observe_count(fetch->worker->metrics, OBSERVE_REVALIDATIONS);
     err = origin_exchange_open(fetch->worker->origins, &request, out_origin, out_response, &fetch->result);
     return err;

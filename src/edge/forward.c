@@ -46,9 +46,9 @@ static sk_err own_fields(struct edge_fetch *fetch, struct http_fields *out) {
 /* The store wants the whole of the present representation; each client's own conditions and range are
  * answered from what is stored. */
 static void unconditional(struct http_request *request) {
-    static const enum http_field_id ids[] = {HTTP_FIELD_RANGE, HTTP_FIELD_IF_RANGE, HTTP_FIELD_IF_MATCH,
-                                             HTTP_FIELD_IF_NONE_MATCH, HTTP_FIELD_IF_MODIFIED_SINCE,
-                                             HTTP_FIELD_IF_UNMODIFIED_SINCE};
+    static const enum http_field_id ids[] = {
+        HTTP_FIELD_RANGE,         HTTP_FIELD_IF_RANGE,          HTTP_FIELD_IF_MATCH,
+        HTTP_FIELD_IF_NONE_MATCH, HTTP_FIELD_IF_MODIFIED_SINCE, HTTP_FIELD_IF_UNMODIFIED_SINCE};
     for (size_t i = 0; i < SK_COUNT(ids); i++) http_fields_remove(&request->fields, ids[i]);
     request->method = HTTP_METHOD_GET;
     request->method_text = SK_STR("GET");

@@ -24,9 +24,9 @@ struct h1_writer {
     uint64_t promised; /* content bytes still due by Content-Length; CACHE_LENGTH_UNKNOWN: not promised */
     uint64_t chunk_left;
     bool chunked, last_chunk_sent;
-    bool active;   /* an answer is going out */
-    bool blocked;  /* the socket takes no more */
-    bool waiting;  /* for the fill to bring more */
+    bool active;  /* an answer is going out */
+    bool blocked; /* the socket takes no more */
+    bool waiting; /* for the fill to bring more */
     struct edge_pace pace;
 };
 

@@ -72,8 +72,8 @@ static sk_err look_ahead(struct h1_conn *conn) {
         struct http_fields trailers = {0};
         sk_str data;
         size_t consumed = 0;
-        err = wire_h1_parse_body(&parser, &conn->exchange.snapshot->head_limits, input, conn->exchange.arena, &trailers,
-                                 &data, &consumed);
+        err = wire_h1_parse_body(&parser, &conn->exchange.snapshot->head_limits, input, conn->exchange.arena,
+                                 &trailers, &data, &consumed);
         input = sk_str_slice(input, consumed, input.len);
     }
     if (err == SK_ERR_MALFORMED) conn->parser.refusal = parser.refusal;
@@ -135,8 +135,8 @@ bool h1_body_discard(struct h1_conn *conn) {
     while (h1_body_unread(conn)) {
         sk_str data;
         size_t consumed = 0;
-        sk_err err = wire_h1_parse_body(&conn->parser, &conn->worker->snapshot->head_limits, sk_buf_str(&conn->in),
-                                        conn->exchange.arena, NULL, &data, &consumed);
+        sk_err err = wire_h1_parse_body(&conn->parser, &conn->worker->snapshot->head_limits,
+                                        sk_buf_str(&conn->in), conn->exchange.arena, NULL, &data, &consumed);
         sk_buf_consume(&conn->in, consumed);
         if (err == SK_ERR_AGAIN || err == SK_ERR_MALFORMED) return false;
     }

@@ -76,7 +76,8 @@ static void next_exchange(struct h1_conn *conn) {
     sk_buf_consume(&conn->in, conn->body_piece);
     conn->body_piece = 0;
     conn->state = H1_HEAD;
-    if (!conn->close_after && h1_body_unread(conn) && !h1_body_discard(conn)) conn->close_after = conn->linger = true;
+    if (!conn->close_after && h1_body_unread(conn) && !h1_body_discard(conn))
+        conn->close_after = conn->linger = true;
     if (conn->close_after) {
         conn_close(conn);
         return;

@@ -84,7 +84,8 @@ static bool round_part_end(struct h1_writer *writer, struct round *round) {
 /* "0", the trailers of the response where the client wants them and this exchange has them, the empty line. */
 static sk_err add_last_chunk(struct h1_conn *conn, struct round *round) {
     const struct edge_exchange *exchange = &conn->exchange;
-    bool wanted = (exchange->traits & EDGE_TRAIT_TRAILERS) && exchange->fetch && exchange->fetch->trailers.count;
+    bool wanted =
+        (exchange->traits & EDGE_TRAIT_TRAILERS) && exchange->fetch && exchange->fetch->trailers.count;
     if (!wanted) {
         round_lead(round, "0\r\n\r\n", 5);
         return SK_OK;
@@ -112,8 +113,10 @@ static sk_err round_fill(struct h1_conn *conn, struct round *round, size_t limit
         round->lead_count = round->count;
     if (round->state == CACHE_READ_END && round_part_end(writer, round)) {
         /* A part has content of its own still to come; the last chunk has not. */
-        if (writer->last_chunk_sent) err = add_last_chunk(conn, round);
-        else round->state = CACHE_READ_DATA;
+        if (writer->last_chunk_sent)
+            err = add_last_chunk(conn, round);
+        else
+            round->state = CACHE_READ_DATA;
         round->lead_count = round->count;
     }
     return err;
@@ -142,8 +145,8 @@ static sk_err book(struct h1_conn *conn, struct round *round, size_t sent, size_
         size_t of_text = SK_MIN(lead, text_lead);
         sk_buf_consume(&writer->text, of_text);
         /* text stands first in the iovec: the rest of it stays where it is */
-        sk_err err = keep_rest(writer, round->iov + (text_lead ? 1 : 0), round->lead_count - (text_lead ? 1 : 0),
-                               lead - of_text);
+        sk_err err = keep_rest(writer, round->iov + (text_lead ? 1 : 0),
+                               round->lead_count - (text_lead ? 1 : 0), lead - of_text);
         if (err) return err;
     }
     size_t content = SK_MIN(sent - lead, round->content);
@@ -165,7 +168,8 @@ static enum progress round_send(struct h1_conn *conn, struct round *round, size_
         if (err != SK_OK && err != SK_ERR_AGAIN) return SENT_FAILED;
         if (err == SK_ERR_AGAIN) sent = 0;
         if (book(conn, round, sent, text_lead) != SK_OK) return SENT_FAILED;
-        if (conn->writer.pace.running) edge_pace_moved(&conn->writer.pace, sent, io_loop_now(conn->worker->loop));
+        if (conn->writer.pace.running)
+            edge_pace_moved(&conn->writer.pace, sent, io_loop_now(conn->worker->loop));
         if (sent < total) return SENT_BLOCKED;
     }
     switch (round->state) {
@@ -311,7 +315,8 @@ static sk_str framing(struct h1_conn *conn, const struct edge_response *response
 static void open_body(struct h1_conn *conn, const struct edge_response *response) {
     struct h1_writer *writer = &conn->writer;
     struct edge_worker *worker = conn->worker;
-    writer->promised = response->own_length || response->head_only ? CACHE_LENGTH_UNKNOWN : response->body_length;
+    writer->promised =
+        response->own_length || response->head_only ? CACHE_LENGTH_UNKNOWN : response->body_length;
     if (!response->object) return;
     if (response->head_only || !response->part_count) {
         if (!response->borrowed) cache_object_unref(worker->cache, response->object);
@@ -344,7 +349,8 @@ void h1_respond(struct edge_exchange *exchange, const struct edge_response *resp
         head[count++] = response->small_body;
         exchange->outcome.body_bytes += response->small_body.len;
         if (writer->promised != CACHE_LENGTH_UNKNOWN)
-            writer->promised -= response->small_body.len + (response->part_count ? response->parts[0].text.len : 0);
+            writer->promised -=
+                response->small_body.len + (response->part_count ? response->parts[0].text.len : 0);
     }
     writer->active = true;
     exchange->outcome.first_byte_at = sk_time_now();
@@ -353,8 +359,11 @@ void h1_respond(struct edge_exchange *exchange, const struct edge_response *resp
 
 void h1_inform(struct edge_exchange *exchange, uint16_t status, const struct http_fields *fields) {
     struct h1_conn *conn = h1_of(exchange);
-    struct http_response response = {.status = status, .version = HTTP_1_1, .reason = http_status_reason(status),
-                                     .keep_alive = true, .body_kind = HTTP_BODY_NONE};
+    struct http_response response = {.status = status,
+                                     .version = HTTP_1_1,
+                                     .reason = http_status_reason(status),
+                                     .keep_alive = true,
+                                     .body_kind = HTTP_BODY_NONE};
     if (exchange->client_gone || exchange->responded || exchange->request.version < HTTP_1_1) return;
     if (fields) response.fields = *fields;
     size_t n = 0;

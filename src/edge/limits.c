@@ -51,7 +51,8 @@ void edge_limits_set(struct edge_limits *limits, uint32_t maximum, uint32_t per_
 
 static void client_id(const struct io_addr *addr, uint64_t id[2]) {
     uint8_t ip[16] = {0};
-    if (io_addr_ip16(addr, ip) && addr->any.sa_family == AF_INET6 && !IN6_IS_ADDR_V4MAPPED(&addr->v6.sin6_addr))
+    if (io_addr_ip16(addr, ip) && addr->any.sa_family == AF_INET6 &&
+        !IN6_IS_ADDR_V4MAPPED(&addr->v6.sin6_addr))
         memset(ip + 8, 0, 8);
     memcpy(id, ip, 16);
 }
@@ -73,7 +74,8 @@ static sk_err grow(struct shard *shard) {
     struct client *slots = calloc(slot_count, sizeof *slots);
     if (!slots) return SK_ERR_NO_MEMORY;
     for (size_t i = 0; i < shard->slot_count; i++)
-        if (shard->slots[i].connections) slots[slot_of(slots, slot_count, shard->slots[i].id)] = shard->slots[i];
+        if (shard->slots[i].connections)
+            slots[slot_of(slots, slot_count, shard->slots[i].id)] = shard->slots[i];
     free(shard->slots);
     shard->slots = slots;
     shard->slot_count = slot_count;

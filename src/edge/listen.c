@@ -69,9 +69,11 @@ size_t edge_listener_text(const struct edge_listener *listener, char out[IO_ADDR
     return 7 + io_addr_format(&listener->bound, out + 7);
 }
 
-struct edge_listener *edge_listeners_find(const struct edge_listeners *listeners, const struct io_addr *addr) {
+struct edge_listener *edge_listeners_find(const struct edge_listeners *listeners,
+                                          const struct io_addr *addr) {
     for (unsigned i = 0; i < listeners->count; i++)
-        if (listeners->items[i].fds && io_addr_eq(&listeners->items[i].addr, addr)) return &listeners->items[i];
+        if (listeners->items[i].fds && io_addr_eq(&listeners->items[i].addr, addr))
+            return &listeners->items[i];
     return NULL;
 }
 
@@ -91,7 +93,8 @@ static sk_err bind_new(const struct edge_listeners *old, const struct config *co
 
 sk_err edge_listeners_change(struct edge_listeners *old, const struct config *config, unsigned workers,
                              struct edge_listeners *out_listeners, const struct io_addr **out_failed) {
-    struct edge_listeners fresh = {calloc(config->listener_count + 1, sizeof *fresh.items), config->listener_count};
+    struct edge_listeners fresh = {calloc(config->listener_count + 1, sizeof *fresh.items),
+                                   config->listener_count};
     if (!fresh.items) return SK_ERR_NO_MEMORY;
     sk_err err = bind_new(old, config, workers, &fresh, out_failed);
     if (err) {

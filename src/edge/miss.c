@@ -62,7 +62,8 @@ static void give_stale(struct edge_exchange *exchange, struct cache_object *obje
     http_request_cache_control(&exchange->request, &control);
     note_fetch(exchange);
     bool validated = exchange->fetch && exchange->fetch->validated;
-    if (!validated && !http_may_serve_on_error(&object->freshness, &control, io_loop_wall_s(exchange->worker->loop))) {
+    if (!validated &&
+        !http_may_serve_on_error(&object->freshness, &control, io_loop_wall_s(exchange->worker->loop))) {
         cache_object_unref(exchange->worker->cache, object);
         give_failure(exchange, failure ? failure : SK_ERR_IO);
         return;
@@ -95,7 +96,8 @@ static void fetch_alone(struct edge_exchange *exchange) {
     }
     struct edge_fetch_plan plan = plan_of(exchange, fill, true);
     edge_fetch_start(&plan);
-    err = cache_fill_wait(worker->cache, fill, CACHE_LEAD, &exchange->request, SK_TIME_NEVER, &outcome, &object, &failure);
+    err = cache_fill_wait(worker->cache, fill, CACHE_LEAD, &exchange->request, SK_TIME_NEVER, &outcome,
+                          &object, &failure);
     if (err) {
         cache_fill_leave(worker->cache, fill);
         return;
@@ -117,8 +119,8 @@ static bool await_fill(struct edge_exchange *exchange, struct cache_fill *fill, 
     enum cache_outcome outcome;
     struct cache_object *object = NULL;
     sk_err failure = SK_OK;
-    sk_err err =
-        cache_fill_wait(worker->cache, fill, role, &exchange->request, SK_TIME_NEVER, &outcome, &object, &failure);
+    sk_err err = cache_fill_wait(worker->cache, fill, role, &exchange->request, SK_TIME_NEVER, &outcome,
+                                 &object, &failure);
     if (err) { /* cancelled: the client is gone, or the edge stops */
         cache_fill_leave(worker->cache, fill);
         return true;
@@ -139,7 +141,8 @@ static bool fetch_shared_once(struct edge_exchange *exchange, struct cache_objec
     struct cache_fill *fill;
     struct cache_object *object;
     forget_fetch(exchange);
-    enum cache_role role = cache_fill_begin(worker->cache, &exchange->key, &exchange->request, stale, &fill, &object);
+    enum cache_role role =
+        cache_fill_begin(worker->cache, &exchange->key, &exchange->request, stale, &fill, &object);
     switch (role) {
     case CACHE_LEAD: {
         struct edge_fetch_plan plan = plan_of(exchange, fill, false);

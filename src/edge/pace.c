@@ -2,8 +2,10 @@
 
 void edge_pace_run(struct edge_pace *pace, sk_time_ns now) {
     if (pace->running) return;
-    if (!pace->begun) *pace = (struct edge_pace){.window_at = now, .begun = true};
-    else pace->window_at += now - pace->paused_at;
+    if (!pace->begun)
+        *pace = (struct edge_pace){.window_at = now, .begun = true};
+    else
+        pace->window_at += now - pace->paused_at;
     pace->progress_at = now;
     pace->running = true;
 }

@@ -26,7 +26,8 @@ static sk_err change_user(const char *name) {
     }
     if (geteuid() == user->pw_uid) return SK_OK;
     if (geteuid() != 0) {
-        sk_log(SK_LOG_ERROR, "edge", "user: only root can become \"%s\"; leave it out or start as root", name);
+        sk_log(SK_LOG_ERROR, "edge", "user: only root can become \"%s\"; leave it out or start as root",
+               name);
         return SK_ERR_DENIED;
     }
     if (initgroups(name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0) {

@@ -118,8 +118,9 @@ void edge_process_drain(struct edge_process *process, bool handed_over) {
         if (edge_process_tell_all(process, EDGE_TELL_STOP) != SK_OK) io_loop_stop(process->loop);
     }
     if (process->stage != EDGE_RUNNING) return;
-    sk_log(SK_LOG_INFO, "edge", handed_over ? "handed over: the last requests are answered"
-                                            : "stopping: the last requests are answered");
+    sk_log(SK_LOG_INFO, "edge",
+           handed_over ? "handed over: the last requests are answered"
+                       : "stopping: the last requests are answered");
     process->stage = EDGE_DRAINING;
     process->handed_over = handed_over;
     if (!handed_over) edge_notify("STOPPING=1");
@@ -172,8 +173,8 @@ static sk_err create_parts(struct edge_process *process, struct config *config) 
     if ((err = edge_snapshot_create(config, process->registry, &snapshot)) != SK_OK)
         return failed("configuration", err);
     process->snapshot = snapshot;
-    err = origin_thread_join(process->registry, process->loop, process->metrics, edge_process_resolver(process),
-                             &process->origins);
+    err = origin_thread_join(process->registry, process->loop, process->metrics,
+                             edge_process_resolver(process), &process->origins);
     if (err) return failed("origins", err);
     snprintf(process->loop_mark, sizeof process->loop_mark, "i=%016llx", (unsigned long long)sk_random_u64());
     return SK_OK;
@@ -183,7 +184,8 @@ static sk_err open_log(struct edge_process *process) {
     const struct config *config = process->snapshot->config;
     enum access_log_format format =
         config->access_log_format == CONFIG_LOG_COMMON ? ACCESS_LOG_COMMON : ACCESS_LOG_JSON;
-    sk_err err = access_log_open(config->access_log.len ? config->access_log.data : NULL, format, &process->log);
+    sk_err err =
+        access_log_open(config->access_log.len ? config->access_log.data : NULL, format, &process->log);
     return err ? failed("access log", err) : SK_OK;
 }
 
@@ -193,7 +195,8 @@ static sk_err listen_all(struct edge_process *process) {
     const struct config *config = process->snapshot->config;
     sk_err err = edge_upgrade_inherit(&inherited);
     if (!err)
-        err = edge_listeners_change(&inherited, config, process->worker_count, &process->listeners, &failed_addr);
+        err = edge_listeners_change(&inherited, config, process->worker_count, &process->listeners,
+                                    &failed_addr);
     edge_listeners_free(&inherited);
     if (err && failed_addr) {
         char text[IO_ADDR_TEXT_BYTES];

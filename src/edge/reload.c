@@ -45,7 +45,8 @@ static sk_err note_fixed(const struct config *old, const struct config *config, 
 
 static sk_err change_log(struct edge_process *process, const struct config *config) {
     return access_log_change(process->log, config->access_log.len ? config->access_log.data : NULL,
-                             config->access_log_format == CONFIG_LOG_COMMON ? ACCESS_LOG_COMMON : ACCESS_LOG_JSON);
+                             config->access_log_format == CONFIG_LOG_COMMON ? ACCESS_LOG_COMMON
+                                                                            : ACCESS_LOG_JSON);
 }
 
 static bool same_log(const struct config *a, const struct config *b) {
@@ -53,7 +54,8 @@ static bool same_log(const struct config *a, const struct config *b) {
 }
 
 /* The sockets change hands only when all of the new ones are there. */
-static sk_err change_listeners(struct edge_process *process, const struct config *config, struct sk_buf *report) {
+static sk_err change_listeners(struct edge_process *process, const struct config *config,
+                               struct sk_buf *report) {
     struct edge_listeners fresh;
     const struct io_addr *failed = NULL;
     sk_err err = edge_listeners_change(&process->listeners, config, process->worker_count, &fresh, &failed);
@@ -101,7 +103,8 @@ static sk_err put_in_force(struct edge_process *process, struct config *config, 
         sk_err appended = sk_buf_printf(report, "access log: %s\n", sk_err_text(err));
         if (appended) err = appended;
     } else if ((err = change_listeners(process, config, report)) != SK_OK && log_changed) {
-        if (change_log(process, old) != SK_OK) sk_log(SK_LOG_ERROR, "edge", "the access log cannot be opened again");
+        if (change_log(process, old) != SK_OK)
+            sk_log(SK_LOG_ERROR, "edge", "the access log cannot be opened again");
     }
     if (!err) err = note_fixed(old, config, report);
     if (err)
@@ -139,6 +142,8 @@ void edge_reload_logged(struct edge_process *process) {
     sk_str text = sk_buf_str(&report), line;
     while (text.len && sk_str_cut(&text, '\n', &line))
         if (line.len) sk_log(err ? SK_LOG_ERROR : SK_LOG_WARN, "edge", "reload: %.*s", SK_STR_ARGS(line));
-    if (err) sk_log(SK_LOG_ERROR, "edge", "reload refused (%s): the old configuration stays in force", sk_err_text(err));
+    if (err)
+        sk_log(SK_LOG_ERROR, "edge", "reload refused (%s): the old configuration stays in force",
+               sk_err_text(err));
     sk_buf_free(&report);
 }

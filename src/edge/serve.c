@@ -67,7 +67,8 @@ static uint16_t refusal(const struct edge_exchange *exchange, const char **out_d
 static enum http_reason pass_reason(const struct edge_exchange *exchange) {
     const struct http_request *request = &exchange->request;
     if (request->upgrade.data) return HTTP_REASON_PASS_UPGRADE;
-    if (request->method != HTTP_METHOD_GET && request->method != HTTP_METHOD_HEAD) return HTTP_REASON_PASS_METHOD;
+    if (request->method != HTTP_METHOD_GET && request->method != HTTP_METHOD_HEAD)
+        return HTTP_REASON_PASS_METHOD;
     if (request->body_kind != HTTP_BODY_NONE) return HTTP_REASON_PASS_METHOD;
     if (!exchange->site->cache_enabled) return HTTP_REASON_PASS_RULE;
     return HTTP_REASON_NONE;
@@ -97,8 +98,8 @@ enum stored { STORED_ANSWERED, STORED_REFRESH, STORED_VALIDATE };
 
 /* Inside the section: answers when the stored response may be used as it is. Otherwise OBJECT is referenced for
  * the caller, to be refreshed behind the answer's back or validated before it. */
-static enum stored answer_stored(struct edge_exchange *exchange, struct cache_object *object, bool soft_purged,
-                                 const struct http_cache_control *control) {
+static enum stored answer_stored(struct edge_exchange *exchange, struct cache_object *object,
+                                 bool soft_purged, const struct http_cache_control *control) {
     struct http_reuse_answer reuse =
         http_may_reuse(&object->freshness, control, io_loop_wall_s(exchange->worker->loop));
     exchange->outcome.reason = reuse.reason;
@@ -159,9 +160,13 @@ void edge_serve(struct edge_exchange *exchange) {
     }
     enum http_reason pass = pass_reason(exchange);
     if (exchange->request.path.len && exchange->request.path.data[0] == '/') {
-        sk_err err = cache_key_make(exchange->arena, exchange->site->name, &exchange->request, &exchange->key);
+        sk_err err =
+            cache_key_make(exchange->arena, exchange->site->name, &exchange->request, &exchange->key);
         if (err) {
-            edge_respond_error(exchange, err == SK_ERR_TOO_LARGE ? 414 : err == SK_ERR_MALFORMED ? 400 : 503,
+            edge_respond_error(exchange,
+                               err == SK_ERR_TOO_LARGE   ? 414
+                               : err == SK_ERR_MALFORMED ? 400
+                                                         : 503,
                                "the request's target cannot be used");
             return;
         }

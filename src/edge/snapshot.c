@@ -55,6 +55,7 @@ void edge_snapshot_unref(struct edge_snapshot *snapshot) {
     config_unref(config);
 }
 
-struct origin_group *edge_snapshot_group(const struct edge_snapshot *snapshot, const struct config_site *site) {
+struct origin_group *edge_snapshot_group(const struct edge_snapshot *snapshot,
+                                         const struct config_site *site) {
     return snapshot->groups[site->index];
 }

@@ -10,8 +10,8 @@
 
 struct edge_snapshot {
     _Atomic uint32_t references;
-    struct config *config;              /* a reference */
-    struct origin_group **groups;       /* by site index */
+    struct config *config;             /* a reference */
+    struct origin_group **groups;      /* by site index */
     struct wire_h1_limits head_limits; /* of client requests */
 };
 
@@ -20,6 +20,7 @@ sk_err edge_snapshot_create(struct config *config, struct origin_registry *regis
                             struct edge_snapshot **out_snapshot);
 struct edge_snapshot *edge_snapshot_ref(struct edge_snapshot *snapshot);
 void edge_snapshot_unref(struct edge_snapshot *snapshot);
-struct origin_group *edge_snapshot_group(const struct edge_snapshot *snapshot, const struct config_site *site);
+struct origin_group *edge_snapshot_group(const struct edge_snapshot *snapshot,
+                                         const struct config_site *site);
 
 #endif

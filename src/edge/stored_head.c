@@ -36,7 +36,8 @@ sk_err edge_head_fields(struct sk_arena *arena, const struct http_response *resp
     return err;
 }
 
-sk_err edge_trailer_fields(struct sk_arena *arena, const struct http_fields *trailers, struct http_fields *out_fields) {
+sk_err edge_trailer_fields(struct sk_arena *arena, const struct http_fields *trailers,
+                           struct http_fields *out_fields) {
     struct http_fields fields = {0};
     sk_err err = SK_OK;
     for (uint32_t i = 0; i < trailers->count && !err; i++) {
@@ -60,12 +61,13 @@ static bool describes_body(uint16_t id) {
 
 static bool renewed(const struct http_fields *fresh, const struct http_field *field) {
     if (describes_body(field->id)) return false;
-    if (field->id != HTTP_FIELD_UNKNOWN) return http_fields_find(fresh, (enum http_field_id)field->id) != NULL;
+    if (field->id != HTTP_FIELD_UNKNOWN)
+        return http_fields_find(fresh, (enum http_field_id)field->id) != NULL;
     return http_fields_find_name(fresh, field->name, NULL) != NULL;
 }
 
-sk_err edge_head_update(struct sk_arena *arena, const struct http_fields *stored, const struct http_fields *fresh,
-                        struct http_fields *out_fields) {
+sk_err edge_head_update(struct sk_arena *arena, const struct http_fields *stored,
+                        const struct http_fields *fresh, struct http_fields *out_fields) {
     uint32_t room = stored->count + fresh->count, count = 0;
     struct http_field *items = sk_arena_alloc(arena, (room + 1) * sizeof *items);
     if (!items) return SK_ERR_NO_MEMORY;

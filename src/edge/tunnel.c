@@ -50,8 +50,10 @@ static sk_err run_up(struct tunnel *tunnel) {
     while (!err) {
         size_t n = 0;
         err = io_stream_read(tunnel->client, tunnel->up_piece, PIECE_BYTES, deadline(tunnel), &n);
-        if (!err) err = send_up(tunnel, tunnel->up_piece, n);
-        else if (still_moving(tunnel, err)) err = SK_OK;
+        if (!err)
+            err = send_up(tunnel, tunnel->up_piece, n);
+        else if (still_moving(tunnel, err))
+            err = SK_OK;
     }
     return err;
 }
@@ -60,7 +62,8 @@ static sk_err run_down(struct tunnel *tunnel) {
     sk_err err = SK_OK;
     while (!err) {
         size_t n = 0;
-        err = origin_exchange_tunnel_read(tunnel->origin, tunnel->down_piece, PIECE_BYTES, deadline(tunnel), &n);
+        err = origin_exchange_tunnel_read(tunnel->origin, tunnel->down_piece, PIECE_BYTES, deadline(tunnel),
+                                          &n);
         if (still_moving(tunnel, err)) {
             err = SK_OK;
         } else if (!err) {
@@ -121,12 +124,15 @@ void edge_tunnel(struct edge_exchange *exchange) {
         edge_respond_error(exchange, 503, "out of memory");
         return;
     }
-    sk_err err = exchange->ops->take_stream(exchange, fetch->tunnel_response, &tunnel->client, &tunnel->first);
+    sk_err err =
+        exchange->ops->take_stream(exchange, fetch->tunnel_response, &tunnel->client, &tunnel->first);
     if (!err) {
         tunnel->references++;
         err = io_fiber_spawn(tunnel->loop, "tunnel", up_main, tunnel, NULL);
-        if (err) tunnel->references--;
-        else finish_down(tunnel, run_down(tunnel));
+        if (err)
+            tunnel->references--;
+        else
+            finish_down(tunnel, run_down(tunnel));
     } else if (!exchange->responded) {
         edge_respond_error(exchange, 502, "the connection cannot change its protocol");
     }

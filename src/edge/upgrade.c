@@ -98,7 +98,8 @@ static sk_err package_make(struct package *package, const struct edge_process *p
         if (!err) err = package_add(package, edge_admin_fd(process->admin));
     }
     for (unsigned i = 0; i < process->listeners.count && !err; i++)
-        if (process->listeners.items[i].fd_count) err = package_listener(package, &process->listeners.items[i]);
+        if (process->listeners.items[i].fd_count)
+            err = package_listener(package, &process->listeners.items[i]);
     if (!err) err = sk_buf_append(&package->text, sk_str_make("", 1));
     return err;
 }
@@ -179,7 +180,8 @@ static int inherited_ready_fd = -1, inherited_admin_fd = -1;
 
 static sk_err parse_fd(sk_str text, int *out_fd) {
     uint64_t number;
-    if (sk_str_to_u64(text, &number) != SK_OK || number < FIRST_KEPT_FD || number > 1 << 20) return SK_ERR_MALFORMED;
+    if (sk_str_to_u64(text, &number) != SK_OK || number < FIRST_KEPT_FD || number > 1 << 20)
+        return SK_ERR_MALFORMED;
     if (fcntl((int)number, F_SETFD, FD_CLOEXEC) != 0) return SK_ERR_MALFORMED; /* not open */
     *out_fd = (int)number;
     return SK_OK;
@@ -218,7 +220,8 @@ static sk_err parse_line(sk_str line, struct edge_listeners *listeners, int *rea
     return err;
 }
 
-sk_err edge_upgrade_parse(sk_str text, struct edge_listeners *out_listeners, int *out_ready_fd, int *out_admin_fd) {
+sk_err edge_upgrade_parse(sk_str text, struct edge_listeners *out_listeners, int *out_ready_fd,
+                          int *out_admin_fd) {
     struct edge_listeners listeners = {0};
     int ready_fd = -1, admin_fd = -1;
     sk_err err = SK_OK;
@@ -237,7 +240,8 @@ sk_err edge_upgrade_parse(sk_str text, struct edge_listeners *out_listeners, int
 sk_err edge_upgrade_inherit(struct edge_listeners *out_listeners) {
     const char *text = getenv(EDGE_UPGRADE_VARIABLE);
     if (!text) return SK_OK;
-    sk_err err = edge_upgrade_parse(sk_str_from_c(text), out_listeners, &inherited_ready_fd, &inherited_admin_fd);
+    sk_err err =
+        edge_upgrade_parse(sk_str_from_c(text), out_listeners, &inherited_ready_fd, &inherited_admin_fd);
     unsetenv(EDGE_UPGRADE_VARIABLE);
     return err;
 }

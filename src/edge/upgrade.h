@@ -20,7 +20,8 @@ void edge_upgrade_free(struct edge_process *process);
  * SK_ERR_MALFORMED, SK_ERR_NO_MEMORY. */
 sk_err edge_upgrade_inherit(struct edge_listeners *out_listeners);
 /* What edge_upgrade_inherit makes of TEXT. Pure but for the look at the descriptors. */
-sk_err edge_upgrade_parse(sk_str text, struct edge_listeners *out_listeners, int *out_ready_fd, int *out_admin_fd);
+sk_err edge_upgrade_parse(sk_str text, struct edge_listeners *out_listeners, int *out_ready_fd,
+                          int *out_admin_fd);
 /* The inherited admin socket, the caller's from then on; -1: none. */
 int edge_upgrade_take_admin(void);
 /* Tells the old process that this one serves. */

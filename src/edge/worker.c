@@ -59,9 +59,8 @@ static void take_connection(struct edge_worker *worker, int fd, const struct io_
     }
     close(fd);
     observe_count(worker->metrics, OBSERVE_CONNECTIONS_REFUSED);
-    SK_LOG_LIMITED(SK_LOG_WARN, "edge", "a connection was refused: %s", err == SK_ERR_DENIED
-                                                                          ? "too many of this client"
-                                                                          : "too many connections");
+    SK_LOG_LIMITED(SK_LOG_WARN, "edge", "a connection was refused: %s",
+                   err == SK_ERR_DENIED ? "too many of this client" : "too many connections");
 }
 
 static void accept_turn(struct edge_accept *accept) {
@@ -106,7 +105,8 @@ static void accept_rest(struct edge_accept *accept) {
     int fd;
     struct io_addr peer;
     sk_err err;
-    while ((err = io_accept(accept->watch.fd, &fd, &peer)) == SK_OK) take_connection(accept->worker, fd, &peer);
+    while ((err = io_accept(accept->watch.fd, &fd, &peer)) == SK_OK)
+        take_connection(accept->worker, fd, &peer);
 }
 
 static void stop_accepting(struct edge_accept *accept) {
@@ -121,7 +121,8 @@ static void stop_accepting(struct edge_accept *accept) {
 /* --- the end ---------------------------------------------------------------------------------------------- */
 
 static void cancel_fetches(struct edge_worker *worker) {
-    SK_LIST_FOR_EACH(link, &worker->fetches) edge_fetch_cancel(SK_CONTAINER_OF(link, struct edge_fetch, link));
+    SK_LIST_FOR_EACH(link, &worker->fetches)
+    edge_fetch_cancel(SK_CONTAINER_OF(link, struct edge_fetch, link));
 }
 
 static void on_drain_timer(struct io_timer *timer) {
@@ -137,7 +138,8 @@ void edge_worker_check_drained(struct edge_worker *worker) {
     if (late || (!io_fiber_count(worker->loop) && !io_fiber_self()))
         io_loop_stop(worker->loop);
     else
-        io_timer_start(worker->loop, &worker->drain_timer, now + DRAIN_CHECK_MS * SK_NS_PER_MS, on_drain_timer);
+        io_timer_start(worker->loop, &worker->drain_timer, now + DRAIN_CHECK_MS * SK_NS_PER_MS,
+                       on_drain_timer);
 }
 
 static void drain(struct edge_worker *worker, bool accept_waiting) {
@@ -219,8 +221,8 @@ static sk_err join(struct edge_worker *worker) {
     if (!err) err = observe_thread_join(&worker->metrics);
     if (!err) err = cache_thread_join(process->cache, worker->loop, &worker->cache);
     if (!err)
-        err = origin_thread_join(process->registry, worker->loop, worker->metrics, edge_process_resolver(process),
-                                 &worker->origins);
+        err = origin_thread_join(process->registry, worker->loop, worker->metrics,
+                                 edge_process_resolver(process), &worker->origins);
     if (!err) err = access_log_join(process->log, worker->metrics, &worker->log);
     return err;
 }

@@ -51,8 +51,8 @@ struct edge_worker {
     struct observe_thread *metrics;
     struct access_log_ring *log; /* NULL: no access log was opened */
     struct edge_limits *limits;
-    sk_str loop_mark;            /* "i=0123456789abcdef": this process in CDN-Loop */
-    char *input;                 /* EDGE_INPUT_BYTES, filled and used up within one callback */
+    sk_str loop_mark; /* "i=0123456789abcdef": this process in CDN-Loop */
+    char *input;      /* EDGE_INPUT_BYTES, filled and used up within one callback */
     /* own thread */
     struct edge_snapshot *snapshot; /* in force, a reference */
     bool log_wanted;                /* by the configuration in force */
@@ -76,12 +76,12 @@ struct edge_worker {
 
 /* What the main thread may tell a worker. */
 enum edge_message_kind {
-    EDGE_TELL_SNAPSHOT, /* a reference to the new snapshot comes with it */
-    EDGE_TELL_ACCEPT,   /* accept from FD, a duplicate of SOURCE_FD that the worker owns, from now on */
-    EDGE_TELL_REFUSE,   /* stop accepting from SOURCE_FD's duplicate: accept what waits and close it */
-    EDGE_TELL_DRAIN,    /* accept what waits, close the listening sockets, end connections gracefully */
+    EDGE_TELL_SNAPSHOT,  /* a reference to the new snapshot comes with it */
+    EDGE_TELL_ACCEPT,    /* accept from FD, a duplicate of SOURCE_FD that the worker owns, from now on */
+    EDGE_TELL_REFUSE,    /* stop accepting from SOURCE_FD's duplicate: accept what waits and close it */
+    EDGE_TELL_DRAIN,     /* accept what waits, close the listening sockets, end connections gracefully */
     EDGE_TELL_HAND_OVER, /* the same without accepting: another process has the sockets */
-    EDGE_TELL_STOP,     /* end now */
+    EDGE_TELL_STOP,      /* end now */
 };
 struct edge_message {
     enum edge_message_kind kind;

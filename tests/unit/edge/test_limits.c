@@ -42,7 +42,8 @@ static void a_client_has_a_limit_and_others_do_not_feel_it(void **state) {
 
 static void an_ipv6_client_is_its_64_prefix(void **state) {
     struct edge_limits *limits;
-    struct io_addr a = client("2001:db8:0:1::1"), same = client("2001:db8:0:1:ffff::2"), other = client("2001:db8:0:2::1");
+    struct io_addr a = client("2001:db8:0:1::1"), same = client("2001:db8:0:1:ffff::2"),
+                   other = client("2001:db8:0:2::1");
     assert_ok(edge_limits_create(&limits));
     edge_limits_set(limits, 0, 1);
     assert_ok(edge_limits_enter(limits, &a));

@@ -37,7 +37,8 @@ static const struct scene scenes[] = {
 static void paces_are_judged(void **state) {
     for (size_t i = 0; i < SK_COUNT(scenes); i++) {
         struct edge_pace pace = {0};
-        for (const struct step *step = scenes[i].steps; step == scenes[i].steps || step->at_s || step->what; step++) {
+        for (const struct step *step = scenes[i].steps; step == scenes[i].steps || step->at_s || step->what;
+             step++) {
             sk_time_ns now = (step->at_s + 100) * S, check = 0;
             bool ok = true;
             switch (step->what) {

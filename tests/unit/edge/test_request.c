@@ -4,8 +4,12 @@
 
 static void the_host_of_an_authority(void **state) {
     static const char *const cases[][2] = {
-        {"example.com", "example.com"}, {"example.com:8080", "example.com"}, {"[::1]", "[::1]"},
-        {"[::1]:80", "[::1]"},          {"", ""},                           {"a:", "a"},
+        {"example.com", "example.com"},
+        {"example.com:8080", "example.com"},
+        {"[::1]", "[::1]"},
+        {"[::1]:80", "[::1]"},
+        {"", ""},
+        {"a:", "a"},
     };
     for (size_t i = 0; i < SK_COUNT(cases); i++)
         assert_str(edge_host_of(sk_str_from_c(cases[i][0])), sk_str_from_c(cases[i][1]));

@@ -20,8 +20,8 @@ static struct http_fields fields_of(const char *lines) {
 static sk_str lines_of(const struct http_fields *fields) {
     sk_str text = SK_STR("");
     for (uint32_t i = 0; i < fields->count; i++)
-        text = sk_arena_printf(&arena, "%.*s%.*s: %.*s\n", SK_STR_ARGS(text), SK_STR_ARGS(fields->items[i].name),
-                               SK_STR_ARGS(fields->items[i].value));
+        text = sk_arena_printf(&arena, "%.*s%.*s: %.*s\n", SK_STR_ARGS(text),
+                               SK_STR_ARGS(fields->items[i].name), SK_STR_ARGS(fields->items[i].value));
     return text;
 }
 
@@ -32,20 +32,32 @@ static void what_is_kept_of_a_response(void **state) {
     } cases[] = {
         {"RFC 9111 3.1: fields of the connection and framing are not stored",
          "Date: D\nConnection: X-Gone\nX-Gone: 1\nKeep-Alive: 5\nContent-Length: 5\nX-Stays: 1\n",
-         "Date: D\nX-Stays: 1\nvia: 1.1 me\n", {.shared = true}},
-        {"RFC 9111 5.1: the stored Age is part of the freshness, not of the head", "Date: D\nAge: 5\n",
-         "Date: D\nvia: 1.1 me\n", {.shared = true}},
-        {"RFC 9111 5.1: a response that passes keeps its Age", "Date: D\nAge: 5\n",
-         "Date: D\nAge: 5\nvia: 1.1 me\n", {.shared = false}},
-        {"RFC 9110 9.3.2: the length of an answer to HEAD is the origin's word", "Date: D\nContent-Length: 5\n",
-         "Date: D\nContent-Length: 5\nvia: 1.1 me\n", {.keep_length = true}},
-        {"Set-Cookie is not shared when the operator has it ignored", "Date: D\nSet-Cookie: a\n",
-         "Date: D\nvia: 1.1 me\n", {.shared = true, .drop_set_cookie = true}},
-        {"RFC 9110 6.6.1: a missing Date is added", "X: 1\n",
-         "X: 1\ndate: Thu, 01 Jan 1970 00:00:00 GMT\nvia: 1.1 me\n", {.shared = true}},
+         "Date: D\nX-Stays: 1\nvia: 1.1 me\n",
+         {.shared = true}},
+        {"RFC 9111 5.1: the stored Age is part of the freshness, not of the head",
+         "Date: D\nAge: 5\n",
+         "Date: D\nvia: 1.1 me\n",
+         {.shared = true}},
+        {"RFC 9111 5.1: a response that passes keeps its Age",
+         "Date: D\nAge: 5\n",
+         "Date: D\nAge: 5\nvia: 1.1 me\n",
+         {.shared = false}},
+        {"RFC 9110 9.3.2: the length of an answer to HEAD is the origin's word",
+         "Date: D\nContent-Length: 5\n",
+         "Date: D\nContent-Length: 5\nvia: 1.1 me\n",
+         {.keep_length = true}},
+        {"Set-Cookie is not shared when the operator has it ignored",
+         "Date: D\nSet-Cookie: a\n",
+         "Date: D\nvia: 1.1 me\n",
+         {.shared = true, .drop_set_cookie = true}},
+        {"RFC 9110 6.6.1: a missing Date is added",
+         "X: 1\n",
+         "X: 1\ndate: Thu, 01 Jan 1970 00:00:00 GMT\nvia: 1.1 me\n",
+         {.shared = true}},
     };
     for (size_t i = 0; i < SK_COUNT(cases); i++) {
-        struct http_response response = {.status = 200, .version = HTTP_1_1, .fields = fields_of(cases[i].received)};
+        struct http_response response = {
+            .status = 200, .version = HTTP_1_1, .fields = fields_of(cases[i].received)};
         struct edge_head_rules rules = cases[i].rules;
         struct http_fields kept;
         rules.pseudonym = SK_STR("me");
@@ -63,7 +75,8 @@ static void a_304_renews_the_stored_fields(void **state) {
     static const struct {
         const char *name, *stored, *fresh, *renewed;
     } cases[] = {
-        {"RFC 9111 3.2: a field of the 304 replaces the stored ones", "A: 1\nX: 1\nX: 2\n", "X: 3\n", "A: 1\nX: 3\n"},
+        {"RFC 9111 3.2: a field of the 304 replaces the stored ones", "A: 1\nX: 1\nX: 2\n", "X: 3\n",
+         "A: 1\nX: 3\n"},
         {"names are compared without regard to case", "x-a: 1\n", "X-A: 2\n", "X-A: 2\n"},
         {"RFC 9111 3.2: what describes the stored body stays", "Content-Type: a\nContent-Encoding: gzip\n",
          "Content-Type: b\nContent-Encoding: br\nContent-Length: 0\nETag: \"x\"\n",
@@ -80,13 +93,16 @@ static void a_304_renews_the_stored_fields(void **state) {
 
 /* RFC 9110 section 6.5.1. */
 static void trailers_that_mean_something_to_a_recipient_are_not_passed_on(void **state) {
-    struct http_fields given = fields_of("X-Sum: 1\nContent-Length: 5\nHost: a\nSet-Cookie: a\nServer-Timing: b\n"), passed;
+    struct http_fields given = fields_of(
+                           "X-Sum: 1\nContent-Length: 5\nHost: a\nSet-Cookie: a\nServer-Timing: b\n"),
+                       passed;
     assert_ok(edge_trailer_fields(&arena, &given, &passed));
     assert_str(lines_of(&passed), SK_STR("X-Sum: 1\nServer-Timing: b\n"));
 }
 
 static void heads_made_of_stored_fields(void **state) {
-    struct http_fields stored = fields_of("Date: D\nETag: \"a\"\nContent-Type: t\nX: 1\nVary: v\nVia: 1.1 me\n");
+    struct http_fields stored =
+        fields_of("Date: D\nETag: \"a\"\nContent-Type: t\nX: 1\nVary: v\nVia: 1.1 me\n");
     assert_str(edge_not_modified_head(&arena, &stored),
                SK_STR("Date: D\r\nETag: \"a\"\r\nVary: v\r\nVia: 1.1 me\r\n")); /* RFC 9110 15.4.5 */
     assert_str(edge_head_without_type(&arena, &stored),

@@ -15,7 +15,8 @@ static void a_new_process_finds_what_it_was_given(void **state) {
     assert_ok(io_listen(&addr, &options, &first));
     assert_ok(io_listen(&addr, &options, &second));
     assert_int_equal(pipe(pipe_fds), 0);
-    snprintf(text, sizeof text, "ready=%d\nadmin=%d\n127.0.0.1:0=%d,%d", pipe_fds[1], pipe_fds[0], first, second);
+    snprintf(text, sizeof text, "ready=%d\nadmin=%d\n127.0.0.1:0=%d,%d", pipe_fds[1], pipe_fds[0], first,
+             second);
     struct edge_listeners listeners = {0};
     assert_ok(edge_upgrade_parse(sk_str_from_c(text), &listeners, &ready, &admin));
     assert_int_equal(ready, pipe_fds[1]);
@@ -31,8 +32,18 @@ static void a_new_process_finds_what_it_was_given(void **state) {
 
 static void nonsense_is_refused(void **state) {
     static const char *const cases[] = {
-        "x", "=3", "ready=", "ready=x", "ready=-1", "ready=2", "ready=99999999999", "ready=1000000",
-        "127.0.0.1:80=", "nonsense=3", "127.0.0.1:80=3,", "\n",
+        "x",
+        "=3",
+        "ready=",
+        "ready=x",
+        "ready=-1",
+        "ready=2",
+        "ready=99999999999",
+        "ready=1000000",
+        "127.0.0.1:80=",
+        "nonsense=3",
+        "127.0.0.1:80=3,",
+        "\n",
     };
     for (size_t i = 0; i < SK_COUNT(cases); i++) {
         struct edge_listeners listeners = {0};
