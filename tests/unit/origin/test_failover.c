@@ -310,7 +310,7 @@ static void play_checked(struct script_connection *connection) {
     char text[128];
     while (script_read_head(connection)) {
         bool check = strstr(connection->head, "GET /alive ");
-        if (check && !check_head[0]) strcpy(check_head, connection->head);
+        if (check && !check_head[0]) script_keep_head(connection, check_head, sizeof check_head);
         snprintf(text, sizeof text, "HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n",
                  check ? (int)check_status : 200);
         script_send(connection, text);

@@ -114,11 +114,9 @@ static void test_certificates(void **state) {
         if (cases[i].pinned) origin->ca_file = sk_str_from_c(ca_path);
         story_run(&story, tell_one);
         script_stop(&server);
-        const char *detail = first.result.detail;
-        if (first.err != cases[i].expected ||
-            (detail != cases[i].detail &&
-             strcmp(detail ? detail : "", cases[i].detail ? cases[i].detail : "")))
-            fail_msg("%s: %s, %s", cases[i].behaviour, sk_err_name(first.err), detail);
+        sk_str detail = sk_str_from_c(first.result.detail);
+        if (first.err != cases[i].expected || !sk_str_eq(detail, sk_str_from_c(cases[i].detail)))
+            fail_msg("%s: %s, %.*s", cases[i].behaviour, sk_err_name(first.err), SK_STR_ARGS(detail));
         if (first.err) assert_int_equal(first.result.phase, ORIGIN_PHASE_TLS);
         if (cases[i].server_name) assert_string_equal(seen_name, cases[i].server_name);
         SSL_CTX_free(context);
