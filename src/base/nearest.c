@@ -35,11 +35,19 @@ static sk_str fold(sk_str word, char out[WORD_MAX]) {
     return sk_str_make(out, word.len);
 }
 
-bool sk_nearest_offer(struct sk_nearest *nearest, sk_str candidate) {
+static size_t distance_of(const struct sk_nearest *nearest, sk_str candidate) {
     char word[WORD_MAX], other[WORD_MAX];
-    if (!nearest->word.len || nearest->word.len > WORD_MAX || candidate.len > WORD_MAX) return false;
-    size_t distance = edit_distance(fold(nearest->word, word), fold(candidate, other));
+    if (!nearest->word.len || nearest->word.len > WORD_MAX || candidate.len > WORD_MAX) return SIZE_MAX;
+    return edit_distance(fold(nearest->word, word), fold(candidate, other));
+}
+
+bool sk_nearest_offer(struct sk_nearest *nearest, sk_str candidate) {
+    size_t distance = distance_of(nearest, candidate);
     if (distance >= nearest->distance) return false;
     nearest->distance = distance;
-    return true;
+    return nearest->found = true;
+}
+
+bool sk_nearest_is(const struct sk_nearest *nearest, sk_str candidate) {
+    return nearest->found && distance_of(nearest, candidate) == nearest->distance;
 }

@@ -8,11 +8,14 @@
 struct sk_nearest {
     sk_str word;
     size_t distance; /* of the best so far; one more than what is still near at first */
+    bool found;
 };
 
 /* Borrows WORD. Near means: at most a third of the letters wrong, and at least one may be. */
 struct sk_nearest sk_nearest_to(sk_str word);
 /* True when CANDIDATE is near and nearer than all before it. */
 bool sk_nearest_offer(struct sk_nearest *nearest, sk_str candidate);
+/* True when CANDIDATE is as near as the nearest offered: for telling all of them. */
+bool sk_nearest_is(const struct sk_nearest *nearest, sk_str candidate);
 
 #endif

@@ -41,8 +41,11 @@ sk_err config_from_arguments(const struct config_arguments *arguments, struct co
 sk_err config_apply_arguments(struct config *config, const struct config_arguments *arguments,
                               struct config_problems *problems);
 
-/* docs/configuration.md and docs/edge.schema.json, generated. */
+/* docs/configuration.md and docs/edge.schema.json, generated. SK_ERR_NO_MEMORY. */
 sk_err config_write_reference(struct sk_buf *out);
 sk_err config_write_json_schema(struct sk_buf *out);
+/* The same for a terminal: all keys, or those of PATH and below ("timeouts", "sites[].cache"; brackets may be
+ * left out). SK_ERR_NOT_FOUND when there is no such key. */
+sk_err config_write_help(const char *path, struct sk_buf *out);
 
 #endif

@@ -1,5 +1,7 @@
 #include "config/options.h"
 
+#include <stdio.h>
+
 #include "base/nearest.h"
 #include "config/config.h"
 #include "config/raw.h"
@@ -36,10 +38,13 @@ const struct config_option *config_option_find(const struct config_section *sect
     return NULL;
 }
 
-const struct config_option *config_option_nearest(const struct config_section *section, sk_str key) {
+bool config_option_suggest(const struct config_section *section, sk_str key, char out[CONFIG_SUGGEST_BYTES]) {
     struct sk_nearest nearest = sk_nearest_to(key);
-    const struct config_option *best = NULL;
-    for (size_t i = 0; i < section->count; i++)
-        if (sk_nearest_offer(&nearest, section->options[i].key)) best = &section->options[i];
-    return best;
+    size_t used = 0;
+    for (size_t i = 0; i < section->count; i++) sk_nearest_offer(&nearest, section->options[i].key);
+    for (size_t i = 0; i < section->count && used < CONFIG_SUGGEST_BYTES; i++)
+        if (sk_nearest_is(&nearest, section->options[i].key))
+            used += (size_t)snprintf(out + used, CONFIG_SUGGEST_BYTES - used, "%s\"%s\"", used ? " or " : "",
+                                     section->options[i].key.data);
+    return nearest.found;
 }

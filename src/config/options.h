@@ -23,10 +23,10 @@
     X(COUNT, "a whole number", "integer", "")                                                                \
     X(PERCENT, "a percentage", "string", "^[0-9]+%$")                                                        \
     X(SIZE, "a size", "string|integer", "^[0-9]+(\\.[0-9]+)?([KMGT](i?B)?|B|kB)?$")                          \
-    X(MEMORY, "a size or a percentage of the memory", "string|integer",                                      \
+    X(MEMORY, "a percentage of the machine's memory, or a size", "string|integer",                           \
       "^([0-9]+(\\.[0-9]+)?([KMGT](i?B)?|B|kB)?|[0-9]+%)$")                                                  \
     X(DURATION, "a duration", "string|integer", "^([0-9]+(\\.[0-9]+)?(ms|s|m|h|d|w)?)+$")                    \
-    X(LIFETIME, "a duration or none", "string|integer", "^(none|([0-9]+(\\.[0-9]+)?(ms|s|m|h|d|w)?)+)$")     \
+    X(LIFETIME, "none, or a duration", "string|integer", "^(none|([0-9]+(\\.[0-9]+)?(ms|s|m|h|d|w)?)+)$")    \
     X(FLAG, "true or false", "boolean", "")                                                                  \
     X(CHOICE, "one of", "string", "")                                                                        \
     X(STATUSES, "a status or a range of statuses", "string|integer", "^[1-9][0-9][0-9](-[1-9][0-9][0-9])?$") \
@@ -113,7 +113,7 @@ enum config_kind {
     X(S, VALUE, DURATION, idle_timeout, idle_timeout_ms, "60s", "0s", "24h", "15s",                          \
       "How long an unused connection is kept. Best a little below the origin's own.")                        \
     X(S, VALUE, COUNT, max_connections, max_connections, "1024", "1", "1000000", "100",                      \
-      "Connections to one origin, for each thread. Over it: requests wait for one.")                         \
+      "Connections to one origin, for each thread. Over it: requests wait, for `connect_timeout` at most.")  \
     X(S, VALUE, COUNT, max_idle, max_idle, "64", "0", "1000000", "16",                                       \
       "Unused connections kept to one origin, for each thread.")                                             \
     X(S, VALUE, COUNT, retries, retries, "2", "0", "10", "1",                                                \
@@ -145,7 +145,9 @@ enum config_kind {
     X(S, VALUE, FLAG, ignore_set_cookie, ignore_set_cookie, "false", "", "", "true",                         \
       "Store responses with Set-Cookie too, without that field. Only where no response is personal.")        \
     X(S, VALUE, FLAG, heuristics, heuristics, "true", "", "", "false",                                       \
-      "Guess a lifetime from Last-Modified where the origin says nothing (RFC 9111 4.2.2).")
+      "Guess a lifetime from Last-Modified where the origin says nothing (RFC 9111 4.2.2).")                 \
+    X(S, VALUE, LIFETIME, heuristic_max, heuristic_max_s, "1d", "0s", "3650d", "1h",                         \
+      "Cap on such a guess. none: no cap.")
 
 #define CONFIG_ORIGIN_TABLE(X, S)                                                                            \
     X(S, VALUE, URL, url, url, "", "", "", "http://10.0.0.1:9000",                                           \
@@ -193,7 +195,7 @@ enum config_kind {
     X(S, VALUE, NAME, user, user, "", "", "", "skerry",                                                      \
       "User to become after binding, when started as root. Without it: none.")                               \
     X(S, VALUE, NAME, server_name, server_name, "skerry", "", "", "edge-fra-1",                              \
-      "Name in Via, CDN-Loop and Cache-Status. Where one Skerry asks another, each needs its own.")          \
+      "Name in Via, CDN-Loop and Cache-Status. Where one Skerry asks another, each has its own.")            \
     X(S, SECTION, ACCESS_LOG, access_log, access_log, "", "", "", "", "A line for each request.")            \
     X(S, VALUE, CHOICE, log_level, log_level, "info", "error warn info debug", "", "warn",                   \
       "How much to say on stderr about the process itself.")                                                 \
@@ -247,7 +249,9 @@ extern const struct config_section *const config_top;
 
 /* NULL when SECTION has no such key. */
 const struct config_option *config_option_find(const struct config_section *section, sk_str key);
-/* The key of SECTION nearest to KEY, for "did you mean"; NULL when none is near. */
-const struct config_option *config_option_nearest(const struct config_section *section, sk_str key);
+/* The keys of SECTION nearest to KEY, for "did you mean": "host" or "hosts", with the quotes, NUL-terminated.
+ * False when none is near. */
+#define CONFIG_SUGGEST_BYTES 96
+bool config_option_suggest(const struct config_section *section, sk_str key, char out[CONFIG_SUGGEST_BYTES]);
 
 #endif

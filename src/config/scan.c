@@ -242,14 +242,12 @@ static bool scan_list(struct scan *scan, const struct config_option *option) {
 /* ---- sections ---- */
 
 static void unknown_key(struct scan *scan, const struct config_section *section, sk_str key) {
-    char quoted[CONFIG_QUOTE_BYTES];
-    const struct config_option *nearest = config_option_nearest(section, key);
-    if (nearest)
-        PROBLEM(scan, scan->event.start_mark, "unknown key %s; did you mean \"%.*s\"?",
-                config_quote(key, quoted), SK_STR_ARGS(nearest->key));
+    char quoted[CONFIG_QUOTE_BYTES], near[CONFIG_SUGGEST_BYTES];
+    config_quote(key, quoted);
+    if (config_option_suggest(section, key, near))
+        PROBLEM(scan, scan->event.start_mark, "unknown key %s; did you mean %s?", quoted, near);
     else
-        PROBLEM(scan, scan->event.start_mark, "unknown key %s; see: skerry help configuration",
-                config_quote(key, quoted));
+        PROBLEM(scan, scan->event.start_mark, "unknown key %s; see: skerry help configuration", quoted);
 }
 
 static bool scan_option(struct scan *scan, const struct config_option *option) {
@@ -271,7 +269,8 @@ static bool scan_pair(struct scan *scan, const struct config_section *section, s
     if (scan->event.type != YAML_SCALAR_EVENT) {
         char found[CONFIG_QUOTE_BYTES];
         PROBLEM(scan, scan->event.start_mark, "found %s, expected a key", what(&scan->event, found));
-        return skip_node(scan) && skip_node(scan);
+        if (!skip_node(scan)) return false; /* the key */
+        return skip_node(scan);
     }
     const struct config_option *option = config_option_find(section, scalar(&scan->event));
     if (!option) {
@@ -308,7 +307,8 @@ static bool scan_section(struct scan *scan, const struct config_option *option) 
 
 static void scan_document(struct scan *scan) {
     static const char *const hint = "expected at least: sites: [{origin: \"http://127.0.0.1:9000\"}]";
-    if (!next(scan) || !next(scan)) return; /* the stream's beginning, the document's */
+    if (!next(scan)) return; /* the stream's beginning */
+    if (!next(scan)) return; /* the document's */
     if (scan->event.type == YAML_STREAM_END_EVENT) {
         PROBLEM(scan, scan->event.start_mark, "found nothing, %s", hint);
         return;

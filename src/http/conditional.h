@@ -13,7 +13,8 @@ bool http_etag_parse(sk_str text, struct http_etag *out_etag);
 bool http_etag_strong_match(struct http_etag a, struct http_etag b);
 bool http_etag_weak_match(struct http_etag a, struct http_etag b);
 
-/* The validators of a stored response. */
+/* The validators of a stored response. What is no entity-tag or no date counts as absent; DATE is the Date
+ * field, or NOW (the time of receipt) where there is none. */
 struct http_validators {
     struct http_etag etag;
     bool has_last_modified;
@@ -23,7 +24,9 @@ void http_validators_of(const struct http_fields *response_fields, sk_unix_s now
                         struct http_validators *out);
 
 enum http_precondition { HTTP_PRECONDITION_PASS, HTTP_PRECONDITION_NOT_MODIFIED, HTTP_PRECONDITION_FAILED };
-/* In the order of RFC 9110 section 13.2.2, for GET and HEAD of a stored 200. */
+/* In the order of RFC 9110 section 13.2.2, for GET and HEAD of a stored 200; other methods PASS. If-Match and
+ * If-Unmodified-Since are the origin's to judge (RFC 9111 4.3.2): FAILED says that the stored response does
+ * not satisfy them, so it must not answer with 2xx; answer 412, or ask the origin. */
 enum http_precondition http_precondition_evaluate(const struct http_request *request,
                                                   const struct http_validators *validators, sk_unix_s now);
 /* True when the request has any of If-None-Match, If-Modified-Since, If-Match, If-Unmodified-Since, If-Range. */

@@ -10,9 +10,13 @@
 
 /* What configuration says; all optional (HTTP_SECONDS_NONE: no word). */
 struct http_cache_policy {
-    int64_t default_ttl_s;  /* where the origin gives no freshness and no validator heuristics apply */
-    int64_t override_ttl_s; /* against the origin's word, spelled out by the operator */
-    int64_t max_ttl_s;      /* cap */
+    int64_t default_ttl_s; /* where the origin gives no freshness and no heuristics apply */
+    int64_t
+        override_ttl_s; /* against the origin's word, spelled out by the operator: its freshness, no-store,
+                               no-cache and private do not count, for statuses that are cacheable by default;
+                               Authorization, Set-Cookie and Vary still do */
+    int64_t max_ttl_s;  /* cap */
+    int64_t heuristic_max_s;                            /* cap of guesses; default one day */
     int64_t stale_while_revalidate_s, stale_if_error_s; /* when the origin gives none */
     bool ignore_set_cookie; /* a Set-Cookie response may be stored (the field is removed) */
     bool heuristics;        /* RFC 9111 4.2.2; default true */
@@ -27,8 +31,10 @@ struct http_freshness {
     int64_t lifetime_s;                                 /* freshness_lifetime, 4.2.1 */
     int64_t stale_while_revalidate_s, stale_if_error_s; /* 0 when not allowed */
     bool heuristic;                                     /* lifetime is a guess: say so */
-    bool must_revalidate;   /* never serve stale (must-revalidate, proxy-revalidate, s-maxage, no-cache) */
+    bool must_revalidate;   /* never stale on anyone's else word (must-revalidate, proxy-revalidate, s-maxage,
+                               no-cache); the two windows above are the origin's own */
     bool always_revalidate; /* unqualified no-cache */
+    bool immutable;         /* RFC 8246: reloads do not revalidate it while it is fresh */
     bool has_validator;
 };
 
@@ -37,10 +43,15 @@ struct http_store_answer {
     enum http_reason reason;
     struct http_freshness freshness; /* valid when store */
 };
-/* RFC 9111 section 3 for a shared cache. REQUEST_TIME is when the request was sent. */
+/* RFC 9111 section 3 for a shared cache. REQUEST_TIME is when the request was sent. After a 304 it is asked
+ * again, with the stored status and the updated fields (with the Age of the 304, if any, and no other). */
 struct http_store_answer http_may_store(const struct http_request *request,
                                         const struct http_response *response, sk_unix_s request_time,
                                         sk_unix_s response_time, const struct http_cache_policy *policy);
+
+/* Takes out of FIELDS those that a shared cache must not keep: named by a qualified private or no-cache
+ * (5.2.2.7, 5.2.2.4). */
+void http_strip_unstorable(struct http_fields *fields);
 
 /* current_age, 4.2.3; never negative. */
 int64_t http_current_age(const struct http_freshness *freshness, sk_unix_s now);

@@ -28,6 +28,7 @@
     X(STORE_RULE, "stored-rule", "a rule of the configuration gives it a lifetime")                          \
     X(STORE_VALIDATOR, "stored-validator", "no freshness, but a validator to ask with")                      \
     X(NO_STORE_METHOD, "no-store-method", "a response to this method is not stored")                         \
+    X(NO_STORE_CONTENT, "request-content", "the request had content, which no key holds")                    \
     X(NO_STORE_STATUS, "no-store-status", "the status is not understood or not cacheable by default")        \
     X(NO_STORE_DIRECTIVE, "no-store", "no-store in the response (RFC 9111 5.2.2.5)")                         \
     X(NO_STORE_REQUEST, "no-store-request", "no-store in the request (RFC 9111 5.2.1.5)")                    \

@@ -36,8 +36,7 @@ static uint64_t mix(uint64_t x) {
     return x ^ x >> 31;
 }
 
-/* Uniform in (0, 1), the same for the same pair. */
-static double spread(uint64_t a, uint64_t b) {
+double decide_spread(uint64_t a, uint64_t b) {
     return ((double)(mix(a ^ mix(b)) >> 11) + 0.5) / 9007199254740992.0;
 }
 
@@ -49,7 +48,7 @@ static uint64_t name_hash(sk_str name) {
 
 /* A weighted rendezvous draw (Schindelhauer and Schomaker 2005): the smallest wins, shares follow CAPACITY. */
 static double draw(uint64_t key, uint64_t node, double capacity) {
-    return capacity > 0 ? -log(spread(key, node)) / capacity : INFINITY;
+    return capacity > 0 ? -log(decide_spread(key, node)) / capacity : INFINITY;
 }
 
 /* The term for nearness before its weight: a measurement replaces the distance; without either, by capacity. */
@@ -88,94 +87,111 @@ static struct decide_score score_site(const struct decide_site *site, uint16_t i
     return score;
 }
 
-/* 0: may be first; 1: sheds this client, or has no capacity; 2: dead or draining. */
-static int rank(const struct decide_score *score, const struct decide_site *sites, uint64_t client_hash) {
-    const struct decide_site *site = &sites[score->site];
-    if (!score->eligible) return 2;
-    if (site->capacity <= 0) return 1;
-    return spread(client_hash ^ UINT64_C(0x5ed), name_hash(site->name)) < score->shed;
-}
-
 struct order {
     double total;
-    int rank;
+    bool dead;
     uint16_t site;
 };
 
 static int compare_order(const void *a, const void *b) {
     const struct order *x = a, *y = b;
-    if (x->rank != y->rank) return x->rank - y->rank;
+    if (x->dead != y->dead) return x->dead - y->dead;
     if (x->total != y->total) return x->total < y->total ? -1 : 1;
     return x->site - y->site;
 }
 
-/* Scores of all sites, best first; returns how many of them may be answered at all. */
-static size_t rank_sites(const struct decide_site *sites, size_t count, uint64_t client_hash,
-                         struct decide_score *scores, struct order *orders) {
-    struct decide_score sorted[DECIDE_SITES_MAX];
-    size_t usable = 0;
-    for (size_t i = 0; i < count; i++) {
-        orders[i] = (struct order){scores[i].total, rank(&scores[i], sites, client_hash), scores[i].site};
-        usable += orders[i].rank < 2;
+void decide_rank(const struct decide_site *sites, size_t count, const struct decide_client *client,
+                 const struct decide_weights *weights, uint64_t place_hash, struct decide_score *out_scores) {
+    SK_ASSERT(count <= DECIDE_SITES_MAX);
+    struct order orders[DECIDE_SITES_MAX];
+    struct decide_score scores[DECIDE_SITES_MAX];
+    for (uint16_t i = 0; i < count; i++) {
+        scores[i] = score_site(&sites[i], i, client, weights, place_hash);
+        orders[i] = (struct order){scores[i].total, !scores[i].eligible, i};
     }
     qsort(orders, count, sizeof *orders, compare_order);
-    for (size_t i = 0; i < count; i++) sorted[i] = scores[orders[i].site];
-    memcpy(scores, sorted, count * sizeof *scores);
-    return usable;
+    for (size_t i = 0; i < count; i++) out_scores[i] = scores[orders[i].site];
 }
 
-/* The place of PREVIOUS's first site in the order if it is still as good as any by the hysteresis; else 0. */
-static size_t sticky_place(const struct decide_answer *previous, const struct order *orders, size_t usable,
-                           double hysteresis) {
-    if (!previous || previous->count == 0 || previous->reason == DECIDE_LAST_GOOD) return 0;
-    for (size_t i = 1; i < usable; i++)
-        if (orders[i].site == previous->sites[0])
-            return orders[i].rank == orders[0].rank && orders[0].total > orders[i].total * (1 - hysteresis)
-                       ? i
-                       : 0;
-    return 0;
+/* Whether this site turns this client away. */
+static bool sheds(const struct decide_score *score, const struct decide_site *sites, uint64_t client_hash) {
+    const struct decide_site *site = &sites[score->site];
+    if (site->capacity <= 0) return true;
+    if (score->shed <= 0) return false;
+    return decide_spread(client_hash ^ UINT64_C(0x5ed), name_hash(site->name)) < score->shed;
 }
 
-static enum decide_reason first_reason(const struct decide_score *scores, const struct order *orders,
-                                       size_t count) {
-    for (size_t i = 1; i < count; i++)
-        if (orders[i].rank == 1 && scores[i].total < scores[0].total) return DECIDE_SHED;
-    if (!isnan(scores[0].rtt_ms)) return DECIDE_RTT;
-    return isnan(scores[0].distance_km) ? DECIDE_WEIGHT : DECIDE_DISTANCE;
+static void add_site(struct decide_answer *answer, uint32_t wanted, uint16_t site) {
+    for (size_t i = 0; i < answer->count; i++)
+        if (answer->sites[i] == site) return;
+    if (answer->count < wanted) answer->sites[answer->count++] = site;
 }
 
 /* All look dead: what was last good, else everybody by score, so that an answer is never empty. */
-static struct decide_answer last_good(const struct decide_answer *previous, const struct order *orders,
+static struct decide_answer last_good(const struct decide_answer *previous, const struct decide_score *scores,
                                       size_t count, uint32_t wanted) {
     struct decide_answer answer = {.reason = DECIDE_LAST_GOOD};
-    if (previous)
-        for (size_t i = 0; i < previous->count; i++)
-            if (previous->sites[i] < count) answer.sites[answer.count++] = previous->sites[i];
+    for (size_t i = 0; previous && i < previous->count; i++)
+        if (previous->sites[i] < count) add_site(&answer, DECIDE_ANSWER_MAX, previous->sites[i]);
     if (answer.count) return answer;
-    for (size_t i = 0; i < SK_MIN(wanted, count); i++) answer.sites[answer.count++] = orders[i].site;
+    for (size_t i = 0; i < count; i++) add_site(&answer, wanted, scores[i].site);
+    return answer;
+}
+
+/* The first among the USABLE that does not shed this client, or the best when all do. */
+static size_t first_choice(const struct decide_site *sites, const struct decide_score *scores, size_t usable,
+                           uint64_t client_hash) {
+    for (size_t i = 0; i < usable; i++)
+        if (!sheds(&scores[i], sites, client_hash)) return i;
+    return 0;
+}
+
+/* Where PREVIOUS's first site stands, if CHOSEN is not better than it by the hysteresis; else CHOSEN. */
+static size_t sticky_choice(const struct decide_answer *previous, const struct decide_site *sites,
+                            const struct decide_score *scores, size_t usable, size_t chosen,
+                            uint64_t client_hash, double hysteresis) {
+    if (!previous || previous->count == 0 || previous->reason == DECIDE_LAST_GOOD) return chosen;
+    for (size_t i = 0; i < usable; i++) {
+        if (scores[i].site != previous->sites[0] || i == chosen) continue;
+        bool better = scores[chosen].total <= scores[i].total * (1 - hysteresis);
+        return better || sheds(&scores[i], sites, client_hash) ? chosen : i;
+    }
+    return chosen;
+}
+
+static enum decide_reason reason_of(const struct decide_score *score) {
+    if (!isnan(score->rtt_ms)) return DECIDE_RTT;
+    return isnan(score->distance_km) ? DECIDE_WEIGHT : DECIDE_DISTANCE;
+}
+
+struct decide_answer decide_choose(const struct decide_site *sites, size_t count,
+                                   const struct decide_score *scores, const struct decide_weights *weights,
+                                   uint64_t client_hash, const struct decide_answer *previous) {
+    uint32_t wanted = SK_MIN(SK_MAX(weights->answer_count, 1), DECIDE_ANSWER_MAX);
+    size_t usable = 0;
+    while (usable < count && scores[usable].eligible) usable++;
+    if (usable == 0) return last_good(previous, scores, count, wanted);
+
+    size_t chosen = first_choice(sites, scores, usable, client_hash);
+    size_t first = sticky_choice(previous, sites, scores, usable, chosen, client_hash, weights->hysteresis);
+    struct decide_answer answer = {.reason = reason_of(&scores[first])};
+    if (first != chosen)
+        answer.reason = DECIDE_STICKY;
+    else if (chosen > 0)
+        answer.reason = DECIDE_SHED;
+    add_site(&answer, wanted, scores[first].site);
+    /* Those that shed this client come last: as the second address they are better than none. */
+    for (size_t i = 0; i < usable; i++)
+        if (!sheds(&scores[i], sites, client_hash)) add_site(&answer, wanted, scores[i].site);
+    for (size_t i = 0; i < usable; i++) add_site(&answer, wanted, scores[i].site);
     return answer;
 }
 
 struct decide_answer decide(const struct decide_site *sites, size_t count, const struct decide_client *client,
                             const struct decide_weights *weights, uint64_t client_hash,
                             const struct decide_answer *previous, struct decide_score *out_scores) {
-    SK_ASSERT(count <= DECIDE_SITES_MAX);
-    struct order orders[DECIDE_SITES_MAX];
-    uint32_t wanted = SK_MIN(SK_MAX(weights->answer_count, 1), DECIDE_ANSWER_MAX);
-    for (size_t i = 0; i < count; i++)
-        out_scores[i] = score_site(&sites[i], (uint16_t)i, client, weights, client_hash);
-    size_t usable = rank_sites(sites, count, client_hash, out_scores, orders);
-    if (usable == 0) return last_good(previous, orders, count, wanted);
-
-    struct decide_answer answer = {.reason = first_reason(out_scores, orders, usable)};
-    size_t first = sticky_place(previous, orders, usable, weights->hysteresis);
-    if (first) {
-        answer.sites[answer.count++] = orders[first].site;
-        answer.reason = DECIDE_STICKY;
-    }
-    for (size_t i = 0; i < usable && answer.count < wanted; i++)
-        if (!first || i != first) answer.sites[answer.count++] = orders[i].site;
-    return answer;
+    decide_rank(sites, count, client, weights, client_hash, out_scores);
+    return decide_choose(sites, count, out_scores, weights, client_hash, previous);
 }
 
 void decide_rendezvous(const uint64_t *edge_hashes, const double *capacities, size_t count, uint64_t key_hash,
@@ -183,7 +199,7 @@ void decide_rendezvous(const uint64_t *edge_hashes, const double *capacities, si
     SK_ASSERT(count <= DECIDE_SITES_MAX);
     struct order orders[DECIDE_SITES_MAX];
     for (size_t i = 0; i < count; i++)
-        orders[i] = (struct order){draw(key_hash, edge_hashes[i], capacities[i]), 0, (uint16_t)i};
+        orders[i] = (struct order){draw(key_hash, edge_hashes[i], capacities[i]), false, (uint16_t)i};
     qsort(orders, count, sizeof *orders, compare_order);
     for (size_t i = 0; i < count; i++) out_order[i] = orders[i].site;
 }

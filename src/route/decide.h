@@ -72,11 +72,22 @@ struct decide_answer {
     enum decide_reason reason;
 };
 
-/* Scores all sites, best first, into OUT_SCORES (room for COUNT). CLIENT_HASH spreads shedding over clients
- * consistently. PREVIOUS (may be NULL) is the last answer for this client, for stickiness and as last good. */
+/* Scores all sites into OUT_SCORES (room for COUNT), best first: the living by total, then the dead and draining. Of the
+ * client only its place and measurements count, so one ranking serves all networks of a place. PLACE_HASH spreads
+ * clients of unknown place by capacity. */
+void decide_rank(const struct decide_site *sites, size_t count, const struct decide_client *client,
+                 const struct decide_weights *weights, uint64_t place_hash, struct decide_score *out_scores);
+/* The answer for one network from a ranking: who sheds it (CLIENT_HASH: always the same ones first), and PREVIOUS (may be
+ * NULL), its last answer, for stickiness and as last good. */
+struct decide_answer decide_choose(const struct decide_site *sites, size_t count,
+                                   const struct decide_score *scores, const struct decide_weights *weights,
+                                   uint64_t client_hash, const struct decide_answer *previous);
+/* Both at once. */
 struct decide_answer decide(const struct decide_site *sites, size_t count, const struct decide_client *client,
                             const struct decide_weights *weights, uint64_t client_hash,
                             const struct decide_answer *previous, struct decide_score *out_scores);
+/* Uniform in (0, 1), the same for the same pair on every router. */
+double decide_spread(uint64_t a, uint64_t b);
 double decide_distance_km(double lat1, double lon1, double lat2, double lon2);
 
 /* Rendezvous hashing with capacity weights: the edges of a PoP in the order in which KEY should use them. */

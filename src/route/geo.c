@@ -9,7 +9,7 @@
 #include "base/hash.h"
 #include "route/geo_tree.h"
 
-enum { FILES_MAX = 8, NODES_MAX = 64 << 20 };
+enum { FILES_MAX = GEO_TREES_MAX, NODES_MAX = 64 << 20 };
 #define PLACES_MAX (8u << 20)
 
 /* Places, each once; index 0 is "nothing known". */
@@ -275,36 +275,27 @@ static void merge_place(struct geo_place *into, const struct geo_place *from) {
     if (!into->as_number) into->as_number = from->as_number;
 }
 
-/* Goes over all trees at once, from boundary to boundary. */
-static sk_err merge(struct geo *geo, struct geo_tree *const *trees, size_t count) {
-    struct geo_ranges ranges = {0};
-    size_t at[FILES_MAX] = {0};
-    struct geo_ip start = {0, 0};
-    sk_err err = SK_OK;
-    for (bool more = true; more && !err;) {
-        struct geo_place place;
-        uint32_t id;
-        blank_place(&place);
-        for (size_t i = 0; i < count; i++)
-            merge_place(&place, &geo->places.items[geo_tree_range_value(trees[i], at[i])]);
-        err = intern_place(&geo->places, &place, &id);
-        if (!err) err = geo_ranges_add(&ranges, start, id);
-        struct geo_ip next = {UINT64_MAX, UINT64_MAX};
-        more = false;
-        for (size_t i = 0; i < count; i++) {
-            if (at[i] + 1 == geo_tree_ranges(trees[i])) continue;
-            struct geo_ip boundary = geo_tree_range_start(trees[i], at[i] + 1);
-            if (!more || geo_ip_less(boundary, next)) next = boundary;
-            more = true;
-        }
-        for (size_t i = 0; more && i < count; i++)
-            if (at[i] + 1 < geo_tree_ranges(trees[i]) &&
-                !geo_ip_less(next, geo_tree_range_start(trees[i], at[i] + 1)))
-                at[i]++;
-        start = next;
-    }
-    if (err) free(ranges.items);
-    return err ? err : geo_ranges_build(&ranges, &geo->tree);
+struct merge {
+    struct places *places;
+    struct geo_ranges ranges;
+    size_t count;
+};
+
+static sk_err merge_stretch(void *arg, struct geo_ip start, const uint32_t *values) {
+    struct merge *merge = arg;
+    struct geo_place place;
+    uint32_t id;
+    blank_place(&place);
+    for (size_t i = 0; i < merge->count; i++) merge_place(&place, &merge->places->items[values[i]]);
+    sk_err err = intern_place(merge->places, &place, &id);
+    return err ? err : geo_ranges_add(&merge->ranges, start, id);
+}
+
+static sk_err merge_trees(struct geo *geo, struct geo_tree *const *trees, size_t count) {
+    struct merge merge = {.places = &geo->places, .count = count};
+    sk_err err = geo_trees_walk((const struct geo_tree *const *)trees, count, merge_stretch, &merge);
+    if (err) free(merge.ranges.items);
+    return err ? err : geo_ranges_build(&merge.ranges, &geo->tree);
 }
 
 sk_err geo_load(const char *const *paths, size_t count, struct geo **out_geo, struct sk_buf *problems) {
@@ -321,7 +312,7 @@ sk_err geo_load(const char *const *paths, size_t count, struct geo **out_geo, st
         (void)!sk_buf_printf(problems, "%s: not a readable MMDB file (%s)\n", paths[i], sk_err_text(err));
         err = SK_ERR_INVALID;
     }
-    if (!err) err = merge(geo, trees, count);
+    if (!err) err = merge_trees(geo, trees, count);
     for (size_t i = 0; i < FILES_MAX; i++) geo_tree_free(trees[i]);
     if (err)
         geo_free(geo);

@@ -177,6 +177,36 @@ sk_err geo_range_prefixes(const struct geo_tree *tree, size_t range,
     }
 }
 
+/* Where the next stretch begins; false when all trees are in their last range. */
+static bool next_boundary(const struct geo_tree *const *trees, size_t count, const size_t *at,
+                          struct geo_ip *out_next) {
+    bool more = false;
+    for (size_t i = 0; i < count; i++) {
+        if (at[i] + 1 == trees[i]->count) continue;
+        struct geo_ip boundary = trees[i]->ranges[at[i] + 1].start;
+        if (!more || geo_ip_less(boundary, *out_next)) *out_next = boundary;
+        more = true;
+    }
+    return more;
+}
+
+sk_err geo_trees_walk(const struct geo_tree *const *trees, size_t count, geo_trees_visit *visit, void *arg) {
+    size_t at[GEO_TREES_MAX] = {0};
+    struct geo_ip start = {0, 0};
+    SK_ASSERT(count <= GEO_TREES_MAX);
+    do {
+        uint32_t values[GEO_TREES_MAX] = {0};
+        for (size_t i = 0; i < count; i++) {
+            while (at[i] + 1 < trees[i]->count && !geo_ip_less(start, trees[i]->ranges[at[i] + 1].start))
+                at[i]++;
+            values[i] = trees[i]->ranges[at[i]].value;
+        }
+        sk_err err = visit(arg, start, values);
+        if (err) return err;
+    } while (next_boundary(trees, count, at, &start));
+    return SK_OK;
+}
+
 /* --- prefixes to ranges ----------------------------------------------------------------------------- */
 
 sk_err geo_tree_builder_create(struct geo_tree_builder **out_builder) {

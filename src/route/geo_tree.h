@@ -33,6 +33,12 @@ sk_err geo_ranges_add(struct geo_ranges *ranges, struct geo_ip start, uint32_t v
 /* Takes the items; frees them in every case. */
 sk_err geo_ranges_build(struct geo_ranges *ranges, struct geo_tree **out_tree);
 
+/* Goes over up to GEO_TREES_MAX trees at once, from boundary to boundary: VISIT gets where a stretch begins and the
+ * value of each tree there. Stops at the first error. */
+#define GEO_TREES_MAX 8
+typedef sk_err geo_trees_visit(void *arg, struct geo_ip start, const uint32_t *values);
+sk_err geo_trees_walk(const struct geo_tree *const *trees, size_t count, geo_trees_visit *visit, void *arg);
+
 /* Calls for each prefix of which RANGE consists, largest first from its start. */
 sk_err geo_range_prefixes(const struct geo_tree *tree, size_t range,
                           sk_err (*visit)(void *arg, const struct io_prefix *prefix, uint32_t value),

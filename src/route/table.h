@@ -24,6 +24,24 @@ struct table_override { /* operator's word: by prefix, country ("DE") or AS numb
     uint16_t sites[DECIDE_ANSWER_MAX];
     uint16_t site_count;
 };
+/* What clients measured (route/measure.h): median round trips from a network, or where a network itself was not
+ * measured, from its AS in its country, or its country. */
+struct table_rtt {
+    uint16_t site;
+    float p50_ms;
+};
+struct table_measurement {
+    struct io_prefix prefix; /* by_prefix; else COUNTRY and, when not 0, AS_NUMBER */
+    bool by_prefix;
+    char country[3];
+    uint32_t as_number;
+    const struct table_rtt *rtts;
+    uint16_t rtt_count;
+};
+struct table_measurements {
+    const struct table_measurement *items;
+    size_t count;
+};
 struct table_input {
     const struct table_site *sites;
     size_t site_count;
@@ -35,10 +53,14 @@ struct table_input {
     const struct table *previous;                  /* stickiness, last good; NULL at first */
     uint64_t version;
 };
-/* Deterministic. */
+/* The same input gives the same table. At most max_step of a site's networks leave it for a better one at once. SK_ERR_INVALID
+ * when there is no site; SK_ERR_NO_MEMORY. */
 sk_err table_build(const struct table_input *input, struct table **out_table);
 void table_free(struct table *table);
 uint64_t table_version(const struct table *table);
+/* Of the names of the sites in their order: a table is only good for these. */
+uint64_t table_sites_digest(const struct table *table);
+uint64_t table_digest_of(const struct table_site *sites, size_t count);
 
 struct table_choice {
     const struct decide_answer *answer;
@@ -50,8 +72,10 @@ struct table_choice table_find(const struct table *table, const uint8_t ip[16]);
 uint32_t table_list_count(const struct table *table);
 const struct decide_answer *table_list(const struct table *table, uint32_t list);
 
-/* On disk: versioned, checksummed; a damaged or older file is refused (SK_ERR_CORRUPT, SK_ERR_STALE). */
+/* On disk: versioned, checksummed, replaced as a whole. A damaged file is refused (SK_ERR_CORRUPT), one that is not newer
+ * than NEWER_THAN too (SK_ERR_STALE), and one for other sites (SK_ERR_INVALID). */
 sk_err table_save(const struct table *table, const char *path);
-sk_err table_load(const char *path, uint64_t newer_than, struct table **out_table);
+sk_err table_load(const char *path, uint64_t newer_than, uint64_t sites_digest, size_t site_count,
+                  struct table **out_table);
 
 #endif

@@ -6,7 +6,7 @@
 
 /* What the fields of one head say about framing and the connection, gathered in one pass. */
 struct h1_framing {
-    uint32_t host_count, length_count, coding_count, upgrade_count;
+    uint32_t host_count, length_count, coding_count, upgrade_count, option_count;
     sk_str host, length, coding, upgrade; /* the first value of each */
     bool close, keep_alive, connection_upgrade, connection_malformed;
     bool expect_continue, expect_other;

@@ -5,21 +5,17 @@
 
 /* ---- gathering --------------------------------------------------------------------------------------- */
 
+static void add_option(struct h1_framing *framing, sk_str option) {
+    framing->option_count++;
+    if (sk_str_ieq(option, SK_STR("close"))) framing->close = true;
+    if (sk_str_ieq(option, SK_STR("keep-alive"))) framing->keep_alive = true;
+    if (sk_str_ieq(option, SK_STR("upgrade"))) framing->connection_upgrade = true;
+    if (!http_token_valid(option)) framing->connection_malformed = true;
+}
+
 static void add_connection(struct h1_framing *framing, sk_str value) {
     sk_str option;
-    if (sk_str_ieq(value, SK_STR("keep-alive")))
-        framing->keep_alive = true; /* nearly always */
-    else
-        while (http_list_next(&value, &option)) {
-            if (sk_str_ieq(option, SK_STR("close")))
-                framing->close = true;
-            else if (sk_str_ieq(option, SK_STR("keep-alive")))
-                framing->keep_alive = true;
-            else if (sk_str_ieq(option, SK_STR("upgrade")))
-                framing->connection_upgrade = true;
-            else if (!http_token_valid(option))
-                framing->connection_malformed = true;
-        }
+    while (http_list_next(&value, &option)) add_option(framing, option);
 }
 
 static void add_expect(struct h1_framing *framing, sk_str value) {
@@ -100,6 +96,9 @@ static bool keeps_alive(const struct h1_framing *framing, enum http_version vers
     return !framing->close && (version != HTTP_1_0 || framing->keep_alive);
 }
 
+/* Each option is compared with each field when a message is passed on; nobody needs this many. */
+static bool too_many_options(const struct h1_framing *framing) { return framing->option_count > 32; }
+
 /* ---- requests ---------------------------------------------------------------------------------------- */
 
 static uint16_t effective_port(uint16_t port, sk_str scheme) {
@@ -147,7 +146,7 @@ static bool upgrade_valid(sk_str value) {
 
 /* Upgrade counts only when Connection names it, and never in HTTP/1.0 (RFC 9110 7.8). */
 static enum wire_h1_refusal check_upgrade(const struct h1_framing *framing, struct http_request *request) {
-    if (framing->connection_malformed) return WIRE_H1_REFUSAL_UPGRADE_INVALID;
+    if (framing->connection_malformed || too_many_options(framing)) return WIRE_H1_REFUSAL_UPGRADE_INVALID;
     if (!framing->connection_upgrade || framing->upgrade_count == 0) return WIRE_H1_REFUSAL_NONE;
     if (framing->upgrade_count > 1 || !upgrade_valid(framing->upgrade))
         return WIRE_H1_REFUSAL_UPGRADE_INVALID;
@@ -183,6 +182,7 @@ enum wire_h1_refusal h1_rules_response(const struct h1_framing *framing, enum ht
     enum wire_h1_refusal refusal =
         body_of(framing, response->version, &response->body_kind, &response->content_length);
     if (refusal) return refusal;
+    if (too_many_options(framing)) return WIRE_H1_REFUSAL_UPGRADE_INVALID;
     bool never_content = response->status < 200 || response->status == 204;
     bool claims_content = response->body_kind == HTTP_BODY_CHUNKED || response->content_length > 0;
     response->keep_alive = keeps_alive(framing, response->version);

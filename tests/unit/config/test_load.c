@@ -42,7 +42,7 @@ static void every_problem_names_its_place_and_what_is_allowed(void **state) {
          "\"http://127.0.0.1:9000\"}])\n"},
         {"no entries", SK_STR_INIT("sites: []\n"), "f:1:8: sites: found no entries, expected at least 1\n"},
         {"a bad size", SK_STR_INIT("memory: lots\n" SITE),
-         "f:1:9: memory: found \"lots\", expected a size or a percentage of the memory from 8MiB to 64TiB " SIZES
+         "f:1:9: memory: found \"lots\", expected a percentage of the machine's memory, or a size from 8MiB to 64TiB " SIZES
          "\n"},
         {"over the range", SK_STR_INIT("threads: 5000\n" SITE),
          "f:1:10: threads: found \"5000\", expected a whole number from 0 to 1024 (example: 4)\n"},
@@ -51,7 +51,7 @@ static void every_problem_names_its_place_and_what_is_allowed(void **state) {
         {"a negative number", SK_STR_INIT("limits:\n  header_fields: -1\n" SITE),
          "f:2:18: limits.header_fields: found \"-1\", expected a whole number from 8 to 10000 (example: 64)\n"},
         {"nothing for a value", SK_STR_INIT("memory:\n" SITE),
-         "f:1:8: memory: found nothing, expected a size or a percentage of the memory from 8MiB to 64TiB " SIZES
+         "f:1:8: memory: found nothing, expected a percentage of the machine's memory, or a size from 8MiB to 64TiB " SIZES
          "\n"},
         {"another case of a choice", SK_STR_INIT("log_level: Info\n" SITE),
          "f:1:12: log_level: found \"Info\", expected error, warn, info or debug\n"},
@@ -59,18 +59,20 @@ static void every_problem_names_its_place_and_what_is_allowed(void **state) {
          "f:1:47: sites[0].cache.enabled: found \"maybe\", expected true or false\n"},
         {"parts of a second of HTTP",
          SK_STR_INIT("sites: [{origin: \"http://a\", cache: {max_ttl: 1500ms}}]\n"),
-         "f:1:47: sites[0].cache.max_ttl: found \"1500ms\", expected a duration or none from 0s to 3650d (example: "
+         "f:1:47: sites[0].cache.max_ttl: found \"1500ms\", expected none, or a duration from 0s to 3650d (example: "
          "1d)\n"},
         {"an unknown key near a known one", SK_STR_INIT("memroy: 1GiB\n" SITE),
          "f:1:1: unknown key \"memroy\"; did you mean \"memory\"?\n"},
         {"an unknown key with a dash", SK_STR_INIT("log-level: warn\n" SITE),
          "f:1:1: unknown key \"log-level\"; did you mean \"log_level\"?\n"},
+        {"an unknown key near two", SK_STR_INIT("sites: [{hots: a, origin: \"http://a\"}]\n"),
+         "f:1:10: sites[0]: unknown key \"hots\"; did you mean \"host\" or \"hosts\"?\n"},
         {"an unknown key near none", SK_STR_INIT("fish: {a: [1, {b: c}]}\n" SITE),
          "f:1:1: unknown key \"fish\"; see: skerry help configuration\n"},
         {"a key twice", SK_STR_INIT("threads: 1\nmemory: 1GiB\nthreads: 2\n" SITE),
          "f:3:1: found \"threads\" again: it is already in line 1\n"},
         {"a list for a value", SK_STR_INIT("memory: [1GiB]\n" SITE),
-         "f:1:9: memory: found a list, expected a size or a percentage of the memory from 8MiB to 64TiB " SIZES
+         "f:1:9: memory: found a list, expected a percentage of the machine's memory, or a size from 8MiB to 64TiB " SIZES
          "\n"},
         {"a value for a section", SK_STR_INIT("limits: 5\n" SITE),
          "f:1:9: limits: found \"5\", expected keys with values\n"},
@@ -86,7 +88,7 @@ static void every_problem_names_its_place_and_what_is_allowed(void **state) {
          "f:4:5: listen[2]: found \":80\" again\n"},
         {"several problems",
          SK_STR_INIT("memory: x\nthread: 3\nsites:\n  - host: a b\n    origin: ftp://x\n"),
-         "f:1:9: memory: found \"x\", expected a size or a percentage of the memory from 8MiB to 64TiB " SIZES
+         "f:1:9: memory: found \"x\", expected a percentage of the machine's memory, or a size from 8MiB to 64TiB " SIZES
          "\n"
          "f:2:1: unknown key \"thread\"; did you mean \"threads\"?\n"
          "f:4:11: sites[0].host: found \"a b\", expected a host name without port, *.DOMAIN, or * (example: "
@@ -230,6 +232,22 @@ static void a_site_and_an_origin_are_enough(void **state) {
     assert_int_equal(s->origins[0].weight, 1);
     assert_true(s->origins[0].verify);
     assert_false(s->origins[0].tls);
+    config_unref(c);
+}
+
+static void the_cache_defaults_are_those_of_http(void **state) {
+    struct config *c = parsed(SITE);
+    const struct http_cache_policy *got = &c->sites[0].cache;
+    struct http_cache_policy policy;
+    (void)state;
+    http_cache_policy_default(&policy);
+    assert_int_equal(got->default_ttl_s, policy.default_ttl_s);
+    assert_int_equal(got->override_ttl_s, policy.override_ttl_s);
+    assert_int_equal(got->max_ttl_s, policy.max_ttl_s);
+    assert_int_equal(got->stale_while_revalidate_s, policy.stale_while_revalidate_s);
+    assert_int_equal(got->stale_if_error_s, policy.stale_if_error_s);
+    assert_int_equal(got->ignore_set_cookie, policy.ignore_set_cookie);
+    assert_int_equal(got->heuristics, policy.heuristics);
     config_unref(c);
 }
 
@@ -590,6 +608,7 @@ static void arguments_override_a_file_but_not_its_origins(void **state) {
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_site_and_an_origin_are_enough),
+        cmocka_unit_test(the_cache_defaults_are_those_of_http),
         cmocka_unit_test(every_kind_of_value_arrives),
         cmocka_unit_test(every_row_has_a_default_and_an_example_that_it_allows),
         cmocka_unit_test(a_host_finds_its_site),

@@ -203,6 +203,9 @@ static const struct refused_case refused_cases[] = {
 
     /* Connection, Upgrade, Expect */
     REFUSED("RFC 9110 7.6.1: an option that is no token", GET "Connection: a b\r\n\r\n", UPGRADE_INVALID),
+    REFUSED("RFC 9110 7.6.1: more options than anybody needs",
+            GET "Connection: a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a\r\n\r\n",
+            UPGRADE_INVALID),
     REFUSED("RFC 9110 7.8: an empty Upgrade", GET "Connection: upgrade\r\nUpgrade:\r\n\r\n", UPGRADE_INVALID),
     REFUSED("RFC 9110 7.8: two Upgrades",
             GET "Connection: upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n\r\n", UPGRADE_INVALID),

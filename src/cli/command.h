@@ -1,0 +1,42 @@
+/* The command line: subcommands and their help, nothing else. */
+#ifndef SK_CLI_COMMAND_H
+#define SK_CLI_COMMAND_H
+
+#include "base/buf.h"
+
+/* What every command ends with; other tools rely on it. */
+enum cli_exit {
+    CLI_FINE = 0,
+    CLI_FAILED = 1, /* at run time */
+    CLI_USAGE = 2,  /* bad usage or configuration */
+};
+
+#ifdef SKERRY_WITHOUT_EDGE
+#define CLI_EDGE_ROW(X)
+#else
+#define CLI_EDGE_ROW(X)                                                                                      \
+    X("edge", cli_edge, "-c FILE | --origin URL [OPTION...]", "serve clients from the cache")
+#endif
+
+/* Name, function, arguments, one line of help. */
+#define CLI_COMMAND_TABLE(X)                                                                                 \
+    CLI_EDGE_ROW(X)                                                                                          \
+    X("check", cli_check, "FILE...", "say whether configuration files are right, and what they mean")        \
+    X("help", cli_help, "[TOPIC]", "explain a command or a topic")
+
+/* ARGV[0] is the command's name; returns an exit code. */
+#define X(name, function, arguments, help) int function(int argc, char **argv);
+CLI_COMMAND_TABLE(X)
+#undef X
+
+/* Parses by argp as "skerry NAME", which prints and exits for --help (0) and for bad usage (2). */
+struct argp;
+void cli_parse(const struct argp *argp, const char *name, int argc, char **argv, void *input);
+/* "skerry: unknown KIND "WORD"; did you mean "NEAREST"?" on stderr (NEAREST may be NULL). Returns CLI_USAGE. */
+int cli_unknown(const char *kind, const char *word, const char *nearest);
+/* Writes the buffer to stdout, or says on stderr why not. ERR is of the buffer's making. Frees it. */
+int cli_print(struct sk_buf *buf, sk_err err);
+/* The list of commands. */
+void cli_usage(struct sk_buf *out);
+
+#endif

@@ -1,0 +1,131 @@
+/* skerry edge */
+#include "edge/edge.h"
+
+#include <argp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cli/command.h"
+#include "config/load.h"
+
+enum { LIST_MAX = 64 };
+
+struct edge_arguments {
+    struct config_arguments config;
+    const char *file;
+    const char *listen[LIST_MAX], *origins[LIST_MAX];
+};
+
+static const struct argp_option options[] = {
+    {"config", 'c', "FILE", 0, "Configuration (YAML); read again at SIGHUP", 1},
+    {"listen", 'l', "ADDRESS", 0, "Accept clients here; may be repeated (default 127.0.0.1:8080)", 2},
+    {"origin", 'o', "URL", 0, "Ask this origin; may be repeated. Without a file only", 2},
+    {"memory", 'm', "SIZE", 0, "Memory of the cache (default: a quarter of the machine's, at most 16GiB)", 2},
+    {"threads", 't', "N", 0, "Threads that serve (default: one for each core)", 2},
+    {"admin", 'a', "ADDRESS", 0, "Health, metrics and reload: unix:PATH (default: none)", 2},
+    {"access-log", 'A', "FILE", 0, "A line for each request; - is stdout (default: none)", 2},
+    {0},
+};
+
+static void add(struct argp_state *state, const char **list, size_t *count, const char *flag,
+                const char *value) {
+    if (*count == LIST_MAX) argp_error(state, "%s: more than %d times", flag, LIST_MAX);
+    list[(*count)++] = value;
+}
+
+static uint32_t threads_of(struct argp_state *state, const char *value) {
+    uint64_t threads;
+    if (sk_str_to_u64(sk_str_from_c(value), &threads) || threads < 1 || threads > 1024)
+        argp_error(state, "--threads: found \"%s\", expected a whole number from 1 to 1024 (example: 4)",
+                   value);
+    return (uint32_t)threads;
+}
+
+static error_t on_argument(int key, char *value, struct argp_state *state) {
+    struct edge_arguments *arguments = state->input;
+    struct config_arguments *config = &arguments->config;
+    switch (key) {
+    case 'c': arguments->file = value; return 0;
+    case 'l': add(state, arguments->listen, &config->listen_count, "--listen", value); return 0;
+    case 'o': add(state, arguments->origins, &config->origin_count, "--origin", value); return 0;
+    case 'm': config->memory = value; return 0;
+    case 't': config->threads = threads_of(state, value); return 0;
+    case 'a': config->admin = value; return 0;
+    case 'A': config->access_log = value; return 0;
+    case ARGP_KEY_ARG: argp_error(state, "unexpected \"%s\"", value); return 0;
+    case ARGP_KEY_END:
+        if (!arguments->file && !config->origin_count)
+            argp_error(state, "where from? Give -c FILE or --origin URL (example: skerry edge --origin "
+                              "http://127.0.0.1:9000)");
+        return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* The configuration of file and arguments, or NULL with every problem told on stderr. */
+static struct config *load(const struct edge_arguments *arguments, sk_err *out_err) {
+    struct config_problems problems;
+    struct config *config = NULL;
+    config_problems_init(&problems);
+    sk_err err = arguments->file ? config_load_file(arguments->file, &config, &problems)
+                                 : config_from_arguments(&arguments->config, &config, &problems);
+    if (!err && arguments->file) {
+        err = config_apply_arguments(config, &arguments->config, &problems);
+        if (err) config_unref(config);
+    }
+    if (err && problems.count)
+        fprintf(stderr, "%.*s", SK_STR_ARGS(sk_buf_str(&problems.text)));
+    else if (err)
+        fprintf(stderr, "skerry edge: %s\n", sk_err_text(err));
+    config_problems_free(&problems);
+    *out_err = err;
+    return err ? NULL : config;
+}
+
+/* Resolved at the start: an upgrade runs what lies at this path then. */
+static const char *own_path(const char *fallback) {
+    static char path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+    if (n <= 0) return fallback;
+    path[n] = 0;
+    return path;
+}
+
+/* argp changes the order of what it is given. The copy lives as long as the process. */
+static const char *const *keep_arguments(const char *program, int argc, char **argv) {
+    const char **kept = calloc((size_t)argc + 2, sizeof(*kept));
+    if (!kept) return NULL;
+    kept[0] = program;
+    for (int i = 0; i < argc; i++) kept[i + 1] = argv[i];
+    return kept;
+}
+
+int cli_edge(int argc, char **argv) {
+    static const struct argp argp = {
+        .options = options,
+        .parser = on_argument,
+        .doc =
+            "A caching reverse proxy: answers clients from memory, and asks the origins for what it does not "
+            "have.\v"
+            "Examples:\n"
+            "  skerry edge --listen 127.0.0.1:8080 --origin http://127.0.0.1:9000\n"
+            "  skerry edge -c /etc/skerry/edge.yaml\n"
+            "  skerry edge -c edge.yaml --listen :8081 --access-log -\n\n"
+            "What the command line says wins over the file. All keys of the file: skerry help configuration. "
+            "Signals: skerry help signals.\n\n"
+            "Exit codes: 0 stopped by a signal, 1 failed at run time, 2 bad usage or configuration.",
+    };
+    static struct edge_arguments arguments; /* reloads lay it over the file */
+    static struct edge_start start;
+    sk_err err;
+    start = (struct edge_start){.program = own_path("skerry"), .arguments = &arguments.config};
+    start.argv = keep_arguments("skerry", argc, argv);
+    if (!start.argv) return CLI_FAILED;
+    arguments.config.listen = arguments.listen;
+    arguments.config.origins = arguments.origins;
+    cli_parse(&argp, "edge", argc, argv, &arguments);
+    struct config *config = load(&arguments, &err);
+    if (!config) return err == SK_ERR_NO_MEMORY ? CLI_FAILED : CLI_USAGE;
+    return edge_main(config, &start);
+}

@@ -1,0 +1,292 @@
+/* May it be stored, and for how long is it fresh: RFC 9111 sections 3 and 4.2 for a shared cache. */
+#include "http/conditional.h"
+#include "http/date.h"
+#include "http/freshness.h"
+
+#define HEURISTIC_MAX_S INT64_C(86400)
+
+void http_cache_policy_default(struct http_cache_policy *out_policy) {
+    *out_policy = (struct http_cache_policy){.default_ttl_s = HTTP_SECONDS_NONE,
+                                             .override_ttl_s = HTTP_SECONDS_NONE,
+                                             .max_ttl_s = HTTP_SECONDS_NONE,
+                                             .heuristic_max_s = HEURISTIC_MAX_S,
+                                             .stale_while_revalidate_s = HTTP_SECONDS_NONE,
+                                             .stale_if_error_s = HTTP_SECONDS_NONE,
+                                             .heuristics = true};
+}
+
+/* Everything that the decisions below look at, read once. */
+struct facts {
+    const struct http_request *request;
+    const struct http_response *response;
+    const struct http_cache_policy *policy;
+    struct http_cache_control control;
+    struct http_validators validators;
+    sk_unix_s request_time, response_time;
+    bool cacheable_status; /* by default, or because the response is public (4.2.2) */
+    bool overridden;       /* by the operator */
+};
+
+/* ---- statuses ---------------------------------------------------------------------------------------- */
+
+/* RFC 9110 15.1: heuristically cacheable. 206 is one too, but is not stored yet. */
+static bool heuristic_status(uint16_t status) {
+    switch (status) {
+    case 200:
+    case 203:
+    case 204:
+    case 300:
+    case 301:
+    case 308:
+    case 404:
+    case 405:
+    case 410:
+    case 414:
+    case 501: return true;
+    default: return false;
+    }
+}
+
+/* Statuses whose caching asks for more than is done with any other, or that are for one client alone. */
+static bool special_status(uint16_t status) {
+    return status < 200 || status == 206 || status == 304 || status == 416;
+}
+
+/* 5.2.2.3 */
+static bool understood(uint16_t status) {
+    return !special_status(status) && http_status_reason(status).len > 0;
+}
+
+/* ---- freshness lifetime, 4.2.1 ----------------------------------------------------------------------- */
+
+/* Expires minus Date. Several Expires: the earliest; one that is no date is in the past (5.3). */
+static int64_t expires_lifetime(const struct facts *facts) {
+    const struct http_fields *fields = &facts->response->fields;
+    int64_t least = HTTP_SECONDS_MAX;
+    for (const struct http_field *f = NULL; (f = http_fields_next(fields, HTTP_FIELD_EXPIRES, f));) {
+        sk_unix_s expires;
+        if (http_date_parse(f->value, facts->response_time, &expires)) return 0;
+        least = SK_MIN(least, expires - facts->validators.date);
+    }
+    return SK_MAX(least, 0);
+}
+
+/* A tenth of the time since it last changed (4.2.2). */
+static int64_t heuristic_lifetime(const struct facts *facts) {
+    int64_t unchanged = facts->validators.date - facts->validators.last_modified;
+    int64_t limit = facts->policy->heuristic_max_s;
+    if (unchanged <= 0) return 0;
+    return limit == HTTP_SECONDS_NONE ? unchanged / 10 : SK_MIN(unchanged / 10, limit);
+}
+
+static bool explicit_lifetime(const struct facts *facts, int64_t *out_lifetime) {
+    const struct http_cache_control *control = &facts->control;
+    if (control->malformed_freshness)
+        *out_lifetime = 0;
+    else if (control->s_maxage != HTTP_SECONDS_NONE)
+        *out_lifetime = control->s_maxage;
+    else if (control->max_age != HTTP_SECONDS_NONE)
+        *out_lifetime = control->max_age;
+    else if (http_fields_find(&facts->response->fields, HTTP_FIELD_EXPIRES))
+        *out_lifetime = expires_lifetime(facts);
+    else
+        return false;
+    return true;
+}
+
+/* The lifetime, and which rule gave it; NO_STORE_NO_LIFETIME when none did. */
+static enum http_reason find_lifetime(const struct facts *facts, int64_t *out_lifetime) {
+    const struct http_cache_policy *policy = facts->policy;
+    enum http_reason reason = HTTP_REASON_NO_STORE_NO_LIFETIME;
+    int64_t lifetime = 0;
+    if (facts->overridden) {
+        reason = HTTP_REASON_STORE_RULE;
+        lifetime = policy->override_ttl_s;
+    } else if (explicit_lifetime(facts, &lifetime)) {
+        reason = HTTP_REASON_STORE_EXPLICIT;
+    } else if (facts->cacheable_status && policy->heuristics && facts->validators.has_last_modified) {
+        reason = HTTP_REASON_STORE_HEURISTIC;
+        lifetime = heuristic_lifetime(facts);
+    } else if (facts->cacheable_status && policy->default_ttl_s != HTTP_SECONDS_NONE) {
+        reason = HTTP_REASON_STORE_RULE;
+        lifetime = policy->default_ttl_s;
+    }
+    *out_lifetime = policy->max_ttl_s == HTTP_SECONDS_NONE ? lifetime : SK_MIN(lifetime, policy->max_ttl_s);
+    return reason;
+}
+
+/* ---- age, 4.2.3 -------------------------------------------------------------------------------------- */
+
+/* The first member of Age; what is no delta-seconds counts for nothing (5.1). */
+static int64_t age_value(const struct http_fields *fields) {
+    sk_str rest = http_fields_value(fields, HTTP_FIELD_AGE), first;
+    uint64_t age;
+    if (!http_list_next(&rest, &first)) return 0;
+    sk_err err = sk_str_to_u64(first, &age);
+    if (err == SK_ERR_MALFORMED) return 0;
+    return err || age > (uint64_t)HTTP_SECONDS_MAX ? HTTP_SECONDS_MAX : (int64_t)age;
+}
+
+static int64_t initial_age(const struct facts *facts) {
+    int64_t apparent = SK_MAX(0, facts->response_time - facts->validators.date);
+    int64_t delay = SK_MAX(0, facts->response_time - facts->request_time);
+    int64_t corrected = age_value(&facts->response->fields) + delay;
+    return SK_MIN(SK_MAX(apparent, corrected), HTTP_SECONDS_MAX);
+}
+
+/* ---- staleness, 4.2.4 and RFC 5861 ------------------------------------------------------------------- */
+
+/* A window in which it may be served stale. must-revalidate, proxy-revalidate and no-cache forbid it. An
+ * s-maxage implies proxy-revalidate (5.2.2.10), which keeps the operator's default away; but an origin that
+ * writes a window beside it means both, and an extension may change what a directive says (5.2.3). */
+static int64_t window(const struct facts *facts, int64_t from_origin, int64_t from_policy) {
+    const struct http_cache_control *control = &facts->control;
+    bool no_cache = control->no_cache && !control->no_cache_fields.data;
+    if (!facts->overridden && (control->must_revalidate || control->proxy_revalidate || no_cache)) return 0;
+    if (from_origin != HTTP_SECONDS_NONE) return from_origin;
+    bool shared_lifetime = control->s_maxage != HTTP_SECONDS_NONE && !facts->overridden;
+    return shared_lifetime ? 0 : SK_MAX(from_policy, 0);
+}
+
+static struct http_freshness freshness_of(const struct facts *facts, int64_t lifetime,
+                                          enum http_reason reason) {
+    const struct http_cache_control *control = &facts->control;
+    const struct http_cache_policy *policy = facts->policy;
+    bool no_cache = control->no_cache && !control->no_cache_fields.data && !facts->overridden;
+    bool shared_lifetime = control->s_maxage != HTTP_SECONDS_NONE;
+    bool strict = control->must_revalidate || control->proxy_revalidate || shared_lifetime;
+    return (struct http_freshness){
+        .response_time = facts->response_time,
+        .initial_age_s = initial_age(facts),
+        .lifetime_s = lifetime,
+        .stale_while_revalidate_s =
+            window(facts, control->stale_while_revalidate, policy->stale_while_revalidate_s),
+        .stale_if_error_s = window(facts, control->stale_if_error, policy->stale_if_error_s),
+        .heuristic = reason == HTTP_REASON_STORE_HEURISTIC,
+        .must_revalidate = no_cache || (strict && !facts->overridden),
+        .always_revalidate = no_cache,
+        .immutable = control->immutable,
+        .has_validator = facts->validators.etag.opaque.data || facts->validators.has_last_modified,
+    };
+}
+
+/* ---- may it be stored, section 3 --------------------------------------------------------------------- */
+
+static bool has_content(const struct http_request *request) {
+    return request->body_kind == HTTP_BODY_CHUNKED ||
+           (request->body_kind == HTTP_BODY_LENGTH && request->content_length > 0);
+}
+
+static bool vary_star(const struct http_fields *fields) {
+    for (const struct http_field *f = NULL; (f = http_fields_next(fields, HTTP_FIELD_VARY, f));) {
+        sk_str rest = f->value, element;
+        while (http_list_next(&rest, &element)) {
+            if (sk_str_eq(element, SK_STR("*"))) return true;
+        }
+    }
+    return false;
+}
+
+static enum http_reason forbidden_by_request(const struct facts *facts) {
+    struct http_cache_control control;
+    if (facts->request->method != HTTP_METHOD_GET) return HTTP_REASON_NO_STORE_METHOD;
+    if (has_content(facts->request)) return HTTP_REASON_NO_STORE_CONTENT;
+    http_cache_control_parse(&facts->request->fields, HTTP_FIELD_CACHE_CONTROL, &control);
+    return control.no_store ? HTTP_REASON_NO_STORE_REQUEST : HTTP_REASON_NONE;
+}
+
+static enum http_reason forbidden_by_directives(const struct facts *facts) {
+    const struct http_cache_control *control = &facts->control;
+    bool may_ignore_no_store = control->must_understand && understood(facts->response->status);
+    if (control->must_understand && !understood(facts->response->status)) return HTTP_REASON_NO_STORE_STATUS;
+    if (facts->overridden) return HTTP_REASON_NONE;
+    if (control->no_store && !may_ignore_no_store) return HTTP_REASON_NO_STORE_DIRECTIVE;
+    if (control->is_private && !control->private_fields.data) return HTTP_REASON_NO_STORE_PRIVATE;
+    return HTTP_REASON_NONE;
+}
+
+static bool lists(sk_str list, sk_str name) {
+    sk_str element;
+    while (http_list_next(&list, &element)) {
+        if (sk_str_ieq(element, name)) return true;
+    }
+    return false;
+}
+
+/* A Set-Cookie that stays in what is stored; one that no-cache or private names is taken out of it. */
+static bool sets_cookie(const struct facts *facts) {
+    static const sk_str name = SK_STR_INIT("set-cookie");
+    if (!http_fields_find(&facts->response->fields, HTTP_FIELD_SET_COOKIE)) return false;
+    return !lists(facts->control.no_cache_fields, name) && !lists(facts->control.private_fields, name);
+}
+
+/* What makes it a response to one client, unless the origin says that it may be shared. */
+static enum http_reason forbidden_by_identity(const struct facts *facts) {
+    const struct http_cache_control *control = &facts->control;
+    bool shared = control->is_public || control->s_maxage != HTTP_SECONDS_NONE;
+    bool authorised = http_fields_find(&facts->request->fields, HTTP_FIELD_AUTHORIZATION);
+    if (authorised && !shared && !control->must_revalidate) return HTTP_REASON_NO_STORE_AUTHORIZATION;
+    if (sets_cookie(facts) && !shared && !facts->policy->ignore_set_cookie)
+        return HTTP_REASON_NO_STORE_SET_COOKIE;
+    return vary_star(&facts->response->fields) ? HTTP_REASON_NO_STORE_VARY_STAR : HTTP_REASON_NONE;
+}
+
+static enum http_reason forbidden(const struct facts *facts) {
+    enum http_reason reason = forbidden_by_request(facts);
+    if (reason) return reason;
+    if (facts->response->status == 206) return HTTP_REASON_NO_STORE_PARTIAL;
+    if (special_status(facts->response->status)) return HTTP_REASON_NO_STORE_STATUS;
+    reason = forbidden_by_directives(facts);
+    return reason ? reason : forbidden_by_identity(facts);
+}
+
+/* Something to gain: it is fresh for a while, can be asked about, or may be served stale. */
+static bool worth_keeping(const struct http_freshness *freshness) {
+    bool fresh = freshness->lifetime_s > freshness->initial_age_s && !freshness->always_revalidate;
+    return fresh || freshness->has_validator || freshness->stale_while_revalidate_s > 0 ||
+           freshness->stale_if_error_s > 0;
+}
+
+/* What section 3 asks for besides: an explicit lifetime, or a status cacheable by default. */
+static struct http_store_answer allowed(const struct facts *facts) {
+    int64_t lifetime;
+    enum http_reason reason = find_lifetime(facts, &lifetime);
+    bool none = reason == HTTP_REASON_NO_STORE_NO_LIFETIME;
+    if (none && !facts->cacheable_status)
+        return (struct http_store_answer){.reason = HTTP_REASON_NO_STORE_STATUS};
+    struct http_freshness freshness = freshness_of(facts, lifetime, reason);
+    if (!worth_keeping(&freshness))
+        return (struct http_store_answer){.reason = HTTP_REASON_NO_STORE_NO_LIFETIME};
+    if (lifetime <= freshness.initial_age_s || none) reason = HTTP_REASON_STORE_VALIDATOR;
+    return (struct http_store_answer){.store = true, .reason = reason, .freshness = freshness};
+}
+
+struct http_store_answer http_may_store(const struct http_request *request,
+                                        const struct http_response *response, sk_unix_s request_time,
+                                        sk_unix_s response_time, const struct http_cache_policy *policy) {
+    struct facts facts = {.request = request,
+                          .response = response,
+                          .policy = policy,
+                          .request_time = request_time,
+                          .response_time = response_time};
+    http_cache_control_parse(&response->fields, HTTP_FIELD_CACHE_CONTROL, &facts.control);
+    http_validators_of(&response->fields, response_time, &facts.validators);
+    facts.cacheable_status = heuristic_status(response->status) || facts.control.is_public;
+    facts.overridden = policy->override_ttl_s != HTTP_SECONDS_NONE && heuristic_status(response->status);
+    enum http_reason reason = forbidden(&facts);
+    return reason ? (struct http_store_answer){.reason = reason} : allowed(&facts);
+}
+
+/* ---- what is not kept of it -------------------------------------------------------------------------- */
+
+static void remove_listed(struct http_fields *fields, sk_str list) {
+    sk_str name;
+    while (http_list_next(&list, &name)) http_fields_remove_name(fields, name);
+}
+
+void http_strip_unstorable(struct http_fields *fields) {
+    struct http_cache_control control;
+    http_cache_control_parse(fields, HTTP_FIELD_CACHE_CONTROL, &control);
+    remove_listed(fields, control.private_fields);
+    remove_listed(fields, control.no_cache_fields);
+}

@@ -1,0 +1,445 @@
+/* RFC 9111 section 3 and 4.2: may it be stored, for how long is it fresh, how old is it already. */
+#include "http/freshness.h"
+#include "messages.h"
+
+#define NOW INT64_C(784111777) /* Sun, 06 Nov 1994 08:49:37 GMT */
+#define DATE "Date: Sun, 06 Nov 1994 08:49:37 GMT\n"
+#define NONE HTTP_SECONDS_NONE
+#define DAY 86400
+
+static struct http_cache_policy policy;
+
+/* ---- storing ----------------------------------------------------------------------------------------- */
+
+struct store_case {
+    const char *name;
+    const char *request;
+    uint16_t status;
+    const char *response;
+    enum http_reason reason; /* NO_STORE_*: not stored */
+};
+#define R(name) HTTP_REASON_##name
+
+static const struct store_case store_cases[] = {
+    {"RFC 9111 3: an explicit lifetime", NULL, 200, "Cache-Control: max-age=60", R(STORE_EXPLICIT)},
+    {"RFC 9111 3: Expires", NULL, 200, DATE "Expires: Sun, 06 Nov 1994 09:49:37 GMT", R(STORE_EXPLICIT)},
+    {"RFC 9111 3: s-maxage", NULL, 200, "Cache-Control: s-maxage=60", R(STORE_EXPLICIT)},
+    {"RFC 9111 3: neither lifetime nor validator", NULL, 200, "Content-Type: a/b", R(NO_STORE_NO_LIFETIME)},
+    {"RFC 9111 3: a validator alone", NULL, 200, "ETag: \"a\"", R(STORE_VALIDATOR)},
+    {"RFC 9111 3: what is stale at once needs a validator", NULL, 200, "Cache-Control: max-age=0",
+     R(NO_STORE_NO_LIFETIME)},
+    {"RFC 9111 3: max-age=0 with a validator", NULL, 200, "Cache-Control: max-age=0\nETag: \"a\"",
+     R(STORE_VALIDATOR)},
+    {"RFC 9111 3: older than its lifetime already", NULL, 200, "Cache-Control: max-age=5\nAge: 6",
+     R(NO_STORE_NO_LIFETIME)},
+    {"RFC 9111 3: as old as its lifetime", NULL, 200, "Cache-Control: max-age=5\nAge: 5",
+     R(NO_STORE_NO_LIFETIME)},
+    {"RFC 9111 5.2.2.5: no-store", NULL, 200, "Cache-Control: no-store, max-age=60", R(NO_STORE_DIRECTIVE)},
+    {"RFC 9111 5.2.2.5: in any case", NULL, 200, "Cache-Control: max-age=60\nCache-Control: No-StOrE",
+     R(NO_STORE_DIRECTIVE)},
+    {"RFC 9111 5.2.1.5: no-store in the request", "Cache-Control: no-store", 200, "Cache-Control: max-age=60",
+     R(NO_STORE_REQUEST)},
+    {"RFC 9111 5.2.2.7: private", NULL, 200, "Cache-Control: private, max-age=60", R(NO_STORE_PRIVATE)},
+    {"RFC 9111 5.2.2.7: private with names keeps the rest", NULL, 200,
+     "Cache-Control: private=\"a\", max-age=60", R(STORE_EXPLICIT)},
+    {"RFC 9111 5.2.2.7: private wins over public", NULL, 200, "Cache-Control: public, private, max-age=60",
+     R(NO_STORE_PRIVATE)},
+    {"RFC 9111 5.2.2.4: no-cache with a validator", NULL, 200, "Cache-Control: no-cache\nETag: \"a\"",
+     R(STORE_VALIDATOR)},
+    {"RFC 9111 5.2.2.4: no-cache without one is of no use", NULL, 200, "Cache-Control: no-cache, max-age=60",
+     R(NO_STORE_NO_LIFETIME)},
+    {"RFC 9111 5.2.2.4: no-cache with names", NULL, 200, "Cache-Control: no-cache=\"a\", max-age=60",
+     R(STORE_EXPLICIT)},
+    {"RFC 5861 4: a window makes a stale one worth keeping", NULL, 200,
+     "Cache-Control: max-age=0, stale-if-error=60", R(STORE_VALIDATOR)},
+    {"RFC 9111 4.2.1: a lifetime that cannot be read", NULL, 200, "Cache-Control: max-age=x",
+     R(NO_STORE_NO_LIFETIME)},
+
+    {"RFC 9111 3.5: Authorization", "Authorization: x", 200, "Cache-Control: max-age=60",
+     R(NO_STORE_AUTHORIZATION)},
+    {"RFC 9111 3.5: Authorization and Expires", "Authorization: x", 200,
+     DATE "Expires: Sun, 06 Nov 1994 09:49:37 GMT", R(NO_STORE_AUTHORIZATION)},
+    {"RFC 9111 3.5: public", "Authorization: x", 200, "Cache-Control: public, max-age=60", R(STORE_EXPLICIT)},
+    {"RFC 9111 3.5: s-maxage", "Authorization: x", 200, "Cache-Control: s-maxage=60", R(STORE_EXPLICIT)},
+    {"RFC 9111 3.5: must-revalidate", "Authorization: x", 200, "Cache-Control: must-revalidate, max-age=60",
+     R(STORE_EXPLICIT)},
+
+    {"Set-Cookie: nothing says that it may be shared", NULL, 200,
+     "Cache-Control: max-age=60\nSet-Cookie: a=b", R(NO_STORE_SET_COOKIE)},
+    {"Set-Cookie with public", NULL, 200, "Cache-Control: public, max-age=60\nSet-Cookie: a=b",
+     R(STORE_EXPLICIT)},
+    {"Set-Cookie with s-maxage", NULL, 200, "Cache-Control: s-maxage=60\nSet-Cookie: a=b", R(STORE_EXPLICIT)},
+    {"Set-Cookie that must-revalidate does not share", NULL, 200,
+     "Cache-Control: must-revalidate, max-age=60\nSet-Cookie: a=b", R(NO_STORE_SET_COOKIE)},
+    {"Set-Cookie that is not kept", NULL, 200,
+     "Cache-Control: no-cache=\"Set-Cookie\", max-age=60\nSet-Cookie: a=b", R(STORE_EXPLICIT)},
+    {"a Cookie in the request does not matter", "Cookie: a=b", 200, "Cache-Control: max-age=60",
+     R(STORE_EXPLICIT)},
+
+    {"RFC 9111 4.1: Vary: *", NULL, 200, "Cache-Control: max-age=60\nVary: *", R(NO_STORE_VARY_STAR)},
+    {"RFC 9111 4.1: an asterisk among others", NULL, 200, "Cache-Control: max-age=60\nVary: a\nVary: b, *",
+     R(NO_STORE_VARY_STAR)},
+    {"RFC 9111 4.1: an asterisk in a name is none", NULL, 200, "Cache-Control: max-age=60\nVary: a*",
+     R(STORE_EXPLICIT)},
+
+    {"RFC 9111 3: any final status with a lifetime", NULL, 299, "Cache-Control: max-age=60",
+     R(STORE_EXPLICIT)},
+    {"RFC 9111 3: 302", NULL, 302, "Cache-Control: max-age=60", R(STORE_EXPLICIT)},
+    {"RFC 9111 3: 500", NULL, 500, "Cache-Control: max-age=60", R(STORE_EXPLICIT)},
+    {"RFC 9111 3: 599", NULL, 599, "Cache-Control: max-age=60", R(STORE_EXPLICIT)},
+    {"RFC 9111 3: an interim response", NULL, 103, "Cache-Control: max-age=60", R(NO_STORE_STATUS)},
+    {"RFC 9111 3.3: 206 is not combined", NULL, 206, "Cache-Control: max-age=60\nContent-Range: bytes 0-1/2",
+     R(NO_STORE_PARTIAL)},
+    {"RFC 9111 3: 304 is no response to keep", NULL, 304, "Cache-Control: max-age=60", R(NO_STORE_STATUS)},
+    {"416 speaks of one Range", NULL, 416, "Cache-Control: max-age=60", R(NO_STORE_STATUS)},
+    {"RFC 9110 15.1: 302 without a lifetime", NULL, 302, "ETag: \"a\"", R(NO_STORE_STATUS)},
+    {"RFC 9110 15.1: 403 without a lifetime", NULL, 403, "Last-Modified: Sat, 05 Nov 1994 08:49:37 GMT",
+     R(NO_STORE_STATUS)},
+    {"RFC 9111 5.2.2.9: public makes any status cacheable", NULL, 599,
+     DATE "Cache-Control: public\nLast-Modified: Sat, 05 Nov 1994 08:49:37 GMT", R(STORE_HEURISTIC)},
+
+    {"RFC 9111 5.2.2.3: must-understand, understood", NULL, 200,
+     "Cache-Control: must-understand, no-store, max-age=60", R(STORE_EXPLICIT)},
+    {"RFC 9111 5.2.2.3: must-understand, not understood", NULL, 299,
+     "Cache-Control: must-understand, max-age=60", R(NO_STORE_STATUS)},
+    {"RFC 9111 5.2.2.3: it does not undo private", NULL, 200,
+     "Cache-Control: must-understand, no-store, private, max-age=60", R(NO_STORE_PRIVATE)},
+    {"Pragma in a response means nothing (RFC 9111 5.4)", NULL, 200,
+     "Cache-Control: max-age=60\nPragma: no-cache", R(STORE_EXPLICIT)},
+};
+
+static struct http_store_answer ask(struct sk_arena *arena, const struct store_case *c) {
+    struct http_request request = get_request(arena, c->request);
+    struct http_response response = response_of(arena, c->status, c->response);
+    return http_may_store(&request, &response, NOW, NOW, &policy);
+}
+
+static void storing(void **state) {
+    struct sk_arena arena;
+    (void)state;
+    sk_arena_init(&arena, 4096, 0);
+    for (size_t i = 0; i < SK_COUNT(store_cases); i++) {
+        struct http_store_answer answer = ask(&arena, &store_cases[i]);
+        bool store = store_cases[i].reason < HTTP_REASON_NO_STORE_METHOD;
+        if (answer.reason != store_cases[i].reason || answer.store != store) {
+            fail_msg("%s: %.*s", store_cases[i].name, SK_STR_ARGS(http_reason_name(answer.reason)));
+        }
+    }
+    sk_arena_free(&arena);
+}
+
+static void only_get_without_content_is_stored(void **state) {
+    static const enum http_method others[] = {HTTP_METHOD_HEAD,    HTTP_METHOD_POST,  HTTP_METHOD_PUT,
+                                              HTTP_METHOD_OPTIONS, HTTP_METHOD_QUERY, HTTP_METHOD_OTHER};
+    struct sk_arena arena;
+    (void)state;
+    sk_arena_init(&arena, 4096, 0);
+    struct http_request request = get_request(&arena, NULL);
+    struct http_response response = response_of(&arena, 200, "Cache-Control: max-age=60");
+    for (size_t i = 0; i < SK_COUNT(others); i++) {
+        request.method = others[i];
+        assert_int_equal(http_may_store(&request, &response, NOW, NOW, &policy).reason, R(NO_STORE_METHOD));
+    }
+    request.method = HTTP_METHOD_GET;
+    request.body_kind = HTTP_BODY_LENGTH;
+    assert_int_equal(http_may_store(&request, &response, NOW, NOW, &policy).reason, R(STORE_EXPLICIT));
+    request.content_length = 1;
+    assert_int_equal(http_may_store(&request, &response, NOW, NOW, &policy).reason, R(NO_STORE_CONTENT));
+    request.body_kind = HTTP_BODY_CHUNKED;
+    assert_int_equal(http_may_store(&request, &response, NOW, NOW, &policy).reason, R(NO_STORE_CONTENT));
+    sk_arena_free(&arena);
+}
+
+/* RFC 9110 15.1: exactly these may be kept on a guess. */
+static void statuses_cacheable_by_default(void **state) {
+    static const uint16_t cacheable[] = {200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501};
+    struct sk_arena arena;
+    (void)state;
+    sk_arena_init(&arena, 4096, 0);
+    for (uint16_t status = 200; status < 600; status++) {
+        bool expected = false;
+        for (size_t i = 0; i < SK_COUNT(cacheable); i++) expected |= cacheable[i] == status;
+        struct store_case c = {"", NULL, status, DATE "Last-Modified: Sat, 05 Nov 1994 08:49:37 GMT", 0};
+        struct http_store_answer answer = ask(&arena, &c);
+        if (answer.store != expected) fail_msg("%u", status);
+        if (expected) assert_int_equal(answer.reason, R(STORE_HEURISTIC));
+        sk_arena_reset(&arena);
+    }
+    sk_arena_free(&arena);
+}
+
+/* ---- lifetime and age -------------------------------------------------------------------------------- */
+
+static void lifetimes_and_ages(void **state) {
+    static const struct {
+        const char *name;
+        const char *response;
+        int64_t lifetime, age;
+        bool heuristic;
+    } cases[] = {
+        {"RFC 9111 4.2.1: max-age", DATE "Cache-Control: max-age=60", 60, 2, false},
+        {"RFC 9111 4.2.1: s-maxage wins over a longer max-age in a shared cache",
+         DATE "Cache-Control: max-age=600, s-maxage=60", 60, 2, false},
+        {"RFC 9111 4.2.1: s-maxage wins over a shorter max-age",
+         DATE "Cache-Control: s-maxage=600, max-age=60", 600, 2, false},
+        {"RFC 9111 5.3: max-age wins over Expires",
+         DATE "Cache-Control: max-age=60\nExpires: Sun, 06 Nov 1994 09:49:37 GMT", 60, 2, false},
+        {"RFC 9111 5.3: max-age wins over an Expires that is no date",
+         DATE "Cache-Control: max-age=60\nExpires: 0", 60, 2, false},
+        {"RFC 9111 4.2.1: Expires minus Date", DATE "Expires: Sun, 06 Nov 1994 09:49:37 GMT", 3600, 2, false},
+        {"RFC 9111 4.2.1: Date, not the local clock, is subtracted",
+         "Date: Sun, 06 Nov 1994 08:49:27 GMT\nExpires: Sun, 06 Nov 1994 08:49:47 GMT", 20, 12, false},
+        {"RFC 9111 4.2.1: a Date in the future", /* by ten seconds */
+         "Date: Sun, 06 Nov 1994 08:49:49 GMT\nExpires: Sun, 06 Nov 1994 08:50:49 GMT", 60, 2, false},
+        {"RFC 9110 6.6.1: a Date that is none counts as now",
+         "Date: x\nExpires: Sun, 06 Nov 1994 08:49:49 GMT", 10, 2, false},
+        {"RFC 9110 6.6.1: no Date counts as now", "Expires: Sun, 06 Nov 1994 08:49:49 GMT", 10, 2, false},
+        {"RFC 9111 4.2.1: several Expires, the earliest",
+         DATE "Expires: Sun, 06 Nov 1994 09:49:37 GMT\nExpires: Sun, 06 Nov 1994 08:49:47 GMT", 10, 2, false},
+        {"RFC 9111 5.3: in RFC 850 form", DATE "Expires: Sunday, 06-Nov-94 08:49:47 GMT", 10, 2, false},
+        {"RFC 9111 5.3: an old Expires is stale", DATE "Expires: Sun, 06 Nov 1994 08:49:36 GMT\nETag: \"a\"",
+         0, 2, false},
+        {"RFC 9111 5.3: zero is stale", DATE "Expires: 0\nETag: \"a\"", 0, 2, false},
+        {"RFC 9111 5.3: a bad one beside a good one is stale",
+         DATE "Expires: 0\nExpires: Sun, 06 Nov 1994 09:49:37 GMT\nETag: \"a\"", 0, 2, false},
+        {"RFC 9111 4.2.1: a max-age that cannot be read beside Expires is stale",
+         DATE "Cache-Control: max-age=x\nExpires: Sun, 06 Nov 1994 09:49:37 GMT\nETag: \"a\"", 0, 2, false},
+        {"RFC 9111 1.2.2: the greatest lifetime", DATE "Cache-Control: max-age=99999999999", HTTP_SECONDS_MAX,
+         2, false},
+        {"RFC 9111 1.2.2: an Expires in the year 9999", DATE "Expires: Fri, 31 Dec 9999 23:59:59 GMT",
+         HTTP_SECONDS_MAX, 2, false},
+        {"RFC 9111 4.2.2: a tenth of the time since the last change",
+         DATE "Last-Modified: Sun, 06 Nov 1994 08:32:57 GMT", 100, 2, true},
+        {"RFC 9111 4.2.2: capped at a day", DATE "Last-Modified: Sun, 06 Nov 1904 08:32:57 GMT", DAY, 2,
+         true},
+        {"RFC 9111 4.2.2: a change in the future tells nothing",
+         DATE "Last-Modified: Sun, 06 Nov 1994 09:49:37 GMT\nETag: \"a\"", 0, 2, true},
+        {"RFC 9111 4.2.2: a date that is none tells nothing", DATE "Last-Modified: x\nETag: \"a\"", 0, 2,
+         false},
+        {"RFC 9111 4.2.3: the response's delay counts", DATE "Cache-Control: max-age=60\nAge: 0", 60, 2,
+         false},
+        {"RFC 9111 4.2.3: Age and delay", DATE "Cache-Control: max-age=60\nAge: 30", 60, 32, false},
+        {"RFC 9111 4.2.3: an old Date counts more than Age",
+         "Date: Sun, 06 Nov 1994 08:49:09 GMT\nCache-Control: max-age=60\nAge: 5", 60, 30, false},
+        {"RFC 9111 5.1: the first member of a list", DATE "Cache-Control: max-age=60\nAge: 7, 0", 60, 9,
+         false},
+        {"RFC 9111 5.1: the first of two lines", DATE "Cache-Control: max-age=60\nAge: 7\nAge: 50", 60, 9,
+         false},
+        {"RFC 9111 5.1: not a number", DATE "Cache-Control: max-age=60\nAge: abc", 60, 2, false},
+        {"RFC 9111 5.1: negative", DATE "Cache-Control: max-age=60\nAge: -7200", 60, 2, false},
+        {"RFC 9111 5.1: a fraction", DATE "Cache-Control: max-age=60\nAge: 7200.0", 60, 2, false},
+        {"RFC 9111 5.1: quoted", DATE "Cache-Control: max-age=60\nAge: \"7200\"", 60, 2, false},
+        {"RFC 9111 1.2.2: an Age over 31 bits",
+         DATE "Cache-Control: max-age=60\nETag: \"a\"\nAge: 99999999999", 60, HTTP_SECONDS_MAX, false},
+        {"RFC 9111 1.2.2: an Age over 64 bits",
+         DATE "Cache-Control: max-age=60\nETag: \"a\"\nAge: 99999999999999999999999", 60, HTTP_SECONDS_MAX,
+         false},
+    };
+    struct sk_arena arena;
+    (void)state;
+    sk_arena_init(&arena, 4096, 0);
+    for (size_t i = 0; i < SK_COUNT(cases); i++) {
+        struct http_request request = get_request(&arena, NULL);
+        struct http_response response = response_of(&arena, 200, cases[i].response);
+        /* asked at NOW, answered two seconds later */
+        struct http_store_answer answer = http_may_store(&request, &response, NOW, NOW + 2, &policy);
+        if (!answer.store) fail_msg("%s: %.*s", cases[i].name, SK_STR_ARGS(http_reason_name(answer.reason)));
+        if (answer.freshness.lifetime_s != cases[i].lifetime) {
+            fail_msg("%s: lifetime %lld", cases[i].name, (long long)answer.freshness.lifetime_s);
+        }
+        if (answer.freshness.initial_age_s != cases[i].age) {
+            fail_msg("%s: age %lld", cases[i].name, (long long)answer.freshness.initial_age_s);
+        }
+        if (answer.freshness.heuristic != cases[i].heuristic) fail_msg("%s: heuristic", cases[i].name);
+        assert_int_equal(answer.freshness.response_time, NOW + 2);
+    }
+    sk_arena_free(&arena);
+}
+
+static void rights_to_be_stale(void **state) {
+    static const struct {
+        const char *name;
+        const char *control;
+        int64_t swr, sie;
+        bool must_revalidate, always_revalidate;
+    } cases[] = {
+        {"the policy's windows where the origin says nothing", "max-age=60", 7, 8, false, false},
+        {"RFC 5861 3: the origin's own", "max-age=60, stale-while-revalidate=30", 30, 8, false, false},
+        {"RFC 5861 4: the origin's own", "max-age=60, stale-if-error=0", 7, 0, false, false},
+        {"RFC 9111 5.2.2.2: must-revalidate",
+         "max-age=60, must-revalidate, stale-while-revalidate=30, stale-if-error=30", 0, 0, true, false},
+        {"RFC 9111 5.2.2.8: proxy-revalidate", "max-age=60, proxy-revalidate, stale-if-error=30", 0, 0, true,
+         false},
+        {"RFC 9111 5.2.2.4: no-cache", "max-age=60, no-cache, stale-while-revalidate=30", 0, 0, true, true},
+        {"RFC 9111 5.2.2.4: no-cache with names forbids nothing", "max-age=60, no-cache=\"a\"", 7, 8, false,
+         false},
+        {"RFC 9111 5.2.2.10: s-maxage implies proxy-revalidate", "s-maxage=60", 0, 0, true, false},
+        {"RFC 9111 5.2.3: a window beside s-maxage is meant", "s-maxage=60, stale-while-revalidate=30", 30, 0,
+         true, false},
+    };
+    struct sk_arena arena;
+    struct http_cache_policy windows = policy;
+    (void)state;
+    windows.stale_while_revalidate_s = 7;
+    windows.stale_if_error_s = 8;
+    sk_arena_init(&arena, 4096, 0);
+    for (size_t i = 0; i < SK_COUNT(cases); i++) {
+        struct http_request request = get_request(&arena, NULL);
+        struct http_response response = response_of(&arena, 200, "ETag: \"a\"");
+        assert_ok(http_fields_add_id(&response.fields, &arena, HTTP_FIELD_CACHE_CONTROL,
+                                     sk_str_from_c(cases[i].control)));
+        struct http_store_answer answer = http_may_store(&request, &response, NOW, NOW, &windows);
+        assert_true(answer.store);
+        if (answer.freshness.stale_while_revalidate_s != cases[i].swr) fail_msg("%s: swr", cases[i].name);
+        if (answer.freshness.stale_if_error_s != cases[i].sie) fail_msg("%s: sie", cases[i].name);
+        if (answer.freshness.must_revalidate != cases[i].must_revalidate) fail_msg("%s: must", cases[i].name);
+        if (answer.freshness.always_revalidate != cases[i].always_revalidate)
+            fail_msg("%s: always", cases[i].name);
+        assert_true(answer.freshness.has_validator);
+    }
+    sk_arena_free(&arena);
+}
+
+/* ---- the operator's word ----------------------------------------------------------------------------- */
+
+static void rules_of_the_operator(void **state) {
+    static const struct {
+        const char *name;
+        struct http_cache_policy policy;
+        uint16_t status;
+        const char *response;
+        enum http_reason reason;
+        int64_t lifetime;
+    } cases[] = {
+        {"a default where the origin says nothing",
+         {.default_ttl_s = 30, NONE, NONE, NONE, NONE, NONE},
+         200,
+         "A: b",
+         R(STORE_RULE),
+         30},
+        {"no default against the origin's word",
+         {.default_ttl_s = 30, NONE, NONE, NONE, NONE, NONE},
+         200,
+         "Cache-Control: max-age=60",
+         R(STORE_EXPLICIT),
+         60},
+        {"no default for a status that is not cacheable",
+         {.default_ttl_s = 30, NONE, NONE, NONE, NONE, NONE},
+         500,
+         "A: b",
+         R(NO_STORE_STATUS),
+         0},
+        {"a default where heuristics are off",
+         {.default_ttl_s = 30, NONE, NONE, NONE, NONE, NONE, .heuristics = false},
+         200,
+         DATE "Last-Modified: Sat, 05 Nov 1994 08:49:37 GMT",
+         R(STORE_RULE),
+         30},
+        {"heuristics before the default",
+         {.default_ttl_s = 30, NONE, NONE, NONE, NONE, NONE, .heuristics = true},
+         200,
+         DATE "Last-Modified: Sat, 05 Nov 1994 08:49:37 GMT",
+         R(STORE_HEURISTIC),
+         8640},
+        {"heuristics off: a validator to ask with",
+         {NONE, NONE, NONE, NONE, NONE, NONE, .heuristics = false},
+         200,
+         DATE "Last-Modified: Sat, 05 Nov 1994 08:49:37 GMT",
+         R(STORE_VALIDATOR),
+         0},
+        {"a cap",
+         {NONE, NONE, .max_ttl_s = 30, NONE, NONE, NONE},
+         200,
+         "Cache-Control: max-age=60",
+         R(STORE_EXPLICIT),
+         30},
+        {"a cap of guesses",
+         {NONE, NONE, NONE, .heuristic_max_s = 30, NONE, NONE, .heuristics = true},
+         200,
+         DATE "Last-Modified: Sat, 05 Nov 1994 08:49:37 GMT",
+         R(STORE_HEURISTIC),
+         30},
+        {"override: against a shorter lifetime",
+         {NONE, .override_ttl_s = 90, NONE, NONE, NONE, NONE},
+         200,
+         "Cache-Control: max-age=60",
+         R(STORE_RULE),
+         90},
+        {"override: against no-store, no-cache and private",
+         {NONE, .override_ttl_s = 90, NONE, NONE, NONE, NONE},
+         200,
+         "Cache-Control: no-store, no-cache, private, max-age=0, must-revalidate",
+         R(STORE_RULE),
+         90},
+        {"override: not for a cookie",
+         {NONE, .override_ttl_s = 90, NONE, NONE, NONE, NONE},
+         200,
+         "Set-Cookie: a=b",
+         R(NO_STORE_SET_COOKIE),
+         0},
+        {"override: not for Vary: *",
+         {NONE, .override_ttl_s = 90, NONE, NONE, NONE, NONE},
+         200,
+         "Vary: *",
+         R(NO_STORE_VARY_STAR),
+         0},
+        {"override: not for an error",
+         {NONE, .override_ttl_s = 90, NONE, NONE, NONE, NONE},
+         503,
+         "A: b",
+         R(NO_STORE_STATUS),
+         0},
+        {"a cookie that is dropped",
+         {NONE, NONE, NONE, NONE, NONE, NONE, .ignore_set_cookie = true},
+         200,
+         "Cache-Control: max-age=60\nSet-Cookie: a=b",
+         R(STORE_EXPLICIT),
+         60},
+    };
+    struct sk_arena arena;
+    (void)state;
+    sk_arena_init(&arena, 4096, 0);
+    for (size_t i = 0; i < SK_COUNT(cases); i++) {
+        struct http_request request = get_request(&arena, NULL);
+        struct http_response response = response_of(&arena, cases[i].status, cases[i].response);
+        struct http_store_answer answer = http_may_store(&request, &response, NOW, NOW, &cases[i].policy);
+        if (answer.reason != cases[i].reason) {
+            fail_msg("%s: %.*s", cases[i].name, SK_STR_ARGS(http_reason_name(answer.reason)));
+        }
+        if (answer.store && answer.freshness.lifetime_s != cases[i].lifetime)
+            fail_msg("%s: lifetime", cases[i].name);
+    }
+    sk_arena_free(&arena);
+}
+
+/* RFC 9111 5.2.2.4, 5.2.2.7: what the qualified forms name is not kept. */
+static void named_fields_are_taken_out(void **state) {
+    struct sk_arena arena;
+    (void)state;
+    sk_arena_init(&arena, 4096, 0);
+    struct http_fields fields =
+        fields_of(&arena, "Cache-Control: max-age=60, private=\"Set-Cookie, X-User\"\n"
+                          "Set-Cookie: a=b\nx-user: c\nX-Other: d\n"
+                          "Cache-Control: no-cache=\"x-token\"\nX-Token: e");
+    http_strip_unstorable(&fields);
+    assert_int_equal(fields.count, 3);
+    assert_str(fields.items[1].name, SK_STR("X-Other"));
+    fields = fields_of(&arena, "Cache-Control: max-age=60, no-cache, private\nX: y");
+    http_strip_unstorable(&fields);
+    assert_int_equal(fields.count, 2);
+    sk_arena_free(&arena);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(storing),
+        cmocka_unit_test(only_get_without_content_is_stored),
+        cmocka_unit_test(statuses_cacheable_by_default),
+        cmocka_unit_test(lifetimes_and_ages),
+        cmocka_unit_test(rights_to_be_stale),
+        cmocka_unit_test(rules_of_the_operator),
+        cmocka_unit_test(named_fields_are_taken_out),
+    };
+    http_cache_policy_default(&policy);
+    return SK_RUN_TESTS(tests);
+}
