@@ -78,8 +78,8 @@ void io_loop_defer(struct io_loop *loop, struct io_task *task);
 
 /* Called on the loop's thread before each look at the sockets, whether it will sleep or not, and after it
  * (RCU quiescence, batching). NULL clears. One of each a loop. */
-void io_loop_set_idle_hooks(struct io_loop *loop, void (*before_sleep)(void *arg), void (*after_wake)(void *arg),
-                            void *arg);
+void io_loop_set_idle_hooks(struct io_loop *loop, void (*before_sleep)(void *arg),
+                            void (*after_wake)(void *arg), void *arg);
 
 /* --- signals (one loop of the process only) ------------------------------------------------------- */
 

@@ -69,12 +69,19 @@ static void family(struct writer *w, const char *name, const char *type, const c
     PRINT(w, "\n# TYPE %.*s %s\n", SK_STR_ARGS(own), type);
 }
 
-static void counters(struct writer *w) {
-#define X(counter, name, help)                                                                               \
-    family(w, name, "counter", help);                                                                        \
-    PRINT(w, "%s %llu\n", name, (unsigned long long)observe_total(OBSERVE_##counter));
+static const struct {
+    const char *name, *help;
+} counter_rows[] = {
+#define X(counter, name, help) {name, help},
     OBSERVE_COUNTER_TABLE(X)
 #undef X
+};
+
+static void counters(struct writer *w) {
+    for (unsigned i = 0; i < OBSERVE_COUNTER_COUNT_; i++) {
+        family(w, counter_rows[i].name, "counter", counter_rows[i].help);
+        PRINT(w, "%s %llu\n", counter_rows[i].name, (unsigned long long)observe_total(i));
+    }
 }
 
 static void reasons(struct writer *w) {
