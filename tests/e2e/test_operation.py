@@ -283,7 +283,7 @@ def test_json_access_log(edge, origin):
 
 
 @pytest.mark.parametrize("value", ['quote " here', "back\\slash", "tab\there", "caf\xe9", "\xff\xfe", "</script>", "{}",
-                                   "%0a%0d", "x" * 3000])
+                                   "%0a%0d", "x" * 3000], ids=range(9))
 def test_json_access_log_is_valid_whatever_clients_send(edge, origin, value):
     origin.default = reply(b"")
     edge.fetch("/a", fields=[("User-Agent", value), ("Referer", value)])
@@ -425,7 +425,8 @@ def test_admin_refuses_what_it_does_not_know(edge, target, method, status):
 
 @pytest.mark.parametrize("data", [
     b"\0" * 100, b"GET /health\r\n\r\n", b"GET /health HTTP/1.1\nHost: a\n\n", b"x" * 200_000,
-    b"POST /config/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999999\r\n\r\n" + b"x" * 100_000])
+    b"POST /config/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999999\r\n\r\n" + b"x" * 100_000],
+    ids=["zeros", "HTTP/0.9", "LF", "endless line", "endless body"])
 def test_admin_withstands_nonsense(edge, data):
     with Conn(edge.admin_path) as conn:
         try:
