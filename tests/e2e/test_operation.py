@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from harness.client import Conn, fetch
-from harness.edge import binary, run
+from harness.edge import binary, run, soon
 from harness.message import build
 from harness.origin import cacheable, reply
 from harness.ports import Reservation
@@ -272,9 +272,10 @@ def test_reload_without_a_file_keeps_the_command_line(new_edge, origin):
 
 def test_json_access_log(edge, origin):
     origin.on("/a", cacheable(BODY))
-    edge.fetch("/a?q=1", fields=[("User-Agent", "tester/1"), ("Referer", "https://ref.test/")])
-    edge.fetch("/a?q=1")
-    edge.fetch("/none", "POST", body=b"x")
+    with edge.connect() as conn:  # lines of one connection are in order
+        conn.get("/a?q=1", [("User-Agent", "tester/1"), ("Referer", "https://ref.test/")])
+        conn.get("/a?q=1")
+        conn.request("POST", "/none", body=b"x")
     first, second, third = edge.access_log(3)
     assert first["method"] == "GET" and "/a?q=1" in str(first) and first["status"] == 200
     assert "tester/1" in str(first) and "https://ref.test/" in str(first) and "127.0.0.1" in str(first)
@@ -316,8 +317,9 @@ def test_common_log_format(new_edge, origin):
     edge = new_edge(origin, start=False)
     edge.configuration["access_log"] = {"file": str(edge.access_log_path), "format": "common"}
     edge.start()
-    edge.fetch("/a?b=c")
-    edge.fetch('/"quoted', fields=[("Referer", '"')])
+    with edge.connect() as conn:
+        conn.get("/a?b=c")
+        conn.get('/"quoted', [("Referer", '"')])
     log = edge.access_log_path
     wait_until(lambda: log.exists() and log.read_text().count("\n") == 2)
     lines = log.read_text().splitlines()
@@ -552,6 +554,8 @@ def test_a_request_that_comes_amid_the_stop_is_answered_or_refused_cleanly(edge,
     for conn in conns:
         conn.get("/a")
     edge.send_signal(signal.SIGTERM)
+    wait_until(lambda: "stopping" in edge.log(), what="the stop to begin")
+    soon()
     for conn in conns:
         response = conn.get("/a")
         assert response.body == BODY and response.closes
