@@ -98,6 +98,8 @@ def figures(demo, entry):
                       f"{values['skerry_origin_requests_total']:.0f} requests reached the origin"),
         ("latency", f"{entry['p50_us'] / 1000:6.2f} ms p50   {entry['p99_us'] / 1000:.2f} ms p99"),
         ("bytes", f"{size(sent):>9} sent, {size(fetched)} fetched: {share(sent - fetched, sent):.1f} % saved"),
+        ("memory", f"{size(values['skerry_cache_used_bytes']):>9} of {size(values['skerry_cache_budget_bytes'])} hold "
+                   f"{values['skerry_cache_objects']:.0f} objects"),
     ]
 
 
