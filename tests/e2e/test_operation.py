@@ -245,6 +245,35 @@ def test_a_reload_changes_listeners(new_edge, origin):
     other.close()
 
 
+def test_a_reload_changes_the_access_log(new_edge, origin):
+    origin.default = reply(BODY)
+    edge = new_edge(origin)
+    edge.fetch("/before")
+    other = edge.directory / "other.log"
+    edge.reload({**edge.configuration, "access_log": {"file": str(other)}})
+    edge.fetch("/after")
+    assert edge.access_log(1, other)[0]["target"] == "/after"
+    assert edge.access_log(1)[0]["target"] == "/before"
+
+
+def test_a_reload_tells_what_only_a_new_process_can_change(new_edge, origin):
+    edge = new_edge(origin)
+    response = edge.reload({**edge.configuration, "memory": "32MiB", "threads": 3})
+    assert "memory" in response.text and "threads" in response.text
+    assert edge.health()["cache"]["budget_bytes"] == 64 << 20
+    edge.upgrade()
+    assert edge.health()["cache"]["budget_bytes"] == 32 << 20
+
+
+def test_limits_and_timeouts_change_with_a_reload(new_edge, origin):
+    origin.default = reply(BODY)
+    edge = new_edge(origin)
+    with edge.connect() as conn:
+        assert conn.get("/" + "a" * 2000).status == 200
+        edge.reload({**edge.configuration, "limits": {"target_bytes": 1000}})
+        assert conn.get("/" + "a" * 2000).status == 414
+
+
 def test_many_reloads_do_not_leak(new_edge, origin):
     origin.default = cacheable(BODY)
     edge = new_edge(origin)
@@ -588,6 +617,49 @@ def test_it_becomes_an_ordinary_user_and_drops_what_it_does_not_need(new_edge, o
         edge.stop()
     finally:
         shutil.rmtree(directory)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+def test_an_ordinary_user_can_reload_rotate_and_upgrade(new_edge, origin):
+    origin.default = reply(BODY)
+    directory = Path(tempfile.mkdtemp(prefix="skerry-user-"))
+    nobody = pwd.getpwnam("nobody")
+    try:
+        os.chown(directory, nobody.pw_uid, nobody.pw_gid)
+        edge = new_edge(origin, user="nobody", start=False)
+        edge.admin_path, edge.access_log_path = f"{directory}/admin.sock", directory / "access.log"
+        edge.file, edge.program = directory / "edge.yaml", str(shutil.copy(binary(), directory))
+        edge.start()
+        edge.reload()
+        edge.fetch("/before")
+        edge.access_log(1)
+        edge.access_log_path.rename(directory / "old.log")
+        edge.reload_by_signal()
+        edge.upgrade()
+        edge.fetch("/after")
+        assert "/after" in str(edge.access_log(1))
+        assert f"\nUid:\t{nobody.pw_uid}\t" in Path(f"/proc/{edge.pid}/status").read_text()
+        edge.stop()
+    finally:
+        shutil.rmtree(directory)
+
+
+def test_the_service_manager_is_told(new_edge, origin):
+    """sd_notify(3): ready, the new main process after an upgrade, stopping."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        edge = new_edge(origin, start=False)
+        path = str(edge.directory / "notify.sock")
+        manager.bind(path)
+        manager.settimeout(seconds(10))
+        edge.environment["NOTIFY_SOCKET"] = path
+        edge.start()
+        told = manager.recv(4096).decode().split("\n")
+        assert "READY=1" in told and f"MAINPID={edge.pid}" in told
+        edge.upgrade()
+        told = manager.recv(4096).decode().split("\n")
+        assert "READY=1" in told and f"MAINPID={edge.pid}" in told
+        edge.stop()
+        assert "STOPPING=1" in manager.recv(4096).decode()
 
 
 def test_it_runs_without_a_writable_directory(tmp_path, origin):
