@@ -22,7 +22,7 @@ from harness.edge import binary, run, soon
 from harness.message import build
 from harness.origin import cacheable, reply
 from harness.ports import Reservation
-from harness.scale import duration, seconds, wait_until
+from harness.scale import SLOW, duration, seconds, wait_until
 
 BODY = b"body" * 100
 
@@ -285,7 +285,7 @@ def test_many_reloads_do_not_leak(new_edge, origin):
         edge.reload()
     edge.fetch("/a")
     assert edge.descriptors() <= descriptors + 2
-    assert edge.rss_kib() < rss + 4096
+    assert SLOW > 1 or edge.rss_kib() < rss + 4096  # a sanitizer keeps what was freed
 
 
 def test_reload_without_a_file_keeps_the_command_line(new_edge, origin):
