@@ -1,7 +1,7 @@
 #include "base/arena.h"
 
-#include <stdarg.h>
 #include <stdalign.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -13,8 +13,8 @@
 
 struct sk_arena_chunk {
     struct sk_arena_chunk *older;
-    size_t size;                    /* bytes of data */
-    bool first;                     /* the one that a reset keeps */
+    size_t size; /* bytes of data */
+    bool first;  /* the one that a reset keeps */
     alignas(16) char data[];
 };
 

@@ -20,7 +20,7 @@
 __extension__ typedef unsigned __int128 sk_u128;
 
 /* The struct of TYPE in which POINTER is the field MEMBER. */
-#define SK_CONTAINER_OF(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+#define SK_CONTAINER_OF(pointer, type, member) ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
 
 /* Ends the process with the place and the text of the failed expression on stderr. */
 __attribute__((noreturn)) void sk_assert_failed(const char *expression, const char *file, int line);

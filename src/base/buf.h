@@ -25,9 +25,7 @@ static inline void sk_buf_clear(struct sk_buf *buf) { buf->start = buf->end = 0;
  * into the buffer die). SK_ERR_TOO_LARGE over the limit, SK_ERR_NO_MEMORY. */
 sk_err sk_buf_reserve(struct sk_buf *buf, size_t bytes);
 /* The free part at the write end; commit says how much of it was written. */
-static inline char *sk_buf_space(struct sk_buf *buf) {
-    return buf->end ? buf->data + buf->end : buf->data;
-}
+static inline char *sk_buf_space(struct sk_buf *buf) { return buf->end ? buf->data + buf->end : buf->data; }
 static inline size_t sk_buf_space_len(const struct sk_buf *buf) { return buf->capacity - buf->end; }
 static inline void sk_buf_commit(struct sk_buf *buf, size_t bytes) { buf->end += bytes; }
 /* Drops BYTES from the read end. */

@@ -42,8 +42,9 @@ static void add_head(struct line *line, enum sk_log_level level, const char *par
     struct tm utc;
     gmtime_r(&seconds, &utc);
     line->len = strftime(line->data, sizeof line->data, "%Y-%m-%dT%H:%M:%S", &utc);
-    line->len += (size_t)snprintf(line->data + line->len, line_room(line), ".%03dZ %s %.32s: ",
-                                  (int)(now % SK_NS_PER_S / SK_NS_PER_MS), level_names[level], part);
+    line->len += (size_t)snprintf(line->data + line->len, line_room(line),
+                                  ".%03dZ %s %.32s: ", (int)(now % SK_NS_PER_S / SK_NS_PER_MS),
+                                  level_names[level], part);
 }
 
 /* Control bytes become \xNN, so that no text from outside can forge a line or drive a terminal. */
@@ -79,7 +80,8 @@ void sk_log(enum sk_log_level level, const char *part, const char *format, ...) 
     va_end(args);
     size_t text_len = len < 0 ? 0 : (size_t)len < sizeof text - 64 ? (size_t)len : sizeof text - 65;
     if (left_out)
-        text_len += (size_t)snprintf(text + text_len, sizeof text - text_len, " (%u more like it left out)", left_out);
+        text_len += (size_t)snprintf(text + text_len, sizeof text - text_len, " (%u more like it left out)",
+                                     left_out);
     struct line line;
     add_head(&line, level, part);
     add_escaped(&line, text, text_len);
@@ -92,8 +94,9 @@ bool sk_log_limit_pass(struct sk_log_limit *limit) {
     int64_t now_s = sk_time_now() / SK_NS_PER_S + 1;
     int64_t window = atomic_load_explicit(&limit->window_s, memory_order_relaxed);
     /* relaxed: only one thread may win a second's window; no other data hangs on it. */
-    if (window == now_s || !atomic_compare_exchange_strong_explicit(&limit->window_s, &window, now_s,
-                                                                    memory_order_relaxed, memory_order_relaxed)) {
+    if (window == now_s ||
+        !atomic_compare_exchange_strong_explicit(&limit->window_s, &window, now_s, memory_order_relaxed,
+                                                 memory_order_relaxed)) {
         atomic_fetch_add_explicit(&limit->left_out, 1, memory_order_relaxed);
         return false;
     }

@@ -16,8 +16,7 @@ typedef struct sk_str {
 /* For use with printf's "%.*s". */
 #define SK_STR_ARGS(s) (int)(s).len, (s).data
 /* From a string literal only; also usable in static initialisers. */
-#define SK_STR_INIT(literal)                                                                                 \
-    { (literal), sizeof(literal) - 1 }
+#define SK_STR_INIT(literal) {(literal), sizeof(literal) - 1}
 #define SK_STR(literal) ((sk_str)SK_STR_INIT(literal))
 
 static inline sk_str sk_str_make(const char *data, size_t len) { return (sk_str){data, len}; }

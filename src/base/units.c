@@ -28,8 +28,8 @@ static const struct unit size_units[] = {
 };
 
 static const struct unit duration_units[] = {
-    {SK_STR_INIT("ms"), 1},           {SK_STR_INIT("s"), 1000},          {SK_STR_INIT("m"), 60 * 1000},
-    {SK_STR_INIT("h"), 3600 * 1000},  {SK_STR_INIT("d"), 86400 * 1000},  {SK_STR_INIT("w"), 604800 * 1000},
+    {SK_STR_INIT("ms"), 1},          {SK_STR_INIT("s"), 1000},         {SK_STR_INIT("m"), 60 * 1000},
+    {SK_STR_INIT("h"), 3600 * 1000}, {SK_STR_INIT("d"), 86400 * 1000}, {SK_STR_INIT("w"), 604800 * 1000},
 };
 
 /* The number before a unit: WHOLE + FRACTION / SCALE. */
@@ -140,8 +140,8 @@ void sk_size_format(uint64_t bytes, char out[24]) {
     else if (tenths % 10 == 0)
         snprintf(out, 24, "%llu %s", (unsigned long long)(tenths / 10), names[unit]);
     else
-        snprintf(out, 24, "%llu.%llu %s", (unsigned long long)(tenths / 10), (unsigned long long)(tenths % 10),
-                 names[unit]);
+        snprintf(out, 24, "%llu.%llu %s", (unsigned long long)(tenths / 10),
+                 (unsigned long long)(tenths % 10), names[unit]);
 }
 
 void sk_duration_format(int64_t ms, char out[24]) {

@@ -269,7 +269,8 @@ static bool scan_pair(struct scan *scan, const struct config_section *section, s
     if (scan->event.type != YAML_SCALAR_EVENT) {
         char found[CONFIG_QUOTE_BYTES];
         PROBLEM(scan, scan->event.start_mark, "found %s, expected a key", what(&scan->event, found));
-        return skip_node(scan) && skip_node(scan);
+        if (!skip_node(scan)) return false; /* the key */
+        return skip_node(scan);
     }
     const struct config_option *option = config_option_find(section, scalar(&scan->event));
     if (!option) {
@@ -306,7 +307,8 @@ static bool scan_section(struct scan *scan, const struct config_option *option) 
 
 static void scan_document(struct scan *scan) {
     static const char *const hint = "expected at least: sites: [{origin: \"http://127.0.0.1:9000\"}]";
-    if (!next(scan) || !next(scan)) return; /* the stream's beginning, the document's */
+    if (!next(scan)) return; /* the stream's beginning */
+    if (!next(scan)) return; /* the document's */
     if (scan->event.type == YAML_STREAM_END_EVENT) {
         PROBLEM(scan, scan->event.start_mark, "found nothing, %s", hint);
         return;

@@ -55,7 +55,8 @@ static sk_err parse_local(sk_str path, struct io_addr *out_addr) {
 }
 
 sk_err io_addr_parse(sk_str text, struct io_addr *out_addr) {
-    if (sk_str_starts_with(text, SK_STR("unix:"))) return parse_local(sk_str_slice(text, 5, text.len), out_addr);
+    if (sk_str_starts_with(text, SK_STR("unix:")))
+        return parse_local(sk_str_slice(text, 5, text.len), out_addr);
     size_t colon = text.len;
     while (colon > 0 && text.data[colon - 1] != ':') colon--;
     if (colon == 0) return SK_ERR_MALFORMED;

@@ -15,7 +15,7 @@ struct race {
     size_t order[MAX_ATTEMPTS]; /* indexes into addrs */
 
     struct io_stream_waiter waiter;
-    struct io_stream *attempts[MAX_ATTEMPTS]; /* by position in order; NULL before its start and after its end */
+    struct io_stream *attempts[MAX_ATTEMPTS]; /* by position in order; NULL when not running */
     size_t started, live;
     sk_time_ns next_start;
     sk_err last_failure;
@@ -93,8 +93,8 @@ static sk_err run_race(struct race *race, sk_time_ns deadline, size_t *out_winne
     }
 }
 
-sk_err io_stream_connect_any(struct io_loop *loop, const struct io_addr *addrs, size_t count, sk_time_ns deadline,
-                             struct io_stream **out_stream, size_t *out_index) {
+sk_err io_stream_connect_any(struct io_loop *loop, const struct io_addr *addrs, size_t count,
+                             sk_time_ns deadline, struct io_stream **out_stream, size_t *out_index) {
     if (count == 0) return SK_ERR_INVALID;
     struct race race = {.loop = loop, .addrs = addrs, .count = SK_MIN(count, (size_t)MAX_ATTEMPTS)};
     race.waiter.fiber = io_fiber_self();

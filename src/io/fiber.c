@@ -39,8 +39,8 @@ struct io_fiber {
     char name[24];
 
     /* what a switch needs; the resumer is who let the fiber run: the loop, or a fiber that spawned it */
-    io_context context;          /* of the fiber, while it is suspended */
-    io_context resumer_context;  /* while it runs */
+    io_context context;         /* of the fiber, while it is suspended */
+    io_context resumer_context; /* while it runs */
     struct io_fiber *resumer;
     struct io_stack_bounds resumer_bounds;
     void *resumer_tsan;
@@ -77,7 +77,8 @@ static struct io_stack_bounds bounds_of(const struct io_fiber *fiber) {
 }
 
 static bool guard(char *mapping) {
-    return madvise(mapping, GUARD_BYTES, MADV_GUARD_INSTALL) == 0 || mprotect(mapping, GUARD_BYTES, PROT_NONE) == 0;
+    return madvise(mapping, GUARD_BYTES, MADV_GUARD_INSTALL) == 0 ||
+           mprotect(mapping, GUARD_BYTES, PROT_NONE) == 0;
 }
 
 /* A zeroed fiber on a new stack; NULL when there is no memory or no mapping left. */
@@ -231,7 +232,8 @@ static struct fibers *fibers_made(struct io_loop *loop) {
     return fibers;
 }
 
-static void prepare(struct io_fiber *fiber, struct io_loop *loop, const char *name, io_fiber_main *main, void *arg) {
+static void prepare(struct io_fiber *fiber, struct io_loop *loop, const char *name, io_fiber_main *main,
+                    void *arg) {
     struct io_fiber fresh = {
         .mapping = fiber->mapping,
         .tsan = fiber->tsan,

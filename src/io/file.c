@@ -68,15 +68,9 @@ static void perform(struct io_work *work) {
     struct io_file_op *op = SK_CONTAINER_OF(work, struct io_file_op, work);
     do {
         switch (op->kind) {
-        case IO_FILE_READ:
-            op->result = pread(op->fd, op->data, op->bytes, (off_t)op->offset);
-            break;
-        case IO_FILE_WRITE:
-            op->result = pwrite(op->fd, op->data, op->bytes, (off_t)op->offset);
-            break;
-        case IO_FILE_SYNC:
-            op->result = fdatasync(op->fd);
-            break;
+        case IO_FILE_READ: op->result = pread(op->fd, op->data, op->bytes, (off_t)op->offset); break;
+        case IO_FILE_WRITE: op->result = pwrite(op->fd, op->data, op->bytes, (off_t)op->offset); break;
+        case IO_FILE_SYNC: op->result = fdatasync(op->fd); break;
         }
     } while (op->result < 0 && errno == EINTR);
     if (op->result < 0) op->result = -errno;

@@ -46,15 +46,9 @@ static void prepare(struct io_file_ring *ring, struct io_file_op *op) {
     SK_ASSERT(sqe != NULL);
     unsigned bytes = (unsigned)SK_MIN(op->bytes, (size_t)1 << 30);
     switch (op->kind) {
-    case IO_FILE_READ:
-        io_uring_prep_read(sqe, op->fd, op->data, bytes, op->offset);
-        break;
-    case IO_FILE_WRITE:
-        io_uring_prep_write(sqe, op->fd, op->data, bytes, op->offset);
-        break;
-    case IO_FILE_SYNC:
-        io_uring_prep_fsync(sqe, op->fd, IORING_FSYNC_DATASYNC);
-        break;
+    case IO_FILE_READ: io_uring_prep_read(sqe, op->fd, op->data, bytes, op->offset); break;
+    case IO_FILE_WRITE: io_uring_prep_write(sqe, op->fd, op->data, bytes, op->offset); break;
+    case IO_FILE_SYNC: io_uring_prep_fsync(sqe, op->fd, IORING_FSYNC_DATASYNC); break;
     }
     io_uring_sqe_set_data(sqe, op);
     ring->in_flight++;

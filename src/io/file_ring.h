@@ -18,9 +18,9 @@ struct io_file_op {
 
     struct io_fiber *fiber;
     bool done;
-    int64_t result;       /* bytes, or a negative errno value */
-    struct sk_list link;  /* while the ring is full */
-    struct io_work work;  /* without a ring */
+    int64_t result;      /* bytes, or a negative errno value */
+    struct sk_list link; /* while the ring is full */
+    struct io_work work; /* without a ring */
 };
 
 struct io_file_ring;

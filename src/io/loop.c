@@ -230,8 +230,8 @@ sk_unix_s io_loop_wall_s(const struct io_loop *loop) { return loop->wall_ns / SK
 
 const char *io_loop_name(const struct io_loop *loop) { return loop->name; }
 
-void io_loop_set_idle_hooks(struct io_loop *loop, void (*before_sleep)(void *arg), void (*after_wake)(void *arg),
-                            void *arg) {
+void io_loop_set_idle_hooks(struct io_loop *loop, void (*before_sleep)(void *arg),
+                            void (*after_wake)(void *arg), void *arg) {
     loop->before_sleep = before_sleep;
     loop->after_wake = after_wake;
     loop->hook_arg = arg;

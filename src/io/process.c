@@ -13,7 +13,7 @@
 #include "io/loop_private.h"
 
 #define FIRST_KEPT_FD 3
-#define MAX_KEPT_FDS 64
+#define MAX_KEPT_FDS 1024
 
 struct processes {
     struct io_part part;
@@ -164,7 +164,8 @@ static sk_err spawn(const struct io_process_options *options, const struct kept 
     int error = add_actions(&actions, kept);
     if (!error) error = set_signals(&attributes);
     if (!error)
-        error = posix_spawn(out_pid, options->argv[0], &actions, &attributes, (char *const *)options->argv, environment);
+        error = posix_spawn(out_pid, options->argv[0], &actions, &attributes, (char *const *)options->argv,
+                            environment);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     return sk_err_from_errno(error);
@@ -217,6 +218,7 @@ pid_t io_process_pid(const struct io_process *process) { return process->pid; }
 
 sk_err io_process_signal(struct io_process *process, int signo) {
     if (process->ended) return SK_ERR_NOT_FOUND;
-    if (syscall(SYS_pidfd_send_signal, process->watch.fd, signo, NULL, 0) < 0) return sk_err_from_errno(errno);
+    if (syscall(SYS_pidfd_send_signal, process->watch.fd, signo, NULL, 0) < 0)
+        return sk_err_from_errno(errno);
     return SK_OK;
 }

@@ -85,7 +85,8 @@ static void set_timer(struct io_resolver *resolver) {
     }
     /* The loop's time may be a little behind the clock that c-ares reads; then it is asked once more. */
     sk_time_ns in = wait.tv_sec * SK_NS_PER_S + wait.tv_usec * SK_NS_PER_US;
-    io_timer_start(resolver->loop, &resolver->timer, io_loop_now(resolver->loop) + in + SK_NS_PER_MS, on_timeout);
+    io_timer_start(resolver->loop, &resolver->timer, io_loop_now(resolver->loop) + in + SK_NS_PER_MS,
+                   on_timeout);
 }
 
 static void process(struct io_resolver *resolver, const ares_fd_events_t *events, size_t count) {
@@ -179,15 +180,11 @@ static sk_err error_of(int status) {
     case ARES_ENOTFOUND:
     case ARES_ENONAME:
     case ARES_EBADNAME:
-    case ARES_EBADQUERY:
-        return SK_ERR_NAME_NOT_FOUND;
-    case ARES_ENOMEM:
-        return SK_ERR_NO_MEMORY;
+    case ARES_EBADQUERY: return SK_ERR_NAME_NOT_FOUND;
+    case ARES_ENOMEM: return SK_ERR_NO_MEMORY;
     case ARES_EDESTRUCTION:
-    case ARES_ECANCELLED:
-        return SK_ERR_CANCELLED;
-    default:
-        return SK_ERR_NAME_SERVER;
+    case ARES_ECANCELLED: return SK_ERR_CANCELLED;
+    default: return SK_ERR_NAME_SERVER;
     }
 }
 
@@ -273,7 +270,8 @@ static bool has_stale(const struct entry *entry, sk_time_ns now) {
     return entry->count > 0 && now < entry->stale_until;
 }
 
-static sk_err copy_addrs(const struct entry *entry, uint16_t port, struct io_addr *out_addrs, size_t *out_count) {
+static sk_err copy_addrs(const struct entry *entry, uint16_t port, struct io_addr *out_addrs,
+                         size_t *out_count) {
     for (size_t i = 0; i < entry->count; i++) {
         out_addrs[i] = entry->addrs[i];
         if (out_addrs[i].any.sa_family == AF_INET)

@@ -67,7 +67,8 @@ static sk_err create(struct io_loop *loop, struct signals **out_signals) {
     return SK_OK;
 }
 
-sk_err io_loop_on_signal(struct io_loop *loop, int signo, void (*on_signal)(int signo, void *arg), void *arg) {
+sk_err io_loop_on_signal(struct io_loop *loop, int signo, void (*on_signal)(int signo, void *arg),
+                         void *arg) {
     if (signo <= 0 || signo >= SIGNAL_COUNT) return SK_ERR_INVALID;
     struct signals *signals;
     if (loop->parts[IO_PART_SIGNALS]) {

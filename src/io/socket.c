@@ -79,7 +79,7 @@ sk_err io_listen(const struct io_addr *addr, const struct io_listen_options *opt
 
 /* Errors of the connection, not of the listener: accept(2), "Error handling". */
 static bool belongs_to_one_client(int error) {
-    static const int errors[] = {ECONNABORTED, EINTR,     EPROTO,       ENOPROTOOPT, ENETDOWN,   EHOSTDOWN,
+    static const int errors[] = {ECONNABORTED, EINTR,        EPROTO,     ENOPROTOOPT, ENETDOWN,  EHOSTDOWN,
                                  ENONET,       EHOSTUNREACH, EOPNOTSUPP, ENETUNREACH, ETIMEDOUT, EPERM};
     for (size_t i = 0; i < SK_COUNT(errors); i++)
         if (errors[i] == error) return true;
@@ -153,7 +153,8 @@ sk_err io_sendfile(int fd, int file_fd, uint64_t offset, size_t bytes, size_t *o
     ssize_t n;
     do n = sendfile(fd, file_fd, &at, bytes);
     while (n < 0 && errno == EINTR);
-    if (n < 0) return errno == EINVAL || errno == ENOSYS || errno == ESPIPE ? SK_ERR_UNSUPPORTED : last_error();
+    if (n < 0)
+        return errno == EINVAL || errno == ENOSYS || errno == ESPIPE ? SK_ERR_UNSUPPORTED : last_error();
     if (n == 0 && bytes > 0) return SK_ERR_END; /* the file is shorter than that */
     *out_n = (size_t)n;
     return SK_OK;
@@ -172,7 +173,8 @@ void io_socket_abort(int fd) {
     close(fd);
 }
 
-static sk_err take_name(int (*get_name)(int, struct sockaddr *, socklen_t *), int fd, struct io_addr *out_addr) {
+static sk_err take_name(int (*get_name)(int, struct sockaddr *, socklen_t *), int fd,
+                        struct io_addr *out_addr) {
     struct io_addr addr = {.len = sizeof addr - offsetof(struct io_addr, any)};
     if (get_name(fd, &addr.any, &addr.len) < 0) return last_error();
     *out_addr = addr;

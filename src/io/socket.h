@@ -9,8 +9,8 @@
 #include "io/loop.h"
 
 struct io_listen_options {
-    bool reuse_port;  /* one socket a thread on the same address */
-    int backlog;      /* 0 means 4096 (the kernel caps it at net.core.somaxconn) */
+    bool reuse_port; /* one socket a thread on the same address */
+    int backlog;     /* 0 means 4096 (the kernel caps it at net.core.somaxconn) */
     bool v6_only;
     unsigned unix_mode; /* permission bits of a unix socket; 0 means 0600 */
 };

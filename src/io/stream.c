@@ -70,7 +70,8 @@ int io_stream_fd(const struct io_stream *stream) { return stream->watch.fd; }
 
 /* --- waiting ------------------------------------------------------------------------------------------ */
 
-static void set_waiter(struct io_stream *stream, const bool wanted[IO_SIDE_COUNT], struct io_stream_waiter *waiter) {
+static void set_waiter(struct io_stream *stream, const bool wanted[IO_SIDE_COUNT],
+                       struct io_stream_waiter *waiter) {
     for (int side = 0; side < IO_SIDE_COUNT; side++) {
         if (!wanted[side]) continue;
         SK_ASSERT(!waiter || !stream->waiters[side]); /* one fiber a side */
@@ -152,7 +153,8 @@ sk_err io_stream_try_read(struct io_stream *stream, void *data, size_t bytes, si
     return err;
 }
 
-sk_err io_stream_read(struct io_stream *stream, void *data, size_t bytes, sk_time_ns deadline, size_t *out_n) {
+sk_err io_stream_read(struct io_stream *stream, void *data, size_t bytes, sk_time_ns deadline,
+                      size_t *out_n) {
     for (;;) {
         sk_err err = await(stream, IO_READ_SIDE, deadline);
         if (err) return err;
@@ -192,7 +194,8 @@ sk_err io_stream_writev(struct io_stream *stream, struct iovec *iov, int count, 
         size_t n = 0;
         err = try_writev(stream, iov, count, &n);
         /* A peer that has closed its own direction only may still read: then wait for an event. */
-        if (err == SK_ERR_AGAIN) err = stream->hangup ? park_on(stream, only[IO_WRITE_SIDE], deadline) : SK_OK;
+        if (err == SK_ERR_AGAIN)
+            err = stream->hangup ? park_on(stream, only[IO_WRITE_SIDE], deadline) : SK_OK;
         if (err) return err;
         advance(&iov, &count, n);
     }

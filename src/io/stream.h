@@ -15,8 +15,8 @@ sk_err io_stream_connect(struct io_loop *loop, const struct io_addr *addr, sk_ti
  * the last (or at once when it failed); the first to connect wins, the rest are closed. out_index (may be
  * NULL) tells which. The error is that of the last failure. At most
  * 32 addresses are tried. */
-sk_err io_stream_connect_any(struct io_loop *loop, const struct io_addr *addrs, size_t count, sk_time_ns deadline,
-                             struct io_stream **out_stream, size_t *out_index);
+sk_err io_stream_connect_any(struct io_loop *loop, const struct io_addr *addrs, size_t count,
+                             sk_time_ns deadline, struct io_stream **out_stream, size_t *out_index);
 /* Takes a connected non-blocking fd. */
 sk_err io_stream_adopt(struct io_loop *loop, int fd, struct io_stream **out_stream);
 /* Closes and frees; a fiber parked on it is woken with SK_ERR_CANCELLED. NULL is allowed. */

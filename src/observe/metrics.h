@@ -38,7 +38,20 @@
     X(RELOADS_REFUSED, "skerry_config_reloads_refused_total", "Configurations refused")                      \
     X(LOG_DROPPED, "skerry_access_log_dropped_total",                                                        \
       "Access log lines dropped because the writer was behind")                                              \
-    X(LOG_LOST, "skerry_access_log_lost_total", "Access log lines lost because the log could not be written")
+    X(LOG_LOST, "skerry_access_log_lost_total",                                                              \
+      "Access log lines lost because the log could not be written")                                          \
+    X(DNS_QUERIES_UDP, "skerry_dns_queries_total{transport=\"udp\"}", "DNS queries by transport")            \
+    X(DNS_QUERIES_TCP, "skerry_dns_queries_total{transport=\"tcp\"}", "DNS queries by transport")            \
+    X(DNS_NOERROR, "skerry_dns_answers_total{rcode=\"noerror\"}", "DNS answers by response code")            \
+    X(DNS_NXDOMAIN, "skerry_dns_answers_total{rcode=\"nxdomain\"}", "DNS answers by response code")          \
+    X(DNS_REFUSED, "skerry_dns_answers_total{rcode=\"refused\"}", "DNS answers by response code")            \
+    X(DNS_FORMERR, "skerry_dns_answers_total{rcode=\"formerr\"}", "DNS answers by response code")            \
+    X(DNS_OTHER, "skerry_dns_answers_total{rcode=\"other\"}", "DNS answers by response code")                \
+    X(DNS_ROUTED, "skerry_dns_routed_total", "DNS answers from the routing table")                           \
+    X(DNS_TRUNCATED, "skerry_dns_truncated_total", "DNS answers that had to be truncated")                   \
+    X(DNS_RATE_LIMITED, "skerry_dns_rate_limited_total", "DNS answers held back by the rate limit")          \
+    X(DNS_SEND_FAILED, "skerry_dns_send_failed_total", "DNS answers that the kernel did not take")           \
+    X(DNS_TRANSFERS, "skerry_dns_transfers_total", "Zone transfers given out")
 
 enum observe_counter {
 #define X(name, text, help) OBSERVE_##name,
@@ -98,6 +111,22 @@ void observe_duration(struct observe_thread *thread, enum observe_histogram hist
 uint64_t observe_total(enum observe_counter counter);
 /* The q-quantile (0..1) in seconds of all recorded so far; 0 when none. */
 double observe_quantile(enum observe_histogram histogram, double q);
+
+/* About the process, under the names that every exporter uses. NAME, prometheus name, type, help. */
+#define OBSERVE_PROCESS_TABLE(X)                                                                             \
+    X(CPU, "process_cpu_seconds_total", "counter", "User and system time of the process, in seconds")        \
+    X(RESIDENT, "process_resident_memory_bytes", "gauge", "Resident memory")                                 \
+    X(FDS, "process_open_fds", "gauge", "Open file descriptors")                                             \
+    X(MAX_FDS, "process_max_fds", "gauge", "Limit of open file descriptors")                                 \
+    X(START, "process_start_time_seconds", "gauge", "Start of the process, in seconds since 1970")
+enum observe_process_value {
+#define X(name, text, type, help) OBSERVE_PROCESS_##name,
+    OBSERVE_PROCESS_TABLE(X)
+#undef X
+        OBSERVE_PROCESS_COUNT_
+};
+/* Read from the kernel now; NaN for what it does not say. */
+void observe_process_read(double out_values[OBSERVE_PROCESS_COUNT_]);
 
 uint64_t observe_reason_total(enum http_reason reason);
 /* How many were recorded; each bucket's own count (not cumulative) and the sum in seconds. */

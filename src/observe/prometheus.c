@@ -69,12 +69,19 @@ static void family(struct writer *w, const char *name, const char *type, const c
     PRINT(w, "\n# TYPE %.*s %s\n", SK_STR_ARGS(own), type);
 }
 
-static void counters(struct writer *w) {
-#define X(counter, name, help)                                                                               \
-    family(w, name, "counter", help);                                                                        \
-    PRINT(w, "%s %llu\n", name, (unsigned long long)observe_total(OBSERVE_##counter));
+static const struct {
+    const char *name, *help;
+} counter_rows[] = {
+#define X(counter, name, help) {name, help},
     OBSERVE_COUNTER_TABLE(X)
 #undef X
+};
+
+static void counters(struct writer *w) {
+    for (unsigned i = 0; i < OBSERVE_COUNTER_COUNT_; i++) {
+        family(w, counter_rows[i].name, "counter", counter_rows[i].help);
+        PRINT(w, "%s %llu\n", counter_rows[i].name, (unsigned long long)observe_total(i));
+    }
 }
 
 static void reasons(struct writer *w) {
@@ -111,6 +118,16 @@ static void gauge_value(struct writer *w, const char *name, double value) {
         PRINT(w, "%s %.17g\n", name, value);
 }
 
+static void process(struct writer *w) {
+    double values[OBSERVE_PROCESS_COUNT_];
+    observe_process_read(values);
+#define X(value, name, type, help)                                                                           \
+    family(w, name, type, help);                                                                             \
+    gauge_value(w, name, values[OBSERVE_PROCESS_##value]);
+    OBSERVE_PROCESS_TABLE(X)
+#undef X
+}
+
 static void all_gauges(struct writer *w) {
     pthread_mutex_lock(&gauges_lock);
     for (struct observe_gauge *gauge = gauges; gauge; gauge = gauge->next) {
@@ -129,6 +146,7 @@ sk_err observe_write_prometheus(struct sk_buf *out) {
 #define X(which, name, help) histogram(&w, OBSERVE_##which, name, help);
     OBSERVE_HISTOGRAM_TABLE(X)
 #undef X
+    process(&w);
     all_gauges(&w);
     return w.err;
 }

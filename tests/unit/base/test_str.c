@@ -114,28 +114,30 @@ static void numbers_are_whole_strings_of_digits(void **state) {
         sk_str text;
         sk_err err;
         uint64_t value;
-    } decimal[] = {
-        {SK_STR_INIT("0"), SK_OK, 0},
-        {SK_STR_INIT("007"), SK_OK, 7},
-        {SK_STR_INIT("18446744073709551615"), SK_OK, UINT64_MAX},
-        {SK_STR_INIT("18446744073709551616"), SK_ERR_TOO_LARGE, 0},
-        {SK_STR_INIT("99999999999999999999999999999999"), SK_ERR_TOO_LARGE, 0},
-        {SK_STR_INIT(""), SK_ERR_MALFORMED, 0},
-        {SK_STR_INIT("-1"), SK_ERR_MALFORMED, 0},
-        {SK_STR_INIT("+1"), SK_ERR_MALFORMED, 0},
-        {SK_STR_INIT(" 1"), SK_ERR_MALFORMED, 0},
-        {SK_STR_INIT("1 "), SK_ERR_MALFORMED, 0},
-        {SK_STR_INIT("1\0"), SK_ERR_MALFORMED, 0},
-        {SK_STR_INIT("99999999999999999999x"), SK_ERR_MALFORMED, 0},
-    }, hex[] = {
-        {SK_STR_INIT("0"), SK_OK, 0},
-        {SK_STR_INIT("fF"), SK_OK, 255},
-        {SK_STR_INIT("ffffffffffffffff"), SK_OK, UINT64_MAX},
-        {SK_STR_INIT("00000000000000001"), SK_ERR_TOO_LARGE, 0},
-        {SK_STR_INIT("0x1"), SK_ERR_MALFORMED, 0},
-        {SK_STR_INIT("g"), SK_ERR_MALFORMED, 0},
-        {SK_STR_INIT(""), SK_ERR_MALFORMED, 0},
-    };
+    } decimal[] =
+        {
+            {SK_STR_INIT("0"), SK_OK, 0},
+            {SK_STR_INIT("007"), SK_OK, 7},
+            {SK_STR_INIT("18446744073709551615"), SK_OK, UINT64_MAX},
+            {SK_STR_INIT("18446744073709551616"), SK_ERR_TOO_LARGE, 0},
+            {SK_STR_INIT("99999999999999999999999999999999"), SK_ERR_TOO_LARGE, 0},
+            {SK_STR_INIT(""), SK_ERR_MALFORMED, 0},
+            {SK_STR_INIT("-1"), SK_ERR_MALFORMED, 0},
+            {SK_STR_INIT("+1"), SK_ERR_MALFORMED, 0},
+            {SK_STR_INIT(" 1"), SK_ERR_MALFORMED, 0},
+            {SK_STR_INIT("1 "), SK_ERR_MALFORMED, 0},
+            {SK_STR_INIT("1\0"), SK_ERR_MALFORMED, 0},
+            {SK_STR_INIT("99999999999999999999x"), SK_ERR_MALFORMED, 0},
+        },
+      hex[] = {
+          {SK_STR_INIT("0"), SK_OK, 0},
+          {SK_STR_INIT("fF"), SK_OK, 255},
+          {SK_STR_INIT("ffffffffffffffff"), SK_OK, UINT64_MAX},
+          {SK_STR_INIT("00000000000000001"), SK_ERR_TOO_LARGE, 0},
+          {SK_STR_INIT("0x1"), SK_ERR_MALFORMED, 0},
+          {SK_STR_INIT("g"), SK_ERR_MALFORMED, 0},
+          {SK_STR_INIT(""), SK_ERR_MALFORMED, 0},
+      };
     (void)state;
     for (size_t i = 0; i < SK_COUNT(decimal); i++) {
         uint64_t value = 42;

@@ -235,6 +235,22 @@ static void a_site_and_an_origin_are_enough(void **state) {
     config_unref(c);
 }
 
+static void the_cache_defaults_are_those_of_http(void **state) {
+    struct config *c = parsed(SITE);
+    const struct http_cache_policy *got = &c->sites[0].cache;
+    struct http_cache_policy policy;
+    (void)state;
+    http_cache_policy_default(&policy);
+    assert_int_equal(got->default_ttl_s, policy.default_ttl_s);
+    assert_int_equal(got->override_ttl_s, policy.override_ttl_s);
+    assert_int_equal(got->max_ttl_s, policy.max_ttl_s);
+    assert_int_equal(got->stale_while_revalidate_s, policy.stale_while_revalidate_s);
+    assert_int_equal(got->stale_if_error_s, policy.stale_if_error_s);
+    assert_int_equal(got->ignore_set_cookie, policy.ignore_set_cookie);
+    assert_int_equal(got->heuristics, policy.heuristics);
+    config_unref(c);
+}
+
 static void every_kind_of_value_arrives(void **state) {
     struct config *c =
         parsed("listen: [\":80\", \"[::1]:81\", \"unix:/run/x\"]\n"
@@ -592,6 +608,7 @@ static void arguments_override_a_file_but_not_its_origins(void **state) {
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_site_and_an_origin_are_enough),
+        cmocka_unit_test(the_cache_defaults_are_those_of_http),
         cmocka_unit_test(every_kind_of_value_arrives),
         cmocka_unit_test(every_row_has_a_default_and_an_example_that_it_allows),
         cmocka_unit_test(a_host_finds_its_site),

@@ -30,7 +30,8 @@ static void addresses_are_numeric_and_come_back_as_written(void **state) {
         {SK_STR_INIT("[:80"), SK_ERR_MALFORMED, NULL, NULL, 0},
         {SK_STR_INIT("localhost:80"), SK_ERR_MALFORMED, NULL, NULL, 0},
         {SK_STR_INIT("127.0.0.1\0:80"), SK_ERR_MALFORMED, NULL, NULL, 0},
-        {SK_STR_INIT("1111:2222:3333:4444:5555:6666:7777:8888:9999:1111:2222:3333:80"), SK_ERR_MALFORMED, NULL, NULL, 0},
+        {SK_STR_INIT("1111:2222:3333:4444:5555:6666:7777:8888:9999:1111:2222:3333:80"), SK_ERR_MALFORMED,
+         NULL, NULL, 0},
         {SK_STR_INIT(""), SK_ERR_MALFORMED, NULL, NULL, 0},
         {SK_STR_INIT(":"), SK_ERR_MALFORMED, NULL, NULL, 0},
         {SK_STR_INIT("80"), SK_ERR_MALFORMED, NULL, NULL, 0},
@@ -44,7 +45,8 @@ static void addresses_are_numeric_and_come_back_as_written(void **state) {
         assert_err(io_addr_parse(cases[i].text, &addr), cases[i].err);
         if (cases[i].err) continue;
         size_t len = io_addr_format(&addr, text);
-        assert_str(sk_str_make(text, len), cases[i].formatted ? sk_str_from_c(cases[i].formatted) : cases[i].text);
+        assert_str(sk_str_make(text, len),
+                   cases[i].formatted ? sk_str_from_c(cases[i].formatted) : cases[i].text);
         assert_ok(io_addr_parse(sk_str_make(text, len), &again));
         assert_true(io_addr_eq(&addr, &again));
         assert_int_equal(io_addr_format_ip(&addr, text), strlen(cases[i].ip));
@@ -75,8 +77,12 @@ static void equality_is_of_address_and_port(void **state) {
         const char *a, *b;
         bool equal;
     } cases[] = {
-        {"1.2.3.4:5", "1.2.3.4:5", true},    {"1.2.3.4:5", "1.2.3.4:6", false}, {"1.2.3.4:5", "[::ffff:1.2.3.4]:5", true},
-        {"[::1]:5", "[::2]:5", false},       {"unix:/a", "unix:/a", true},      {"unix:/a", "unix:/ab", false},
+        {"1.2.3.4:5", "1.2.3.4:5", true},
+        {"1.2.3.4:5", "1.2.3.4:6", false},
+        {"1.2.3.4:5", "[::ffff:1.2.3.4]:5", true},
+        {"[::1]:5", "[::2]:5", false},
+        {"unix:/a", "unix:/a", true},
+        {"unix:/a", "unix:/ab", false},
         {"unix:/a", "1.2.3.4:5", false},
     };
     (void)state;
@@ -125,18 +131,27 @@ static void prefixes_match_by_their_bits(void **state) {
         struct io_addr addr = parsed(cases[i].addr);
         struct io_prefix prefix;
         assert_ok(io_prefix_parse(sk_str_from_c(cases[i].prefix), &prefix));
-        if (io_prefix_match(&prefix, &addr) != cases[i].match) fail_msg("%s %s", cases[i].prefix, cases[i].addr);
+        if (io_prefix_match(&prefix, &addr) != cases[i].match)
+            fail_msg("%s %s", cases[i].prefix, cases[i].addr);
     }
 }
 
 static void malformed_prefixes_are_refused(void **state) {
-    static const sk_str cases[] = {SK_STR_INIT(""),           SK_STR_INIT("/8"),       SK_STR_INIT("10.0.0.0/33"),
-                                   SK_STR_INIT("10.0.0.0/"),  SK_STR_INIT("10.0.0/8"), SK_STR_INIT("::/129"),
-                                   SK_STR_INIT("10.0.0.0/-1"), SK_STR_INIT("::/1/1"),  SK_STR_INIT("[::]/8"),
-                                   SK_STR_INIT("10.0.0.0 /8"), SK_STR_INIT("::/99999999999999999999")};
+    static const sk_str cases[] = {SK_STR_INIT(""),
+                                   SK_STR_INIT("/8"),
+                                   SK_STR_INIT("10.0.0.0/33"),
+                                   SK_STR_INIT("10.0.0.0/"),
+                                   SK_STR_INIT("10.0.0/8"),
+                                   SK_STR_INIT("::/129"),
+                                   SK_STR_INIT("10.0.0.0/-1"),
+                                   SK_STR_INIT("::/1/1"),
+                                   SK_STR_INIT("[::]/8"),
+                                   SK_STR_INIT("10.0.0.0 /8"),
+                                   SK_STR_INIT("::/99999999999999999999")};
     struct io_prefix prefix;
     (void)state;
-    for (size_t i = 0; i < SK_COUNT(cases); i++) assert_err(io_prefix_parse(cases[i], &prefix), SK_ERR_MALFORMED);
+    for (size_t i = 0; i < SK_COUNT(cases); i++)
+        assert_err(io_prefix_parse(cases[i], &prefix), SK_ERR_MALFORMED);
 }
 
 static void bytes_become_addresses(void **state) {

@@ -392,7 +392,8 @@ static void a_stack_overflow_hits_the_guard_page(void **state) {
     }
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true((WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV) || (WIFEXITED(status) && WEXITSTATUS(status) != 0));
+    assert_true((WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV) ||
+                (WIFEXITED(status) && WEXITSTATUS(status) != 0));
 }
 
 int main(void) {

@@ -345,7 +345,9 @@ static void stop_works_from_another_thread_and_before_run(void **state) {
     io_loop_run(loop);
 }
 
-static void free_task(struct io_task *task) { order_len++, free(SK_CONTAINER_OF(task, struct numbered, task)); }
+static void free_task(struct io_task *task) {
+    order_len++, free(SK_CONTAINER_OF(task, struct numbered, task));
+}
 
 static void what_was_posted_to_a_loop_that_is_destroyed_is_run(void **state) {
     struct numbered *posted = calloc(1, sizeof *posted), *deferred = calloc(1, sizeof *deferred);
@@ -362,8 +364,12 @@ static void what_was_posted_to_a_loop_that_is_destroyed_is_run(void **state) {
 /* --- hooks and signals -------------------------------------------------------------------------------- */
 
 static int sleeps, wakes;
-static void before_sleep(void *arg) { sleeps++, assert_ptr_equal(arg, &sleeps), assert_int_equal(sleeps, wakes + 1); }
-static void after_wake(void *arg) { wakes++, assert_ptr_equal(arg, &sleeps), assert_int_equal(sleeps, wakes); }
+static void before_sleep(void *arg) {
+    sleeps++, assert_ptr_equal(arg, &sleeps), assert_int_equal(sleeps, wakes + 1);
+}
+static void after_wake(void *arg) {
+    wakes++, assert_ptr_equal(arg, &sleeps), assert_int_equal(sleeps, wakes);
+}
 
 static void hooks_surround_every_sleep(void **state) {
     (void)state;

@@ -166,7 +166,8 @@ static void a_full_socket_takes_a_part_and_then_nothing(void **state) {
     int fd = listener("127.0.0.1:0", &addr);
     connect_to(fd, &addr, &client, &server);
     struct iovec iov = {big, sizeof big};
-    while ((err = io_sendv(client, &iov, 1, false, &n)) == SK_OK) total += n, assert_true(total < (64u << 20));
+    while ((err = io_sendv(client, &iov, 1, false, &n)) == SK_OK)
+        total += n, assert_true(total < (64u << 20));
     assert_int_equal(err, SK_ERR_AGAIN);
     assert_true(io_socket_unsent(client) > 0);
     close(client), close(server), close(fd);

@@ -64,7 +64,8 @@ static void tell_bulk(void) {
         helpers = 1;
         assert_ok(io_fiber_spawn(loop, "writer", write_bulk, ends[0], NULL));
         assert_int_equal(helpers, 1); /* it did not fit: the rest is written as it is read */
-        while ((err = io_stream_read(ends[1], bulk_in + got, SK_MIN(BULK - got + 1, (size_t)7777), in_ms(20000), &n)) == SK_OK)
+        while ((err = io_stream_read(ends[1], bulk_in + got, SK_MIN(BULK - got + 1, (size_t)7777),
+                                     in_ms(20000), &n)) == SK_OK)
             got += n;
         assert_int_equal(err, SK_ERR_END);
         assert_int_equal(got, BULK);
@@ -140,7 +141,8 @@ static void read_late(void *arg) {
     size_t n, total = 0;
     io_stream_shutdown_write(stream);
     rest(30);
-    while (total < BULK && io_stream_read(stream, bulk_in, sizeof bulk_in, in_ms(5000), &n) == SK_OK) total += n;
+    while (total < BULK && io_stream_read(stream, bulk_in, sizeof bulk_in, in_ms(5000), &n) == SK_OK)
+        total += n;
     assert_int_equal(total, BULK);
     helpers--;
 }
@@ -183,7 +185,9 @@ static void tell_close_under_reader(void) {
     io_stream_close(NULL);
 }
 
-static void closing_a_stream_wakes_who_waits_on_it(void **state) { (void)state, run_story(tell_close_under_reader); }
+static void closing_a_stream_wakes_who_waits_on_it(void **state) {
+    (void)state, run_story(tell_close_under_reader);
+}
 
 static void tell_cancel(void) {
     struct io_stream *ends[2];
@@ -352,9 +356,9 @@ static void tell_happy_eyeballs(void) {
         size_t count, winner;
         int64_t at_least_ms, at_most_ms;
     } cases[] = {
-        {{good, deaf.addr}, 2, 0, 0, 200},           /* the first is fine: nobody else is asked */
-        {{refused, good}, 2, 1, 0, 200},             /* RFC 8305 section 5: a failure starts the next at once */
-        {{deaf.addr, good}, 2, 1, 240, 1000},        /* silence starts it after the attempt delay */
+        {{good, deaf.addr}, 2, 0, 0, 200},    /* the first is fine: nobody else is asked */
+        {{refused, good}, 2, 1, 0, 200},      /* RFC 8305 section 5: a failure starts the next at once */
+        {{deaf.addr, good}, 2, 1, 240, 1000}, /* silence starts it after the attempt delay */
         {{deaf.addr, deaf.addr, good6}, 3, 2, 240, 490}, /* section 4: the other family comes second */
         {{deaf.addr, refused, good}, 3, 2, 240, 490},
     };
@@ -367,14 +371,17 @@ static void tell_happy_eyeballs(void) {
         assert_int_equal(open_descriptors(), before + 1);
         io_stream_close(stream);
     }
-    assert_err(io_stream_connect_any(loop, (struct io_addr[]){refused, refused}, 2, in_ms(1000), &stream, &index),
-               SK_ERR_REFUSED);
+    assert_err(
+        io_stream_connect_any(loop, (struct io_addr[]){refused, refused}, 2, in_ms(1000), &stream, &index),
+        SK_ERR_REFUSED);
     assert_int_equal(open_descriptors(), before);
     close_deaf(&deaf);
     close(fd), close(fd6);
 }
 
-static void happy_eyeballs_finds_the_address_that_answers(void **state) { (void)state, run_story(tell_happy_eyeballs); }
+static void happy_eyeballs_finds_the_address_that_answers(void **state) {
+    (void)state, run_story(tell_happy_eyeballs);
+}
 
 static sk_err connect_err;
 static void connect_to(void *arg) {
@@ -397,7 +404,9 @@ static void tell_cancelled_connect(void) {
     close_deaf(&deaf);
 }
 
-static void a_cancelled_connect_leaves_nothing_behind(void **state) { (void)state, run_story(tell_cancelled_connect); }
+static void a_cancelled_connect_leaves_nothing_behind(void **state) {
+    (void)state, run_story(tell_cancelled_connect);
+}
 
 int main(void) {
     const struct CMUnitTest tests[] = {

@@ -33,9 +33,22 @@ static void count(struct io_timer *timer) { fired++, (void)timer; }
 
 static void a_timer_fires_at_its_millisecond_and_never_before(void **state) {
     static const int64_t delays_ns[] = {
-        1,         MS - 17,       MS,           MS + 1,          63 * MS,          64 * MS,
-        65 * MS,   4095 * MS,     4096 * MS,    4097 * MS + 5,   262143 * MS,      262144 * MS,
-        3600 * SK_NS_PER_S,       86400 * 365 * SK_NS_PER_S,     SK_TIME_NEVER / 2, SK_TIME_NEVER - START - MS,
+        1,
+        MS - 17,
+        MS,
+        MS + 1,
+        63 * MS,
+        64 * MS,
+        65 * MS,
+        4095 * MS,
+        4096 * MS,
+        4097 * MS + 5,
+        262143 * MS,
+        262144 * MS,
+        3600 * SK_NS_PER_S,
+        86400 * 365 * SK_NS_PER_S,
+        SK_TIME_NEVER / 2,
+        SK_TIME_NEVER - START - MS,
     };
     (void)state;
     for (size_t i = 0; i < SK_COUNT(delays_ns); i++) {
@@ -242,7 +255,8 @@ static void random_operations_agree_with_a_sorted_model(void **state) {
         for (int step = 0; step < 2000; step++) {
             for (uint64_t n = sk_random_below(8); n > 0; n--) random_operation();
             now += (int64_t)sk_random_below(UINT64_C(1) << sk_random_below(40));
-            if (sk_random_below(4) == 0 && io_wheel_next(&wheel) != SK_TIME_NEVER) now = SK_MAX(now, io_wheel_next(&wheel));
+            if (sk_random_below(4) == 0 && io_wheel_next(&wheel) != SK_TIME_NEVER)
+                now = SK_MAX(now, io_wheel_next(&wheel));
             for (size_t i = 0; i < MODEL_TIMERS; i++) model[i].fresh = false;
             expiring = true;
             io_wheel_expire(&wheel, now);
@@ -268,10 +282,12 @@ static void a_million_timers_fire_in_the_order_of_their_ticks(void **state) {
     setup();
     fired = 0;
     last_tick = 0;
-    for (int i = 0; i < COUNT; i++) start(&timers[i], now + 1 + (int64_t)sk_random_below(3600 * SK_NS_PER_S), in_order);
+    for (int i = 0; i < COUNT; i++)
+        start(&timers[i], now + 1 + (int64_t)sk_random_below(3600 * SK_NS_PER_S), in_order);
     for (int i = 0; i < COUNT; i += 3, stopped++) stop(&timers[i]);
     /* Also when it wakes only every 10 s. */
-    for (sk_time_ns end = now + 3601 * SK_NS_PER_S; now < end;) io_wheel_expire(&wheel, now += 10 * SK_NS_PER_S);
+    for (sk_time_ns end = now + 3601 * SK_NS_PER_S; now < end;)
+        io_wheel_expire(&wheel, now += 10 * SK_NS_PER_S);
     assert_int_equal(fired, COUNT - stopped);
     free(timers);
 }
