@@ -271,7 +271,7 @@ def test_limits_and_timeouts_change_with_a_reload(new_edge, origin):
     with edge.connect() as conn:
         assert conn.get("/" + "a" * 2000).status == 200
         edge.reload({**edge.configuration, "limits": {"target_bytes": 1000}})
-        assert conn.get("/" + "a" * 2000).status == 414
+        wait_until(lambda: conn.get("/" + "a" * 2000).status == 414, what="the thread to take up the new limit")
 
 
 def test_many_reloads_do_not_leak(new_edge, origin):
