@@ -21,6 +21,7 @@ enum cli_exit {
 /* Name, function, arguments, one line of help. */
 #define CLI_COMMAND_TABLE(X)                                                                                 \
     CLI_EDGE_ROW(X)                                                                                          \
+    X("route", cli_route, "-c FILE | --zone NAME=FILE [OPTION...]", "tell clients where to go, by DNS")      \
     X("check", cli_check, "FILE...", "say whether configuration files are right, and what they mean")        \
     X("help", cli_help, "[TOPIC]", "explain a command or a topic")
 
