@@ -237,6 +237,7 @@ zone:
   request-xfr: AXFR 127.0.0.1@{router.port} NOKEY
   allow-notify: 127.0.0.1 NOKEY
 """)
+    secondary.close()  # it binds without SO_REUSEPORT
     process = subprocess.Popen([nsd, "-d", "-c", str(conf)], stdout=subprocess.DEVNULL,
                                stderr=open(tmp_path / "nsd.log", "wb"))
     try:
@@ -259,7 +260,6 @@ zone:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(seconds(15))
-        secondary.close()
 
 
 def test_random_bytes_never_hurt_and_never_amplify(router):
