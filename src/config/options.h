@@ -85,6 +85,8 @@ enum config_kind {
       "For the next request on a connection. 0: connections end after one request.")                         \
     X(S, VALUE, DURATION, drain, drain_ms, "30s", "0s", "24h", "5m",                                         \
       "For running requests to end when the process stops or is replaced.")                                  \
+    X(S, VALUE, DURATION, tunnel, tunnel_ms, "1h", "1s", "7d", "10m",                                        \
+      "For an upgraded connection (a WebSocket, say) on which nothing moves in either direction.")           \
     X(S, VALUE, SIZE, min_rate, min_rate, "500", "0", "1GiB", "1KiB",                                        \
       "Bytes a second that a client must send or take while content is under way, as a mean over several "   \
       "seconds; slower ones are closed. 0: off.")
