@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from harness.client import Conn, fetch
-from harness.edge import binary, run
+from harness.edge import binary, run, soon
 from harness.message import build
 from harness.origin import cacheable, reply
 from harness.ports import Reservation
@@ -552,6 +552,8 @@ def test_a_request_that_comes_amid_the_stop_is_answered_or_refused_cleanly(edge,
     for conn in conns:
         conn.get("/a")
     edge.send_signal(signal.SIGTERM)
+    wait_until(lambda: "stopping" in edge.log(), what="a word about the stop")
+    soon()  # for the workers to hear of it
     for conn in conns:
         response = conn.get("/a")
         assert response.body == BODY and response.closes
