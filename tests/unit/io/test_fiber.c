@@ -252,6 +252,7 @@ static void ten_thousand_fibers_live_at_once(void **state) {
 static size_t resident_bytes(void) {
     unsigned long pages = 0;
     FILE *f = fopen("/proc/self/statm", "r");
+    SK_ASSERT(f != NULL);
     assert_int_equal(fscanf(f, "%*u %lu", &pages), 1);
     fclose(f);
     return pages * 4096;

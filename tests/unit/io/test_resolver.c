@@ -116,6 +116,7 @@ static void open_both(void) {
     char text[IO_ADDR_TEXT_BYTES];
     assert_ok(io_addr_parse(SK_STR("127.0.0.1:0"), &addr));
     server = (struct io_watch){.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), .on_ready = on_query};
+    SK_ASSERT(server.fd >= 0);
     assert_int_equal(bind(server.fd, &addr.any, addr.len), 0);
     assert_int_equal(getsockname(server.fd, &addr.any, &addr.len), 0);
     io_addr_format(&addr, text);

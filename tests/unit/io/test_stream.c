@@ -220,18 +220,33 @@ static void tell_wait(void) {
     assert_ok(io_stream_write(ends[1], "abc", 3, in_ms(100)));
     assert_ok(io_stream_wait(ends[0], true, false, in_ms(100)));
     assert_ok(io_stream_wait(ends[0], true, false, in_ms(100))); /* it is still there */
-    /* Somebody reads the descriptor himself, as a TLS library does. */
-    assert_int_equal(read(io_stream_fd(ends[0]), data, sizeof data), 3);
-    assert_err(io_stream_wait(ends[0], true, false, in_ms(10)), SK_ERR_TIMEOUT);
-    assert_ok(io_stream_write(ends[1], "d", 1, in_ms(100)));
     assert_ok(io_stream_read(ends[0], data, sizeof data, in_ms(100), &n));
+    assert_err(io_stream_wait(ends[0], true, false, in_ms(10)), SK_ERR_TIMEOUT);
     io_stream_close(ends[1]);
     assert_ok(io_stream_wait(ends[0], true, false, in_ms(100)));
     assert_err(io_stream_try_read(ends[0], data, sizeof data, &n), SK_ERR_END);
     io_stream_close(ends[0]);
 }
 
-static void wait_tells_the_sockets_state_whoever_used_it(void **state) { (void)state, run_story(tell_wait); }
+static void wait_tells_what_can_be_done_now(void **state) { (void)state, run_story(tell_wait); }
+
+static void tell_wait_behind_our_back(void) {
+    struct io_stream *ends[2];
+    char data[16];
+    open_pair(ends);
+    assert_ok(io_stream_write(ends[1], "abc", 3, in_ms(100)));
+    assert_ok(io_stream_wait(ends[0], true, false, in_ms(100)));
+    /* Somebody reads the descriptor himself, as a TLS library does. */
+    assert_int_equal(read(io_stream_fd(ends[0]), data, sizeof data), 3);
+    assert_err(io_stream_wait(ends[0], true, false, in_ms(10)), SK_ERR_TIMEOUT);
+    assert_ok(io_stream_write(ends[1], "d", 1, in_ms(100)));
+    assert_ok(io_stream_wait(ends[0], true, false, in_ms(100)));
+    io_stream_close(ends[0]), io_stream_close(ends[1]);
+}
+
+static void wait_is_right_also_when_others_use_the_socket(void **state) {
+    (void)state, run_story(tell_wait_behind_our_back);
+}
 
 static int idle_events;
 static void on_idle(void *arg) { idle_events++, io_stream_close(arg); }
@@ -417,7 +432,8 @@ int main(void) {
         cmocka_unit_test(a_half_closed_peer_is_still_written_to),
         cmocka_unit_test(closing_a_stream_wakes_who_waits_on_it),
         cmocka_unit_test(a_cancelled_reader_leaves_the_stream_whole),
-        cmocka_unit_test(wait_tells_the_sockets_state_whoever_used_it),
+        cmocka_unit_test(wait_tells_what_can_be_done_now),
+        cmocka_unit_test(wait_is_right_also_when_others_use_the_socket),
         cmocka_unit_test(an_idle_stream_tells_when_it_goes_stale),
         cmocka_unit_test(a_busy_stream_leaves_others_their_turn),
         cmocka_unit_test(connecting_fails_by_name),
