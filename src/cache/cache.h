@@ -49,7 +49,7 @@ struct cache_finding {
  * cache_leave; cache_object_ref or a kept reader for longer. out_finding may be NULL. */
 struct cache_object *cache_find(struct cache_thread *thread, const struct cache_key *key,
                                 const struct http_request *request, struct cache_finding *out_finding);
-/* Takes it out of the index, all variants with it (KEY is primary). Readers go on; a fill in progress goes
+/* In or out of a section. Takes it out of the index, all variants with it (KEY is primary). Readers go on; a fill in progress goes
  * on for those who wait for it already, but what it brings is not stored. */
 void cache_remove(struct cache_thread *thread, const struct cache_key *key);
 

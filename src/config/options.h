@@ -145,7 +145,9 @@ enum config_kind {
     X(S, VALUE, FLAG, ignore_set_cookie, ignore_set_cookie, "false", "", "", "true",                         \
       "Store responses with Set-Cookie too, without that field. Only where no response is personal.")        \
     X(S, VALUE, FLAG, heuristics, heuristics, "true", "", "", "false",                                       \
-      "Guess a lifetime from Last-Modified where the origin says nothing (RFC 9111 4.2.2).")
+      "Guess a lifetime from Last-Modified where the origin says nothing (RFC 9111 4.2.2).")                 \
+    X(S, VALUE, LIFETIME, heuristic_max, heuristic_max_s, "1d", "0s", "3650d", "1h",                         \
+      "Cap on such a guess. none: no cap.")
 
 #define CONFIG_ORIGIN_TABLE(X, S)                                                                            \
     X(S, VALUE, URL, url, url, "", "", "", "http://10.0.0.1:9000",                                           \

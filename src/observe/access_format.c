@@ -85,26 +85,40 @@ static void json_escape(struct line *line, unsigned char byte) {
     put_hex(line, byte);
 }
 
-static bool json_plain(unsigned char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; }
+/* Bytes that stand for themselves in both formats: printable ASCII but the quote and the backslash. */
+static bool is_plain(unsigned char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; }
+
+/* Copies the plain bytes at the start of S, which are nearly always all of it; returns how many. */
+static size_t put_plain(struct line *line, sk_str s) {
+    size_t n = 0;
+    while (n < s.len && is_plain((unsigned char)s.data[n])) n++;
+    put(line, sk_str_slice(s, 0, n));
+    return n;
+}
+
+/* The byte, or whole UTF-8 sequence, at the start of S, which is not plain; returns its length. */
+static size_t json_special(struct line *line, sk_str s) {
+    unsigned char c = (unsigned char)s.data[0];
+    size_t length = utf8_length(s);
+    if (c == '"' || c == '\\') {
+        put_byte(line, '\\');
+        put_byte(line, (char)c);
+    } else if (length == 2 && c == 0xc2 && (unsigned char)s.data[1] < 0xa0) {
+        json_escape(line, (unsigned char)s.data[1]); /* C1 controls: terminals obey them */
+    } else if (length > 1) {
+        put(line, sk_str_slice(s, 0, length));
+    } else {
+        json_escape(line, c);
+    }
+    return length ? length : 1;
+}
 
 static void json_text(struct line *line, sk_str s) {
     put_byte(line, '"');
-    for (size_t i = 0; i < s.len;) {
-        unsigned char c = (unsigned char)s.data[i];
-        size_t length = utf8_length(sk_str_slice(s, i, s.len));
-        if (json_plain(c)) {
-            put_byte(line, (char)c);
-        } else if (c == '"' || c == '\\') {
-            put_byte(line, '\\');
-            put_byte(line, (char)c);
-        } else if (length == 2 && c == 0xc2 && (unsigned char)s.data[i + 1] < 0xa0) {
-            json_escape(line, (unsigned char)s.data[i + 1]); /* C1 controls: terminals obey them */
-        } else if (length > 1) {
-            put(line, sk_str_slice(s, i, i + length));
-        } else {
-            json_escape(line, c);
-        }
-        i += length ? length : 1;
+    for (;;) {
+        s = sk_str_slice(s, put_plain(line, s), s.len);
+        if (!s.len) break;
+        s = sk_str_slice(s, json_special(line, s), s.len);
     }
     put_byte(line, '"');
 }
@@ -194,18 +208,21 @@ sk_err access_format_json(struct access_format_clock *clock, const struct access
     return SK_OK;
 }
 
+static void common_special(struct line *line, unsigned char c) {
+    bool printable = c == '"' || c == '\\';
+    put(line, printable ? SK_STR("\\") : SK_STR("\\x"));
+    if (printable)
+        put_byte(line, (char)c);
+    else
+        put_hex(line, c);
+}
+
 static void common_text(struct line *line, sk_str s) {
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.data[i];
-        if (json_plain(c)) {
-            put_byte(line, (char)c);
-        } else if (c == '"' || c == '\\') {
-            put_byte(line, '\\');
-            put_byte(line, (char)c);
-        } else {
-            put(line, SK_STR("\\x"));
-            put_hex(line, c);
-        }
+    for (;;) {
+        s = sk_str_slice(s, put_plain(line, s), s.len);
+        if (!s.len) return;
+        common_special(line, (unsigned char)s.data[0]);
+        s = sk_str_slice(s, 1, s.len);
     }
 }
 

@@ -38,7 +38,20 @@
     X(RELOADS_REFUSED, "skerry_config_reloads_refused_total", "Configurations refused")                      \
     X(LOG_DROPPED, "skerry_access_log_dropped_total",                                                        \
       "Access log lines dropped because the writer was behind")                                              \
-    X(LOG_LOST, "skerry_access_log_lost_total", "Access log lines lost because the log could not be written")
+    X(LOG_LOST, "skerry_access_log_lost_total",                                                              \
+      "Access log lines lost because the log could not be written")                                          \
+    X(DNS_QUERIES_UDP, "skerry_dns_queries_total{transport=\"udp\"}", "DNS queries by transport")            \
+    X(DNS_QUERIES_TCP, "skerry_dns_queries_total{transport=\"tcp\"}", "DNS queries by transport")            \
+    X(DNS_NOERROR, "skerry_dns_answers_total{rcode=\"noerror\"}", "DNS answers by response code")            \
+    X(DNS_NXDOMAIN, "skerry_dns_answers_total{rcode=\"nxdomain\"}", "DNS answers by response code")          \
+    X(DNS_REFUSED, "skerry_dns_answers_total{rcode=\"refused\"}", "DNS answers by response code")            \
+    X(DNS_FORMERR, "skerry_dns_answers_total{rcode=\"formerr\"}", "DNS answers by response code")            \
+    X(DNS_OTHER, "skerry_dns_answers_total{rcode=\"other\"}", "DNS answers by response code")                \
+    X(DNS_ROUTED, "skerry_dns_routed_total", "DNS answers from the routing table")                           \
+    X(DNS_TRUNCATED, "skerry_dns_truncated_total", "DNS answers that had to be truncated")                   \
+    X(DNS_RATE_LIMITED, "skerry_dns_rate_limited_total", "DNS answers held back by the rate limit")          \
+    X(DNS_SEND_FAILED, "skerry_dns_send_failed_total", "DNS answers that the kernel did not take")           \
+    X(DNS_TRANSFERS, "skerry_dns_transfers_total", "Zone transfers given out")
 
 enum observe_counter {
 #define X(name, text, help) OBSERVE_##name,

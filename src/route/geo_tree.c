@@ -195,7 +195,7 @@ sk_err geo_trees_walk(const struct geo_tree *const *trees, size_t count, geo_tre
     struct geo_ip start = {0, 0};
     SK_ASSERT(count <= GEO_TREES_MAX);
     do {
-        uint32_t values[GEO_TREES_MAX];
+        uint32_t values[GEO_TREES_MAX] = {0};
         for (size_t i = 0; i < count; i++) {
             while (at[i] + 1 < trees[i]->count && !geo_ip_less(start, trees[i]->ranges[at[i] + 1].start))
                 at[i]++;

@@ -288,27 +288,41 @@ void zone_free(struct zone *zone) {
     free(zone);
 }
 
-sk_err zone_parse(sk_str text, const char *name, const struct dns_name *apex, struct zone **out_zone,
-                  struct sk_buf *problems) {
+sk_err zone_parse_with(sk_str text, const char *name, const struct dns_name *apex,
+                       const struct zone_extra *extras, size_t count, struct zone **out_zone,
+                       struct sk_buf *problems) {
     struct zone_records records = {0};
     struct sk_arena arena;
     sk_arena_init(&arena, 4096, 0);
     sk_err err = zone_file_read(text, name, apex, &arena, &records, problems) ? SK_ERR_INVALID : SK_OK;
+    for (size_t i = 0; !err && i < count; i++)
+        err = zone_records_add(&records, &arena, &extras[i].owner, extras[i].type, extras[i].ttl_s,
+                               extras[i].rdata);
     if (!err) err = zone_build(&arena, apex, &records, out_zone, problems, name);
     sk_arena_free(&arena);
     free(records.items);
     return err;
 }
 
-sk_err zone_load(const char *path, const struct dns_name *apex, struct zone **out_zone,
-                 struct sk_buf *problems) {
+sk_err zone_load_with(const char *path, const struct dns_name *apex, const struct zone_extra *extras,
+                      size_t count, struct zone **out_zone, struct sk_buf *problems) {
     struct sk_buf text;
     sk_buf_init(&text, 0);
     sk_err err = io_file_load(path, 64 << 20, &text);
     if (err)
         (void)!sk_buf_printf(problems, "%s: %s\n", path, sk_err_text(err));
     else
-        err = zone_parse(sk_buf_str(&text), path, apex, out_zone, problems);
+        err = zone_parse_with(sk_buf_str(&text), path, apex, extras, count, out_zone, problems);
     sk_buf_free(&text);
     return err;
+}
+
+sk_err zone_parse(sk_str text, const char *name, const struct dns_name *apex, struct zone **out_zone,
+                  struct sk_buf *problems) {
+    return zone_parse_with(text, name, apex, NULL, 0, out_zone, problems);
+}
+
+sk_err zone_load(const char *path, const struct dns_name *apex, struct zone **out_zone,
+                 struct sk_buf *problems) {
+    return zone_load_with(path, apex, NULL, 0, out_zone, problems);
 }

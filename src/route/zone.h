@@ -26,6 +26,23 @@ sk_err zone_load(const char *path, const struct dns_name *apex, struct zone **ou
                  struct sk_buf *problems);
 sk_err zone_parse(sk_str text, const char *name, const struct dns_name *apex, struct zone **out_zone,
                   struct sk_buf *problems);
+
+/* Marks that a program adds to a zone's names: a private-use type (RFC 6895 3.1) that no master file may hold, no
+ * query finds and no answer shows. */
+#define ZONE_TYPE_MARK 65280
+/* A record besides those of the file (a mark, a signer's key). Copied. */
+struct zone_extra {
+    struct dns_name owner; /* in the zone */
+    uint16_t type;
+    uint32_t ttl_s;
+    struct dns_rdata rdata;
+};
+/* As zone_load and zone_parse, with COUNT more records. */
+sk_err zone_load_with(const char *path, const struct dns_name *apex, const struct zone_extra *extras,
+                      size_t count, struct zone **out_zone, struct sk_buf *problems);
+sk_err zone_parse_with(sk_str text, const char *name, const struct dns_name *apex,
+                       const struct zone_extra *extras, size_t count, struct zone **out_zone,
+                       struct sk_buf *problems);
 void zone_free(struct zone *zone);
 const struct dns_name *zone_apex(const struct zone *zone);
 uint32_t zone_serial(const struct zone *zone);

@@ -91,9 +91,8 @@ static bool parse_ttl(sk_str word, uint32_t *out_s) {
     return true;
 }
 
-static sk_err add_record(struct reader *r, uint16_t type, uint32_t ttl_s, const uint8_t *rdata,
-                         size_t bytes) {
-    struct zone_records *records = r->records;
+sk_err zone_records_add(struct zone_records *records, struct sk_arena *arena, const struct dns_name *owner,
+                        uint16_t type, uint32_t ttl_s, struct dns_rdata rdata) {
     if (records->count >= ZONE_RECORDS_MAX) return SK_ERR_TOO_LARGE;
     if (records->count == records->capacity) {
         size_t capacity = records->capacity ? records->capacity * 2 : 64;
@@ -102,11 +101,11 @@ static sk_err add_record(struct reader *r, uint16_t type, uint32_t ttl_s, const 
         records->items = items;
         records->capacity = capacity;
     }
-    uint8_t *copy = sk_arena_alloc(r->arena, SK_MAX(bytes, 1));
+    uint8_t *copy = sk_arena_alloc(arena, SK_MAX(rdata.bytes, 1));
     if (!copy) return SK_ERR_NO_MEMORY;
-    memcpy(copy, rdata, bytes);
-    records->items[records->count++] = (struct zone_record){
-        .owner = r->owner, .type = type, .ttl_s = ttl_s, .rdata = {copy, (uint16_t)bytes}};
+    memcpy(copy, rdata.data, rdata.bytes);
+    records->items[records->count++] =
+        (struct zone_record){.owner = *owner, .type = type, .ttl_s = ttl_s, .rdata = {copy, rdata.bytes}};
     return SK_OK;
 }
 
@@ -141,7 +140,7 @@ static bool read_ttl_class_type(struct reader *r, sk_str *rest, uint32_t *ttl_s,
 static bool foreign_type(uint16_t type) {
     return type == DNS_TYPE_OPT || (type >= DNS_TYPE_IXFR && type <= DNS_TYPE_ANY) ||
            type == DNS_TYPE_RRSIG || type == DNS_TYPE_NSEC || type == DNS_TYPE_NSEC3 ||
-           type == DNS_TYPE_NXNAME;
+           type == DNS_TYPE_NXNAME || type == ZONE_TYPE_MARK || type == 0;
 }
 
 static void read_record(struct reader *r, sk_str entry) {
@@ -169,7 +168,9 @@ static void read_record(struct reader *r, sk_str entry) {
         return;
     }
     sk_err err = dns_rdata_parse(type, entry, &r->origin, r->rdata, UINT16_MAX, &bytes);
-    if (!err) err = add_record(r, type, ttl_s, r->rdata, bytes);
+    if (!err)
+        err = zone_records_add(r->records, r->arena, &r->owner, type, ttl_s,
+                               (struct dns_rdata){r->rdata, (uint16_t)bytes});
     if (err)
         problem(r, err == SK_ERR_MALFORMED ? "malformed record data" : sk_err_text(err), sk_str_trim(entry));
     if (!err && type == DNS_TYPE_SOA && !r->has_ttl) {

@@ -19,6 +19,10 @@ struct zone_records {
 
 #define ZONE_RECORDS_MAX 10000000
 
+/* Copies RDATA into ARENA. SK_ERR_TOO_LARGE, SK_ERR_NO_MEMORY. */
+sk_err zone_records_add(struct zone_records *records, struct sk_arena *arena, const struct dns_name *owner,
+                        uint16_t type, uint32_t ttl_s, struct dns_rdata rdata);
+
 /* Reads NAME's TEXT into RECORDS, rdata into ARENA. Problems as zone_parse; their number is returned. */
 uint32_t zone_file_read(sk_str text, const char *name, const struct dns_name *apex, struct sk_arena *arena,
                         struct zone_records *records, struct sk_buf *problems);

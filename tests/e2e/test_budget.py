@@ -42,7 +42,8 @@ def test_resident_memory_stays_within_the_budget(new_edge, endless, mix, capsys)
     assert result["failed"] == 0 and result["ok"] == lines, result
     peak = edge.peak_rss_kib() / 1024
     with capsys.disabled():
-        print(f"\n{mix}: {lines} objects, {result['bytes'] / MIB:.0f} MiB through a budget of {BUDGET} MiB: peak {peak:.0f} MiB resident")
+        print(f"\n{mix}: {lines} objects, {result['bytes'] / MIB:.0f} MiB through a budget of {BUDGET} MiB: "
+              f"peak {peak:.0f} MiB resident")
     assert SLOW > 1 or peak < BUDGET + 32
 
 

@@ -13,6 +13,7 @@ from harness.scale import duration, seconds, wait_until
 
 BODY = b"The quick brown fox jumps over the lazy dog.\n" * 30
 MIB = 1 << 20
+FRESH = [("Cache-Control", "max-age=60")]
 
 
 def http_date(offset=0):
@@ -144,23 +145,23 @@ def test_not_answered_from_the_store(edge, origin, name):
     assert not stored(edge, origin)
 
 
-@pytest.mark.parametrize("status, kept", [(200, True), (203, True), (301, True), (404, True), (410, True), (302, True), (500, True), (599, True)])
-def test_explicit_freshness_makes_any_final_status_storable(edge, origin, status, kept):
+@pytest.mark.parametrize("status", [200, 203, 301, 302, 404, 410, 500, 599])
+def test_explicit_freshness_makes_any_final_status_storable(edge, origin, status):
     """RFC 9111 3."""
     origin.on("/a", cacheable(b"body", status=status, reason="Any"))
-    assert stored(edge, origin) == kept
+    assert stored(edge, origin)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"])
 def test_responses_to_other_methods_do_not_answer_a_get(edge, origin, method):
-    origin.on("/a", lambda x: x.reply(x.request.method.encode(), fields=[("Cache-Control", "max-age=60")]))
+    origin.on("/a", lambda x: x.reply(x.request.method.encode(), fields=FRESH))
     edge.fetch("/a", method)
     assert edge.fetch("/a").body == b"GET"
 
 
 def test_authorised_requests_are_not_shared(edge, origin):
     """RFC 9111 3.5."""
-    origin.on("/a", lambda x: x.reply((x.request.fields.get("authorization") or "nobody").encode(), fields=[("Cache-Control", "max-age=60")]))
+    origin.on("/a", lambda x: x.reply(x.request.fields.get("authorization", "nobody").encode(), fields=FRESH))
     assert edge.fetch("/a", fields=[("Authorization", "Basic one")]).body == b"Basic one"
     assert edge.fetch("/a").body == b"nobody"
 
@@ -182,7 +183,8 @@ def test_request_no_store_is_not_stored(edge, origin):
     assert not edge.fetch("/a").hit
 
 
-@pytest.mark.parametrize("name, value", [("Cache-Control", "no-cache"), ("Cache-Control", "max-age=0"), ("Pragma", "no-cache")])
+@pytest.mark.parametrize("name, value", [
+    ("Cache-Control", "no-cache"), ("Cache-Control", "max-age=0"), ("Pragma", "no-cache")])
 def test_a_request_may_ask_for_the_origins_word(edge, origin, name, value):
     """RFC 9111 5.2.1, 5.4."""
     origin.on("/a", sequence(cacheable(b"old"), cacheable(b"new")))
@@ -210,13 +212,13 @@ def test_only_if_cached(edge, origin):
     ("//k", "/k", False), ("/k/", "/k", False)])
 def test_targets_that_mean_the_same_share_an_object(edge, origin, one, other, same):
     """RFC 3986 6.2.2."""
-    origin.default = lambda x: x.reply(x.request.target.encode(), fields=[("Cache-Control", "max-age=60")])
+    origin.default = lambda x: x.reply(x.request.target.encode(), fields=FRESH)
     edge.fetch(one)
     assert edge.fetch(other).hit == same
 
 
 def test_hosts_do_not_share_but_their_spelling_does_not_matter(edge, origin):
-    origin.default = lambda x: x.reply(x.request.fields.get("host").encode(), fields=[("Cache-Control", "max-age=60")])
+    origin.default = lambda x: x.reply(x.request.fields.get("host").encode(), fields=FRESH)
     edge.fetch("/", host="a.test")
     assert edge.fetch("/", host="A.TEST").hit
     assert edge.fetch("/", host="a.test:80").hit
@@ -260,7 +262,7 @@ def test_the_cache_can_be_switched_off(new_edge, origin):
 def test_a_stale_response_with_an_etag_is_validated(edge, origin):
     """RFC 9111 4.3."""
     origin.on("/a", sequence(cacheable(BODY, 1, [("ETag", '"v1"'), ("X-N", "1")]),
-                             reply(status=304, reason="Not Modified", fields=[("ETag", '"v1"'), ("Cache-Control", "max-age=60"), ("X-N", "2")])))
+                             reply(status=304, reason="Not Modified", fields=[("ETag", '"v1"'), *FRESH, ("X-N", "2")])))
     edge.fetch("/a")
     time.sleep(2.1)
     response = edge.fetch("/a")
@@ -274,7 +276,7 @@ def test_a_stale_response_with_an_etag_is_validated(edge, origin):
 def test_a_stale_response_with_a_date_is_validated(edge, origin):
     modified = http_date(-1000)
     origin.on("/a", sequence(cacheable(BODY, 1, [("Last-Modified", modified)]),
-                             reply(status=304, reason="Not Modified", fields=[("Cache-Control", "max-age=60")])))
+                             reply(status=304, reason="Not Modified", fields=FRESH)))
     edge.fetch("/a")
     time.sleep(2.1)
     assert edge.fetch("/a").body == BODY
@@ -309,9 +311,9 @@ def test_conditions_of_a_client_never_spoil_what_is_stored(edge, origin):
     """A miss with If-None-Match: the origin's answer to our own question is what counts."""
     def script(x):
         if x.request.fields.get("if-none-match") == '"v1"':
-            x.reply(status=304, reason="Not Modified", fields=[("ETag", '"v1"'), ("Cache-Control", "max-age=60")])
+            x.reply(status=304, reason="Not Modified", fields=[("ETag", '"v1"'), *FRESH])
         else:
-            x.reply(BODY, fields=[("ETag", '"v1"'), ("Cache-Control", "max-age=60")])
+            x.reply(BODY, fields=[("ETag", '"v1"'), *FRESH])
 
     origin.on("/a", script)
     assert edge.fetch("/a", fields=[("If-None-Match", '"v1"')]).status == 304
@@ -322,7 +324,7 @@ def test_conditions_of_a_client_never_spoil_what_is_stored(edge, origin):
 def test_many_clients_validate_once(edge, origin):
     go = threading.Event()
     origin.on("/a", sequence(cacheable(BODY, 1, [("ETag", '"v1"')]),
-                             lambda x: x.wait(go).reply(status=304, fields=[("ETag", '"v1"'), ("Cache-Control", "max-age=60")])))
+                             lambda x: x.wait(go).reply(status=304, fields=[("ETag", '"v1"'), *FRESH])))
     edge.fetch("/a")
     time.sleep(2.1)
     conns = [edge.connect() for _ in range(30)]
@@ -344,8 +346,9 @@ VALIDATORS = [("ETag", '"v1"'), ("Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT
 
 
 @pytest.mark.parametrize("name, value, status", [
-    ("If-None-Match", '"v1"', 304), ("If-None-Match", 'W/"v1"', 304), ("If-None-Match", '"x", "v1"', 304), ("If-None-Match", "*", 304),
-    ("If-None-Match", '"x"', 200), ("If-Modified-Since", "Sun, 06 Nov 1994 08:49:37 GMT", 304),
+    ("If-None-Match", '"v1"', 304), ("If-None-Match", 'W/"v1"', 304), ("If-None-Match", '"x", "v1"', 304),
+    ("If-None-Match", "*", 304), ("If-None-Match", '"x"', 200),
+    ("If-Modified-Since", "Sun, 06 Nov 1994 08:49:37 GMT", 304),
     ("If-Modified-Since", "Sun, 06 Nov 1994 08:49:36 GMT", 200), ("If-Modified-Since", "no date", 200),
     ("If-Match", '"v1"', 200), ("If-Match", '"x"', 412), ("If-Unmodified-Since", "Sun, 06 Nov 1994 08:49:36 GMT", 412)])
 def test_conditions_answered_from_the_store(edge, origin, name, value, status):
@@ -359,8 +362,9 @@ def test_conditions_answered_from_the_store(edge, origin, name, value, status):
     assert origin.count() == 1
 
 
-@pytest.mark.parametrize("value, first, last", [("bytes=0-4", 0, 4), ("bytes=5-", 5, None), ("bytes=-7", -7, None), ("bytes=0-0", 0, 0),
-                                                ("bytes=10-999999", 10, None), ("bytes=-999999", 0, None)])
+@pytest.mark.parametrize("value, first, last", [
+    ("bytes=0-4", 0, 4), ("bytes=5-", 5, None), ("bytes=-7", -7, None), ("bytes=0-0", 0, 0),
+    ("bytes=10-999999", 10, None), ("bytes=-999999", 0, None)])
 @pytest.mark.parametrize("warm", [True, False], ids=["hit", "miss"])
 def test_single_ranges(edge, origin, value, first, last, warm):
     """RFC 9110 14."""
@@ -412,7 +416,8 @@ def test_several_ranges(edge, origin):
         assert (response.status, response.body) == (200, BODY)
 
 
-@pytest.mark.parametrize("value, status", [('"v1"', 206), ('"x"', 200), ('W/"v1"', 200), ("Sun, 06 Nov 1994 08:49:36 GMT", 200)])
+@pytest.mark.parametrize("value, status", [
+    ('"v1"', 206), ('"x"', 200), ('W/"v1"', 200), ("Sun, 06 Nov 1994 08:49:36 GMT", 200)])
 def test_if_range(edge, origin, value, status):
     """RFC 9110 13.1.5."""
     origin.on("/a", cacheable(BODY, 60, VALIDATORS))
@@ -457,7 +462,8 @@ def test_without_stale_if_error_a_failure_is_told(edge, origin):
 
 def test_must_revalidate_is_never_answered_stale(edge, origin):
     """RFC 9111 5.2.2.2."""
-    origin.on("/a", sequence(cacheable(BODY, 1, [("Cache-Control", "must-revalidate, stale-if-error=600")]), lambda x: x.reset()))
+    words = [("Cache-Control", "must-revalidate, stale-if-error=600")]
+    origin.on("/a", sequence(cacheable(BODY, 1, words), lambda x: x.reset()))
     edge.fetch("/a")
     time.sleep(2.1)
     assert edge.fetch("/a").status in (502, 504)
@@ -495,7 +501,7 @@ def test_vary_keeps_variants_apart(edge, origin):
     """RFC 9111 4.1."""
     def script(x):
         language = x.request.fields.get("accept-language") or "none"
-        x.reply(language.encode(), fields=[("Cache-Control", "max-age=60"), ("Vary", "Accept-Language")])
+        x.reply(language.encode(), fields=[*FRESH, ("Vary", "Accept-Language")])
 
     origin.on("/a", script)
     for _ in range(2):
@@ -508,7 +514,7 @@ def test_vary_keeps_variants_apart(edge, origin):
 def test_vary_on_several_fields(edge, origin):
     def script(x):
         body = f"{x.request.fields.get('x-a')}/{x.request.fields.get('x-b')}"
-        x.reply(body.encode(), fields=[("Cache-Control", "max-age=60"), ("Vary", "X-A"), ("Vary", "x-b")])
+        x.reply(body.encode(), fields=[*FRESH, ("Vary", "X-A"), ("Vary", "x-b")])
 
     origin.on("/a", script)
     for _ in range(2):
@@ -520,7 +526,7 @@ def test_vary_on_several_fields(edge, origin):
 
 def test_concurrent_clients_of_different_variants_get_their_own(edge, origin):
     def script(x):
-        x.sleep(0.1).reply((x.request.fields.get("x-v") or "").encode(), fields=[("Cache-Control", "max-age=60"), ("Vary", "X-V")])
+        x.sleep(0.1).reply(x.request.fields.get("x-v").encode(), fields=[*FRESH, ("Vary", "X-V")])
 
     origin.on("/a", script)
     conns = [edge.connect() for _ in range(20)]
@@ -536,7 +542,7 @@ def test_concurrent_clients_of_different_variants_get_their_own(edge, origin):
 
 def test_fifty_clients_cost_one_request(edge, origin):
     go = threading.Event()
-    origin.on("/a", lambda x: x.wait(go).reply(BODY, fields=[("Cache-Control", "max-age=60")]))
+    origin.on("/a", lambda x: x.wait(go).reply(BODY, fields=FRESH))
     conns = [edge.connect() for _ in range(50)]
     for conn in conns:
         conn.send(build(target="/a"))
@@ -553,7 +559,7 @@ def test_fifty_clients_cost_one_request(edge, origin):
 
 def test_joined_clients_get_the_bytes_as_they_come(edge, origin):
     go = threading.Event()
-    origin.on("/a", lambda x: x.head(length=10, fields=[("Cache-Control", "max-age=60")]).send(b"first").wait(go).send(b"later"))
+    origin.on("/a", lambda x: x.head(length=10, fields=FRESH).send(b"first").wait(go).send(b"later"))
     conns = [edge.connect() for _ in range(10)]
     for conn in conns:
         conn.send(build(target="/a"))
@@ -578,9 +584,9 @@ def test_a_fetch_survives_its_first_client(edge, origin, when):
 
     def script(x):
         if when == "before the head":
-            x.wait(go).reply(BODY, fields=[("Cache-Control", "max-age=60")])
+            x.wait(go).reply(BODY, fields=FRESH)
         else:
-            x.head(length=len(BODY), fields=[("Cache-Control", "max-age=60")]).send(BODY[:100]).wait(go).send(BODY[100:])
+            x.head(length=len(BODY), fields=FRESH).send(BODY[:100]).wait(go).send(BODY[100:])
 
     origin.on("/a", script)
     leader, follower = edge.connect(), edge.connect()
@@ -598,7 +604,7 @@ def test_a_fetch_survives_its_first_client(edge, origin, when):
 
 def test_a_fetch_goes_on_when_everybody_left(edge, origin):
     go = threading.Event()
-    origin.on("/a", lambda x: x.head(length=len(BODY), fields=[("Cache-Control", "max-age=60")]).send(BODY[:100]).wait(go).send(BODY[100:]))
+    origin.on("/a", lambda x: x.head(length=len(BODY), fields=FRESH).send(BODY[:100]).wait(go).send(BODY[100:]))
     conn = edge.connect()
     conn.send(build(target="/a"))
     conn.head()
@@ -626,7 +632,7 @@ def test_a_slow_reader_does_not_slow_others(new_edge, origin):
 def test_a_cut_fetch_fails_every_joined_client_and_is_not_kept(edge, origin):
     go = threading.Event()
     origin.on("/a", sequence(
-        lambda x: x.head(length=len(BODY), fields=[("Cache-Control", "max-age=60")]).send(BODY[:100]).wait(go).reset(),
+        lambda x: x.head(length=len(BODY), fields=FRESH).send(BODY[:100]).wait(go).reset(),
         cacheable(BODY)))
     conns = [edge.connect() for _ in range(5)]
     for conn in conns:
@@ -689,13 +695,14 @@ def test_max_object_bounds_what_is_stored(new_edge, origin):
 # --- unsafe methods
 
 
-@pytest.mark.parametrize("method, status, gone", [("POST", 200, True), ("PUT", 204, True), ("DELETE", 200, True), ("BREW", 200, True),
-                                                  ("POST", 500, False), ("OPTIONS", 200, False)])
+@pytest.mark.parametrize("method, status, gone", [
+    ("POST", 200, True), ("PUT", 204, True), ("DELETE", 200, True), ("BREW", 200, True),
+    ("POST", 500, False), ("OPTIONS", 200, False)])
 def test_unsafe_methods_invalidate(edge, origin, method, status, gone):
     """RFC 9111 4.4."""
     def script(x):
         if x.request.method == "GET":
-            x.reply(BODY, fields=[("Cache-Control", "max-age=60")])
+            x.reply(BODY, fields=FRESH)
         else:
             x.reply(b"" if status == 204 else b"done", status, "Done")
 

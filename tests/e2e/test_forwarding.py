@@ -42,8 +42,7 @@ def test_fields_named_by_connection_are_removed(seen, connection):
 @pytest.mark.parametrize("name, value", [
     ("Authorization", "Basic QTpC"), ("Cookie", "session=1"), ("Cache-Control", "no-cache"), ("Host", "example.test"),
     ("Content-Type", "text/plain"), ("Origin", "https://a.test"), ("Via", "1.0 other"), ("X-Forwarded-For", "1.2.3.4"),
-    ("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "evil.test"), ("Forwarded", "for=1.2.3.4"), ("CDN-Loop", "other"),
-    ("Range", "bytes=0-1"), ("If-None-Match", '"x"')])
+    ("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "evil.test"), ("Forwarded", "for=1.2.3.4"), ("CDN-Loop", "other")])
 def test_connection_cannot_strip_fields_that_guard_something(seen, name, value):
     """Hop-by-hop header abuse: the origin must see them all the same."""
     assert name in seen([("Connection", f"close, {name}"), (name, value)])
@@ -141,7 +140,8 @@ def test_forwarding_fields_tell_who_asked(seen):
     assert fields.get("x-forwarded-for") == "127.0.0.9"
     assert fields.get("x-forwarded-proto") == "http"
     assert fields.get("x-forwarded-host") == "example.test"
-    parts = {part.split("=")[0].strip().lower(): part.split("=", 1)[1].strip('"') for part in fields.get("forwarded").split(";")}
+    pairs = [part.strip().split("=", 1) for part in fields.get("forwarded").split(";")]
+    parts = {name.lower(): value.strip('"') for name, value in pairs}
     assert (parts["for"], parts["proto"], parts["host"]) == ("127.0.0.9", "http", "example.test")
 
 

@@ -99,8 +99,9 @@ def test_a_chunked_body_without_its_end_is_never_whole(edge, origin):
     assert origin.count("/cut") == 2
 
 
-@pytest.mark.parametrize("rest", [b"zz\r\nbad\r\n", b"5\r\nabc\r\n0\r\n\r\n", b"5\r\nabcdefgh\r\n0\r\n\r\n", b"-1\r\n", b"\r\n\r\n",
-                                  b"10000000000000000\r\nx"])
+@pytest.mark.parametrize("rest", [
+    b"zz\r\nbad\r\n", b"5\r\nabc\r\n0\r\n\r\n", b"5\r\nabcdefgh\r\n0\r\n\r\n", b"-1\r\n", b"\r\n\r\n",
+    b"10000000000000000\r\nx"])
 def test_bad_chunks_from_an_origin_cut_the_response(edge, origin, rest):
     origin.on("/bad", lambda x: x.head(chunked=True, fields=NO_STORE).send(chunk(b"good") + rest).close())
     with edge.connect() as conn:

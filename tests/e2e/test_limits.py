@@ -16,7 +16,8 @@ BODY = b"body" * 100
 @pytest.fixture
 def small(new_edge, origin):
     origin.default = cacheable(BODY)
-    return new_edge(origin, limits={"header_bytes": 8192, "header_fields": 20, "target_bytes": 1000, "request_body_bytes": 10_000})
+    return new_edge(origin, limits={"header_bytes": 8192, "header_fields": 20, "target_bytes": 1000,
+                                    "request_body_bytes": 10_000})
 
 
 # --- sizes

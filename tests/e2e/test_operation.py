@@ -46,12 +46,15 @@ def test_help_names_its_topics():
     assert "edge" in topics and "check" in topics
 
 
-@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["--nonsense"], ["edge", "--nonsense"], ["check"], ["help", "nonsense"],
-                                       ["edge", "--listen", "nonsense", "--origin", "http://127.0.0.1:1"],
-                                       ["edge", "--listen", "127.0.0.1:0", "--origin", "ftp://127.0.0.1"],
-                                       ["edge", "--listen", "127.0.0.1:0", "--origin", "http://127.0.0.1:1", "--memory", "lots"],
-                                       ["edge", "--listen", "127.0.0.1:0", "--origin", "http://127.0.0.1:1", "--threads", "x"],
-                                       ["edge", "--listen", "127.0.0.1:0"], ["edge", "-c", "/nowhere/edge.yaml"]])
+ALMOST = ["edge", "--listen", "127.0.0.1:0", "--origin", "http://127.0.0.1:1"]
+
+
+@pytest.mark.parametrize("arguments", [
+    [], ["nonsense"], ["--nonsense"], ["edge", "--nonsense"], ["check"], ["help", "nonsense"],
+    ["edge", "--listen", "nonsense", "--origin", "http://127.0.0.1:1"],
+    ["edge", "--listen", "127.0.0.1:0", "--origin", "ftp://127.0.0.1"],
+    [*ALMOST, "--memory", "lots"], [*ALMOST, "--threads", "x"], ["edge", "--listen", "127.0.0.1:0"],
+    ["edge", "-c", "/nowhere/edge.yaml"]])
 def test_bad_usage_is_2_and_says_what(arguments):
     done = run(*arguments)
     assert done.returncode == 2 and done.stderr.strip(), done
@@ -68,7 +71,8 @@ def test_a_port_in_use_is_1_and_says_which():
 
 def test_an_admin_socket_that_cannot_be_made_is_1(tmp_path):
     reservation = Reservation()
-    done = run("edge", "--listen", reservation, "--origin", "http://127.0.0.1:1", "--admin", f"unix:{tmp_path}/none/admin.sock")
+    done = run("edge", "--listen", reservation, "--origin", "http://127.0.0.1:1",
+               "--admin", f"unix:{tmp_path}/none/admin.sock")
     reservation.close()
     assert done.returncode == 1 and "none/admin.sock" in done.stderr
 
@@ -278,7 +282,8 @@ def test_json_access_log(edge, origin):
     assert third["method"] == "POST" and third["status"] == 404
 
 
-@pytest.mark.parametrize("value", ['quote " here', "back\\slash", "tab\there", "caf\xe9", "\xff\xfe", "</script>", "{}", "%0a%0d", "x" * 3000])
+@pytest.mark.parametrize("value", ['quote " here', "back\\slash", "tab\there", "caf\xe9", "\xff\xfe", "</script>", "{}",
+                                   "%0a%0d", "x" * 3000])
 def test_json_access_log_is_valid_whatever_clients_send(edge, origin, value):
     origin.default = reply(b"")
     edge.fetch("/a", fields=[("User-Agent", value), ("Referer", value)])
@@ -313,7 +318,9 @@ def test_common_log_format(new_edge, origin):
     edge.start()
     edge.fetch("/a?b=c")
     edge.fetch('/"quoted', fields=[("Referer", '"')])
-    lines = wait_until(lambda: edge.access_log_path.exists() and (lines := edge.access_log_path.read_text().splitlines()) and len(lines) == 2 and lines)
+    log = edge.access_log_path
+    wait_until(lambda: log.exists() and log.read_text().count("\n") == 2)
+    lines = log.read_text().splitlines()
     for line in lines:
         assert COMMON.match(line), line
     assert '"GET /a?b=c HTTP/1.1" 200 400' in lines[0]
@@ -404,19 +411,21 @@ def test_metrics_follow_the_format_and_count(edge, origin):
 
 def test_every_family_has_help_and_type(edge):
     metrics = edge.metrics()
-    families = {re.sub(r"(_bucket|_sum|_count)?(\{.*)?\Z", "", name) if metrics.types.get(name) is None else name for name in metrics}
-    for name in families:
-        assert name in metrics.types and name in metrics.helps, name
+    for series in metrics:
+        name = metrics.family(series.partition("{")[0])
+        assert name in metrics.types and name in metrics.helps, series
 
 
-@pytest.mark.parametrize("target, method, status", [("/nothing", "GET", 404), ("/", "GET", 404), ("/config/reload", "GET", 405),
-                                                    ("/metrics", "POST", 405), ("/health", "HEAD", 200)])
+@pytest.mark.parametrize("target, method, status", [
+    ("/nothing", "GET", 404), ("/", "GET", 404), ("/config/reload", "GET", 405), ("/metrics", "POST", 405),
+    ("/health", "HEAD", 200)])
 def test_admin_refuses_what_it_does_not_know(edge, target, method, status):
     assert edge.admin(target, method).status == status
 
 
-@pytest.mark.parametrize("data", [b"\0" * 100, b"GET /health\r\n\r\n", b"GET /health HTTP/1.1\nHost: a\n\n", b"x" * 200_000,
-                                  b"POST /config/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999999\r\n\r\n" + b"x" * 100_000])
+@pytest.mark.parametrize("data", [
+    b"\0" * 100, b"GET /health\r\n\r\n", b"GET /health HTTP/1.1\nHost: a\n\n", b"x" * 200_000,
+    b"POST /config/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999999\r\n\r\n" + b"x" * 100_000])
 def test_admin_withstands_nonsense(edge, data):
     with Conn(edge.admin_path) as conn:
         try:
@@ -489,7 +498,7 @@ def test_signals_end_it_with_0(edge, origin, number):
 def test_a_stop_waits_for_requests_under_way(edge, origin):
     go = threading.Event()
     origin.on("/slow", lambda x: x.wait(go).reply(BODY))
-    origin.on("/half", lambda x: x.head(length=10, fields=[("Cache-Control", "no-store")]).send(b"first").wait(go).send(b"later"))
+    origin.on("/half", lambda x: x.head(length=10).send(b"first").wait(go).send(b"later"))
     with edge.connect() as waiting, edge.connect() as half:
         waiting.send(build(target="/slow"))
         half.send(build(target="/half"))
@@ -559,9 +568,11 @@ def test_it_becomes_an_ordinary_user_and_drops_what_it_does_not_need(new_edge, o
     nobody = pwd.getpwnam("nobody")
     try:
         os.chown(directory, nobody.pw_uid, nobody.pw_gid)
-        edge = new_edge(origin, user="nobody", admin=f"unix:{directory}/admin.sock", access_log={"file": f"{directory}/access.log"})
+        edge = new_edge(origin, user="nobody", admin=f"unix:{directory}/admin.sock",
+                        access_log={"file": f"{directory}/access.log"})
         assert edge.fetch("/a").body == BODY
-        fields = dict(line.split(":\t") for line in Path(f"/proc/{edge.pid}/status").read_text().splitlines() if ":\t" in line)
+        lines = Path(f"/proc/{edge.pid}/status").read_text().splitlines()
+        fields = dict(line.split(":\t") for line in lines if ":\t" in line)
         assert set(fields["Uid"].split()) == {str(nobody.pw_uid)} and set(fields["Gid"].split()) == {str(nobody.pw_gid)}
         assert fields["Groups"].split() in ([], [str(nobody.pw_gid)])
         for name in ("CapEff", "CapPrm", "CapInh", "CapAmb"):

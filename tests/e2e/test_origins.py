@@ -85,7 +85,8 @@ def test_a_refused_connection_is_tried_on_another_origin(new_edge, origin, dead)
 @pytest.mark.parametrize("how", ["reset", "close", "garbage"])
 def test_an_idempotent_request_is_tried_again_elsewhere(new_edge, new_origin, how):
     bad, good = new_origin(), new_origin()
-    scripts = {"reset": lambda x: x.reset(), "close": lambda x: x.close(), "garbage": lambda x: x.send(b"what?\r\n\r\n").close()}
+    scripts = {"reset": lambda x: x.reset(), "close": lambda x: x.close(),
+               "garbage": lambda x: x.send(b"what?\r\n\r\n").close()}
     bad.default, good.default = scripts[how], ok()
     edge = new_edge({"url": bad, "weight": 1000}, {"url": good, "weight": 1},
                     origin_options={"retry_budget": "100%", "fail_after": 0})
@@ -98,7 +99,8 @@ def test_a_request_that_is_not_idempotent_is_never_sent_twice(new_edge, new_orig
     """RFC 9110 9.2.2."""
     bad, other = new_origin(), new_origin()
     bad.default, other.default = (lambda x: x.reset()), ok()
-    edge = new_edge({"url": bad, "weight": 1}, {"url": other, "weight": 0}, origin_options={"retry_budget": "100%", "fail_after": 0})
+    edge = new_edge({"url": bad, "weight": 1}, {"url": other, "weight": 0},
+                    origin_options={"retry_budget": "100%", "fail_after": 0})
     assert edge.fetch("/a", method, body=b"once").status == 502
     assert (bad.count(), other.count()) == (1, 0)
 
@@ -243,7 +245,8 @@ def test_504_for_a_head_that_comes_by_and_by(new_edge, origin):
             x.send(bytes([byte])).sleep(0.02)
 
     origin.default = trickle
-    edge = new_edge(origin, origin_options={"first_byte_timeout": duration(0.5), "between_bytes_timeout": duration(0.5), "retries": 0})
+    edge = new_edge(origin, origin_options={"first_byte_timeout": duration(0.5), "between_bytes_timeout": duration(0.5),
+                                            "retries": 0})
     began = time.monotonic()
     response = edge.fetch("/a")
     assert response.status in (502, 504)
@@ -408,7 +411,8 @@ def test_502_for_a_name_that_does_not_exist(new_edge, dns):
 
 def test_504_for_a_name_server_that_does_not_answer(new_edge, dns):
     dns.silent = True
-    edge = new_edge("http://slow.test:80", resolver=dns.address, origin_options={"connect_timeout": duration(1), "retries": 0})
+    edge = new_edge("http://slow.test:80", resolver=dns.address,
+                    origin_options={"connect_timeout": duration(1), "retries": 0})
     began = time.monotonic()
     response = edge.fetch("/a", timeout=30)
     assert response.status in (502, 504) and "name" in response.text
@@ -444,7 +448,8 @@ def test_sni_is_the_name_of_the_origin(new_edge, new_origin, authority, dns):
     origin = new_origin(tls=context)
     origin.default = ok()
     dns.names["origin.test"] = {A: ["127.0.0.1"]}
-    edge = new_edge({"url": f"https://origin.test:{origin.port}", "ca_file": str(authority.certificate)}, resolver=dns.address)
+    edge = new_edge({"url": f"https://origin.test:{origin.port}", "ca_file": str(authority.certificate)},
+                    resolver=dns.address)
     assert edge.fetch("/a").status == 200
     assert names == ["origin.test"]
 

@@ -66,8 +66,9 @@ def test_a_real_tree_is_served_whole_and_the_second_pass_is_all_hits(new_edge, t
         first, hits_before, size = fetch_all(edge, root, files)
         second, hits, _ = fetch_all(edge, root, files)
         with capsys.disabled():
-            print(f"\n{root}: {len(files)} files, {size / 1e6:.1f} MB, first pass {hits_before} hits, second pass {hits} hits, "
-                  f"{time.monotonic() - began:.1f} s, {int(edge.metrics()['skerry_origin_requests_total'])} origin requests")
+            print(f"\n{root}: {len(files)} files, {size / 1e6:.1f} MB, first pass {hits_before} hits, second pass "
+                  f"{hits} hits, {time.monotonic() - began:.1f} s, "
+                  f"{int(edge.metrics()['skerry_origin_requests_total'])} origin requests")
         assert first == wanted and second == wanted
         assert hits == len(files)
         edge.stop()

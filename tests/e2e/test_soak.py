@@ -6,7 +6,6 @@ a generous bound is asserted, for a busy machine is no fault of the edge)."""
 
 import signal
 import threading
-import time
 
 import pytest
 
@@ -14,8 +13,8 @@ from harness import load, nginx
 from harness.crowd import Crowd
 from harness.load import Load
 from harness.message import build
-from harness.origin import cacheable, reply
-from harness.scale import LONG, SLOW, duration, pick, seconds, wait_until
+from harness.origin import cacheable
+from harness.scale import SLOW, duration, pick, wait_until
 
 CONNECTIONS = 64
 SIZES = (0, 1, 100, 1_000, 10_000, 100_000, 1_000_000)

@@ -32,7 +32,7 @@ class Conn:
         self.socket.connect(address)
         if tls:
             self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
-        self.input = b""
+        self.input = bytearray()
 
     def __enter__(self):
         return self
@@ -76,6 +76,12 @@ class Conn:
         self.input += data
         return bool(data)
 
+    def _take(self, count=None):
+        """COUNT bytes of the input, or all of it."""
+        data = bytes(self.input[:count])
+        del self.input[: len(data)]
+        return data
+
     def _line_end(self, mark):
         while (at := self.input.find(mark)) < 0:
             if not self._fill():
@@ -85,8 +91,7 @@ class Conn:
     def head(self):
         """The next response head, 1xx or final."""
         at = self._line_end(b"\r\n\r\n")
-        head, self.input = self.input[:at], self.input[at + 4 :]
-        return Response(head)
+        return Response(self._take(at + 4)[:at])
 
     def response(self, method="GET", allow_cut=False):
         """The next final response with its body. ALLOW_CUT: an incomplete one is returned with .complete False."""
@@ -111,7 +116,7 @@ class Conn:
                     raise BadMessage(f"no framing and no Connection: close: {response}")
                 while self._fill():
                     pass
-                response.body, self.input = self.input, b""
+                response.body = self._take()
             else:
                 self._length(response, response.framing)
         except Closed:
@@ -122,25 +127,29 @@ class Conn:
     def _length(self, response, length):
         while len(self.input) < length:
             if not self._fill():
-                response.body, self.input = self.input, b""
+                response.body = self._take()
                 raise Closed(f"body cut off after {len(response.body)} of {length} bytes")
-        response.body, self.input = self.input[:length], self.input[length:]
+        response.body = self._take(length)
 
     def _chunks(self, response):
-        while size := self._chunk_size():
-            while len(self.input) < size + 2:
-                if not self._fill():
-                    response.body += self.input[:size]
-                    raise Closed(f"cut off inside a chunk after {len(response.body)} bytes")
-            if self.input[size : size + 2] != b"\r\n":
-                raise BadMessage("chunk data is not followed by CRLF")
-            response.body += self.input[:size]
-            self.input = self.input[size + 2 :]
+        parts = []
+        try:
+            while size := self._chunk_size():
+                while len(self.input) < size + 2:
+                    if not self._fill():
+                        parts.append(self._take(size))
+                        raise Closed("cut off inside a chunk")
+                if self.input[size : size + 2] != b"\r\n":
+                    raise BadMessage("chunk data is not followed by CRLF")
+                parts.append(self._take(size))
+                self._take(2)
+        finally:
+            response.body = b"".join(parts)
         self._trailers(response)
 
     def _chunk_size(self):
         at = self._line_end(b"\r\n")
-        line, self.input = self.input[:at], self.input[at + 2 :]
+        line = self._take(at + 2)[:at]
         try:
             return int(line.partition(b";")[0], 16)
         except ValueError:
@@ -151,25 +160,23 @@ class Conn:
             if not self._fill():
                 raise Closed("cut off inside the trailer section")
         if self.input.startswith(b"\r\n"):
-            self.input = self.input[2:]
+            self._take(2)
             return
-        block, _, self.input = self.input.partition(b"\r\n\r\n")
-        response.trailers = parse_fields(block)
+        block = self._take(self.input.index(b"\r\n\r\n") + 4)
+        response.trailers = parse_fields(block[:-4])
 
     def read(self, count):
         """Exactly COUNT raw bytes."""
         while len(self.input) < count:
             if not self._fill():
                 raise Closed(f"end of stream after {len(self.input)} of {count} bytes: {self.input[:200]!r}")
-        data, self.input = self.input[:count], self.input[count:]
-        return data
+        return self._take(count)
 
     def read_available(self):
         """Whatever comes next, at least one byte; b'' at the end of the stream."""
         if not self.input:
             self._fill()
-        data, self.input = self.input, b""
-        return data
+        return self._take()
 
     # --- the connection's end
 
@@ -184,8 +191,7 @@ class Conn:
             pass
         finally:
             self.socket.settimeout(self.timeout)
-        data, self.input = self.input, b""
-        return data
+        return self._take()
 
     def assert_closed(self, timeout=None):
         """The peer has closed (or does so within TIMEOUT) and sent nothing more."""

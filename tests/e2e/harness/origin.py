@@ -123,7 +123,7 @@ def sequence(*scripts):
 class Connection:
     def __init__(self, origin, sock, number):
         self.origin, self.socket, self.number = origin, sock, number
-        self.input = b""
+        self.input = bytearray()
         self.received = bytearray()  # the first KEPT_BYTES
         self.received_count = 0
         self.requests = 0
@@ -143,8 +143,7 @@ class Connection:
     def read(self, count):
         while len(self.input) < count:
             self._fill()
-        data, self.input = self.input[:count], self.input[count:]
-        return data
+        return self._take(count)
 
     def read_some(self):
         """What comes next; b'' at the end of the stream."""
@@ -153,14 +152,17 @@ class Connection:
                 self._fill()
             except Gone:
                 return b""
-        data, self.input = self.input, b""
+        return self._take(len(self.input))
+
+    def _take(self, count):
+        data = bytes(self.input[:count])
+        del self.input[:count]
         return data
 
     def read_until(self, mark):
         while (at := self.input.find(mark)) < 0:
             self._fill()
-        data, self.input = self.input[:at], self.input[at + len(mark) :]
-        return data
+        return self._take(at + len(mark))[:at]
 
     def read_request(self):
         return Request(self.read_until(b"\r\n\r\n"), self.number)
@@ -177,14 +179,14 @@ class Connection:
                     while not (self.input.startswith(b"\r\n") or b"\r\n\r\n" in self.input):
                         self._fill()
                 if self.input.startswith(b"\r\n"):
-                    self.input = self.input[2:]
+                    self._take(2)
                 else:
                     request.trailers = parse_fields(self.read_until(b"\r\n\r\n"))
             else:
                 parts.append(self.read(request.length))
         except Gone:
             request.cut = True
-            request.body = b"".join(parts) + self.input
+            request.body = b"".join(parts) + bytes(self.input)
             raise
         request.body = b"".join(parts)
 

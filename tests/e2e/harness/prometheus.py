@@ -34,7 +34,7 @@ class Metrics(dict):
         else:
             match = SAMPLE.match(line)
             assert match, f"bad sample line {line!r}"
-            name = self._family(match[1])
+            name = self.family(match[1])
             key = match[1] + (f"{{{match[2]}}}" if match[2] else "")
             assert key not in self, f"series {key} stands twice"
             self[key] = float(match[3])
@@ -43,7 +43,7 @@ class Metrics(dict):
             finished.add(family)
         return name
 
-    def _family(self, name):
+    def family(self, name):
         for suffix in SUFFIXES:
             if name.endswith(suffix) and self.types.get(name.removesuffix(suffix)) in ("histogram", "summary"):
                 return name.removesuffix(suffix)

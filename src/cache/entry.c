@@ -1,0 +1,112 @@
+#include "cache/entry.h"
+
+#include "cache/store.h"
+
+/*   entry | key | head text | entity tag | padding | field table | body
+ *
+ * The field table's names and values point into the head's text. */
+struct layout {
+    size_t key, head, etag, fields, body, total;
+};
+
+static size_t head_text_bytes(const struct http_fields *fields) {
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < fields->count; i++)
+        bytes += fields->items[i].name.len + fields->items[i].value.len + 4;
+    return bytes;
+}
+
+static struct layout lay_out(const struct cache_key *key, size_t head_bytes, size_t etag_bytes,
+                             size_t field_count, size_t inline_bytes) {
+    struct layout at = {.key = sizeof(struct cache_entry)};
+    at.head = at.key + key->text.len;
+    at.etag = at.head + head_bytes;
+    at.fields = (at.etag + etag_bytes + 7) & ~(size_t)7;
+    at.body = at.fields + field_count * sizeof(struct http_field);
+    at.total = at.body + inline_bytes;
+    return at;
+}
+
+static struct layout lay_out_response(const struct cache_key *key, const struct cache_head *head,
+                                      size_t inline_bytes) {
+    return lay_out(key, head_text_bytes(head->fields), head->validators.etag.opaque.len, head->fields->count,
+                   inline_bytes);
+}
+
+size_t cache_entry_bytes(const struct cache_key *key, const struct cache_head *head) {
+    return lay_out_response(key, head, 0).total;
+}
+
+static sk_str copy_text(char *to, sk_str text) {
+    if (text.len) memcpy(to, text.data, text.len);
+    return sk_str_make(to, text.len);
+}
+
+/* The lines "Name: value\r\n", and FIELDS pointing into them. */
+static void copy_fields(struct cache_object *object, char *text, struct http_field *items,
+                        const struct http_fields *fields) {
+    char *next = text;
+    for (uint32_t i = 0; i < fields->count; i++) {
+        items[i].id = fields->items[i].id;
+        items[i].name = copy_text(next, fields->items[i].name);
+        next += items[i].name.len;
+        *next++ = ':', *next++ = ' ';
+        items[i].value = copy_text(next, fields->items[i].value);
+        next += items[i].value.len;
+        *next++ = '\r', *next++ = '\n';
+    }
+    object->head = sk_str_make(text, (size_t)(next - text));
+    object->fields = (struct http_fields){items, fields->count, fields->count};
+}
+
+static struct cache_entry *allocate(struct cache *cache, const struct cache_key *key,
+                                    const struct layout *at) {
+    if (at->total > CACHE_CHUNK_MAX_BYTES) return NULL;
+    struct cache_entry *entry = cache_store_alloc(cache, at->total, NULL);
+    if (!entry) return NULL;
+    memset(entry, 0, sizeof *entry);
+    entry->chunk_bytes = (uint32_t)at->total;
+    entry->inline_body = (char *)entry + at->body;
+    atomic_init(&entry->refs, 1);
+    sk_list_init(&entry->policy.link);
+    entry->policy.key_hash = key->hash.low;
+    entry->policy.bytes = cache_chunk_bytes(at->total);
+    entry->policy.accesses = &entry->object.accesses;
+    entry->object.magic = CACHE_OBJECT_MAGIC;
+    entry->object.key.hash = key->hash;
+    entry->object.key.text = copy_text((char *)entry + at->key, key->text);
+    return entry;
+}
+
+struct cache_entry *cache_entry_create(struct cache *cache, const struct cache_key *key,
+                                       const struct cache_head *head, size_t inline_bytes) {
+    struct layout at = lay_out_response(key, head, inline_bytes);
+    struct cache_entry *entry = allocate(cache, key, &at);
+    if (!entry) return NULL;
+    struct cache_object *object = &entry->object;
+    char *base = (char *)entry;
+    copy_fields(object, base + at.head, (struct http_field *)(void *)(base + at.fields), head->fields);
+    object->status = head->status;
+    object->kind = CACHE_KIND_RESPONSE;
+    object->freshness = head->freshness;
+    object->validators = head->validators;
+    object->validators.etag.opaque = copy_text(base + at.etag, head->validators.etag.opaque);
+    if (!head->validators.etag.opaque.data) object->validators.etag.opaque.data = NULL;
+    object->store_reason = head->reason;
+    object->stored_at = sk_wall_now_s();
+    atomic_init(&object->body_length, head->body_length);
+    return entry;
+}
+
+struct cache_entry *cache_entry_create_list(struct cache *cache, const struct cache_key *key, sk_str names,
+                                            uint64_t number) {
+    struct layout at = lay_out(key, names.len, 0, 0, 0);
+    struct cache_entry *entry = allocate(cache, key, &at);
+    if (!entry) return NULL;
+    entry->object.kind = CACHE_KIND_VARIANTS;
+    entry->object.head = copy_text((char *)entry + at.head, names);
+    entry->object.shared = true;
+    entry->list_number = number;
+    atomic_init(&entry->object.complete, CACHE_COMPLETE);
+    return entry;
+}

@@ -1,0 +1,190 @@
+/* The algorithm of RFC 1034 section 4.3.2 for any name and type, written into a message: what answers are encoded
+ * with beforehand, and what answers everything that was not. */
+#include "route/answer_private.h"
+
+static sk_err put(struct answer_compose *c, enum dns_section section, const struct dns_name *owner,
+                  const struct zone_rrset *rrset, uint32_t ttl_s) {
+    const struct zone_rrset *signatures = c->dnssec_ok ? rrset->signatures : NULL;
+    struct dns_writer before = *c->writer;
+    sk_err err =
+        dns_writer_rrset(c->writer, section, owner, rrset->type, ttl_s, rrset->records, rrset->count);
+    if (!err && signatures)
+        err = dns_writer_rrset(c->writer, section, owner, DNS_TYPE_RRSIG, ttl_s, signatures->records,
+                               signatures->count);
+    if (err) { /* a set without its signatures is not sent (RFC 4035 3.1.1) */
+        bool truncated = c->writer->truncated;
+        *c->writer = before;
+        c->writer->truncated = truncated;
+    }
+    return err;
+}
+
+/* A name inside record data: uncompressed, lower case, checked when it was read. */
+static bool name_at(const struct dns_rdata *rdata, size_t at, struct dns_name *out_name) {
+    size_t begin = at;
+    out_name->labels = 0;
+    while (at < rdata->bytes && rdata->data[at]) {
+        at += 1 + (size_t)rdata->data[at];
+        out_name->labels++;
+    }
+    if (at >= rdata->bytes || at + 1 - begin > DNS_NAME_MAX) return false;
+    out_name->length = (uint8_t)(at + 1 - begin);
+    memcpy(out_name->wire, rdata->data + begin, out_name->length);
+    return true;
+}
+
+static uint32_t read_u32(const uint8_t *at) {
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+/* RFC 2308 section 3: a denial holds for the smaller of the SOA's TTL and its minimum. */
+static void put_denial(struct answer_compose *c, const struct zone_rrset *soa) {
+    const struct dns_rdata *rdata = &soa->records[0];
+    (void)!put(c, DNS_AUTHORITY, soa->owner, soa,
+               SK_MIN(soa->ttl_s, read_u32(rdata->data + rdata->bytes - 4)));
+}
+
+/* --- additional section ----------------------------------------------------------------------------- */
+
+/* Where the name of a host stands in the data of a type; -1: nowhere. */
+static int host_offset(uint16_t type) {
+    return type == DNS_TYPE_NS ? 0 : type == DNS_TYPE_MX ? 2 : type == DNS_TYPE_SRV ? 6 : -1;
+}
+
+/* The addresses of one host, when this zone has them. NEEDED: glue without which the referral is of no use,
+ * so its lack of room means TC (RFC 9471 section 3). */
+static void put_addresses(struct answer_compose *c, const struct dns_name *host, bool needed) {
+    for (const struct zone_rrset *rrset = zone_node(c->zone, host); rrset; rrset = rrset->next) {
+        if (rrset->type != DNS_TYPE_A && rrset->type != DNS_TYPE_AAAA) continue;
+        if (put(c, DNS_ADDITIONAL, host, rrset, rrset->ttl_s) && needed) c->writer->truncated = true;
+    }
+}
+
+/* Addresses of the hosts that RRSET names; CUT: only those below it are needed. */
+static void put_additional(struct answer_compose *c, const struct zone_rrset *rrset,
+                           const struct dns_name *cut) {
+    int offset = host_offset(rrset->type);
+    struct dns_name host;
+    if (offset < 0) return;
+    for (uint16_t i = 0; i < rrset->count; i++)
+        if (name_at(&rrset->records[i], (size_t)offset, &host) && dns_name_in(&host, zone_apex(c->zone)))
+            put_addresses(c, &host, cut && dns_name_in(&host, cut));
+}
+
+/* --- the kinds of outcome --------------------------------------------------------------------------- */
+
+static const struct zone_rrset *find_type(const struct zone_rrset *rrset, uint16_t type) {
+    while (rrset && rrset->type != type) rrset = rrset->next;
+    return rrset;
+}
+
+static void refer(struct answer_compose *c, const struct zone_rrset *ns, bool first) {
+    if (first) c->flags = 0; /* the child's data is not ours to vouch for */
+    c->kind = RATE_REFERRAL;
+    (void)!put(c, DNS_AUTHORITY, ns->owner, ns, ns->ttl_s);
+    const struct zone_rrset *node = zone_node(c->zone, ns->owner);
+    const struct zone_rrset *proof = find_type(node, DNS_TYPE_DS);
+    if (!proof) proof = find_type(node, DNS_TYPE_NSEC); /* RFC 4035 3.1.4: that there is no DS */
+    if (proof && c->dnssec_ok) (void)!put(c, DNS_AUTHORITY, proof->owner, proof, proof->ttl_s);
+    put_additional(c, ns, ns->owner);
+}
+
+/* RFC 8482 4.1: to ANY one of the sets is enough. Marks are nobody's business. */
+static const struct zone_rrset *one_of_any(const struct zone_rrset *rrset) {
+    while (rrset && (rrset->type == ZONE_TYPE_MARK || rrset->type == DNS_TYPE_NSEC)) rrset = rrset->next;
+    return rrset;
+}
+
+static void positive(struct answer_compose *c, const struct dns_name *name, const struct zone_rrset *rrset) {
+    c->kind = RATE_ANSWER;
+    if (put(c, DNS_ANSWER, name, rrset, rrset->ttl_s)) return;
+    put_additional(c, rrset, NULL);
+}
+
+static void negative(struct answer_compose *c, const struct zone_result *result) {
+    bool exists = result->found != ZONE_NO_NAME;
+    c->kind = exists ? RATE_NO_DATA : RATE_NO_NAME;
+    c->rcode = exists ? DNS_NOERROR : DNS_NXDOMAIN;
+    put_denial(c, result->soa);
+}
+
+/* RFC 6672 section 3.1: the CNAME that the DNAME stands for, and the new name in NAME. */
+static bool redirect(struct answer_compose *c, const struct zone_rrset *dname, struct dns_name *name) {
+    struct dns_name target;
+    if (put(c, DNS_ANSWER, dname->owner, dname, dname->ttl_s)) return false;
+    if (!name_at(&dname->records[0], 0, &target)) return false;
+    size_t kept = (size_t)(name->length - dname->owner->length);
+    if (kept + target.length > DNS_NAME_MAX) {
+        c->rcode = DNS_YXDOMAIN;
+        return false;
+    }
+    struct dns_name made = {.length = (uint8_t)(kept + target.length),
+                            .labels = (uint8_t)(name->labels - dname->owner->labels + target.labels)};
+    memcpy(made.wire, name->wire, kept);
+    memcpy(made.wire + kept, target.wire, target.length);
+    struct dns_rdata rdata = {made.wire, made.length};
+    if (dns_writer_rrset(c->writer, DNS_ANSWER, name, DNS_TYPE_CNAME, dname->ttl_s, &rdata, 1)) return false;
+    *name = made;
+    return true;
+}
+
+static bool follow(struct answer_compose *c, const struct zone_rrset *cname, struct dns_name *name) {
+    if (put(c, DNS_ANSWER, name, cname, cname->ttl_s)) return false;
+    return name_at(&cname->records[0], 0, name);
+}
+
+uint32_t answer_mark_index(const struct zone_rrset *mark) { return read_u32(mark->records[0].data); }
+
+/* A routed name's own records; false when the zone's serve instead (no table yet, no site with an address). */
+static bool routed(struct answer_compose *c, const struct dns_name *name, const struct zone_rrset *mark,
+                   uint16_t type) {
+    enum answer_routed_type kind = answer_routed_type(type == DNS_TYPE_ANY ? DNS_TYPE_A : type);
+    c->dynamic = true;
+    if (!c->snapshot || c->snapshot->list_count == 0) return false;
+    const struct answer_set *set = answer_set_of(c->snapshot, answer_mark_index(mark), c->list, kind);
+    if (!set->rrset) return false;
+    c->routed = true;
+    positive(c, name, set->rrset);
+    return true;
+}
+
+/* What the zone has for the name, seen through the marks. True when it was answered from the table. */
+static bool find(struct answer_compose *c, const struct dns_name *name, uint16_t type,
+                 struct zone_result *out) {
+    bool may_be_routed = answer_routed_type(type) != ROUTED_TYPES || type == DNS_TYPE_ANY;
+    *out = zone_lookup(c->zone, name, ZONE_TYPE_MARK);
+    if (out->found == ZONE_ANSWER && may_be_routed && routed(c, name, out->rrset, type)) return true;
+    if ((out->found == ZONE_ANSWER || out->found == ZONE_NO_DATA || type == DNS_TYPE_DS ||
+         out->found == ZONE_CNAME) &&
+        type != ZONE_TYPE_MARK)
+        *out = zone_lookup(c->zone, name, type);
+    if (out->found == ZONE_ANSWER && (type == DNS_TYPE_ANY || type == ZONE_TYPE_MARK)) {
+        out->rrset = type == DNS_TYPE_ANY ? one_of_any(out->rrset) : NULL;
+        if (!out->rrset) out->found = ZONE_NO_DATA;
+    }
+    return false;
+}
+
+void answer_compose(struct answer_compose *c, const struct dns_name *first, uint16_t type) {
+    struct dns_name name = *first;
+    c->flags = DNS_FLAG_AA;
+    c->rcode = DNS_NOERROR;
+    c->kind = RATE_ANSWER;
+    for (int hop = 0; hop <= ANSWER_CHAIN_MAX && dns_name_in(&name, zone_apex(c->zone)); hop++) {
+        struct zone_result result;
+        if (find(c, &name, type, &result)) return;
+        switch (result.found) {
+        case ZONE_ANSWER: positive(c, &name, result.rrset); return;
+        case ZONE_DELEGATION: refer(c, result.rrset, hop == 0); return;
+        case ZONE_NO_DATA:
+        case ZONE_NO_NAME: negative(c, &result); return;
+        case ZONE_CNAME:
+            if (!follow(c, result.rrset, &name)) return;
+            break;
+        case ZONE_DNAME:
+            if (!redirect(c, result.rrset, &name)) return;
+            break;
+        case ZONE_NOT_HERE: return;
+        }
+    }
+}
