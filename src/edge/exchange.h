@@ -86,7 +86,7 @@ struct edge_exchange {
     const struct config_site *site; /* NULL: none serves this host */
     struct http_request request;    /* borrowed from the connection until kept */
     struct sk_arena *arena;         /* the worker's scratch until kept, then own_arena */
-    struct cache_key key;           /* text NULL when not made */
+    struct cache_key key;           /* text empty when not made */
     uint32_t traits;                /* enum edge_trait */
     sk_time_ns started;
     bool kept;
