@@ -11,16 +11,10 @@ enum cli_exit {
     CLI_USAGE = 2,  /* bad usage or configuration */
 };
 
-#ifdef SKERRY_WITHOUT_EDGE
-#define CLI_EDGE_ROW(X)
-#else
-#define CLI_EDGE_ROW(X)                                                                                      \
-    X("edge", cli_edge, "-c FILE | --origin URL [OPTION...]", "serve clients from the cache")
-#endif
-
 /* Name, function, arguments, one line of help. */
 #define CLI_COMMAND_TABLE(X)                                                                                 \
-    CLI_EDGE_ROW(X)                                                                                          \
+    X("edge", cli_edge, "-c FILE | --origin URL [OPTION...]", "serve clients from the cache")                \
+    X("route", cli_route, "-c FILE | --zone NAME=FILE [OPTION...]", "tell clients where to go, by DNS")      \
     X("check", cli_check, "FILE...", "say whether configuration files are right, and what they mean")        \
     X("help", cli_help, "[TOPIC]", "explain a command or a topic")
 

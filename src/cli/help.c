@@ -5,6 +5,8 @@
 #include "cli/command.h"
 #include "cli/topics.h"
 #include "config/load.h"
+#include "edge/admin.h"
+#include "edge/gauges.h"
 #include "http/reason.h"
 #include "observe/access_log.h"
 
@@ -25,8 +27,24 @@ static sk_err write_configuration(const struct request *request, struct sk_buf *
 }
 
 static sk_err write_metrics(const struct request *request, struct sk_buf *out) {
-    return observe_write_reference(
-        out, request->form == FORM_MARKDOWN ? OBSERVE_REFERENCE_MARKDOWN : OBSERVE_REFERENCE_TEXT, NULL, 0);
+    static const struct observe_gauge gauges[] = {
+#define X(reader, metric, help_text) {.name = metric, .help = help_text},
+        EDGE_GAUGE_TABLE(X)
+#undef X
+    };
+    enum observe_reference_style style =
+        request->form == FORM_MARKDOWN ? OBSERVE_REFERENCE_MARKDOWN : OBSERVE_REFERENCE_TEXT;
+    return observe_write_reference(out, style, gauges, SK_COUNT(gauges));
+}
+
+static sk_err write_admin(const struct request *request, struct sk_buf *out) {
+    (void)request;
+    sk_err err = sk_buf_append(out, sk_str_from_c(cli_text_admin));
+#define X(method, path, handler, help)                                                                       \
+    if (!err) err = sk_buf_printf(out, "  %-4s %-15s %s\n", #method, path, help);
+    EDGE_ADMIN_TABLE(X)
+#undef X
+    return err;
 }
 
 static sk_err write_reasons(const struct request *request, struct sk_buf *out) {
@@ -70,6 +88,7 @@ static sk_err write_examples(const struct request *request, struct sk_buf *out) 
     X("reasons", write_reasons, "why a request was a hit or not: Cache-Status, log and metrics")             \
     X("cache-status", write_reasons, "the same")                                                             \
     X("access-log", write_access_log, "what a line of the access log says")                                  \
+    X("admin", write_admin, "what the admin address answers")                                                \
     X("signals", write_signals, "stop, reload, upgrade")                                                     \
     X("exit-codes", write_exit_codes, "what the numbers mean")                                               \
     X("examples", write_examples, "command lines and files to begin with")

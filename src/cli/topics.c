@@ -12,6 +12,11 @@ const char cli_text_access_log[] =
     "file cannot be written fast enough, lines are dropped and counted (skerry_access_log_dropped_total);\n"
     "requests never wait for it. SIGHUP opens the file again, for rotation. The keys (* only where it applies):\n\n";
 
+const char cli_text_admin[] =
+    "The address of `admin` answers HTTP/1.1. On a Unix socket the file's mode says who may ask; on TCP every\n"
+    "request carries `Authorization: Bearer TOKEN`.\n\n"
+    "  curl --unix-socket /run/skerry/admin.sock http://admin/health\n\n";
+
 const char cli_text_signals[] =
     "Signals to a running `skerry edge`:\n\n"
     "  SIGTERM, SIGINT  stop: accept no more connections, let running requests end (for `timeouts.drain` at\n"

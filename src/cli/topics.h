@@ -4,6 +4,7 @@
 
 extern const char cli_text_reasons[];
 extern const char cli_text_access_log[];
+extern const char cli_text_admin[];
 extern const char cli_text_signals[];
 extern const char cli_text_exit_codes[];
 extern const char cli_text_examples[];

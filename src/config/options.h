@@ -42,7 +42,11 @@
     X(AUTHORITY, "a host name, with port if needed", "string", "")                                           \
     X(URL, "http:// or https:// with a host, and a port if needed, but no path", "string",                   \
       "^[Hh][Tt][Tt][Pp][Ss]?://[^/?#]+/?$")                                                                 \
-    X(URL_PATH, "a path that begins with /", "string", "^/")
+    X(URL_PATH, "a path that begins with /", "string", "^/")                                                 \
+    X(ADDRESS, "an IP address, with port if needed", "string", "")                                           \
+    X(DOMAIN, "a domain name", "string", "")                                                                 \
+    X(DECIMAL, "a number", "number", "^-?[0-9]+(\\.[0-9]+)?$")                                               \
+    X(TEXT, "a text of at most 255 bytes", "string", "")
 
 enum config_kind {
 #define X(kind, expected, json_type, json_pattern) CONFIG_KIND_##kind,
@@ -85,6 +89,8 @@ enum config_kind {
       "For the next request on a connection. 0: connections end after one request.")                         \
     X(S, VALUE, DURATION, drain, drain_ms, "30s", "0s", "24h", "5m",                                         \
       "For running requests to end when the process stops or is replaced.")                                  \
+    X(S, VALUE, DURATION, tunnel, tunnel_ms, "1h", "1s", "7d", "10m",                                        \
+      "For an upgraded connection (a WebSocket, say) on which nothing moves in either direction.")           \
     X(S, VALUE, SIZE, min_rate, min_rate, "500", "0", "1GiB", "1KiB",                                        \
       "Bytes a second that a client must send or take while content is under way, as a mean over several "   \
       "seconds; slower ones are closed. 0: off.")

@@ -9,8 +9,8 @@
 #include "config/load.h"
 
 struct edge_start {
-    const char *program; /* path of this binary, for the upgrade */
-    const char *const *argv;
+    const char *program;                      /* path of this binary, for the upgrade */
+    const char *const *argv;                  /* as given, NULL-terminated; [0] is replaced by PROGRAM */
     const struct config_arguments *arguments; /* laid over a file at each reload */
 };
 

@@ -37,6 +37,7 @@ struct io_watch {
     /* set by the owner before io_watch_start */
     int fd;
     void (*on_ready)(struct io_watch *watch, unsigned ready); /* may stop and free its own watch */
+    bool read_only; /* never told IO_WRITABLE: datagram sockets, which become writable with each one sent */
     /* the loop's; NULL while not started */
     struct io_loop *loop;
 };
@@ -75,6 +76,9 @@ struct io_task {
 void io_loop_post(struct io_loop *loop, struct io_task *task);
 /* Own thread: runs at the end of the present iteration, before the loop sleeps. */
 void io_loop_defer(struct io_loop *loop, struct io_task *task);
+/* Own thread: runs at the end of the next iteration, after another look at the sockets; for who has had its
+ * turn and has more to do. */
+void io_loop_defer_to_next(struct io_loop *loop, struct io_task *task);
 
 /* Called on the loop's thread before each look at the sockets, whether it will sleep or not, and after it
  * (RCU quiescence, batching). NULL clears. One of each a loop. */

@@ -71,7 +71,4 @@ struct io_loop {
     _Atomic bool stopping;
 };
 
-/* Runs TASK at the end of the next iteration, after another look at the sockets. */
-void io_loop_defer_to_next(struct io_loop *loop, struct io_task *task);
-
 #endif

@@ -13,7 +13,7 @@
 #include "io/loop_private.h"
 
 #define FIRST_KEPT_FD 3
-#define MAX_KEPT_FDS 64
+#define MAX_KEPT_FDS 1024
 
 struct processes {
     struct io_part part;

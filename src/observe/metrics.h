@@ -112,6 +112,22 @@ uint64_t observe_total(enum observe_counter counter);
 /* The q-quantile (0..1) in seconds of all recorded so far; 0 when none. */
 double observe_quantile(enum observe_histogram histogram, double q);
 
+/* About the process, under the names that every exporter uses. NAME, prometheus name, type, help. */
+#define OBSERVE_PROCESS_TABLE(X)                                                                             \
+    X(CPU, "process_cpu_seconds_total", "counter", "User and system time of the process, in seconds")        \
+    X(RESIDENT, "process_resident_memory_bytes", "gauge", "Resident memory")                                 \
+    X(FDS, "process_open_fds", "gauge", "Open file descriptors")                                             \
+    X(MAX_FDS, "process_max_fds", "gauge", "Limit of open file descriptors")                                 \
+    X(START, "process_start_time_seconds", "gauge", "Start of the process, in seconds since 1970")
+enum observe_process_value {
+#define X(name, text, type, help) OBSERVE_PROCESS_##name,
+    OBSERVE_PROCESS_TABLE(X)
+#undef X
+        OBSERVE_PROCESS_COUNT_
+};
+/* Read from the kernel now; NaN for what it does not say. */
+void observe_process_read(double out_values[OBSERVE_PROCESS_COUNT_]);
+
 uint64_t observe_reason_total(enum http_reason reason);
 /* How many were recorded; each bucket's own count (not cumulative) and the sum in seconds. */
 uint64_t observe_histogram_read(enum observe_histogram histogram, uint64_t out_buckets[OBSERVE_BUCKETS],

@@ -118,6 +118,16 @@ static void gauge_value(struct writer *w, const char *name, double value) {
         PRINT(w, "%s %.17g\n", name, value);
 }
 
+static void process(struct writer *w) {
+    double values[OBSERVE_PROCESS_COUNT_];
+    observe_process_read(values);
+#define X(value, name, type, help)                                                                           \
+    family(w, name, type, help);                                                                             \
+    gauge_value(w, name, values[OBSERVE_PROCESS_##value]);
+    OBSERVE_PROCESS_TABLE(X)
+#undef X
+}
+
 static void all_gauges(struct writer *w) {
     pthread_mutex_lock(&gauges_lock);
     for (struct observe_gauge *gauge = gauges; gauge; gauge = gauge->next) {
@@ -136,6 +146,7 @@ sk_err observe_write_prometheus(struct sk_buf *out) {
 #define X(which, name, help) histogram(&w, OBSERVE_##which, name, help);
     OBSERVE_HISTOGRAM_TABLE(X)
 #undef X
+    process(&w);
     all_gauges(&w);
     return w.err;
 }

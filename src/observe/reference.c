@@ -47,6 +47,9 @@ sk_err observe_write_reference(struct sk_buf *out, enum observe_reference_style 
 #define X(histogram, name, help) metric(&w, name, "histogram", help);
     OBSERVE_HISTOGRAM_TABLE(X)
 #undef X
+#define X(value, name, type, help) metric(&w, name, type, help);
+    OBSERVE_PROCESS_TABLE(X)
+#undef X
     for (size_t i = 0; i < count; i++) metric(&w, gauges[i].name, "gauge", gauges[i].help);
     return w.err;
 }

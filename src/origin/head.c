@@ -113,8 +113,11 @@ static sk_err failed_waiting(struct origin_exchange *exchange, sk_err err) {
 
 sk_err origin_head_receive(struct origin_exchange *exchange) {
     struct origin_upload *upload = &exchange->upload;
+    /* Nothing can be there yet: the connection is new, or was found to be silent. */
+    sk_err err = wait_for_more(exchange);
+    if (err) return failed_waiting(exchange, err);
     for (;;) {
-        sk_err err = read_some(exchange);
+        err = read_some(exchange);
         if (!err)
             err = take_head(exchange);
         else if (err != SK_ERR_AGAIN)

@@ -7,11 +7,11 @@ static bool futile(const struct origin_retry_question *question) {
            question->phase == ORIGIN_PHASE_BODY || question->phase == ORIGIN_PHASE_SELECT;
 }
 
-/* What the same origin would only repeat: its name, its certificate, what it says, its slowness. */
+/* What the same origin would only repeat: its name, its certificate, what it says, its slowness, its load. */
 static bool futile_at_same(const struct origin_retry_question *question) {
     return question->error == SK_ERR_NAME_NOT_FOUND || question->error == SK_ERR_TLS_CERTIFICATE ||
            question->error == SK_ERR_MALFORMED || question->error == SK_ERR_TOO_LARGE ||
-           question->error == SK_ERR_TIMEOUT;
+           question->error == SK_ERR_TIMEOUT || question->error == SK_ERR_BUSY;
 }
 
 enum origin_retry origin_retry_decide(const struct origin_retry_question *question) {

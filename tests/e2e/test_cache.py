@@ -83,6 +83,13 @@ def test_head_is_answered_from_a_stored_get(edge, origin):
     assert origin.count() == 1
 
 
+def test_a_get_with_an_empty_body_is_a_get(edge, origin):
+    origin.on("/a", cacheable(BODY))
+    edge.fetch("/a", fields=[("Content-Length", "0")])
+    assert edge.fetch("/a", fields=[("Content-Length", "0")]).hit
+    assert edge.fetch("/a").hit
+
+
 def test_a_head_does_not_store_an_empty_body(edge, origin):
     origin.on("/a", cacheable(BODY))
     edge.fetch("/a", "HEAD")

@@ -12,7 +12,7 @@ import yaml
 from harness.edge import binary, execution_environment, run
 
 TOP = Path(__file__).resolve().parents[2]
-TOPICS = ["configuration", "metrics", "reasons", "cache-status", "access-log", "signals", "exit-codes", "examples", "check", "help"]
+TOPICS = ["configuration", "metrics", "reasons", "cache-status", "access-log", "admin", "signals", "exit-codes", "examples", "edge", "check", "help"]
 
 
 def test_help_lists_every_topic():
@@ -105,6 +105,13 @@ def test_check_of_huge_nonsense_is_quick(tmp_path, piece, times):
                                              ("docs/metrics.md", ["help", "metrics", "--markdown"])])
 def test_documents_are_what_the_program_says(file, arguments):
     assert run(*arguments).stdout == (TOP / file).read_text()
+
+
+def test_every_metric_is_documented(new_edge, origin):
+    """Of a running edge too: gauges are registered by whoever has them."""
+    documented = set(re.findall(r"^\| `(\w+)` \| (\w+) \|", (TOP / "docs/metrics.md").read_text(), re.M))
+    shown = {(name, kind) for name, kind in new_edge(origin).metrics().types.items()}
+    assert shown <= documented, shown - documented
 
 
 def fits(value, schema):

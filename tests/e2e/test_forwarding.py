@@ -48,6 +48,12 @@ def test_connection_cannot_strip_fields_that_guard_something(seen, name, value):
     assert name in seen([("Connection", f"close, {name}"), (name, value)])
 
 
+@pytest.mark.parametrize("name, value", [("Range", "bytes=0-1"), ("If-None-Match", '"x"')])
+def test_connection_cannot_strip_conditions_of_what_passes(seen, name, value):
+    """For what may be stored the edge asks with its own; what passes keeps the client's."""
+    assert name in seen([("Connection", f"close, {name}"), (name, value)], method="POST", body=b"x")
+
+
 def test_connection_cannot_strip_framing(edge, origin):
     origin.on("/u", lambda x: x.reply(x.read_body(), fields=NO_STORE))
     assert edge.fetch("/u", "POST", [("Connection", "Content-Length")], body=b"hello").body == b"hello"

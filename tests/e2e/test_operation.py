@@ -18,11 +18,11 @@ from pathlib import Path
 import pytest
 
 from harness.client import Conn, fetch
-from harness.edge import binary, run
+from harness.edge import binary, run, soon
 from harness.message import build
 from harness.origin import cacheable, reply
 from harness.ports import Reservation
-from harness.scale import duration, seconds, wait_until
+from harness.scale import SLOW, duration, seconds, wait_until
 
 BODY = b"body" * 100
 
@@ -245,6 +245,35 @@ def test_a_reload_changes_listeners(new_edge, origin):
     other.close()
 
 
+def test_a_reload_changes_the_access_log(new_edge, origin):
+    origin.default = reply(BODY)
+    edge = new_edge(origin)
+    edge.fetch("/before")
+    other = edge.directory / "other.log"
+    edge.reload({**edge.configuration, "access_log": {"file": str(other)}})
+    edge.fetch("/after")
+    assert edge.access_log(1, other)[0]["target"] == "/after"
+    assert edge.access_log(1)[0]["target"] == "/before"
+
+
+def test_a_reload_tells_what_only_a_new_process_can_change(new_edge, origin):
+    edge = new_edge(origin)
+    response = edge.reload({**edge.configuration, "memory": "32MiB", "threads": 3})
+    assert "memory" in response.text and "threads" in response.text
+    assert edge.health()["cache"]["budget_bytes"] == 64 << 20
+    edge.upgrade()
+    assert edge.health()["cache"]["budget_bytes"] == 32 << 20
+
+
+def test_limits_and_timeouts_change_with_a_reload(new_edge, origin):
+    origin.default = reply(BODY)
+    edge = new_edge(origin)
+    with edge.connect() as conn:
+        assert conn.get("/" + "a" * 2000).status == 200
+        edge.reload({**edge.configuration, "limits": {"target_bytes": 1000}})
+        wait_until(lambda: conn.get("/" + "a" * 2000).status == 414, what="the thread to take up the new limit")
+
+
 def test_many_reloads_do_not_leak(new_edge, origin):
     origin.default = cacheable(BODY)
     edge = new_edge(origin)
@@ -256,7 +285,7 @@ def test_many_reloads_do_not_leak(new_edge, origin):
         edge.reload()
     edge.fetch("/a")
     assert edge.descriptors() <= descriptors + 2
-    assert edge.rss_kib() < rss + 4096
+    assert SLOW > 1 or edge.rss_kib() < rss + 4096  # a sanitizer keeps what was freed
 
 
 def test_reload_without_a_file_keeps_the_command_line(new_edge, origin):
@@ -272,9 +301,10 @@ def test_reload_without_a_file_keeps_the_command_line(new_edge, origin):
 
 def test_json_access_log(edge, origin):
     origin.on("/a", cacheable(BODY))
-    edge.fetch("/a?q=1", fields=[("User-Agent", "tester/1"), ("Referer", "https://ref.test/")])
-    edge.fetch("/a?q=1")
-    edge.fetch("/none", "POST", body=b"x")
+    with edge.connect() as conn:  # lines of one connection are in order
+        conn.get("/a?q=1", [("User-Agent", "tester/1"), ("Referer", "https://ref.test/")])
+        conn.get("/a?q=1")
+        conn.request("POST", "/none", body=b"x")
     first, second, third = edge.access_log(3)
     assert first["method"] == "GET" and "/a?q=1" in str(first) and first["status"] == 200
     assert "tester/1" in str(first) and "https://ref.test/" in str(first) and "127.0.0.1" in str(first)
@@ -283,7 +313,7 @@ def test_json_access_log(edge, origin):
 
 
 @pytest.mark.parametrize("value", ['quote " here', "back\\slash", "tab\there", "caf\xe9", "\xff\xfe", "</script>", "{}",
-                                   "%0a%0d", "x" * 3000])
+                                   "%0a%0d", "x" * 3000], ids=range(9))
 def test_json_access_log_is_valid_whatever_clients_send(edge, origin, value):
     origin.default = reply(b"")
     edge.fetch("/a", fields=[("User-Agent", value), ("Referer", value)])
@@ -316,8 +346,9 @@ def test_common_log_format(new_edge, origin):
     edge = new_edge(origin, start=False)
     edge.configuration["access_log"] = {"file": str(edge.access_log_path), "format": "common"}
     edge.start()
-    edge.fetch("/a?b=c")
-    edge.fetch('/"quoted', fields=[("Referer", '"')])
+    with edge.connect() as conn:
+        conn.get("/a?b=c")
+        conn.get('/"quoted', [("Referer", '"')])
     log = edge.access_log_path
     wait_until(lambda: log.exists() and log.read_text().count("\n") == 2)
     lines = log.read_text().splitlines()
@@ -425,7 +456,8 @@ def test_admin_refuses_what_it_does_not_know(edge, target, method, status):
 
 @pytest.mark.parametrize("data", [
     b"\0" * 100, b"GET /health\r\n\r\n", b"GET /health HTTP/1.1\nHost: a\n\n", b"x" * 200_000,
-    b"POST /config/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999999\r\n\r\n" + b"x" * 100_000])
+    b"POST /config/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999999\r\n\r\n" + b"x" * 100_000],
+    ids=["zeros", "HTTP/0.9", "LF", "endless line", "endless body"])
 def test_admin_withstands_nonsense(edge, data):
     with Conn(edge.admin_path) as conn:
         try:
@@ -551,6 +583,8 @@ def test_a_request_that_comes_amid_the_stop_is_answered_or_refused_cleanly(edge,
     for conn in conns:
         conn.get("/a")
     edge.send_signal(signal.SIGTERM)
+    wait_until(lambda: "stopping" in edge.log(), what="the stop to begin")
+    soon()
     for conn in conns:
         response = conn.get("/a")
         assert response.body == BODY and response.closes
@@ -583,6 +617,49 @@ def test_it_becomes_an_ordinary_user_and_drops_what_it_does_not_need(new_edge, o
         edge.stop()
     finally:
         shutil.rmtree(directory)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+def test_an_ordinary_user_can_reload_rotate_and_upgrade(new_edge, origin):
+    origin.default = reply(BODY)
+    directory = Path(tempfile.mkdtemp(prefix="skerry-user-"))
+    nobody = pwd.getpwnam("nobody")
+    try:
+        os.chown(directory, nobody.pw_uid, nobody.pw_gid)
+        edge = new_edge(origin, user="nobody", start=False)
+        edge.admin_path, edge.access_log_path = f"{directory}/admin.sock", directory / "access.log"
+        edge.file, edge.program = directory / "edge.yaml", str(shutil.copy(binary(), directory))
+        edge.start()
+        edge.reload()
+        edge.fetch("/before")
+        edge.access_log(1)
+        edge.access_log_path.rename(directory / "old.log")
+        edge.reload_by_signal()
+        edge.upgrade()
+        edge.fetch("/after")
+        assert "/after" in str(edge.access_log(1))
+        assert f"\nUid:\t{nobody.pw_uid}\t" in Path(f"/proc/{edge.pid}/status").read_text()
+        edge.stop()
+    finally:
+        shutil.rmtree(directory)
+
+
+def test_the_service_manager_is_told(new_edge, origin):
+    """sd_notify(3): ready, the new main process after an upgrade, stopping."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        edge = new_edge(origin, start=False)
+        path = str(edge.directory / "notify.sock")
+        manager.bind(path)
+        manager.settimeout(seconds(10))
+        edge.environment["NOTIFY_SOCKET"] = path
+        edge.start()
+        told = manager.recv(4096).decode().split("\n")
+        assert "READY=1" in told and f"MAINPID={edge.pid}" in told
+        edge.upgrade()
+        told = manager.recv(4096).decode().split("\n")
+        assert "READY=1" in told and f"MAINPID={edge.pid}" in told
+        edge.stop()
+        assert "STOPPING=1" in manager.recv(4096).decode()
 
 
 def test_it_runs_without_a_writable_directory(tmp_path, origin):

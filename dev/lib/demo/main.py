@@ -98,6 +98,8 @@ def figures(demo, entry):
                       f"{values['skerry_origin_requests_total']:.0f} requests reached the origin"),
         ("latency", f"{entry['p50_us'] / 1000:6.2f} ms p50   {entry['p99_us'] / 1000:.2f} ms p99"),
         ("bytes", f"{size(sent):>9} sent, {size(fetched)} fetched: {share(sent - fetched, sent):.1f} % saved"),
+        ("memory", f"{size(values['skerry_cache_used_bytes']):>9} of {size(values['skerry_cache_budget_bytes'])} hold "
+                   f"{values['skerry_cache_objects']:.0f} objects"),
     ]
 
 
@@ -114,17 +116,18 @@ def show(demo, entry, first):
 
 
 def invite(demo):
-    base = f"http://127.0.0.1:{demo.port}"
-    print(f"""
-Skerry is serving its own documentation at {base}/ (origin: nginx at port {demo.origin_port}).
-
-  curl -sI {base}/ | grep -i -E 'cache-status|age'          a hit, and how old it is
-  curl -s -o /dev/null -w '%{{time_total}} s\\n' {base}/{LARGE}     {LARGE_MIB} MiB: slow once, then from memory
-  curl -s -r 0-99 {base}/{LARGE} | wc -c                    a part of it
-  curl -s --unix-socket {demo.admin} http://localhost/metrics | grep cache
-  curl -s --unix-socket {demo.admin} http://localhost/health
-""")
-    print("Ctrl-C ends all of it.\n", flush=True)
+    base, admin = f"http://127.0.0.1:{demo.port}", f"curl -s --unix-socket {demo.admin} http://localhost"
+    lines = [
+        (f"curl -sI {base}/ | grep -i -E 'cache-status|age'", "a hit, and how old it is"),
+        (f"curl -s -o /dev/null -w '%{{time_total}} s\\n' {base}/{LARGE}", f"{LARGE_MIB} MiB: from memory the second time"),
+        (f"curl -s -r 0-99 {base}/{LARGE} | wc -c", "a part of it"),
+        (f"{admin}/health", "what it says of itself and its origin"),
+        (f"{admin}/metrics | grep cache", "its counters"),
+    ]
+    print(f"\nSkerry is serving its own documentation at {base}/ (origin: nginx, port {demo.origin_port}). Try:\n")
+    for command, comment in lines:
+        print(f"  {command:<76} # {comment}")
+    print("\nCtrl-C ends all of it.\n", flush=True)
 
 
 def watch(demo):

@@ -63,6 +63,7 @@ class Edge:
         self.family = Family()
         self.process = None
         self.expected_codes = {0}
+        self.environment = {}  # on top of ours
         self.forgiven = None  # a pattern: trouble that a test asks for
 
     # --- life
@@ -82,7 +83,7 @@ class Edge:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory,
-                env=self.family.environment(execution_environment()))
+                env=self.family.environment({**execution_environment(), **self.environment}))
         self.family.known.add(self.process.pid)
         if wait:
             self.wait_ready()

@@ -49,6 +49,21 @@ class Family:
             self.codes[pid] = os.waitstatus_to_exitcode(status)
         return not done
 
+    def descendants(self, pid):
+        """Children of PID and theirs, also such as hide their environment (nginx writes its title over it)."""
+        parents = {}
+        for entry in os.listdir("/proc"):
+            if entry.isdigit():
+                try:
+                    with open(f"/proc/{entry}/stat") as file:
+                        parents[int(entry)] = int(file.read().rpartition(")")[2].split()[1])
+                except OSError:
+                    continue
+        found = {pid}
+        while more := {child for child, parent in parents.items() if parent in found} - found:
+            found |= more
+        return found - {pid}
+
     def kill(self):
         for pid in self.pids():
             try:

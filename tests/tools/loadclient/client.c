@@ -64,6 +64,14 @@ struct client *client_create(const struct client_options *options, struct work *
     return client;
 }
 
+void client_destroy(struct client *client) {
+    for (unsigned i = 0; i < client->options.connections; i++)
+        if (client->connections[i].fd >= 0) close(client->connections[i].fd);
+    close(client->epoll);
+    free(client->connections);
+    free(client);
+}
+
 void client_finish(struct client *client) { client->finishing = true; }
 void client_stay_closed(struct client *client) { client->options.stay_closed = true; }
 

@@ -50,6 +50,8 @@ struct client_counts {
 struct client;
 struct client *client_create(const struct client_options *options, struct work *work,
                              struct client_counts *counts);
+/* Closes what is open. */
+void client_destroy(struct client *client);
 /* Runs for at most WAIT_MS, then returns. False when there is nothing left to do. */
 bool client_run(struct client *client, int wait_ms);
 /* No new requests; those under way go on. */

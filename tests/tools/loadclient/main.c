@@ -172,6 +172,7 @@ static void run(struct settings *settings, struct client_counts *total) {
     }
     fold(total, &part);
     report("total", total, (double)(client_now_us() - began_us) / 1e6);
+    client_destroy(client);
 }
 
 int main(int argc, char **argv) {
@@ -193,5 +194,6 @@ int main(int argc, char **argv) {
     signal(SIGUSR1, on_signal);
     signal(SIGPIPE, SIG_IGN);
     run(&settings, &total);
+    work_free(&settings.work);
     return failed(&total) ? 1 : 0;
 }

@@ -49,6 +49,12 @@ void work_use_zipf(struct work *work, double exponent, uint64_t seed) {
     work->random = seed * 2 + 1;
 }
 
+void work_free(struct work *work) {
+    for (size_t i = 0; i < work->count; i++) free(work->targets[i].request);
+    free(work->targets);
+    free(work->cumulative);
+}
+
 /* xorshift64*: even enough for choosing pages, and the same on every machine. */
 static double random_unit(uint64_t *state) {
     *state ^= *state >> 12, *state ^= *state << 25, *state ^= *state >> 27;

@@ -27,6 +27,7 @@ void work_add(struct work *work, const char *target, const char *host, const cha
 bool work_add_file(struct work *work, const char *file, const char *host, const char *extra);
 /* Chooses from now on the k-th target with a weight of 1 / k^EXPONENT. */
 void work_use_zipf(struct work *work, double exponent, uint64_t seed);
+void work_free(struct work *work);
 const struct target *work_next(struct work *work);
 
 #endif

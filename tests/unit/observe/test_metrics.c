@@ -1,5 +1,7 @@
 #include <math.h>
 #include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "base/time.h"
 #include "observe/metrics.h"
@@ -159,6 +161,30 @@ static void gauges_of_a_family_stand_together_whatever_their_order(void **state)
     sk_buf_free(&buf);
 }
 
+static double value_of(const char *text, const char *name) {
+    const char *at = strstr(text, name);
+    assert_non_null(at);
+    return strtod(at + strlen(name), NULL);
+}
+
+static void the_process_is_described_under_the_usual_names(void **state) {
+    struct sk_buf buf;
+    (void)state;
+    const char *text = exposition(&buf);
+    assert_int_equal(times(text, "# TYPE process_cpu_seconds_total counter\n"), 1);
+    assert_true(value_of(text, "\nprocess_resident_memory_bytes ") > 100e3);
+    double fds = value_of(text, "\nprocess_open_fds "), max_fds = value_of(text, "\nprocess_max_fds ");
+    assert_true(fds >= 3 && fds <= max_fds);
+    double start = value_of(text, "\nprocess_start_time_seconds "), now = (double)sk_wall_now_ns() / 1e9;
+    assert_true(start <= now + 1 && start > now - 120);
+    sk_buf_free(&buf);
+    int more[] = {dup(0), dup(0), dup(0)};
+    text = exposition(&buf);
+    assert_true(value_of(text, "\nprocess_open_fds ") == fds + SK_COUNT(more));
+    for (size_t i = 0; i < SK_COUNT(more); i++) close(more[i]);
+    sk_buf_free(&buf);
+}
+
 static void a_full_buffer_is_reported(void **state) {
     struct sk_buf buf;
     (void)state;
@@ -176,6 +202,7 @@ int main(void) {
         cmocka_unit_test(the_exposition_has_one_help_and_type_for_a_family),
         cmocka_unit_test(histograms_are_cumulative_and_agree_with_their_count),
         cmocka_unit_test(gauges_of_a_family_stand_together_whatever_their_order),
+        cmocka_unit_test(the_process_is_described_under_the_usual_names),
         cmocka_unit_test(a_full_buffer_is_reported),
     };
     return cmocka_run_group_tests(tests, join, NULL);

@@ -16,7 +16,7 @@
 
 /* --- the origin ------------------------------------------------------------------------------------------ */
 
-#define SCRIPT_CONNECTIONS 64
+#define SCRIPT_CONNECTIONS 1024
 
 struct script_server;
 
@@ -101,6 +101,13 @@ static inline bool script_send(struct script_connection *connection, const char 
 
 static inline void script_sleep_ms(int ms) { usleep((useconds_t)ms * 1000); }
 
+/* The last head, for a test to look at when the origin has stopped. */
+static inline void script_keep_head(const struct script_connection *connection, char *out, size_t room) {
+    size_t bytes = strnlen(connection->head, room - 1);
+    memcpy(out, connection->head, bytes);
+    out[bytes] = 0;
+}
+
 /* Waits until the other end closes. */
 static inline void script_await_close(struct script_connection *connection) {
     while (script_fill(connection)) connection->len = 0;
@@ -144,6 +151,7 @@ static inline void *script_server_main(void *arg) {
         connection->server = server;
         connection->fd = fd;
         connection->number = server->accepted;
+        if (connection->number == SCRIPT_CONNECTIONS) abort();
         server->connections[connection->number] = connection;
         server->accepted++;
         pthread_create(&connection->thread, NULL, script_connection_main, connection);
@@ -160,7 +168,7 @@ static inline void script_start(struct script_server *server, const char *ip, sc
     *server = (struct script_server){.play = play, .tls = tls, .lock = PTHREAD_MUTEX_INITIALIZER};
     assert_ok(io_addr_parse(sk_str_from_c(text), &addr));
     server->fd = socket(addr.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(server->fd >= 0);
+    if (server->fd < 0) abort();
     assert_int_equal(bind(server->fd, &addr.any, addr.len), 0);
     assert_int_equal(listen(server->fd, 64), 0);
     getsockname(server->fd, &addr.any, &len);
@@ -211,15 +219,21 @@ struct story {
         }                                                                                                    \
     } while (0)
 
+/* Times that a loaded machine does not reach either. */
 static inline struct story story_new(void) {
     struct story story = {0};
-    story.site.origin = (struct config_origin_options){.connect_timeout_ms = 2000,
-                                                       .first_byte_timeout_ms = 400,
-                                                       .between_bytes_timeout_ms = 400,
-                                                       .idle_timeout_ms = 2000,
+    story.site.origin = (struct config_origin_options){.connect_timeout_ms = 5000,
+                                                       .first_byte_timeout_ms = 5000,
+                                                       .between_bytes_timeout_ms = 5000,
+                                                       .idle_timeout_ms = 5000,
                                                        .max_idle = 8,
                                                        .retry_budget_percent = 20};
     return story;
+}
+
+/* For tests that wait for a time-out. */
+static inline void story_impatient(struct story *story) {
+    story->site.origin.first_byte_timeout_ms = story->site.origin.between_bytes_timeout_ms = 400;
 }
 
 static inline struct config_origin *story_origin(struct story *story, const char *scheme, const char *host,
@@ -271,6 +285,22 @@ static inline void story_run(struct story *story, void (*tell)(struct story *sto
 
 static inline uint64_t story_count(const struct story *story, enum observe_counter counter) {
     return atomic_load_explicit(&story->metrics->counters[counter], memory_order_relaxed);
+}
+
+static inline void pause_ms(struct story *story, int ms) {
+    sk_err err = io_fiber_sleep_until(io_loop_now(story->loop) + ms * SK_NS_PER_MS);
+    expect(story, !err, "%s", sk_err_name(err));
+}
+
+/* Waits until CONDITION holds, or fails the story after ten seconds. */
+#define await(story, condition)                                                                              \
+    do {                                                                                                     \
+        for (int i_ = 0; i_ < 1000 && !(condition); i_++) pause_ms(story, 10);                               \
+        expect(story, condition, "not in ten seconds");                                                      \
+    } while (0)
+
+static inline uint32_t open_connections(const struct story *story) {
+    return atomic_load(&story->group->members[0].origin->connections);
 }
 
 /* --- one request ------------------------------------------------------------------------------------------- */

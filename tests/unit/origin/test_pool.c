@@ -10,11 +10,6 @@ static struct answer first, second;
 
 static void tell_one(struct story *story) { ask(story, &first); }
 
-static void pause_ms(struct story *story, int ms) {
-    sk_err err = io_fiber_sleep_until(io_loop_now(story->loop) + ms * SK_NS_PER_MS);
-    expect(story, !err, "%s", sk_err_name(err));
-}
-
 /* --- stale connections ------------------------------------------------------------------------------------- */
 
 /* Closes at once after its first answer, without a word about it. */
@@ -24,7 +19,7 @@ static void play_close_behind(struct script_connection *connection) {
 
 static void tell_closed_while_idle(struct story *story) {
     ask(story, &first);
-    pause_ms(story, 100);
+    await(story, open_connections(story) == 0);
     ask(story, &second);
     expect(story, !second.err && second.result.tries == 1, "%s", sk_err_name(second.err));
     expect(story, story_count(story, OBSERVE_ORIGIN_RETRIES) == 0, "retried");
@@ -109,22 +104,17 @@ static void test_not_repeatable_wants_a_young_connection(void **state) {
 
 /* --- idle time and number ------------------------------------------------------------------------------------ */
 
-static uint32_t open_connections(const struct story *story) {
-    return atomic_load(&story->group->members[0].origin->connections);
-}
-
 static void tell_idle_timeout(struct story *story) {
     ask(story, &first);
     expect(story, open_connections(story) == 1, "%u", open_connections(story));
-    pause_ms(story, 50);
-    expect(story, open_connections(story) == 1, "too early");
-    pause_ms(story, 200);
-    expect(story, open_connections(story) == 0, "%u after its time", open_connections(story));
+    sk_time_ns since = sk_time_now();
+    await(story, open_connections(story) == 0);
+    expect(story, sk_time_now() - since > 200 * SK_NS_PER_MS, "too early");
 }
 
 static void test_idle_timeout(void **state) {
     struct story story = story_new();
-    story.site.origin.idle_timeout_ms = 150;
+    story.site.origin.idle_timeout_ms = 250;
     run_alone(play_many, tell_idle_timeout, &story);
 }
 
@@ -151,13 +141,12 @@ static struct io_fiber *start_asker(struct story *story, size_t i) {
 }
 
 static void await_askers(struct story *story, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        while (!askers[i].done) pause_ms(story, 5);
+    for (size_t i = 0; i < count; i++) await(story, askers[i].done);
 }
 
 static void play_slowly(struct script_connection *connection) {
     while (script_read_head(connection)) {
-        script_sleep_ms(100);
+        script_sleep_ms(200);
         if (!script_send(connection, HELLO)) return;
     }
 }
@@ -218,7 +207,7 @@ static void tell_line_too_long(struct story *story) {
 static void tell_leaving_the_line(struct story *story) {
     start_asker(story, 0);
     struct io_fiber *fiber = start_asker(story, 1);
-    pause_ms(story, 20);
+    pause_ms(story, 1); /* while the first one's answer takes its 200 ms */
     io_fiber_cancel(fiber);
     await_askers(story, 2);
     expect(story, askers[1].answer.err == SK_ERR_CANCELLED, "%s", sk_err_name(askers[1].answer.err));
@@ -236,7 +225,8 @@ static void test_limit(void **state) {
     run_alone(play_slowly_and_close, tell_line_of_closing, &story);
     story = story_new();
     story.site.origin.max_connections = 1;
-    story.site.origin.connect_timeout_ms = 100;
+    story.site.origin.connect_timeout_ms = 300;
+    story.site.origin.first_byte_timeout_ms = 1000;
     run_alone(play_silence, tell_line_too_long, &story);
     story = story_new();
     story.site.origin.max_connections = 1;
@@ -301,7 +291,9 @@ static void tell_origin_gone(struct story *story) {
     expect(story, !err, "%s", sk_err_name(err));
     origin_group_destroy(story->group);
     story->group = next;
-    pause_ms(story, 200); /* the idle time */
+    sk_err slept =
+        io_fiber_sleep_until(io_loop_now(story->loop) + 400 * SK_NS_PER_MS); /* over the idle time */
+    expect(story, !slept, "%s", sk_err_name(slept));
     ask(story, &first);
     expect(story, first.result.phase == ORIGIN_PHASE_SELECT, "%s", sk_err_name(first.err));
     /* With the thread's leaving, at the story's end, the registry must be empty: it asserts that. */

@@ -1,0 +1,138 @@
+/* What the admin socket answers. */
+#include <unistd.h>
+#include <yyjson.h>
+
+#include "base/version.h"
+#include "edge/admin.h"
+#include "edge/reload.h"
+
+/* Moves DOC's text into the answer and frees DOC. */
+static sk_err put_json(struct edge_admin_answer *answer, yyjson_mut_doc *doc) {
+    size_t len;
+    char *text = yyjson_mut_write(doc, YYJSON_WRITE_PRETTY_TWO_SPACES, &len);
+    yyjson_mut_doc_free(doc);
+    if (!text) return SK_ERR_NO_MEMORY;
+    sk_err err = sk_buf_append(&answer->body, (sk_str){text, len});
+    if (!err) err = sk_buf_append(&answer->body, SK_STR("\n"));
+    free(text);
+    return err;
+}
+
+static yyjson_mut_val *json_str(yyjson_mut_doc *doc, sk_str s) {
+    return yyjson_mut_strncpy(doc, s.data ? s.data : "", s.len);
+}
+
+static void add_str(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *key, sk_str value) {
+    yyjson_mut_obj_add_val(doc, object, key, json_str(doc, value));
+}
+
+static yyjson_mut_val *describe_origins(yyjson_mut_doc *doc, const struct origin_group *group) {
+    struct sk_buf text;
+    sk_buf_init(&text, 0);
+    yyjson_mut_val *value = NULL;
+    if (origin_group_describe(group, &text) == SK_OK) {
+        sk_str json = sk_buf_str(&text);
+        value = yyjson_mut_rawncpy(doc, json.data, json.len);
+    }
+    sk_buf_free(&text);
+    return value ? value : yyjson_mut_null(doc);
+}
+
+static yyjson_mut_val *cache_json(yyjson_mut_doc *doc, const struct edge_process *process) {
+    struct cache_usage usage;
+    cache_usage(process->cache, &usage);
+    yyjson_mut_val *cache = yyjson_mut_obj(doc);
+    yyjson_mut_obj_add_uint(doc, cache, "budget_bytes", usage.budget_bytes);
+    yyjson_mut_obj_add_uint(doc, cache, "used_bytes", usage.used_bytes);
+    yyjson_mut_obj_add_uint(doc, cache, "objects", usage.objects);
+    yyjson_mut_obj_add_uint(doc, cache, "fills", usage.fills);
+    return cache;
+}
+
+sk_err edge_admin_health(struct edge_process *process, struct edge_admin_answer *answer) {
+    const struct edge_snapshot *snapshot = process->snapshot;
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    if (!doc) return SK_ERR_NO_MEMORY;
+    yyjson_mut_val *root = yyjson_mut_obj(doc), *sites = yyjson_mut_arr(doc);
+    bool running = process->stage == EDGE_RUNNING;
+    answer->status = running ? 200 : 503;
+    yyjson_mut_doc_set_root(doc, root);
+    yyjson_mut_obj_add_str(doc, root, "status", running ? "ok" : "draining");
+    yyjson_mut_obj_add_str(doc, root, "version", SK_VERSION);
+    yyjson_mut_obj_add_int(doc, root, "pid", getpid());
+    yyjson_mut_obj_add_int(doc, root, "uptime_s", (sk_time_now() - process->started) / SK_NS_PER_S);
+    yyjson_mut_obj_add_uint(doc, root, "config_number", snapshot->config->number);
+    yyjson_mut_obj_add_uint(doc, root, "connections", edge_limits_count(process->limits));
+    yyjson_mut_obj_add_val(doc, root, "cache", cache_json(doc, process));
+    yyjson_mut_obj_add_val(doc, root, "sites", sites);
+    for (uint32_t i = 0; i < snapshot->config->site_count; i++) {
+        yyjson_mut_val *site = yyjson_mut_arr_add_obj(doc, sites);
+        add_str(doc, site, "name", snapshot->config->sites[i].name);
+        yyjson_mut_obj_add_val(doc, site, "origins", describe_origins(doc, snapshot->groups[i]));
+    }
+    return put_json(answer, doc);
+}
+
+sk_err edge_admin_metrics(struct edge_process *process, struct edge_admin_answer *answer) {
+    answer->type = "text/plain; version=0.0.4; charset=utf-8";
+    return observe_write_prometheus(&answer->body);
+}
+
+static yyjson_mut_val *site_json(yyjson_mut_doc *doc, const struct config_site *site) {
+    yyjson_mut_val *json = yyjson_mut_obj(doc), *hosts = yyjson_mut_arr(doc), *origins = yyjson_mut_arr(doc);
+    add_str(doc, json, "name", site->name);
+    for (uint32_t i = 0; i < site->host_count; i++)
+        yyjson_mut_arr_append(hosts, json_str(doc, site->hosts[i]));
+    for (uint32_t i = 0; i < site->origin_count; i++)
+        yyjson_mut_arr_append(origins, json_str(doc, site->origins[i].url));
+    yyjson_mut_obj_add_val(doc, json, "hosts", hosts);
+    yyjson_mut_obj_add_val(doc, json, "origins", origins);
+    yyjson_mut_obj_add_bool(doc, json, "cache", site->cache_enabled);
+    return json;
+}
+
+sk_err edge_admin_config(struct edge_process *process, struct edge_admin_answer *answer) {
+    const struct config *config = process->snapshot->config;
+    char text[IO_ADDR_TEXT_BYTES + 8];
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    if (!doc) return SK_ERR_NO_MEMORY;
+    yyjson_mut_val *root = yyjson_mut_obj(doc), *listeners = yyjson_mut_arr(doc),
+                   *sites = yyjson_mut_arr(doc);
+    yyjson_mut_doc_set_root(doc, root);
+    yyjson_mut_obj_add_uint(doc, root, "number", config->number);
+    add_str(doc, root, "file", config->path);
+    for (unsigned i = 0; i < process->listeners.count; i++) {
+        size_t len = edge_listener_text(&process->listeners.items[i], text);
+        yyjson_mut_arr_append(listeners, json_str(doc, (sk_str){text, len}));
+    }
+    yyjson_mut_obj_add_val(doc, root, "listen", listeners);
+    add_str(doc, root, "admin", config->admin);
+    yyjson_mut_obj_add_uint(doc, root, "threads", config->threads);
+    yyjson_mut_obj_add_uint(doc, root, "memory_bytes", config->memory_bytes);
+    add_str(doc, root, "server_name", config->server_name);
+    add_str(doc, root, "access_log", config->access_log);
+    for (uint32_t i = 0; i < config->site_count; i++)
+        yyjson_mut_arr_append(sites, site_json(doc, &config->sites[i]));
+    yyjson_mut_obj_add_val(doc, root, "sites", sites);
+    return put_json(answer, doc);
+}
+
+sk_err edge_admin_reload(struct edge_process *process, struct edge_admin_answer *answer) {
+    struct sk_buf report;
+    sk_buf_init(&report, 0);
+    sk_err err = edge_reload(process, &report);
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    if (doc) {
+        yyjson_mut_val *root = yyjson_mut_obj(doc), *lines = yyjson_mut_arr(doc);
+        sk_str text = sk_buf_str(&report), line;
+        answer->status = err ? 422 : 200;
+        yyjson_mut_doc_set_root(doc, root);
+        yyjson_mut_obj_add_bool(doc, root, "reloaded", err == SK_OK);
+        yyjson_mut_obj_add_uint(doc, root, "config_number", process->snapshot->config->number);
+        while (text.len && sk_str_cut(&text, '\n', &line))
+            if (line.len) yyjson_mut_arr_append(lines, json_str(doc, line));
+        yyjson_mut_obj_add_val(doc, root, err ? "problems" : "notes", lines);
+    }
+    sk_buf_free(&report);
+    return doc ? put_json(answer, doc) : SK_ERR_NO_MEMORY;
+}

@@ -1,0 +1,24 @@
+/* From an object of the cache to the response for one request: conditions, ranges, Age, Cache-Status. */
+#ifndef SK_EDGE_ANSWER_H
+#define SK_EDGE_ANSWER_H
+
+#include "edge/exchange.h"
+#include "http/cache_status.h"
+
+/* Room for Age, Cache-Status, Content-Range and their names. */
+#define EDGE_EXTRA_BYTES (HTTP_CACHE_STATUS_MAX + 256)
+
+/* Answers EXCHANGE with OBJECT. BORROWED as in struct edge_response; else the reference is taken over, also
+ * when the client is gone. exchange->outcome says what to tell in Cache-Status. */
+void edge_answer_object(struct edge_exchange *exchange, struct cache_object *object, bool borrowed);
+
+/* "Age: ...", "Cache-Status: ..." from the outcome, in OUT (EDGE_EXTRA_BYTES); OBJECT NULL: no Age. */
+sk_str edge_status_fields(const struct edge_exchange *exchange, const struct cache_object *object, char *out);
+
+/* The fields of a 304 made from a stored response, as flat text (RFC 9110 section 15.4.5). data NULL when
+ * out of memory. Pure. */
+sk_str edge_not_modified_head(struct sk_arena *arena, const struct http_fields *stored);
+/* All fields but Content-Type, for multipart/byteranges. Pure. */
+sk_str edge_head_without_type(struct sk_arena *arena, const struct http_fields *stored);
+
+#endif

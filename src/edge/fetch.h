@@ -1,0 +1,61 @@
+/* The fetch fiber: one request to an origin, and its response into a fill. It belongs to the fill and not to
+ * the client: it goes on when its client leaves, as long as that makes sense. */
+#ifndef SK_EDGE_FETCH_H
+#define SK_EDGE_FETCH_H
+
+#include "edge/exchange.h"
+#include "edge/snapshot.h"
+
+struct edge_fetch {
+    uint32_t references;          /* the fiber's and the leading exchange's; own thread */
+    struct sk_list link;          /* worker.fetches, while the fiber lives */
+    struct io_fiber *fiber;       /* NULL before and after */
+    struct io_fiber *body_reader; /* parked for the client's next body bytes */
+    struct edge_worker *worker;
+    struct edge_snapshot *snapshot; /* a reference */
+    const struct config_site *site;
+    struct cache_fill *fill;
+    struct edge_exchange *leader; /* NULL: a refresh, or the client has left */
+    struct sk_arena arena;
+    /* the request */
+    bool pass; /* alone for its client, never stored */
+    bool has_body;
+    sk_str first_piece; /* of the body: read before the origin was asked */
+    bool client_trusted;
+    sk_str client_ip;
+    struct http_request client_request; /* as the client sent it: what is stored is judged by it */
+    struct http_request request;        /* as it goes to the origin */
+    bool conditional;                   /* asks with the stored validators */
+    /* what came of it, for the leader */
+    struct origin_result result;
+    uint16_t origin_status;      /* 0: no response head came */
+    struct http_fields trailers; /* of the response, once its body is complete */
+    bool published;              /* the fill knows the head, whatever came of it */
+    bool stored, validated;      /* validated: 304, the stored response is good */
+    enum http_reason store_reason;
+    sk_err error;
+    struct origin_exchange *tunnel; /* after 101; whoever takes it sets NULL */
+    const struct http_response *tunnel_response;
+};
+
+struct edge_fetch_plan {
+    struct edge_worker *worker;
+    struct edge_snapshot *snapshot;
+    const struct config_site *site;
+    const struct http_request *request; /* copied */
+    const struct io_addr *client;
+    struct cache_fill *fill;      /* the fetch's reference is taken over */
+    struct edge_exchange *leader; /* NULL: nobody waits (a refresh) */
+    bool pass;
+};
+/* Starts the fiber; it runs at once until its first park. When it cannot be started the fill fails, so the
+ * caller waits for the fill in every case. Sets leader->fetch. */
+void edge_fetch_start(const struct edge_fetch_plan *plan);
+/* The leading exchange ends: drops its reference. What nobody else wants is given up. */
+void edge_fetch_leave(struct edge_fetch *fetch);
+/* More of the client's body, or its end or failure, can be read. */
+void edge_fetch_wake(struct edge_fetch *fetch);
+/* The edge stops: ends the fetch at its next park. */
+void edge_fetch_cancel(struct edge_fetch *fetch);
+
+#endif

@@ -1,0 +1,43 @@
+#include "edge/gauges.h"
+
+static double read_connections(void *arg) {
+    const struct edge_process *process = arg;
+    return edge_limits_count(process->limits);
+}
+
+static struct cache_usage usage_of(void *arg) {
+    const struct edge_process *process = arg;
+    struct cache_usage usage;
+    cache_usage(process->cache, &usage);
+    return usage;
+}
+
+static double read_objects(void *arg) { return (double)usage_of(arg).objects; }
+static double read_fills(void *arg) { return (double)usage_of(arg).fills; }
+static double read_used_bytes(void *arg) { return (double)usage_of(arg).used_bytes; }
+static double read_budget_bytes(void *arg) { return (double)usage_of(arg).budget_bytes; }
+static double read_evicted_objects(void *arg) { return (double)usage_of(arg).evicted_objects; }
+static double read_evicted_bytes(void *arg) { return (double)usage_of(arg).evicted_bytes; }
+static double read_rejected_objects(void *arg) { return (double)usage_of(arg).rejected_objects; }
+
+static const struct {
+    const char *name, *help;
+    double (*read)(void *arg);
+} gauges[] = {
+#define X(reader, metric, help) {metric, help, read_##reader},
+    EDGE_GAUGE_TABLE(X)
+#undef X
+};
+
+void edge_gauges_register(struct edge_process *process) {
+    _Static_assert(SK_COUNT(gauges) == SK_COUNT(((struct edge_process *)0)->gauges), "one slot a gauge");
+    for (size_t i = 0; i < SK_COUNT(gauges); i++) {
+        process->gauges[i] = (struct observe_gauge){
+            .name = gauges[i].name, .help = gauges[i].help, .read = gauges[i].read, .arg = process};
+        observe_gauge_register(&process->gauges[i]);
+    }
+}
+
+void edge_gauges_remove(struct edge_process *process) {
+    for (size_t i = 0; i < SK_COUNT(gauges); i++) observe_gauge_remove(&process->gauges[i]);
+}

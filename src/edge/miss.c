@@ -1,0 +1,227 @@
+#include "edge/miss.h"
+
+#include "edge/answer.h"
+#include "edge/error_page.h"
+#include "edge/fetch.h"
+#include "edge/forward.h"
+#include "edge/tunnel.h"
+#include "edge/worker.h"
+
+/* After this many surprises (another variant, a purge) a request goes alone. */
+#define SHARED_TRIES 3
+
+struct miss {
+    struct edge_exchange *exchange;
+    struct cache_object *stale; /* a reference, or NULL */
+    bool pass;
+};
+
+static struct edge_fetch_plan plan_of(struct edge_exchange *exchange, struct cache_fill *fill, bool pass) {
+    return (struct edge_fetch_plan){
+        .worker = exchange->worker,
+        .snapshot = exchange->snapshot,
+        .site = exchange->site,
+        .request = &exchange->request,
+        .client = exchange->client,
+        .fill = fill,
+        .leader = exchange,
+        .pass = pass,
+    };
+}
+
+/* What the fetch that this exchange leads has learned. */
+static void note_fetch(struct edge_exchange *exchange) {
+    const struct edge_fetch *fetch = exchange->fetch;
+    struct edge_outcome *outcome = &exchange->outcome;
+    if (!fetch) return;
+    outcome->origin_status = fetch->origin_status;
+    outcome->stored = fetch->stored;
+    outcome->store_reason = fetch->stored ? HTTP_REASON_NONE : fetch->store_reason;
+    outcome->upstream = fetch->result.origin;
+    if (fetch->validated) outcome->reason = HTTP_REASON_HIT_REVALIDATED;
+}
+
+static void forget_fetch(struct edge_exchange *exchange) {
+    if (exchange->fetch) edge_fetch_leave(exchange->fetch);
+    exchange->fetch = NULL;
+}
+
+/* --- outcomes --------------------------------------------------------------------------------------------- */
+
+static void give_failure(struct edge_exchange *exchange, sk_err err) {
+    const struct edge_fetch *fetch = exchange->fetch;
+    note_fetch(exchange);
+    if (fetch && fetch->error)
+        edge_respond_failure(exchange, fetch->result.phase, err, fetch->result.detail);
+    else
+        edge_respond_failure(exchange, ORIGIN_PHASE_NONE, err, NULL);
+}
+
+static void give_stale(struct edge_exchange *exchange, struct cache_object *object, sk_err failure) {
+    struct http_cache_control control;
+    http_request_cache_control(&exchange->request, &control);
+    note_fetch(exchange);
+    bool validated = exchange->fetch && exchange->fetch->validated;
+    if (!validated &&
+        !http_may_serve_on_error(&object->freshness, &control, io_loop_wall_s(exchange->worker->loop))) {
+        cache_object_unref(exchange->worker->cache, object);
+        give_failure(exchange, failure ? failure : SK_ERR_IO);
+        return;
+    }
+    if (!validated) {
+        exchange->outcome.hit = true;
+        exchange->outcome.reason = HTTP_REASON_HIT_STALE_IF_ERROR;
+    }
+    edge_answer_object(exchange, object, false);
+}
+
+static void give_object(struct edge_exchange *exchange, struct cache_object *object) {
+    note_fetch(exchange);
+    edge_answer_object(exchange, object, false);
+}
+
+/* --- alone ------------------------------------------------------------------------------------------------ */
+
+static void fetch_alone(struct edge_exchange *exchange) {
+    struct edge_worker *worker = exchange->worker;
+    struct cache_fill *fill;
+    enum cache_outcome outcome;
+    struct cache_object *object = NULL;
+    sk_err failure = SK_OK;
+    forget_fetch(exchange);
+    sk_err err = cache_fill_private(worker->cache, &exchange->key, 0, &fill);
+    if (err) {
+        edge_respond_error(exchange, 503, "out of memory");
+        return;
+    }
+    struct edge_fetch_plan plan = plan_of(exchange, fill, true);
+    edge_fetch_start(&plan);
+    err = cache_fill_wait(worker->cache, fill, CACHE_LEAD, &exchange->request, SK_TIME_NEVER, &outcome,
+                          &object, &failure);
+    if (err) {
+        cache_fill_leave(worker->cache, fill);
+        return;
+    }
+    if (outcome == CACHE_OUTCOME_OBJECT || outcome == CACHE_OUTCOME_STALE)
+        give_object(exchange, object);
+    else if (exchange->fetch && exchange->fetch->tunnel)
+        edge_tunnel(exchange);
+    else
+        give_failure(exchange, outcome == CACHE_OUTCOME_FAILED ? failure : SK_ERR_IO);
+}
+
+/* --- together --------------------------------------------------------------------------------------------- */
+
+/* Waits for the fill. True when the exchange is through; false: it must go on alone, or once more. */
+static bool await_fill(struct edge_exchange *exchange, struct cache_fill *fill, enum cache_role role,
+                       bool *out_alone) {
+    struct edge_worker *worker = exchange->worker;
+    enum cache_outcome outcome;
+    struct cache_object *object = NULL;
+    sk_err failure = SK_OK;
+    sk_err err = cache_fill_wait(worker->cache, fill, role, &exchange->request, SK_TIME_NEVER, &outcome,
+                                 &object, &failure);
+    if (err) { /* cancelled: the client is gone, or the edge stops */
+        cache_fill_leave(worker->cache, fill);
+        return true;
+    }
+    switch (outcome) {
+    case CACHE_OUTCOME_OBJECT: give_object(exchange, object); return true;
+    case CACHE_OUTCOME_STALE: give_stale(exchange, object, failure); return true;
+    case CACHE_OUTCOME_FAILED: give_failure(exchange, failure); return true;
+    case CACHE_OUTCOME_ALONE: *out_alone = true; return false;
+    case CACHE_OUTCOME_AGAIN: break;
+    }
+    return false;
+}
+
+/* One try with the others. As await_fill. */
+static bool fetch_shared_once(struct edge_exchange *exchange, struct cache_object *stale, bool *out_alone) {
+    struct edge_worker *worker = exchange->worker;
+    struct cache_fill *fill;
+    struct cache_object *object;
+    forget_fetch(exchange);
+    enum cache_role role =
+        cache_fill_begin(worker->cache, &exchange->key, &exchange->request, stale, &fill, &object);
+    switch (role) {
+    case CACHE_LEAD: {
+        struct edge_fetch_plan plan = plan_of(exchange, fill, false);
+        edge_fetch_start(&plan);
+        break;
+    }
+    case CACHE_FOLLOW: exchange->outcome.collapsed = true; break;
+    case CACHE_FOUND:
+        exchange->outcome.collapsed = true;
+        give_object(exchange, object);
+        return true;
+    case CACHE_ALONE:
+        exchange->outcome.reason = HTTP_REASON_PASS_REMEMBERED;
+        *out_alone = true;
+        return false;
+    }
+    return await_fill(exchange, fill, role, out_alone);
+}
+
+static void fetch_shared(struct edge_exchange *exchange, struct cache_object *stale) {
+    bool alone = false;
+    for (int i = 0; i < SHARED_TRIES && !alone; i++) {
+        if (fetch_shared_once(exchange, stale, &alone)) return;
+        exchange->outcome.collapsed = false;
+    }
+    fetch_alone(exchange);
+}
+
+/* --- the fiber -------------------------------------------------------------------------------------------- */
+
+static void fiber_main(void *arg) {
+    struct miss *miss = arg;
+    struct edge_exchange *exchange = miss->exchange;
+    exchange->fiber = io_fiber_self();
+    if (edge_is_loop(exchange)) {
+        edge_respond_error(exchange, 508, "the request has come through here already");
+    } else {
+        exchange->outcome.forwarded = true;
+        if (miss->pass)
+            fetch_alone(exchange);
+        else
+            fetch_shared(exchange, miss->stale);
+    }
+    if (miss->stale) cache_object_unref(exchange->worker->cache, miss->stale);
+    if (!exchange->responded) edge_respond_error(exchange, 503, "the edge stops");
+    exchange->fiber = NULL;
+    exchange->ops->fiber_ended(exchange);
+}
+
+void edge_miss_start(struct edge_exchange *exchange, struct cache_object *stale, bool pass) {
+    struct miss *miss = NULL;
+    sk_err err = edge_exchange_keep(exchange);
+    if (!err) {
+        miss = sk_arena_alloc(exchange->arena, sizeof *miss);
+        err = miss ? SK_OK : SK_ERR_NO_MEMORY;
+    }
+    if (!err) {
+        *miss = (struct miss){.exchange = exchange, .stale = stale, .pass = pass};
+        err = io_fiber_spawn(exchange->worker->loop, "request", fiber_main, miss, NULL);
+    }
+    if (!err) return;
+    if (stale) cache_object_unref(exchange->worker->cache, stale);
+    edge_respond_error(exchange, 503, "out of memory");
+}
+
+void edge_refresh(struct edge_exchange *exchange, struct cache_object *object) {
+    struct edge_worker *worker = exchange->worker;
+    struct cache_fill *fill;
+    struct cache_object *found;
+    switch (cache_fill_begin(worker->cache, &exchange->key, &exchange->request, object, &fill, &found)) {
+    case CACHE_LEAD: {
+        struct edge_fetch_plan plan = plan_of(exchange, fill, false);
+        plan.leader = NULL;
+        edge_fetch_start(&plan);
+        cache_fill_leave(worker->cache, fill);
+        break;
+    }
+    case CACHE_FOLLOW: cache_fill_leave(worker->cache, fill); break;
+    case CACHE_FOUND: cache_object_unref(worker->cache, found); break;
+    case CACHE_ALONE: break;
+    }
+}

@@ -1,0 +1,303 @@
+#include "edge/process.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/random.h"
+#include "edge/admin.h"
+#include "edge/gauges.h"
+#include "edge/notify.h"
+#include "edge/privileges.h"
+#include "edge/reload.h"
+#include "edge/upgrade.h"
+
+/* --- workers and messages --------------------------------------------------------------------------------- */
+
+void edge_process_worker_ready(struct edge_process *process, sk_err err) {
+    int none = SK_OK;
+    if (err) atomic_compare_exchange_strong(&process->start_error, &none, (int)err);
+    sem_post(&process->started_workers);
+}
+
+static void finish_if_done(struct edge_process *process) {
+    if (process->workers_done == process->worker_count) io_loop_stop(process->loop);
+}
+
+static void on_worker_done(struct io_task *task) {
+    struct edge_worker *worker = SK_CONTAINER_OF(task, struct edge_worker, done_task);
+    struct edge_process *process = worker->process;
+    worker->done = true;
+    process->workers_done++;
+    sem_post(&worker->may_leave);
+    finish_if_done(process);
+}
+
+void edge_process_worker_done(struct edge_process *process, struct edge_worker *worker) {
+    worker->done_task.run = on_worker_done;
+    io_loop_post(process->loop, &worker->done_task);
+    while (sem_wait(&worker->may_leave) != 0) continue;
+}
+
+const char *edge_process_resolver(const struct edge_process *process) {
+    /* sk_arena_copy put a NUL after it */
+    return process->snapshot->config->resolver.len ? process->snapshot->config->resolver.data : NULL;
+}
+
+static sk_err tell(struct edge_process *process, unsigned index, struct edge_message message) {
+    struct edge_worker *worker = &process->workers[index];
+    return worker->done ? SK_ERR_CLOSED : edge_worker_tell(worker, message);
+}
+
+sk_err edge_process_tell_all(struct edge_process *process, enum edge_message_kind kind) {
+    sk_err result = SK_OK;
+    for (unsigned i = 0; i < process->worker_count; i++) {
+        sk_err err = tell(process, i, (struct edge_message){.kind = kind});
+        if (err == SK_ERR_NO_MEMORY) result = err;
+    }
+    return result;
+}
+
+void edge_process_use_snapshot(struct edge_process *process, struct edge_snapshot *snapshot) {
+    struct edge_snapshot *old = process->snapshot;
+    const struct config *config = snapshot->config;
+    process->snapshot = snapshot;
+    for (unsigned i = 0; i < process->worker_count; i++) {
+        struct edge_message message = {.kind = EDGE_TELL_SNAPSHOT, .snapshot = edge_snapshot_ref(snapshot)};
+        if (tell(process, i, message) != SK_OK) edge_snapshot_unref(snapshot);
+    }
+    sk_log_set_level((enum sk_log_level)config->log_level);
+    edge_limits_set(process->limits, edge_connection_limit(config), config->limits.connections_per_client);
+    if (origin_health_start(process->origins, snapshot->groups, config->site_count) != SK_OK)
+        sk_log(SK_LOG_ERROR, "edge", "health checks could not be started");
+    if (old) edge_snapshot_unref(old);
+}
+
+sk_err edge_process_accept_from(struct edge_process *process, struct edge_listener *listener) {
+    listener->unused = false;
+    unsigned shares = SK_MAX(listener->fd_count, process->worker_count);
+    for (unsigned i = 0; listener->fd_count && i < shares; i++) {
+        int source = listener->fds[i % listener->fd_count];
+        int fd = fcntl(source, F_DUPFD_CLOEXEC, 3);
+        if (fd < 0) return SK_ERR_FULL;
+        struct edge_message message = {.kind = EDGE_TELL_ACCEPT, .fd = fd, .source_fd = source};
+        sk_err err = tell(process, i % process->worker_count, message);
+        if (err) {
+            close(fd);
+            return err;
+        }
+    }
+    return SK_OK;
+}
+
+void edge_process_refuse_from(struct edge_process *process, struct edge_listener *listener) {
+    for (unsigned f = 0; f < listener->fd_count; f++) {
+        struct edge_message message = {.kind = EDGE_TELL_REFUSE, .source_fd = listener->fds[f]};
+        for (unsigned i = 0; i < process->worker_count; i++)
+            if (tell(process, i, message) == SK_ERR_NO_MEMORY)
+                sk_log(SK_LOG_ERROR, "edge", "a worker goes on listening: out of memory");
+    }
+    edge_listener_close(listener);
+}
+
+/* --- the end ---------------------------------------------------------------------------------------------- */
+
+static void on_drain_over(struct io_timer *timer) {
+    struct edge_process *process = SK_CONTAINER_OF(timer, struct edge_process, drain_timer);
+    sk_log(SK_LOG_WARN, "edge", "connections are cut: they did not end in time");
+    process->stage = EDGE_STOPPING;
+    if (edge_process_tell_all(process, EDGE_TELL_STOP) != SK_OK) io_loop_stop(process->loop);
+}
+
+void edge_process_drain(struct edge_process *process, bool handed_over) {
+    if (process->stage == EDGE_DRAINING) {
+        process->stage = EDGE_STOPPING;
+        if (edge_process_tell_all(process, EDGE_TELL_STOP) != SK_OK) io_loop_stop(process->loop);
+    }
+    if (process->stage != EDGE_RUNNING) return;
+    sk_log(SK_LOG_INFO, "edge",
+           handed_over ? "handed over: the last requests are answered"
+                       : "stopping: the last requests are answered");
+    process->stage = EDGE_DRAINING;
+    process->handed_over = handed_over;
+    if (!handed_over) edge_notify("STOPPING=1");
+    int64_t drain_ms = process->snapshot->config->timeouts.drain_ms;
+    io_timer_start(process->loop, &process->drain_timer, io_loop_now(process->loop) + drain_ms * SK_NS_PER_MS,
+                   on_drain_over);
+    origin_health_stop(process->origins);
+    /* Ours first, so that the workers' duplicates are the last ones. */
+    edge_listeners_free(&process->listeners);
+    if (edge_process_tell_all(process, handed_over ? EDGE_TELL_HAND_OVER : EDGE_TELL_DRAIN) != SK_OK)
+        on_drain_over(&process->drain_timer);
+}
+
+static void on_stop_signal(int signo, void *arg) { edge_process_drain(arg, false); }
+
+static void on_reload_signal(int signo, void *arg) {
+    struct edge_process *process = arg;
+    access_log_rotate(process->log);
+    edge_reload_logged(process);
+}
+
+static void on_upgrade_signal(int signo, void *arg) { edge_upgrade_start(arg); }
+
+static sk_err watch_signals(struct edge_process *process) {
+    sk_err err = io_loop_on_signal(process->loop, SIGTERM, on_stop_signal, process);
+    if (!err) err = io_loop_on_signal(process->loop, SIGINT, on_stop_signal, process);
+    if (!err) err = io_loop_on_signal(process->loop, SIGHUP, on_reload_signal, process);
+    if (!err) err = io_loop_on_signal(process->loop, SIGUSR2, on_upgrade_signal, process);
+    return err;
+}
+
+/* --- the beginning ---------------------------------------------------------------------------------------- */
+
+static sk_err failed(const char *what, sk_err err) {
+    sk_log(SK_LOG_ERROR, "edge", "%s: %s", what, sk_err_text(err));
+    return err;
+}
+
+static sk_err create_parts(struct edge_process *process, struct config *config) {
+    struct cache_options options = {.memory_bytes = config->memory_bytes,
+                                    .max_object_bytes = config->max_object_bytes};
+    sk_err err = io_loop_create("main", &process->loop);
+    if (err) return failed("event loop", err);
+    err = observe_thread_join(&process->metrics);
+    if (!err) err = cache_create(&options, &process->cache);
+    if (err) return failed("cache", err);
+    if ((err = edge_limits_create(&process->limits)) != SK_OK) return failed("limits", err);
+    if ((err = origin_registry_create(&process->registry)) != SK_OK) return failed("origins", err);
+    struct edge_snapshot *snapshot;
+    if ((err = edge_snapshot_create(config, process->registry, &snapshot)) != SK_OK)
+        return failed("configuration", err);
+    process->snapshot = snapshot;
+    err = origin_thread_join(process->registry, process->loop, process->metrics,
+                             edge_process_resolver(process), &process->origins);
+    if (err) return failed("origins", err);
+    snprintf(process->loop_mark, sizeof process->loop_mark, "i=%016llx", (unsigned long long)sk_random_u64());
+    return SK_OK;
+}
+
+static sk_err open_log(struct edge_process *process) {
+    const struct config *config = process->snapshot->config;
+    enum access_log_format format =
+        config->access_log_format == CONFIG_LOG_COMMON ? ACCESS_LOG_COMMON : ACCESS_LOG_JSON;
+    sk_err err =
+        access_log_open(config->access_log.len ? config->access_log.data : NULL, format, &process->log);
+    return err ? failed("access log", err) : SK_OK;
+}
+
+static sk_err listen_all(struct edge_process *process) {
+    struct edge_listeners inherited = {0};
+    const struct io_addr *failed_addr = NULL;
+    const struct config *config = process->snapshot->config;
+    sk_err err = edge_upgrade_inherit(&inherited);
+    if (!err)
+        err = edge_listeners_change(&inherited, config, process->worker_count, &process->listeners,
+                                    &failed_addr);
+    edge_listeners_free(&inherited);
+    if (err && failed_addr) {
+        char text[IO_ADDR_TEXT_BYTES];
+        io_addr_format(failed_addr, text);
+        sk_log(SK_LOG_ERROR, "edge", "cannot listen on %s: %s", text,
+               err == SK_ERR_EXISTS ? "the address is in use" : sk_err_text(err));
+    } else if (err) {
+        return failed("listening sockets", err);
+    }
+    return err;
+}
+
+static sk_err start_workers(struct edge_process *process) {
+    unsigned started = 0;
+    sk_err err = SK_OK;
+    for (unsigned i = 0; i < process->worker_count && !err; i++) {
+        struct edge_worker *worker = &process->workers[i];
+        worker->process = process;
+        worker->index = i;
+        worker->limits = process->limits;
+        worker->loop_mark = sk_str_from_c(process->loop_mark);
+        sem_init(&worker->may_leave, 0, 0);
+        err = edge_worker_start(worker);
+        if (!err) started++;
+    }
+    for (unsigned i = 0; i < started; i++)
+        while (sem_wait(&process->started_workers) != 0) continue;
+    if (!err) err = (sk_err)process->start_error;
+    return err ? failed("worker threads", err) : SK_OK;
+}
+
+static sk_err accept_all(struct edge_process *process) {
+    for (unsigned i = 0; i < process->listeners.count; i++) {
+        sk_err err = edge_process_accept_from(process, &process->listeners.items[i]);
+        if (err) return failed("listening sockets", err);
+    }
+    return SK_OK;
+}
+
+static void say_ready(struct edge_process *process) {
+    char text[IO_ADDR_TEXT_BYTES + 8];
+    for (unsigned i = 0; i < process->listeners.count; i++) {
+        if (!process->listeners.items[i].fd_count) continue;
+        size_t len = edge_listener_text(&process->listeners.items[i], text);
+        fprintf(stderr, "listening on %.*s\n", (int)len, text);
+    }
+    fprintf(stderr, "ready in %lld ms\n", (long long)((sk_time_now() - process->started) / SK_NS_PER_MS));
+    edge_upgrade_say_ready();
+    edge_notify_ready();
+}
+
+static sk_err start(struct edge_process *process, struct config *config) {
+    edge_raise_descriptor_limit();
+    io_signals_block();
+    uint8_t secret[SK_HASH_SECRET_BYTES];
+    sk_random_secret(secret, sizeof secret);
+    sk_hash_set_secret(secret);
+    sk_log_set_level((enum sk_log_level)config->log_level);
+    sk_err err = create_parts(process, config);
+    if (!err) err = listen_all(process);
+    if (!err) err = edge_become_user(config);
+    if (!err) err = open_log(process);
+    if (!err && config->admin.len) err = edge_admin_start(process);
+    if (!err) err = start_workers(process);
+    if (!err) err = watch_signals(process);
+    if (err) return err;
+    edge_limits_set(process->limits, edge_connection_limit(config), config->limits.connections_per_client);
+    if (origin_health_start(process->origins, process->snapshot->groups, config->site_count) != SK_OK)
+        return failed("health checks", SK_ERR_NO_MEMORY);
+    edge_gauges_register(process);
+    return accept_all(process);
+}
+
+/* The process ends right after it: what a running worker still uses is left to the kernel when start failed. */
+static void tear_down(struct edge_process *process) {
+    for (unsigned i = 0; i < process->worker_count; i++) pthread_join(process->workers[i].thread, NULL);
+    edge_gauges_remove(process);
+    if (process->upgrade) edge_upgrade_free(process);
+    if (process->admin) edge_admin_stop(process);
+    origin_health_stop(process->origins);
+    origin_thread_leave(process->origins);
+    access_log_close(process->log);
+    edge_listeners_free(&process->listeners);
+    io_loop_destroy(process->loop);
+    edge_snapshot_unref(process->snapshot);
+    origin_registry_destroy(process->registry);
+    cache_destroy(process->cache);
+    edge_limits_destroy(process->limits);
+    free(process->workers);
+}
+
+int edge_main(struct config *config, const struct edge_start *start_options) {
+    static struct edge_process process; /* one a process; too large for a stack to be sure of */
+    process.start = start_options;
+    process.started = sk_time_now();
+    process.worker_count = config->threads;
+    process.workers = calloc(config->threads, sizeof *process.workers);
+    if (!process.workers || sem_init(&process.started_workers, 0, 0) != 0) return 1;
+    if (start(&process, config) != SK_OK) return 1;
+    say_ready(&process);
+    io_loop_run(process.loop);
+    tear_down(&process);
+    return 0;
+}

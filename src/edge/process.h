@@ -1,0 +1,64 @@
+/* The process of the edge role as its own parts see it; edge.h is the outside. Main thread, except where a
+ * function says otherwise. */
+#ifndef SK_EDGE_PROCESS_H
+#define SK_EDGE_PROCESS_H
+
+#include <semaphore.h>
+
+#include "edge/edge.h"
+#include "edge/listen.h"
+#include "edge/worker.h"
+
+struct edge_admin;
+struct edge_upgrade;
+
+struct edge_process {
+    /* set once at start */
+    const struct edge_start *start;
+    struct io_loop *loop;
+    struct cache *cache;
+    struct origin_registry *registry;
+    struct origin_thread *origins; /* for health checks */
+    struct observe_thread *metrics;
+    struct access_log *log;
+    struct edge_limits *limits;
+    struct edge_worker *workers;
+    unsigned worker_count;
+    char loop_mark[20];
+    sk_time_ns started;
+    /* main thread */
+    struct edge_snapshot *snapshot; /* in force, a reference */
+    struct edge_listeners listeners;
+    struct edge_admin *admin;     /* NULL: none */
+    struct edge_upgrade *upgrade; /* NULL: none is running */
+    enum edge_stage stage;
+    bool handed_over; /* another process has the listening sockets */
+    unsigned workers_done;
+    struct io_timer drain_timer;
+    struct observe_gauge gauges[8];
+    /* written by starting workers, read after `started_workers` was waited for */
+    sem_t started_workers;
+    _Atomic int start_error; /* the first sk_err of a worker */
+};
+
+/* Worker's thread. */
+void edge_process_worker_ready(struct edge_process *process, sk_err err);
+/* Worker's thread; returns when the main thread has no more messages for it. */
+void edge_process_worker_done(struct edge_process *process, struct edge_worker *worker);
+
+/* The configured resolver as C text, or NULL; lives as long as the process. */
+const char *edge_process_resolver(const struct edge_process *process);
+
+/* Begins a graceful end; HANDED_OVER: the listening sockets belong to another process now. Called again, it
+ * ends at once. */
+void edge_process_drain(struct edge_process *process, bool handed_over);
+/* Tells every worker. SK_ERR_NO_MEMORY: not all of them. */
+sk_err edge_process_tell_all(struct edge_process *process, enum edge_message_kind kind);
+/* The workers accept from LISTENER from now on. SK_ERR_NO_MEMORY, SK_ERR_FULL. */
+sk_err edge_process_accept_from(struct edge_process *process, struct edge_listener *listener);
+/* They do not any more; our own descriptors are closed. */
+void edge_process_refuse_from(struct edge_process *process, struct edge_listener *listener);
+/* Puts SNAPSHOT in force everywhere; takes over its reference. */
+void edge_process_use_snapshot(struct edge_process *process, struct edge_snapshot *snapshot);
+
+#endif

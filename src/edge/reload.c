@@ -1,0 +1,149 @@
+#include "edge/reload.h"
+
+#include "base/log.h"
+
+static sk_err read_file(struct edge_process *process, struct config **out_config, struct sk_buf *report) {
+    const struct config *old = process->snapshot->config;
+    struct config *config = NULL;
+    struct config_problems problems;
+    config_problems_init(&problems);
+    sk_err err = config_load_file(old->path.data, &config, &problems);
+    if (!err && process->start->arguments) {
+        err = config_apply_arguments(config, process->start->arguments, &problems);
+        if (err) config_unref(config);
+    }
+    if (err) {
+        sk_err appended = sk_buf_append(report, sk_buf_str(&problems.text));
+        if (appended) err = appended;
+    } else {
+        config->number = old->number + 1;
+        *out_config = config;
+    }
+    config_problems_free(&problems);
+    return err;
+}
+
+/* What a running process cannot change. */
+static sk_err note_fixed(const struct config *old, const struct config *config, struct sk_buf *report) {
+    const struct {
+        const char *name;
+        bool changed;
+    } fixed[] = {
+        {"threads", old->threads != config->threads},
+        {"memory", old->memory_bytes != config->memory_bytes},
+        {"the largest object", old->max_object_bytes != config->max_object_bytes},
+        {"user", !sk_str_eq(old->user, config->user)},
+        {"the admin address", !sk_str_eq(old->admin, config->admin)},
+        {"resolver", !sk_str_eq(old->resolver, config->resolver)},
+    };
+    sk_err err = SK_OK;
+    for (size_t i = 0; i < SK_COUNT(fixed) && !err; i++)
+        if (fixed[i].changed)
+            err = sk_buf_printf(report, "%s: changes at the next start or upgrade\n", fixed[i].name);
+    return err;
+}
+
+static sk_err change_log(struct edge_process *process, const struct config *config) {
+    return access_log_change(process->log, config->access_log.len ? config->access_log.data : NULL,
+                             config->access_log_format == CONFIG_LOG_COMMON ? ACCESS_LOG_COMMON
+                                                                            : ACCESS_LOG_JSON);
+}
+
+static bool same_log(const struct config *a, const struct config *b) {
+    return sk_str_eq(a->access_log, b->access_log) && a->access_log_format == b->access_log_format;
+}
+
+/* The sockets change hands only when all of the new ones are there. */
+static sk_err change_listeners(struct edge_process *process, const struct config *config,
+                               struct sk_buf *report) {
+    struct edge_listeners fresh;
+    const struct io_addr *failed = NULL;
+    sk_err err = edge_listeners_change(&process->listeners, config, process->worker_count, &fresh, &failed);
+    if (err && failed) {
+        char text[IO_ADDR_TEXT_BYTES];
+        io_addr_format(failed, text);
+        sk_err appended = sk_buf_printf(report, "cannot listen on %s: %s\n", text, sk_err_text(err));
+        return appended ? appended : err;
+    }
+    if (err) return err;
+    struct edge_listeners unwanted = process->listeners;
+    process->listeners = fresh;
+    for (unsigned i = 0; i < unwanted.count; i++)
+        if (unwanted.items[i].fds) edge_process_refuse_from(process, &unwanted.items[i]);
+    edge_listeners_free(&unwanted);
+    for (unsigned i = 0; i < fresh.count && !err; i++)
+        if (fresh.items[i].unused) err = edge_process_accept_from(process, &process->listeners.items[i]);
+    return err;
+}
+
+/* An origin group could not be made: the certificates that it trusts are what it reads. */
+static sk_err note_ca_files(const struct config *config, struct sk_buf *report) {
+    sk_err err = SK_OK;
+    for (uint32_t s = 0; s < config->site_count; s++)
+        for (uint32_t o = 0; o < config->sites[s].origin_count && !err; o++) {
+            sk_str file = config->sites[s].origins[o].ca_file;
+            if (file.len)
+                err = sk_buf_printf(report, "site %.*s: ca_file %.*s: cannot be used\n",
+                                    SK_STR_ARGS(config->sites[s].name), SK_STR_ARGS(file));
+        }
+    return err ? err : SK_ERR_INVALID;
+}
+
+static sk_err put_in_force(struct edge_process *process, struct config *config, struct sk_buf *report) {
+    const struct config *old = process->snapshot->config;
+    struct edge_snapshot *snapshot;
+    sk_err err = edge_snapshot_create(config, process->registry, &snapshot);
+    if (err) {
+        if (err == SK_ERR_INVALID) err = note_ca_files(config, report);
+        config_unref(config);
+        return err;
+    }
+    bool log_changed = !same_log(old, config);
+    if (log_changed && (err = change_log(process, config)) != SK_OK) {
+        sk_err appended = sk_buf_printf(report, "access log: %s\n", sk_err_text(err));
+        if (appended) err = appended;
+    } else if ((err = change_listeners(process, config, report)) != SK_OK && log_changed) {
+        if (change_log(process, old) != SK_OK)
+            sk_log(SK_LOG_ERROR, "edge", "the access log cannot be opened again");
+    }
+    if (!err) err = note_fixed(old, config, report);
+    if (err)
+        edge_snapshot_unref(snapshot);
+    else
+        edge_process_use_snapshot(process, snapshot);
+    return err;
+}
+
+sk_err edge_reload(struct edge_process *process, struct sk_buf *report) {
+    struct config *config;
+    sk_err err;
+    if (!process->snapshot->config->path.len) {
+        err = sk_buf_append(report, SK_STR("started without a file: there is nothing to read again\n"));
+        return err ? err : SK_ERR_UNSUPPORTED;
+    }
+    if (process->stage != EDGE_RUNNING) {
+        err = sk_buf_append(report, SK_STR("the edge is stopping\n"));
+        return err ? err : SK_ERR_BUSY;
+    }
+    err = read_file(process, &config, report);
+    if (!err) err = put_in_force(process, config, report);
+    observe_count(process->metrics, err ? OBSERVE_RELOADS_REFUSED : OBSERVE_RELOADS);
+    if (!err)
+        sk_log(SK_LOG_INFO, "edge", "configuration %llu is in force",
+               (unsigned long long)process->snapshot->config->number);
+    return err;
+}
+
+void edge_reload_logged(struct edge_process *process) {
+    struct sk_buf report;
+    if (!process->snapshot->config->path.len) return; /* SIGHUP had only the log to open again */
+    sk_buf_init(&report, 0);
+    sk_err err = edge_reload(process, &report);
+    sk_str text = sk_buf_str(&report), line;
+    while (text.len && sk_str_cut(&text, '\n', &line))
+        if (line.len) sk_log(err ? SK_LOG_ERROR : SK_LOG_WARN, "edge", "reload: %.*s", SK_STR_ARGS(line));
+    if (err)
+        sk_log(SK_LOG_ERROR, "edge", "reload refused (%s): the old configuration stays in force",
+               sk_err_text(err));
+    sk_buf_free(&report);
+}

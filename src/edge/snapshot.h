@@ -1,0 +1,26 @@
+/* A configuration in force together with the origin groups made from it: immutable, counted, shared by all
+ * threads. A worker holds the one in force; an exchange that outlives its callback holds the one it began
+ * with. */
+#ifndef SK_EDGE_SNAPSHOT_H
+#define SK_EDGE_SNAPSHOT_H
+
+#include "config/config.h"
+#include "origin/origin.h"
+#include "wire/h1.h"
+
+struct edge_snapshot {
+    _Atomic uint32_t references;
+    struct config *config;             /* a reference */
+    struct origin_group **groups;      /* by site index */
+    struct wire_h1_limits head_limits; /* of client requests */
+};
+
+/* Takes over the reference to CONFIG on success. SK_ERR_INVALID (an origin's CA file), SK_ERR_NO_MEMORY. */
+sk_err edge_snapshot_create(struct config *config, struct origin_registry *registry,
+                            struct edge_snapshot **out_snapshot);
+struct edge_snapshot *edge_snapshot_ref(struct edge_snapshot *snapshot);
+void edge_snapshot_unref(struct edge_snapshot *snapshot);
+struct origin_group *edge_snapshot_group(const struct edge_snapshot *snapshot,
+                                         const struct config_site *site);
+
+#endif

@@ -1,0 +1,82 @@
+#include "edge/stored_head.h"
+
+#include "http/date.h"
+#include "http/forward.h"
+
+static sk_err copy_list(struct sk_arena *arena, const struct http_fields *from, struct http_fields *out) {
+    uint32_t room = from->count + 4;
+    struct http_field *items = sk_arena_alloc(arena, room * sizeof *items);
+    if (!items) return SK_ERR_NO_MEMORY;
+    if (from->count) memcpy(items, from->items, from->count * sizeof *items);
+    *out = (struct http_fields){.items = items, .count = from->count, .capacity = room};
+    return SK_OK;
+}
+
+static sk_err add_date(struct sk_arena *arena, struct http_fields *fields, sk_unix_s now) {
+    char text[HTTP_DATE_BYTES];
+    http_date_format(now, text);
+    sk_str date = sk_arena_copy(arena, (sk_str){text, sizeof text});
+    return date.data ? http_fields_add_id(fields, arena, HTTP_FIELD_DATE, date) : SK_ERR_NO_MEMORY;
+}
+
+sk_err edge_head_fields(struct sk_arena *arena, const struct http_response *response,
+                        const struct edge_head_rules *rules, struct http_fields *out_fields) {
+    struct http_fields fields;
+    sk_err err = copy_list(arena, &response->fields, &fields);
+    if (err) return err;
+    http_forward_strip_hop_by_hop(&fields);
+    http_fields_remove(&fields, HTTP_FIELD_TRANSFER_ENCODING);
+    http_fields_remove(&fields, HTTP_FIELD_TRAILER); /* trailers are not passed on */
+    if (!rules->keep_length) http_fields_remove(&fields, HTTP_FIELD_CONTENT_LENGTH);
+    if (rules->shared) http_fields_remove(&fields, HTTP_FIELD_AGE);
+    if (rules->drop_set_cookie) http_fields_remove(&fields, HTTP_FIELD_SET_COOKIE);
+    if (!http_fields_find(&fields, HTTP_FIELD_DATE)) err = add_date(arena, &fields, rules->now);
+    if (!err) err = http_forward_response_fields(&fields, arena, rules->pseudonym, response->version);
+    if (!err) *out_fields = fields;
+    return err;
+}
+
+sk_err edge_trailer_fields(struct sk_arena *arena, const struct http_fields *trailers,
+                           struct http_fields *out_fields) {
+    struct http_fields fields = {0};
+    sk_err err = SK_OK;
+    for (uint32_t i = 0; i < trailers->count && !err; i++) {
+        const struct http_field *field = &trailers->items[i];
+        if (field->id != HTTP_FIELD_UNKNOWN) continue;
+        sk_str name = sk_arena_copy(arena, field->name), value = sk_arena_copy(arena, field->value);
+        err = name.data && value.data ? http_fields_add(&fields, arena, name, value) : SK_ERR_NO_MEMORY;
+    }
+    if (!err) *out_fields = fields;
+    return err;
+}
+
+/* Of the stored body, whatever a 304 says: an origin's 304 often names another encoding or type by mistake. */
+static bool describes_body(uint16_t id) {
+    switch (id) {
+    case HTTP_FIELD_CONTENT_ENCODING:
+    case HTTP_FIELD_CONTENT_LENGTH:
+    case HTTP_FIELD_CONTENT_RANGE:
+    case HTTP_FIELD_CONTENT_TYPE: return true;
+    default: return false;
+    }
+}
+
+static bool renewed(const struct http_fields *fresh, const struct http_field *field) {
+    if (describes_body(field->id)) return false;
+    if (field->id != HTTP_FIELD_UNKNOWN)
+        return http_fields_find(fresh, (enum http_field_id)field->id) != NULL;
+    return http_fields_find_name(fresh, field->name, NULL) != NULL;
+}
+
+sk_err edge_head_update(struct sk_arena *arena, const struct http_fields *stored,
+                        const struct http_fields *fresh, struct http_fields *out_fields) {
+    uint32_t room = stored->count + fresh->count, count = 0;
+    struct http_field *items = sk_arena_alloc(arena, (room + 1) * sizeof *items);
+    if (!items) return SK_ERR_NO_MEMORY;
+    for (uint32_t i = 0; i < stored->count; i++)
+        if (!renewed(fresh, &stored->items[i])) items[count++] = stored->items[i];
+    for (uint32_t i = 0; i < fresh->count; i++)
+        if (!describes_body(fresh->items[i].id)) items[count++] = fresh->items[i];
+    *out_fields = (struct http_fields){.items = items, .count = count, .capacity = room + 1};
+    return SK_OK;
+}

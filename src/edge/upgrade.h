@@ -1,0 +1,30 @@
+/* Replacing the running program by a new one without losing a connection: the new process gets duplicates of
+ * the listening sockets (and the admin socket), says when it is ready, and then the old one drains. Until that
+ * word comes the old one stays in service; if it never comes, nothing has changed. Main thread.
+ *
+ * The new process learns of them by SKERRY_UPGRADE, a line each: "ready=3", "admin=4",
+ * "127.0.0.1:8080=5,6" (descriptor numbers). */
+#ifndef SK_EDGE_UPGRADE_H
+#define SK_EDGE_UPGRADE_H
+
+#include "edge/process.h"
+
+#define EDGE_UPGRADE_VARIABLE "SKERRY_UPGRADE"
+
+/* Starts the new process (SIGUSR2). Failures are logged. */
+void edge_upgrade_start(struct edge_process *process);
+/* Forgets an upgrade that is running. */
+void edge_upgrade_free(struct edge_process *process);
+
+/* In the new process, at its start: the listening sockets that it was given (none when it replaces nobody).
+ * SK_ERR_MALFORMED, SK_ERR_NO_MEMORY. */
+sk_err edge_upgrade_inherit(struct edge_listeners *out_listeners);
+/* What edge_upgrade_inherit makes of TEXT. Pure but for the look at the descriptors. */
+sk_err edge_upgrade_parse(sk_str text, struct edge_listeners *out_listeners, int *out_ready_fd,
+                          int *out_admin_fd);
+/* The inherited admin socket, the caller's from then on; -1: none. */
+int edge_upgrade_take_admin(void);
+/* Tells the old process that this one serves. */
+void edge_upgrade_say_ready(void);
+
+#endif
