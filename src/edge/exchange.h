@@ -123,6 +123,8 @@ void edge_exchange_end(struct edge_exchange *exchange);
 void edge_serve(struct edge_exchange *exchange);
 /* The host of host[:port], brackets kept. Pure. */
 sk_str edge_host_of(sk_str authority);
+/* False also for "Content-Length: 0". Pure. */
+bool edge_has_content(const struct http_request *request);
 /* enum edge_trait bits of a request. Pure. */
 uint32_t edge_traits_of(const struct http_fields *fields);
 
