@@ -62,6 +62,8 @@ sk_err answer_snapshot_create(const struct answer_snapshot_input *input,
 struct answer_snapshot *answer_snapshot_ref(struct answer_snapshot *snapshot);
 void answer_snapshot_unref(struct answer_snapshot *snapshot);
 const struct answer_zones *answer_snapshot_zones(const struct answer_snapshot *snapshot);
+/* NULL: none. */
+const struct table *answer_snapshot_table(const struct answer_snapshot *snapshot);
 
 /* --- answering -------------------------------------------------------------------------------------- */
 

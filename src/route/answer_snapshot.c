@@ -271,3 +271,5 @@ void answer_snapshot_unref(struct answer_snapshot *snapshot) {
 const struct answer_zones *answer_snapshot_zones(const struct answer_snapshot *snapshot) {
     return snapshot->zones;
 }
+
+const struct table *answer_snapshot_table(const struct answer_snapshot *snapshot) { return snapshot->table; }

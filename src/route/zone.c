@@ -125,6 +125,13 @@ struct zone_result zone_lookup(const struct zone *zone, const struct dns_name *n
     return wildcard(zone, deepest, type);
 }
 
+size_t zone_node_count(const struct zone *zone) { return zone->count; }
+
+const struct zone_rrset *zone_node_at(const struct zone *zone, size_t index) {
+    SK_ASSERT(index < zone->count);
+    return zone->sorted[index]->rrsets;
+}
+
 sk_err zone_walk(const struct zone *zone, sk_err (*visit)(void *arg, const struct zone_rrset *rrset),
                  void *arg) {
     for (size_t i = 0; i < zone->count; i++) {
