@@ -2,6 +2,7 @@
 #include "http/conditional.h"
 #include "http/date.h"
 #include "http/freshness.h"
+#include "http/targeted.h"
 
 #define HEURISTIC_MAX_S INT64_C(86400)
 
@@ -25,7 +26,8 @@ struct facts {
     sk_unix_s request_time, response_time;
     bool no_cache, is_private; /* unqualified, or as good as that */
     bool cacheable_status;     /* by default, or because the response is public (4.2.2) */
-    bool overridden;           /* by the operator */
+    bool targeted;   /* the directives came from a targeted field: Expires does not count (RFC 9213 2.2) */
+    bool overridden; /* by the operator */
 };
 
 /* True when the response has one of the fields that a qualified no-cache or private names. Kept without
@@ -103,7 +105,7 @@ static bool explicit_lifetime(const struct facts *facts, int64_t *out_lifetime) 
         *out_lifetime = control->s_maxage;
     else if (control->max_age != HTTP_SECONDS_NONE)
         *out_lifetime = control->max_age;
-    else if (http_fields_find(&facts->response->fields, HTTP_FIELD_EXPIRES))
+    else if (!facts->targeted && http_fields_find(&facts->response->fields, HTTP_FIELD_EXPIRES))
         *out_lifetime = expires_lifetime(facts);
     else
         return false;
@@ -270,7 +272,7 @@ struct http_store_answer http_may_store(const struct http_request *request,
                           .policy = policy,
                           .request_time = request_time,
                           .response_time = response_time};
-    http_cache_control_parse(&response->fields, HTTP_FIELD_CACHE_CONTROL, &facts.control);
+    http_response_cache_control(&response->fields, &facts.control, &facts.targeted);
     http_validators_of(&response->fields, response_time, &facts.validators);
     const struct http_cache_control *control = &facts.control;
     facts.no_cache = unqualified(&response->fields, control->no_cache, control->no_cache_fields);

@@ -47,12 +47,16 @@ static void what_is_wrong_is_told_with_its_place(void **state) {
     static const struct {
         const char *text, *expected;
     } cases[] = {
-        {"zones: [{name: a, file: b}]\nthread: 1\n", "route.yaml:2:1: unknown key \"thread\"; did you mean \"threads\"?"},
-        {"zones: [{name: a, file: b}]\nthreads: x\n", "route.yaml:2:10: threads: found \"x\", expected a whole number"},
+        {"zones: [{name: a, file: b}]\nthread: 1\n",
+         "route.yaml:2:1: unknown key \"thread\"; did you mean \"threads\"?"},
+        {"zones: [{name: a, file: b}]\nthreads: x\n",
+         "route.yaml:2:10: threads: found \"x\", expected a whole number"},
         {"zones: [{name: a}]\n", "zones[0]: has no file"},
         {"zones: []\n", "found no entries, expected at least 1"},
-        {"zones: [{name: a, file: b}]\nsites: [{name: s, latitude: 12e3, edges: [1.2.3.4]}]\n", "expected a number"},
-        {"zones: [{name: a, file: b}]\nsites: [{name: s, edges: [host]}]\n", "expected an IP address, with port if needed"},
+        {"zones: [{name: a, file: b}]\nsites: [{name: s, latitude: 12e3, edges: [1.2.3.4]}]\n",
+         "expected a number"},
+        {"zones: [{name: a, file: b}]\nsites: [{name: s, edges: [host]}]\n",
+         "expected an IP address, with port if needed"},
         {"zones: [{name: a, file: b}]\nnames: [{name: x.a}]\n", "names need sites"},
         {"zones: [{name: a, file: b}]\nadmin: 127.0.0.1:1\n", "admin on TCP needs an admin_token"},
         {"", "found nothing, expected at least: zones:"},
