@@ -14,7 +14,7 @@ struct config_route_zone {
     uint32_t allow_transfer_count;
     struct io_addr *notify; /* secondaries to tell of a new serial */
     uint32_t notify_count;
-    bool dnssec;
+    sk_str keys; /* folder; empty: not signed */
 };
 
 struct config_route_site {
@@ -72,7 +72,6 @@ struct config_route {
     bool cookies;
     sk_str cookie_secret, cookie_secret_previous; /* 32 hex digits; empty: made at start */
     uint32_t badcookie_above;
-    sk_str state_folder; /* tables and keys; empty: none kept */
     struct config_route_rate rate;
     struct config_route_tcp tcp;
     struct config_route_weights weights;

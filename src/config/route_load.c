@@ -129,6 +129,7 @@ static void fill_zone(struct filling *f, const yaml_node_t *node, void *item) {
     struct config_route_zone *zone = item;
     yaml_node_t *allow = get(f, node, "allow_transfer");
     resolve(f, &zone->file);
+    resolve(f, &zone->keys);
     zone->notify = addresses(f, get(f, node, "notify"), 53, &zone->notify_count);
     zone->allow_transfer_count = count_of(allow);
     zone->allow_transfer = allocate(f, zone->allow_transfer_count, sizeof *zone->allow_transfer);

@@ -45,6 +45,10 @@
 #define CONFIG_ROUTE_ZONE_TABLE(X, S)                                                                        \
     X(S, VALUE, DOMAIN, name, name, "", "", "", "example.com", "The zone's name.")                           \
     X(S, VALUE, FILE, file, file, "", "", "", "example.com.zone", "Its master file (RFC 1035).")             \
+    X(S, VALUE, FILE, keys, keys, "", "", "", "/var/lib/skerry/keys/example.com",                            \
+      "A folder for the keys of the zone, which is then signed (DNSSEC, ECDSA P-256). Keys are made there, " \
+      "and zone signing keys changed every 30 days; CDS and CDNSKEY tell the parent. The day of signing is " \
+      "added to the serial. Without it: not signed.")                                                        \
     X(S, LIST, PREFIX, allow_transfer, allow_transfer, "", "0", "1000", "192.0.2.0/24",                      \
       "Networks of secondaries that may have the whole zone (AXFR).")                                        \
     X(S, LIST, ADDRESS, notify, notify, "", "0", "100", "192.0.2.53",                                        \

@@ -49,12 +49,15 @@ struct answer_options {
 };
 void answer_options_default(struct answer_options *out_options);
 
+struct dnssec_memo; /* route/dnssec.h */
+
 struct answer_snapshot_input {
     struct answer_zones *zones; /* a reference is taken */
     struct table *table;        /* taken on success; NULL: routed names fall back to their zone's records */
     const struct table_site *sites; /* those that the table was built from; read during the call only */
     size_t site_count;
     const struct answer_options *options; /* texts are copied */
+    struct dnssec_memo *memo; /* of the caller: signatures of routed names that did not change; NULL: none */
 };
 /* Encodes the answers of all routed names for all site lists. SK_ERR_NO_MEMORY. */
 sk_err answer_snapshot_create(const struct answer_snapshot_input *input,

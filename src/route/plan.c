@@ -11,6 +11,7 @@ struct making {
     struct route_config *out;
     struct config_route *config;
     struct sk_buf *problems;
+    sk_unix_s now;
     struct sk_arena arena;
     struct answer_routed *routed;
     struct zone **zones;
@@ -114,23 +115,58 @@ static sk_err name_zones(struct making *m) {
     return SK_OK;
 }
 
+/* The file with EXTRAS, signed when there are KEYS (which are taken). */
+static sk_err load_with_keys(struct making *m, uint32_t index, const struct zone_extra *extras, size_t count,
+                             struct dnssec_keys *keys) {
+    const struct plan_zone *zone = &m->out->plan_zones[index];
+    struct dnssec_signer *signer = NULL;
+    struct dnssec_policy policy;
+    dnssec_policy_default(&policy);
+    sk_err err = keys ? dnssec_signer_create(keys, &zone->apex, &policy, m->now, &signer) : SK_OK;
+    if (err) {
+        dnssec_keys_free(keys);
+        return problem(m, "zone", zone->config->name, "no key signs");
+    }
+    err = zone_load_with(zone->config->file.data, &zone->apex, extras, count, &m->zones[index], m->problems);
+    if (err) {
+        dnssec_signer_free(signer);
+        return err;
+    }
+    err = signer ? zone_sign(m->zones[index], signer) : SK_OK;
+    return err ? problem(m, "zone", zone->config->name, "cannot be signed") : SK_OK;
+}
+
+static sk_err load_keys(struct making *m, const struct plan_zone *zone, struct dnssec_keys **out_keys) {
+    struct dnssec_policy policy;
+    dnssec_policy_default(&policy);
+    if (zone->config->keys.len == 0) return SK_OK;
+    sk_err err = dnssec_keys_load(zone->config->keys.data, &policy, m->now, out_keys);
+    if (err) return problem(m, "keys", zone->config->keys, sk_err_text(err));
+    m->out->is_signed = true;
+    return SK_OK;
+}
+
+struct extras {
+    struct zone_extra *items;
+    size_t count;
+    uint8_t (*marks)[4];
+    uint8_t keys[DNSSEC_KEYS_MAX][DNSSEC_DNSKEY_BYTES];
+};
+
 static sk_err load_zone(struct making *m, uint32_t index) {
     const struct config_route *config = m->config;
-    struct plan_zone *zone = &m->out->plan_zones[index];
-    struct zone_extra *marks = calloc(SK_MAX(config->name_count, 1), sizeof *marks);
-    uint8_t(*data)[4] = calloc(SK_MAX(config->name_count, 1), 4);
-    size_t count = 0;
-    sk_err err = marks && data ? SK_OK : SK_ERR_NO_MEMORY;
-    for (uint32_t i = 0; !err && i < config->name_count; i++) {
-        if (zone_of(m, &m->routed[i].name) != index) continue;
-        marks[count] = answer_routed_mark(&m->routed[i], i, data[i]);
-        count++;
-    }
-    if (!err)
-        err =
-            zone_load_with(zone->config->file.data, &zone->apex, marks, count, &m->zones[index], m->problems);
-    free(marks);
-    free(data);
+    const struct plan_zone *zone = &m->out->plan_zones[index];
+    struct extras extras = {.items = calloc(config->name_count + DNSSEC_EXTRAS_MAX, sizeof *extras.items),
+                            .marks = calloc(SK_MAX(config->name_count, 1), 4)};
+    struct dnssec_keys *keys = NULL;
+    sk_err err = extras.items && extras.marks ? load_keys(m, zone, &keys) : SK_ERR_NO_MEMORY;
+    if (keys) extras.count = dnssec_extras(keys, &zone->apex, extras.keys, extras.items);
+    for (uint32_t i = 0; !err && i < config->name_count; i++)
+        if (zone_of(m, &m->routed[i].name) == index)
+            extras.items[extras.count++] = answer_routed_mark(&m->routed[i], i, extras.marks[i]);
+    if (!err) err = load_with_keys(m, index, extras.items, extras.count, keys);
+    free(extras.items);
+    free(extras.marks);
     return err;
 }
 
@@ -279,9 +315,9 @@ static sk_err make_options(struct making *m, const struct cookie_secrets *secret
 
 /* --- from the outside ------------------------------------------------------------------------------- */
 
-sk_err route_config_create(struct config_route *config, const struct cookie_secrets *secrets,
+sk_err route_config_create(struct config_route *config, const struct cookie_secrets *secrets, sk_unix_s now,
                            struct sk_buf *problems, struct route_config **out_config) {
-    struct making m = {.config = config, .problems = problems};
+    struct making m = {.config = config, .problems = problems, .now = now};
     m.out = calloc(1, sizeof *m.out);
     if (!m.out) return SK_ERR_NO_MEMORY;
     atomic_init(&m.out->references, 1);
@@ -339,13 +375,14 @@ static sk_err make_table(const struct route_config *config, const struct route_p
 }
 
 sk_err route_plan_create(struct route_config *config, const struct route_plan *previous, uint64_t version,
-                         struct route_plan **out_plan) {
+                         struct dnssec_memo *memo, struct route_plan **out_plan) {
     struct route_plan *plan = calloc(1, sizeof *plan);
     if (!plan) return SK_ERR_NO_MEMORY;
     struct answer_snapshot_input input = {.zones = config->zones,
                                           .sites = config->sites,
                                           .site_count = config->config->site_count,
-                                          .options = &config->options};
+                                          .options = &config->options,
+                                          .memo = memo};
     sk_err err = make_table(config, previous, version, &input.table);
     if (!err) err = answer_snapshot_create(&input, &plan->snapshot);
     if (err) {

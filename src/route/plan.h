@@ -5,6 +5,7 @@
 
 #include "config/route.h"
 #include "route/answer.h"
+#include "route/dnssec.h"
 
 struct plan_zone { /* of config->zones[] by index */
     struct dns_name apex;
@@ -31,17 +32,19 @@ struct route_config {
     struct table_override *overrides;
     struct decide_weights weights;
     struct geo *geo; /* NULL: none */
+    bool is_signed;  /* a zone is */
 };
 
 /* Loads the zones (with the marks of routed names), databases and keys that CONFIG names and takes CONFIG on
  * success. PROBLEMS gets a line for everything that is wrong. SK_ERR_INVALID, SK_ERR_NO_MEMORY. */
-sk_err route_config_create(struct config_route *config, const struct cookie_secrets *secrets,
+sk_err route_config_create(struct config_route *config, const struct cookie_secrets *secrets, sk_unix_s now,
                            struct sk_buf *problems, struct route_config **out_config);
 void route_config_unref(struct route_config *config);
 
-/* A plan of CONFIG and the routing table that PREVIOUS (may be NULL) and the present sites give. SK_ERR_NO_MEMORY. */
+/* A plan of CONFIG and the routing table that PREVIOUS (may be NULL) and the present sites give. MEMO keeps the
+ * signatures of routed names from one table to the next. SK_ERR_NO_MEMORY. */
 sk_err route_plan_create(struct route_config *config, const struct route_plan *previous, uint64_t version,
-                         struct route_plan **out_plan);
+                         struct dnssec_memo *memo, struct route_plan **out_plan);
 struct route_plan *route_plan_ref(struct route_plan *plan);
 void route_plan_unref(struct route_plan *plan);
 /* The zone of the plan with this apex, or NULL. */

@@ -14,6 +14,8 @@
 #include "config/value.h"
 #include "route/notify.h"
 
+enum { SIGNATURES_KEPT = 65536 }; /* of routed names */
+
 /* --- configuration ---------------------------------------------------------------------------------- */
 
 /* Each line of the problems as one line of the log, or as they are on stderr at the start. */
@@ -33,14 +35,15 @@ static sk_err make_plan(struct route_process *process, struct config_route *conf
     struct sk_buf problems;
     struct route_config *made;
     sk_buf_init(&problems, 64 * 1024);
-    sk_err err = route_config_create(config, &process->secrets, &problems, &made);
+    sk_err err = route_config_create(config, &process->secrets, sk_wall_now_s(), &problems, &made);
     if (err) {
         tell_problems(sk_buf_str(&problems), !process->plan);
         config_route_free(config);
     }
     sk_buf_free(&problems);
     if (err) return err;
-    err = route_plan_create(made, process->plan, ++process->version, out_plan);
+    process->signed_at = sk_wall_now_s();
+    err = route_plan_create(made, process->plan, ++process->version, process->memo, out_plan);
     route_config_unref(made); /* the plan has its own reference */
     return err;
 }
@@ -58,7 +61,8 @@ static void use_plan(struct route_process *process, struct route_plan *plan) {
 
 sk_err route_process_replan(struct route_process *process) {
     struct route_plan *plan;
-    sk_err err = route_plan_create(process->plan->config, process->plan, ++process->version, &plan);
+    sk_err err =
+        route_plan_create(process->plan->config, process->plan, ++process->version, process->memo, &plan);
     if (!err) use_plan(process, plan);
     return err;
 }
@@ -176,6 +180,17 @@ void route_process_stop(struct route_process *process) {
     io_loop_stop(process->loop);
 }
 
+/* Signatures are made anew each day, and keys change with them; what failed is tried again each hour. */
+static void on_sign_timer(struct io_timer *timer) {
+    enum { DAY_S = 86400 };
+    struct route_process *process = SK_CONTAINER_OF(timer, struct route_process, sign_timer);
+    bool due = process->plan->config->is_signed && sk_wall_now_s() - process->signed_at >= DAY_S;
+    if (due && route_process_reload(process))
+        sk_log(SK_LOG_ERROR, "route",
+               "signatures are not renewed: they hold for 14 days from when they were made");
+    io_timer_start(process->loop, timer, io_loop_now(process->loop) + 3600 * SK_NS_PER_S, on_sign_timer);
+}
+
 static void on_stop(int signo, void *arg) { route_process_stop(arg); }
 
 static void on_reload(int signo, void *arg) { (void)!route_process_reload(arg); }
@@ -205,6 +220,7 @@ static sk_err set_up(struct route_process *process, struct config_route *config)
     process->workers = calloc(process->worker_count, sizeof *process->workers);
     sk_err err = process->workers ? io_loop_create("route", &process->loop) : SK_ERR_NO_MEMORY;
     if (!err) err = observe_thread_join(&process->metrics);
+    if (!err) err = dnssec_memo_create(SIGNATURES_KEPT, &process->memo);
     if (!err) err = notify_create(process->loop, &process->notify);
     if (!err) err = watch_signals(process);
     return err;
@@ -215,6 +231,7 @@ static void tear_down(struct route_process *process) {
     notify_free(process->notify);
     if (process->loop) io_loop_destroy(process->loop);
     route_plan_unref(process->plan);
+    dnssec_memo_free(process->memo);
     free(process->workers);
 }
 
@@ -235,6 +252,7 @@ static int run(struct route_process *process, struct config_route *config) {
         return FAILED;
     }
     notify_changes(process->notify, NULL, plan);
+    io_timer_start(process->loop, &process->sign_timer, sk_time_now() + 3600 * SK_NS_PER_S, on_sign_timer);
     sk_log(SK_LOG_INFO, "route", "ready: %u zones, %u threads", config->zone_count, process->worker_count);
     io_loop_run(process->loop);
     return FINE;

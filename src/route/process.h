@@ -22,6 +22,9 @@ struct route_process {
     /* main thread */
     struct route_plan *plan; /* in force, a reference */
     uint64_t version;        /* of the last table */
+    struct dnssec_memo *memo;
+    sk_unix_s signed_at;
+    struct io_timer sign_timer;
     bool stopping;
 };
 

@@ -48,10 +48,83 @@ void transfer_free(struct transfer *transfer) {
     free(transfer);
 }
 
-/* A whole set, or nothing of it. */
-static bool put(struct dns_writer *writer, const struct zone_rrset *set) {
-    return dns_writer_rrset(writer, DNS_ANSWER, set->owner, set->type, set->ttl_s, set->records,
-                            set->count) == SK_OK;
+/* --- the chain of a signed zone ----------------------------------------------------------------------
+ *
+ * What denies names compactly is made for one question; a secondary needs the chain of RFC 4034 section 4, which is
+ * made and signed here, while the zone goes out. */
+
+enum { TYPES_MAX = 512 };
+
+static const struct zone_rrset *find_type(const struct zone_rrset *rrset, uint16_t type) {
+    while (rrset && rrset->type != type) rrset = rrset->next;
+    return rrset;
+}
+
+/* Whether the secondary sees this name in the chain: signed, and with records of its own. */
+static bool in_chain(const struct zone_rrset *node) {
+    bool own = false;
+    for (const struct zone_rrset *rrset = node; rrset; rrset = rrset->next)
+        own |= rrset->type != ZONE_TYPE_MARK && rrset->type != DNS_TYPE_NSEC;
+    return own && find_type(node, DNS_TYPE_NSEC);
+}
+
+static const struct dns_name *next_in_chain(const struct zone *zone, size_t from) {
+    for (size_t i = from; i < zone_node_count(zone); i++)
+        if (in_chain(zone_node_at(zone, i))) return zone_node_at(zone, i)->owner;
+    return zone_apex(zone);
+}
+
+/* RFC 4034 4.1: the next name, and what there is. */
+static size_t chain_data(const struct transfer *transfer, const struct zone_rrset *node, uint8_t *out) {
+    uint16_t types[TYPES_MAX];
+    uint8_t compact[DNSSEC_NSEC_MAX];
+    const struct dns_name *next = next_in_chain(transfer->zone, transfer->node);
+    size_t count = 0;
+    bool cut = find_type(node, DNS_TYPE_NS) && !dns_name_eq(node->owner, zone_apex(transfer->zone));
+    types[count++] = DNS_TYPE_RRSIG;
+    types[count++] = DNS_TYPE_NSEC;
+    for (; node && count < TYPES_MAX; node = node->next)
+        if (node->type != ZONE_TYPE_MARK && (!cut || node->type == DNS_TYPE_NS || node->type == DNS_TYPE_DS))
+            types[count++] = node->type;
+    /* The bitmap is behind the name, whatever that is. */
+    size_t bytes = dnssec_nsec(&(struct dns_name){.length = 1}, types, count, compact), bitmap = bytes - 3;
+    memcpy(out, next->wire, next->length);
+    memcpy(out + next->length, compact + 3, bitmap);
+    return next->length + bitmap;
+}
+
+static bool put_chain(struct transfer *transfer, struct dns_writer *writer, const struct zone_rrset *nsec) {
+    const struct zone_rrset *node = zone_node(transfer->zone, nsec->owner);
+    uint8_t data[DNSSEC_NSEC_MAX], signature[DNSSEC_RRSIG_MAX];
+    size_t bytes;
+    if (!in_chain(node)) return true;
+    struct dns_rdata record = {data, (uint16_t)chain_data(transfer, node, data)};
+    struct zone_rrset made = *nsec;
+    made.records = &record;
+    if (dnssec_sign(zone_signer(transfer->zone), NULL, nsec->owner, &made, signature, &bytes)) return false;
+    struct dns_rdata rrsig = {signature, (uint16_t)bytes};
+    struct dns_writer before = *writer;
+    if (dns_writer_rrset(writer, DNS_ANSWER, nsec->owner, DNS_TYPE_NSEC, nsec->ttl_s, &record, 1) == SK_OK &&
+        dns_writer_rrset(writer, DNS_ANSWER, nsec->owner, DNS_TYPE_RRSIG, nsec->ttl_s, &rrsig, 1) == SK_OK)
+        return true;
+    *writer = before;
+    return false;
+}
+
+/* --- messages --------------------------------------------------------------------------------------- */
+
+/* A whole set with its signatures, or nothing of it. */
+static bool put(struct transfer *transfer, struct dns_writer *writer, const struct zone_rrset *set) {
+    struct dns_writer before = *writer;
+    const struct zone_rrset *signatures = set->signatures;
+    if (set->type == DNS_TYPE_NSEC && zone_signer(transfer->zone)) return put_chain(transfer, writer, set);
+    if (dns_writer_rrset(writer, DNS_ANSWER, set->owner, set->type, set->ttl_s, set->records, set->count) ==
+            SK_OK &&
+        (!signatures || dns_writer_rrset(writer, DNS_ANSWER, set->owner, DNS_TYPE_RRSIG, set->ttl_s,
+                                         signatures->records, signatures->count) == SK_OK))
+        return true;
+    *writer = before;
+    return false;
 }
 
 static const struct zone_rrset *soa_of(const struct transfer *transfer) {
@@ -81,10 +154,16 @@ static const struct zone_rrset *next_set(struct transfer *transfer) {
 static void put_records(struct transfer *transfer, struct dns_writer *writer) {
     const struct zone_rrset *set;
     while ((set = next_set(transfer)) != NULL) {
-        if (!put(writer, set)) return;
+        if (!put(transfer, writer, set)) return;
         transfer->rrset = set->next;
     }
     transfer->stage = LAST_SOA;
+}
+
+/* The last one, alone: it says that all has been told. */
+static bool put_soa(struct dns_writer *writer, const struct zone_rrset *soa) {
+    return dns_writer_rrset(writer, DNS_ANSWER, soa->owner, soa->type, soa->ttl_s, soa->records,
+                            soa->count) == SK_OK;
 }
 
 size_t transfer_next(struct transfer *transfer, uint8_t *out) {
@@ -94,9 +173,10 @@ size_t transfer_next(struct transfer *transfer, uint8_t *out) {
     for (size_t limit = MESSAGE_BYTES;; limit = UINT16_MAX) {
         dns_writer_begin(&writer, out, limit, 0, transfer->question, &transfer->query, DNS_FLAG_AA,
                          DNS_NOERROR);
-        if (transfer->stage == FIRST_SOA && put(&writer, soa_of(transfer))) transfer->stage = RECORDS;
+        if (transfer->stage == FIRST_SOA && put(transfer, &writer, soa_of(transfer)))
+            transfer->stage = RECORDS;
         if (transfer->stage == RECORDS) put_records(transfer, &writer);
-        if (transfer->stage == LAST_SOA && put(&writer, soa_of(transfer))) transfer->stage = DONE;
+        if (transfer->stage == LAST_SOA && put_soa(&writer, soa_of(transfer))) transfer->stage = DONE;
         if (writer.counts[DNS_ANSWER] || limit == UINT16_MAX) break;
     }
     /* What did not fit comes in the next message; one that cannot fit in any ends the transfer. */

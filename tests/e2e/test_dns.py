@@ -311,6 +311,66 @@ def test_nothing_is_lost_when_it_stops(new_router):
             assert dns.message.from_wire(s.recv(2000)).answer
 
 
+SIGNED = {**ROUTING, "names": [{"name": "cdn.example.com"}, {"name": "*.r.example.com"}, {"name": "v4.example.com"}],
+          "sites": [{**SITES[0], "edges": ["203.0.113.10"]}, SITES[1]],
+          "overrides": [{"prefix": "127.0.0.0/8", "sites": ["fra"]}]}
+
+
+@pytest.fixture
+def signed(new_router):
+    router = new_router(**SIGNED)
+    router.zones["example.com"].update(keys="keys", allow_transfer=["127.0.0.1"])
+    router.write()
+    router.reload()
+    return router
+
+
+def test_a_validator_accepts_answers_and_denials(signed, tmp_path):
+    """RFC 4035, RFC 9824: answers, wildcards, routed names, and each way of not being there."""
+    keys = [k for k in signed.ask("example.com", "DNSKEY", tcp=True).answer[0] if k.flags == 257]
+    assert len(keys) == 1
+    anchor = tmp_path / "anchor"
+    key = keys[0].to_text().split(" ", 3)
+    anchor.write_text('trust-anchors { example.com. static-key %s %s %s "%s"; };\n' % (*key[:3], key[3].replace(" ", "")))
+    positive = "fully validated"
+    for name, type_ in (("example.com", "SOA"), ("www.example.com", "A"), ("www.example.com", "TXT"),
+                        ("nope.example.com", "A"), ("a.b.nope.example.com", "AAAA"), ("x.wild.example.com", "TXT"),
+                        ("x.wild.example.com", "A"), ("wild.example.com", "A"), ("alias.example.com", "A"),
+                        ("alias.example.com", "MX"), ("cdn.example.com", "A"), ("cdn.example.com", "HTTPS"),
+                        ("cdn.example.com", "TXT"), ("v4.example.com", "AAAA"), ("q.r.example.com", "A"),
+                        ("q.r.example.com", "AAAA"), ("sub.example.com", "DS"), ("example.com", "CDS"),
+                        ("example.com", "CDNSKEY"), ("old.example.com", "DNAME"), ("www.old.example.com", "A")):
+        out = subprocess.run(["delv", f"@{signed.host}", "-p", str(signed.port), "-a", str(anchor), "+root=example.com",
+                              name, type_], capture_output=True, text=True, timeout=seconds(20))
+        assert positive in out.stdout + out.stderr, (name, type_, out)
+
+
+def test_compact_denial_says_no_data_unless_the_client_knows_better(signed):
+    """RFC 9824 3.1 and 5: NOERROR with NXNAME; NXDOMAIN without DO, and with the CO flag."""
+    assert signed.ask("nope.example.com").rcode() == dns.rcode.NXDOMAIN
+    compact = signed.ask("nope.example.com", want_dnssec=True)
+    assert compact.rcode() == dns.rcode.NOERROR and "TYPE128" in compact.to_text()
+    assert signed.ask("nope.example.com", use_edns=0, ednsflags=0x8000 | 0x4000).rcode() == dns.rcode.NXDOMAIN
+
+
+def test_a_transferred_signed_zone_is_whole(signed, tmp_path):
+    out = subprocess.run(["dig", f"@{signed.host}", "-p", str(signed.port), "example.com", "AXFR", "+noall", "+answer"],
+                         capture_output=True, text=True, timeout=seconds(20)).stdout
+    (tmp_path / "axfr").write_text(out)
+    result = subprocess.run(["ldns-verify-zone", str(tmp_path / "axfr")], capture_output=True, text=True,
+                            timeout=seconds(20))
+    assert result.returncode == 0 and "complete" in result.stdout + result.stderr, result
+
+
+def test_keys_outlive_a_restart(signed):
+    before = signed.ask("example.com", "DNSKEY", tcp=True).answer
+    reservation, signed.reservation.close = signed.reservation, lambda: None
+    signed.stop()
+    signed.reservation = reservation
+    signed.start()
+    assert signed.ask("example.com", "DNSKEY", tcp=True).answer == before
+
+
 @pytest.mark.parametrize("text, expected", [
     ("zones: [{name: example.com, file: none.zone}]", "none.zone"),
     ("zones: [{name: example.com}]", "zones[0]: has no file"),

@@ -42,11 +42,12 @@ class Router:
 
     def start(self):
         self.write()
+        before = len(READY.findall(self.log())) if self.log_path.exists() else 0
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen([binary(), "route", "-c", str(self.file)], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, cwd=self.directory,
                                             env={**os.environ, **execution_environment()})
-        self.wait_log(READY.pattern)
+        self.wait_log(READY.pattern, before + 1)
         return self
 
     def log(self):
