@@ -24,10 +24,8 @@ struct response {
     size_t body_bytes, total;
     char *data;
 };
-static struct response responses[SIZES] = {{"1k", 1024, 0, NULL},
-                                           {"16k", 16384, 0, NULL},
-                                           {"100k", 102400, 0, NULL},
-                                           {"1m", 1048576, 0, NULL}};
+static struct response responses[SIZES] = {
+    {"1k", 1024, 0, NULL}, {"16k", 16384, 0, NULL}, {"100k", 102400, 0, NULL}, {"1m", 1048576, 0, NULL}};
 /* What is left to send on each descriptor after a partial write. */
 static struct {
     const char *data;
@@ -83,9 +81,8 @@ static void serve(int fd) {
 static int listen_on(int port) {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), one = 1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     if (bind(fd, (struct sockaddr *)&address, sizeof address) || listen(fd, 4096)) {
         perror("floor: listen");
         exit(1);
@@ -123,7 +120,8 @@ int main(int argc, char **argv) {
         int count = epoll_wait(epoll_fd, events, EVENTS, -1);
         for (int i = 0; i < count; i++) {
             int fd = events[i].data.fd;
-            if (fd == listen_fd) accept_all(epoll_fd, listen_fd);
+            if (fd == listen_fd)
+                accept_all(epoll_fd, listen_fd);
             else {
                 if (pending[fd].left) flush_pending(fd);
                 if (!pending[fd].left && (events[i].events & EPOLLIN)) serve(fd);

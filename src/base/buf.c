@@ -15,7 +15,7 @@ void sk_buf_free(struct sk_buf *buf) {
 
 static void move_to_front(struct sk_buf *buf) {
     size_t len = sk_buf_len(buf);
-    if (buf->start == 0) return;
+    if (buf->start == 0 || !buf->data) return; /* the second follows from the first, but only we know */
     if (len) memmove(buf->data, buf->data + buf->start, len);
     buf->start = 0;
     buf->end = len;

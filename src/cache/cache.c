@@ -5,6 +5,7 @@
 #include "cache/index.h"
 #include "cache/internal.h"
 #include "cache/pass.h"
+#include "cache/purge_internal.h"
 #include "cache/store.h"
 
 #define MEMORY_MIN_BYTES (8u << 20)
@@ -31,6 +32,7 @@ static sk_err create_parts(struct cache *cache, const struct cache_options *opti
     if ((shards & (shards - 1)) != 0 || shards > SHARDS_MAX) return SK_ERR_INVALID;
     sk_err err = cache_store_create(cache, options->policy ? options->policy : &cache_policy_s3fifo);
     if (!err) err = cache_index_create(cache, shards);
+    if (!err) err = cache_purges_create(cache);
     if (!err) err = create_stripes(cache, shards);
     if (!err)
         err = cache_pass_create(SK_MIN(options->memory_bytes / PASS_SHARE_BYTES, PASS_ENTRIES_MAX),
@@ -65,6 +67,7 @@ void cache_destroy(struct cache *cache) {
     SK_CHECK_MAGIC(cache, CACHE_MAGIC);
     cache_index_destroy(cache);
     cache_store_destroy(cache);
+    cache_purges_destroy(cache);
     for (struct cache_thread *thread = cache->threads, *next; thread; thread = next) {
         next = thread->next;
         free(thread);

@@ -1,12 +1,13 @@
 #include "cache/entry.h"
 
+#include "cache/purge_internal.h"
 #include "cache/store.h"
 
-/*   entry | key | head text | entity tag | padding | field table | body
+/*   entry | key | head text | entity tag | padding | field table | tags | body
  *
  * The field table's names and values point into the head's text. */
 struct layout {
-    size_t key, head, etag, fields, body, total;
+    size_t key, head, etag, fields, tags, body, total;
 };
 
 static size_t head_text_bytes(const struct http_fields *fields) {
@@ -17,24 +18,25 @@ static size_t head_text_bytes(const struct http_fields *fields) {
 }
 
 static struct layout lay_out(const struct cache_key *key, size_t head_bytes, size_t etag_bytes,
-                             size_t field_count, size_t inline_bytes) {
+                             size_t field_count, size_t tag_count, size_t inline_bytes) {
     struct layout at = {.key = sizeof(struct cache_entry)};
     at.head = at.key + key->text.len;
     at.etag = at.head + head_bytes;
     at.fields = (at.etag + etag_bytes + 7) & ~(size_t)7;
-    at.body = at.fields + field_count * sizeof(struct http_field);
+    at.tags = at.fields + field_count * sizeof(struct http_field);
+    at.body = at.tags + tag_count * sizeof(uint64_t);
     at.total = at.body + inline_bytes;
     return at;
 }
 
 static struct layout lay_out_response(const struct cache_key *key, const struct cache_head *head,
-                                      size_t inline_bytes) {
+                                      uint32_t tag_count, size_t inline_bytes) {
     return lay_out(key, head_text_bytes(head->fields), head->validators.etag.opaque.len, head->fields->count,
-                   inline_bytes);
+                   tag_count, inline_bytes);
 }
 
 size_t cache_entry_bytes(const struct cache_key *key, const struct cache_head *head) {
-    return lay_out_response(key, head, 0).total;
+    return lay_out_response(key, head, head->tag_count, 0).total;
 }
 
 static sk_str copy_text(char *to, sk_str text) {
@@ -59,6 +61,14 @@ static void copy_fields(struct cache_object *object, char *text, struct http_fie
     object->fields = (struct http_fields){items, fields->count, fields->count};
 }
 
+static void copy_tags(struct cache_entry *entry, uint64_t *to, const struct cache_head *head,
+                      const struct cache_entry *tags_of) {
+    entry->tags = to;
+    entry->tag_count = tags_of ? tags_of->tag_count : head->tag_count;
+    for (uint32_t i = 0; i < entry->tag_count; i++)
+        to[i] = tags_of ? tags_of->tags[i] : cache_tag_scope(entry->object.key.text, head->tags[i]);
+}
+
 static struct cache_entry *allocate(struct cache *cache, const struct cache_key *key,
                                     const struct layout *at) {
     if (at->total > CACHE_CHUNK_MAX_BYTES) return NULL;
@@ -79,13 +89,16 @@ static struct cache_entry *allocate(struct cache *cache, const struct cache_key 
 }
 
 struct cache_entry *cache_entry_create(struct cache *cache, const struct cache_key *key,
-                                       const struct cache_head *head, size_t inline_bytes) {
-    struct layout at = lay_out_response(key, head, inline_bytes);
+                                       const struct cache_head *head, size_t inline_bytes,
+                                       const struct cache_entry *tags_of) {
+    uint32_t tag_count = tags_of ? tags_of->tag_count : head->tag_count;
+    struct layout at = lay_out_response(key, head, tag_count, inline_bytes);
     struct cache_entry *entry = allocate(cache, key, &at);
     if (!entry) return NULL;
     struct cache_object *object = &entry->object;
     char *base = (char *)entry;
     copy_fields(object, base + at.head, (struct http_field *)(void *)(base + at.fields), head->fields);
+    copy_tags(entry, (uint64_t *)(void *)(base + at.tags), head, tags_of);
     object->status = head->status;
     object->kind = CACHE_KIND_RESPONSE;
     object->freshness = head->freshness;
@@ -100,7 +113,7 @@ struct cache_entry *cache_entry_create(struct cache *cache, const struct cache_k
 
 struct cache_entry *cache_entry_create_list(struct cache *cache, const struct cache_key *key, sk_str names,
                                             uint64_t number) {
-    struct layout at = lay_out(key, names.len, 0, 0, 0);
+    struct layout at = lay_out(key, names.len, 0, 0, 0, 0);
     struct cache_entry *entry = allocate(cache, key, &at);
     if (!entry) return NULL;
     entry->object.kind = CACHE_KIND_VARIANTS;

@@ -4,6 +4,7 @@
 #include "cache/find.h"
 #include "cache/index.h"
 #include "cache/pass.h"
+#include "cache/purge_internal.h"
 #include "cache/store.h"
 #include "cache/vary.h"
 
@@ -23,6 +24,7 @@ static struct cache_fill *fill_create(struct cache_thread *thread, const struct 
     fill->key = (struct cache_key){key->hash, sk_str_make(text, key->text.len)};
     fill->primary = (struct cache_key){primary->hash, sk_str_make(text, primary->text.len)};
     fill->bytes = (uint32_t)bytes;
+    fill->born = cache_purge_now(thread->cache);
     sk_list_init(&fill->link);
     atomic_init(&fill->refs, 2);
     atomic_init(&fill->waiters, 1);
@@ -66,10 +68,20 @@ static bool same_key(const struct cache_key *a, const struct cache_key *b) {
     return sk_hash128_eq(a->hash, b->hash) && sk_str_eq(a->text, b->text);
 }
 
-static struct cache_fill *find_fill(struct cache_stripe *stripe, const struct cache_key *key) {
+/* Takes a fill out of the stripe: what it brings is only for those who wait already. */
+static void doom(struct cache_fill *fill) {
+    fill->doomed = true;
+    sk_list_remove(&fill->link);
+}
+
+/* One that began before a purge is not for those who come after it. */
+static struct cache_fill *find_fill(struct cache *cache, struct cache_stripe *stripe,
+                                    const struct cache_key *key) {
     SK_LIST_FOR_EACH(link, &stripe->fills) {
         struct cache_fill *fill = SK_CONTAINER_OF(link, struct cache_fill, link);
-        if (same_key(&fill->key, key)) return fill;
+        if (!same_key(&fill->key, key)) continue;
+        if (!cache_purge_covers_key(cache, key->text, fill->born)) return fill;
+        doom(fill);
     }
     return NULL;
 }
@@ -80,11 +92,13 @@ static struct cache_fill *follow(struct cache_fill *fill) {
     return fill;
 }
 
-/* Only a complete body can be confirmed by a 304. */
+/* Only a complete body can be confirmed by a 304, and not one that is gone. */
 static void keep_stale(struct cache_fill *fill, struct cache_object *stale) {
     if (!stale || atomic_load_explicit(&stale->complete, memory_order_acquire) != CACHE_COMPLETE) return;
-    fill->stale = cache_entry_of(stale);
-    cache_entry_ref(fill->stale);
+    struct cache_entry *entry = cache_entry_of(stale);
+    if (cache_purge_state_of(fill->cache, entry) == CACHE_PURGE_HARD) return;
+    fill->stale = entry;
+    cache_entry_ref(entry);
 }
 
 /* Under the stripe's lock and inside a section. */
@@ -95,6 +109,7 @@ static enum cache_role choose_role(struct cache_thread *thread, const struct cac
     struct cache_stripe *stripe = stripe_of(cache, primary);
     struct cache_look look;
     cache_look(thread, primary, request, &look);
+    if (look.soft_purged) stale = &look.entry->object;
     if (look.entry && &look.entry->object != stale) {
         cache_entry_ref(look.entry);
         cache_touch(look.entry);
@@ -102,7 +117,7 @@ static enum cache_role choose_role(struct cache_thread *thread, const struct cac
         return CACHE_FOUND;
     }
     if (cache_pass_remembered(cache->passes, look.key.hash, sk_time_now())) return CACHE_ALONE;
-    struct cache_fill *fill = find_fill(stripe, &look.key);
+    struct cache_fill *fill = find_fill(cache, stripe, &look.key);
     if (fill) {
         *out_fill = follow(fill);
         return CACHE_FOLLOW;
@@ -172,21 +187,33 @@ static enum cache_outcome give(struct cache_entry *entry, enum cache_outcome out
     return outcome;
 }
 
+static enum cache_purge_state purged_by_now(struct cache_thread *thread, struct cache_entry *entry) {
+    cache_section_begin(thread);
+    enum cache_purge_state state = cache_purge_state_of(thread->cache, entry);
+    cache_section_end(thread);
+    return state;
+}
+
+/* A follower may have come after a purge that only the head's tags show to concern it. */
+static bool is_for(struct cache_thread *thread, const struct cache_fill *fill, enum cache_role role,
+                   const struct http_request *request) {
+    if (role == CACHE_LEAD) return true;
+    return selects(thread, fill, request) && purged_by_now(thread, fill->entry) == CACHE_PURGE_NONE;
+}
+
 static enum cache_outcome outcome_of(struct cache_thread *thread, struct cache_fill *fill,
                                      enum cache_role role, const struct http_request *request,
                                      struct cache_object **out_object, sk_err *out_failure) {
-    switch (atomic_load(&fill->state)) {
-    case FILL_PRIVATE:
-        if (role != CACHE_LEAD) return CACHE_OUTCOME_ALONE;
+    uint8_t state = atomic_load(&fill->state);
+    if (state == FILL_PRIVATE && role != CACHE_LEAD) return CACHE_OUTCOME_ALONE;
+    if (state == FILL_OBJECT && !is_for(thread, fill, role, request)) return CACHE_OUTCOME_AGAIN;
+    if (state == FILL_OBJECT && role == CACHE_FOLLOW) cache_touch(fill->entry);
+    if (state == FILL_OBJECT || state == FILL_PRIVATE)
         return give(fill->entry, CACHE_OUTCOME_OBJECT, out_object);
-    case FILL_OBJECT:
-        if (role == CACHE_LEAD) return give(fill->entry, CACHE_OUTCOME_OBJECT, out_object);
-        if (!selects(thread, fill, request)) return CACHE_OUTCOME_AGAIN;
-        cache_touch(fill->entry);
-        return give(fill->entry, CACHE_OUTCOME_OBJECT, out_object);
-    case FILL_STALE: return give(fill->stale, CACHE_OUTCOME_STALE, out_object);
-    default: *out_failure = fill->error; return CACHE_OUTCOME_FAILED;
-    }
+    if (state == FILL_STALE && purged_by_now(thread, fill->stale) != CACHE_PURGE_HARD)
+        return give(fill->stale, CACHE_OUTCOME_STALE, out_object);
+    *out_failure = fill->error;
+    return CACHE_OUTCOME_FAILED;
 }
 
 static bool pending(struct cache_fill *fill) { return atomic_load(&fill->state) == FILL_PENDING; }
@@ -240,9 +267,7 @@ void cache_fill_leave(struct cache_thread *thread, struct cache_fill *fill) {
 static void doom_fills(struct cache_stripe *stripe, const struct cache_key *primary) {
     SK_LIST_FOR_EACH(link, &stripe->fills) {
         struct cache_fill *fill = SK_CONTAINER_OF(link, struct cache_fill, link);
-        if (!same_key(&fill->primary, primary)) continue;
-        fill->doomed = true;
-        sk_list_remove(&fill->link);
+        if (same_key(&fill->primary, primary)) doom(fill);
     }
 }
 

@@ -3,6 +3,7 @@
 #include "cache/entry.h"
 #include "cache/fill_internal.h"
 #include "cache/index.h"
+#include "cache/purge_internal.h"
 #include "cache/store.h"
 
 #define RETRY_MS 5 /* between looks for memory while a window cannot get any */
@@ -146,7 +147,7 @@ static struct cache_entry *create_packed(struct cache *cache, const struct cache
         .body_length = bytes,
     };
     bool single = entry->chunk_bytes + bytes <= CACHE_SINGLE_MAX_BYTES;
-    struct cache_entry *packed = cache_entry_create(cache, &object->key, &head, single ? bytes : 0);
+    struct cache_entry *packed = cache_entry_create(cache, &object->key, &head, single ? bytes : 0, entry);
     if (!packed) return NULL;
     if (!single) packed->body = cache_body_create(cache, bytes, bytes);
     if ((!single && !packed->body) || !copy_blocks(cache, entry->body, packed, bytes)) {
@@ -156,7 +157,7 @@ static struct cache_entry *create_packed(struct cache *cache, const struct cache
     packed->object.shared = true;
     packed->object.born = object->born;
     packed->object.stored_at = object->stored_at;
-    atomic_init(&packed->object.verified, object->born);
+    atomic_init(&packed->object.verified, cache_verified_make(object->born, CACHE_PURGE_NONE));
     atomic_init(&packed->object.accesses,
                 atomic_load_explicit(&object->accesses, memory_order_relaxed)); /* a hint */
     atomic_init(&packed->object.available, bytes);

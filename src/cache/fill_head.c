@@ -5,6 +5,7 @@
 #include "cache/find.h"
 #include "cache/index.h"
 #include "cache/pass.h"
+#include "cache/purge_internal.h"
 #include "cache/store.h"
 #include "cache/vary.h"
 
@@ -25,6 +26,7 @@ static void fail_with(struct cache_fill *fill, sk_err err) {
 void cache_fill_fail(struct cache_fill *fill, sk_err err, bool allow_stale) {
     SK_CHECK_MAGIC(fill, CACHE_FILL_MAGIC);
     fill_close_to_joiners(fill);
+    fill->error = err;
     if (!allow_stale || !fill->stale) {
         fail_with(fill, err);
         return;
@@ -44,7 +46,7 @@ static bool fits_one_chunk(const struct cache_key *key, const struct cache_head 
 static void connect(struct cache_fill *fill, struct cache_entry *entry, bool shared) {
     entry->object.shared = shared;
     entry->object.born = fill->born;
-    atomic_init(&entry->object.verified, fill->born);
+    atomic_init(&entry->object.verified, cache_verified_make(fill->born, CACHE_PURGE_NONE));
     fill->entry = entry;
     fill_ref(fill);
     atomic_store_explicit(&entry->fill, fill, memory_order_release); /* readers find it whole */
@@ -53,7 +55,7 @@ static void connect(struct cache_fill *fill, struct cache_entry *entry, bool sha
 static struct cache_entry *create_private(struct cache_fill *fill, const struct cache_head *head) {
     bool single = fits_one_chunk(&fill->key, head);
     struct cache_entry *entry =
-        cache_entry_create(fill->cache, &fill->key, head, single ? head->body_length : 0);
+        cache_entry_create(fill->cache, &fill->key, head, single ? head->body_length : 0, NULL);
     if (!entry || single) return entry;
     uint64_t window = atomic_load(&fill->window) ? atomic_load(&fill->window) : CACHE_WINDOW_BYTES;
     atomic_store(&fill->window, SK_MAX(window, CACHE_WINDOW_MIN_BYTES));
@@ -150,8 +152,9 @@ static sk_err create_shared(struct cache_fill *fill, const struct cache_key *key
     struct cache *cache = fill->cache;
     bool known = head->body_length != CACHE_LENGTH_UNKNOWN, single = fits_one_chunk(key, head);
     if (known && head->body_length > cache->max_object_bytes) return SK_ERR_TOO_LARGE;
-    if (cache_entry_bytes(key, head) > CACHE_CHUNK_MAX_BYTES) return SK_ERR_TOO_LARGE;
-    struct cache_entry *entry = cache_entry_create(cache, key, head, single ? head->body_length : 0);
+    if (head->tag_count > CACHE_TAGS_MAX || cache_entry_bytes(key, head) > CACHE_CHUNK_MAX_BYTES)
+        return SK_ERR_TOO_LARGE;
+    struct cache_entry *entry = cache_entry_create(cache, key, head, single ? head->body_length : 0, NULL);
     if (!entry) return SK_ERR_FULL;
     if (!single) entry->body = cache_body_create(cache, head->body_length, cache->max_object_bytes);
     if (!single && !entry->body) {
@@ -247,13 +250,14 @@ static struct cache_entry *create_fresh(struct cache_fill *fill, const struct ca
     struct cache_head own = *head;
     own.body_length = length;
     size_t inline_bytes = stale->body ? 0 : length;
-    struct cache_entry *entry = cache_entry_create(fill->cache, &stale->object.key, &own, inline_bytes);
+    struct cache_entry *entry = cache_entry_create(fill->cache, &stale->object.key, &own, inline_bytes,
+                                                   head->tag_count ? NULL : stale);
     if (!entry) return NULL;
     if (inline_bytes) memcpy(entry->inline_body, stale->inline_body, inline_bytes);
     if (stale->body) cache_body_ref(entry->body = stale->body);
     entry->object.shared = true;
     entry->object.born = fill->born;
-    atomic_init(&entry->object.verified, fill->born);
+    atomic_init(&entry->object.verified, cache_verified_make(fill->born, CACHE_PURGE_NONE));
     atomic_init(&entry->object.available, length);
     atomic_init(&entry->object.complete, CACHE_COMPLETE);
     cache_touch(entry);
@@ -279,6 +283,7 @@ sk_err cache_fill_freshen(struct cache_fill *fill, const struct cache_head *head
     fill->ended = true;
     if (!fill->entry) {
         fill_close_to_joiners(fill);
+        fill->error = SK_ERR_FULL;
         fill_tell(fill, FILL_STALE);
         return SK_ERR_FULL;
     }

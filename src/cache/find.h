@@ -8,6 +8,8 @@ struct cache_look {
     struct cache_key key;      /* the variant's when there is a list, else the primary one */
     struct cache_entry *list;  /* the variants' list, or NULL */
     struct cache_entry *entry; /* the response, or NULL */
+    bool purged;               /* there was one, hit by a hard purge */
+    bool soft_purged;          /* entry is hit by a soft one */
 };
 
 /* Inside a section. Texts of a variant's key live in the thread's scratch arena, which the caller resets

@@ -35,8 +35,11 @@ static bool compare_values(const void *stored, const void *wanted) {
     if (((uintptr_t)stored ^ (uintptr_t)wanted) >> POINTER_BITS) return false;
     const struct cache_key *a = unpack(stored), *b = unpack(wanted);
     const char *entry = (const char *)a - offsetof(struct cache_entry, object.key);
-    __builtin_prefetch(entry + sizeof(struct cache_entry)); /* the key's text */
+    /* All that a hit will read comes at once: the rest of the object, the key's text, the head's beginning. */
     __builtin_prefetch(entry + 64);
+    __builtin_prefetch(entry + sizeof(struct cache_entry));
+    __builtin_prefetch(entry + sizeof(struct cache_entry) + 64);
+    __builtin_prefetch(entry + sizeof(struct cache_entry) + 128);
     CACHE_ORDER_ACQUIRE(entry);
     return sk_hash128_eq(a->hash, b->hash) && sk_str_eq(a->text, b->text);
 }

@@ -38,6 +38,7 @@
 #define CACHE_ACCESSES_MAX 3 /* accesses saturate here; S3-FIFO's choice */
 /* A head and a body of known length up to this go into one chunk. */
 #define CACHE_SINGLE_MAX_BYTES 32768
+#define CACHE_TAGS_MAX 1024 /* of one response; with more it is not stored, or purges would miss it */
 #define CACHE_WINDOW_MIN_BYTES (64 * 1024)
 /* A body whose length was not announced is packed when it is complete and at most so large. */
 #define CACHE_PACK_MAX_BYTES (256 * 1024)
@@ -72,6 +73,8 @@ struct cache_entry {
     char *inline_body;
     uint32_t chunk_bytes; /* what the store was asked for */
     uint64_t list_number; /* of a variant list */
+    uint64_t *tags;       /* scopes for purges (purge_internal.h) */
+    uint32_t tag_count;
     /* any thread, atomic */
     _Atomic uint32_t refs;             /* CACHE_REFS_RETIRED while it waits to be freed */
     _Atomic(struct cache_fill *) fill; /* while it arrives; a reference is held; read inside sections */
@@ -116,6 +119,7 @@ struct cache_stripe {
 };
 
 struct cache_pass_table;
+struct cache_purges;
 
 struct cache {
     uint32_t magic;
@@ -126,6 +130,7 @@ struct cache {
     struct cache_shard *shards;
     struct cache_stripe *stripes; /* as many */
     struct cache_pass_table *passes;
+    struct cache_purges *purges;
     ck_epoch_t epoch;
     struct cache_store store;
     /* any thread, atomic */

@@ -26,9 +26,8 @@ struct cache_object {
     bool shared;               /* the same; false: a private window for one reader, never in the index */
     _Atomic uint8_t accesses;  /* any thread; saturating; relaxed, a lost update is harmless */
     struct cache_key key;      /* set before it is published */
-    _Atomic uint64_t verified; /* private: purge clock up to which no purge is known to concern it */
+    _Atomic uint64_t verified; /* private: up to which tick of the purge clock it was looked at */
     _Atomic uint8_t complete;  /* any thread: enum cache_completeness, release by the fill */
-    _Atomic uint8_t purged;    /* private: what the last look at the purges said */
     uint8_t kind;              /* private */
     /* set before it is published */
     struct http_freshness freshness;

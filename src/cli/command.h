@@ -14,6 +14,7 @@ enum cli_exit {
 /* Name, function, arguments, one line of help. */
 #define CLI_COMMAND_TABLE(X)                                                                                 \
     X("edge", cli_edge, "-c FILE | --origin URL [OPTION...]", "serve clients from the cache")                \
+    X("route", cli_route, "-c FILE | --zone NAME=FILE [OPTION...]", "tell clients where to go, by DNS")      \
     X("check", cli_check, "FILE...", "say whether configuration files are right, and what they mean")        \
     X("help", cli_help, "[TOPIC]", "explain a command or a topic")
 

@@ -61,7 +61,8 @@ struct config_limits {
     uint32_t pipelined_requests; /* answered in a row before others get a turn */
 };
 struct config_timeouts {
-    int64_t header_ms, body_ms, write_ms, keep_alive_ms, drain_ms, tunnel_ms; /* body, write: without any progress */
+    int64_t header_ms, body_ms, write_ms, keep_alive_ms, drain_ms,
+        tunnel_ms;     /* body, write: without any progress */
     uint64_t min_rate; /* bytes a second, over a window, for bodies in and out; 0: off */
 };
 

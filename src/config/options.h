@@ -42,7 +42,11 @@
     X(AUTHORITY, "a host name, with port if needed", "string", "")                                           \
     X(URL, "http:// or https:// with a host, and a port if needed, but no path", "string",                   \
       "^[Hh][Tt][Tt][Pp][Ss]?://[^/?#]+/?$")                                                                 \
-    X(URL_PATH, "a path that begins with /", "string", "^/")
+    X(URL_PATH, "a path that begins with /", "string", "^/")                                                 \
+    X(ADDRESS, "an IP address, with port if needed", "string", "")                                           \
+    X(DOMAIN, "a domain name", "string", "")                                                                 \
+    X(DECIMAL, "a number", "number", "^-?[0-9]+(\\.[0-9]+)?$")                                               \
+    X(TEXT, "a text of at most 255 bytes", "string", "")
 
 enum config_kind {
 #define X(kind, expected, json_type, json_pattern) CONFIG_KIND_##kind,

@@ -15,6 +15,8 @@ enum {
 struct scan {
     const char *name;
     sk_str text;
+    const struct config_section *top;
+    const char *hint;                 /* what a file holds at least */
     struct config_problems *problems; /* NULL when only looking for a path */
     struct config_raw_forms forms;
     yaml_parser_t parser;
@@ -306,7 +308,7 @@ static bool scan_section(struct scan *scan, const struct config_option *option) 
 }
 
 static void scan_document(struct scan *scan) {
-    static const char *const hint = "expected at least: sites: [{origin: \"http://127.0.0.1:9000\"}]";
+    const char *hint = scan->hint;
     if (!next(scan)) return; /* the stream's beginning */
     if (!next(scan)) return; /* the document's */
     if (scan->event.type == YAML_STREAM_END_EVENT) {
@@ -320,7 +322,7 @@ static void scan_document(struct scan *scan) {
         PROBLEM(scan, scan->event.start_mark, "found %s, %s", what(&scan->event, found), hint);
         return;
     }
-    if (!scan_pairs(scan, config_top) || !next(scan)) return;
+    if (!scan_pairs(scan, scan->top) || !next(scan)) return;
     if (scan->event.type != YAML_STREAM_END_EVENT)
         PROBLEM(scan, scan->event.start_mark, "found a second document, expected the end of the file");
 }
@@ -336,9 +338,21 @@ static sk_err run(struct scan *scan) {
     return SK_OK;
 }
 
+static const char edge_hint[] = "expected at least: sites: [{origin: \"http://127.0.0.1:9000\"}]";
+
+sk_err config_scan_section(sk_str text, const char *name, const struct config_section *top, const char *hint,
+                           struct config_problems *problems) {
+    struct scan scan = {.name = name, .text = text, .top = top, .hint = hint, .problems = problems};
+    uint32_t before = problems->count;
+    sk_err err = run(&scan);
+    if (err) return err;
+    return problems->count != before ? SK_ERR_INVALID : SK_OK;
+}
+
 sk_err config_scan(sk_str text, const char *name, struct config_problems *problems,
                    struct config_raw_forms *out_forms) {
-    struct scan scan = {.name = name, .text = text, .problems = problems};
+    struct scan scan = {
+        .name = name, .text = text, .top = config_top, .hint = edge_hint, .problems = problems};
     uint32_t before = problems->count;
     sk_err err = run(&scan);
     if (err) return err;
@@ -348,7 +362,7 @@ sk_err config_scan(sk_str text, const char *name, struct config_problems *proble
 }
 
 struct config_place config_locate(sk_str text, const char *name, const char *path) {
-    struct scan scan = {.name = name, .text = text, .wanted = path};
+    struct scan scan = {.name = name, .text = text, .top = config_top, .hint = edge_hint, .wanted = path};
     if (run(&scan) || !scan.is_found) return (struct config_place){.name = name, .path = path};
     return (struct config_place){name, scan.found.line + 1, scan.found.column + 1, path};
 }

@@ -11,6 +11,11 @@
 sk_err config_scan(sk_str text, const char *name, struct config_problems *problems,
                    struct config_raw_forms *out_forms);
 
+/* The same walk beside the tables of another role, whose top section is TOP; HINT ("expected at least: ...") is said
+ * of a file that is not even a mapping. */
+sk_err config_scan_section(sk_str text, const char *name, const struct config_section *top, const char *hint,
+                           struct config_problems *problems);
+
 /* Where in a text that scans well the value with this path is ("sites[1].hosts[0]"); LINE is 0 when it is
  * not there (a default, say). PATH stays in the result. */
 struct config_place config_locate(sk_str text, const char *name, const char *path);

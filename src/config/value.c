@@ -145,16 +145,30 @@ static bool is_address(sk_str text) {
     return io_addr_parse(text, &addr) == SK_OK;
 }
 
-static bool is_resolvers(sk_str text) {
+static bool is_server(sk_str text) {
     struct io_prefix prefix;
+    bool bare = sk_str_find_byte(text, '/') == text.len && io_prefix_parse(text, &prefix) == SK_OK;
+    return bare || (is_address(text) && !sk_str_starts_with(text, SK_STR("unix:")) && text.data[0] != ':');
+}
+
+static bool is_resolvers(sk_str text) {
     sk_str one;
-    while (sk_str_cut(&text, ',', &one)) {
-        one = sk_str_trim(one);
-        bool bare = sk_str_find_byte(one, '/') == one.len && io_prefix_parse(one, &prefix) == SK_OK;
-        bool with_port = is_address(one) && !sk_str_starts_with(one, SK_STR("unix:")) && one.data[0] != ':';
-        if (!bare && !with_port) return false;
-    }
+    while (sk_str_cut(&text, ',', &one))
+        if (!is_server(sk_str_trim(one))) return false;
     return true;
+}
+
+/* "-12.5": what strtod reads the same in every locale. */
+static bool is_decimal(sk_str text) {
+    size_t digits = 0, dots = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.data[i];
+        if (c == '-' && i == 0) continue;
+        if (c == '.' && digits && !dots++) continue;
+        if (c < '0' || c > '9') return false;
+        digits++;
+    }
+    return digits >= 1 && digits <= 15 && text.data[text.len - 1] != '.';
 }
 
 static bool is_ipv6_literal(sk_str text) {
@@ -173,6 +187,14 @@ static bool is_dns_name(sk_str text) {
             if (!name_byte(label.data[i])) return false;
     }
     return true;
+}
+
+/* Also with a final dot, and the root alone. */
+static bool is_domain(sk_str text) {
+    if (sk_str_eq(text, SK_STR("."))) return true;
+    if (sk_str_starts_with(text, SK_STR("*."))) text = sk_str_slice(text, 2, text.len);
+    if (text.len > 1 && text.data[text.len - 1] == '.') text.len--;
+    return is_dns_name(text);
 }
 
 static bool is_host(sk_str text) {
@@ -215,6 +237,10 @@ static bool is_text(enum config_kind kind, sk_str text) {
     case CONFIG_KIND_AUTHORITY: return is_authority(text);
     case CONFIG_KIND_URL: return is_origin_url(text);
     case CONFIG_KIND_URL_PATH: return is_url_path(text);
+    case CONFIG_KIND_ADDRESS: return is_server(text);
+    case CONFIG_KIND_DOMAIN: return is_domain(text);
+    case CONFIG_KIND_DECIMAL: return is_decimal(text);
+    case CONFIG_KIND_TEXT: return text.len <= 255;
     default: return false;
     }
 }

@@ -127,6 +127,12 @@ static bool asked_with_head(const struct edge_exchange *exchange) {
     return exchange->fetch && exchange->fetch->request.method == HTTP_METHOD_HEAD;
 }
 
+/* Trailers need chunks, also when the whole body has come meanwhile. */
+static bool has_trailers(const struct edge_exchange *exchange) {
+    return (exchange->traits & EDGE_TRAIT_TRAILERS) && exchange->fetch && exchange->fetch->trailers.count &&
+           exchange->request.version >= HTTP_1_1;
+}
+
 static void answer_whole(struct edge_exchange *exchange, struct cache_object *object, bool borrowed) {
     char extra[EDGE_EXTRA_BYTES];
     enum http_method method = exchange->request.method;
@@ -139,7 +145,7 @@ static void answer_whole(struct edge_exchange *exchange, struct cache_object *ob
         .status = object->status,
         .head = object->head,
         .extra_head = edge_status_fields(exchange, object, extra),
-        .body_length = length,
+        .body_length = has_trailers(exchange) ? CACHE_LENGTH_UNKNOWN : length,
         .head_only = no_content,
         .own_length = never_content || asked_with_head(exchange),
         .object = object,

@@ -10,7 +10,7 @@ void edge_exchange_begin(struct edge_exchange *exchange, struct edge_worker *wor
     exchange->snapshot = worker->snapshot;
     exchange->site = NULL;
     exchange->arena = &worker->scratch;
-    exchange->key.text = (sk_str){0};
+    exchange->key = (struct cache_key){.text = SK_STR("")};
     exchange->traits = 0;
     exchange->started = io_loop_now(worker->loop);
     exchange->kept = exchange->responded = exchange->client_gone = false;
@@ -25,7 +25,7 @@ sk_err edge_exchange_keep(struct edge_exchange *exchange) {
     struct http_request copy = {0};
     sk_str key = exchange->key.text;
     sk_err err = wire_h1_request_copy(&exchange->own_arena, &exchange->request, &copy);
-    if (!err && key.data) {
+    if (!err && key.len) {
         key = sk_arena_copy(&exchange->own_arena, key);
         if (!key.data) err = SK_ERR_NO_MEMORY;
     }

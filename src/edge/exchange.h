@@ -86,7 +86,7 @@ struct edge_exchange {
     const struct config_site *site; /* NULL: none serves this host */
     struct http_request request;    /* borrowed from the connection until kept */
     struct sk_arena *arena;         /* the worker's scratch until kept, then own_arena */
-    struct cache_key key;           /* text NULL when not made */
+    struct cache_key key;           /* text empty when not made */
     uint32_t traits;                /* enum edge_trait */
     sk_time_ns started;
     bool kept;
@@ -123,6 +123,8 @@ void edge_exchange_end(struct edge_exchange *exchange);
 void edge_serve(struct edge_exchange *exchange);
 /* The host of host[:port], brackets kept. Pure. */
 sk_str edge_host_of(sk_str authority);
+/* False also for "Content-Length: 0". Pure. */
+bool edge_has_content(const struct http_request *request);
 /* enum edge_trait bits of a request. Pure. */
 uint32_t edge_traits_of(const struct http_fields *fields);
 

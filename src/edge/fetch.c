@@ -377,7 +377,7 @@ static sk_err fill_in(struct edge_fetch *fetch, const struct edge_fetch_plan *pl
     fetch->client_ip = sk_arena_copy(&fetch->arena, (sk_str){ip, io_addr_format_ip(plan->client, ip)});
     if (!fetch->client_ip.data) return SK_ERR_NO_MEMORY;
     fetch->client_trusted = edge_is_trusted(plan->snapshot->config, plan->client);
-    fetch->has_body = plan->leader && plan->request->body_kind != HTTP_BODY_NONE;
+    fetch->has_body = plan->leader && edge_has_content(plan->request);
     struct cache_object *stale = plan->pass ? NULL : cache_fill_stale(plan->fill);
     fetch->conditional = stale && stale->freshness.has_validator;
     return SK_OK;

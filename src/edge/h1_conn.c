@@ -69,6 +69,13 @@ void h1_abort(struct h1_conn *conn) {
 
 /* --- between exchanges -------------------------------------------------------------------------------- */
 
+/* How long the next request is waited for on a connection that was not told of its end. */
+static int64_t idle_ms(const struct h1_conn *conn) {
+    int64_t keep_alive_ms = config_of(conn)->timeouts.keep_alive_ms;
+    bool ends = conn->worker->stage != EDGE_RUNNING || !keep_alive_ms;
+    return ends ? EDGE_DRAIN_IDLE_MS : keep_alive_ms;
+}
+
 /* Answer and fiber have ended. */
 static void next_exchange(struct h1_conn *conn) {
     edge_exchange_end(&conn->exchange);
@@ -83,7 +90,7 @@ static void next_exchange(struct h1_conn *conn) {
         return;
     }
     wire_h1_parser_init(&conn->parser);
-    h1_set_deadline(conn, after_ms(conn, config_of(conn)->timeouts.keep_alive_ms));
+    h1_set_deadline(conn, after_ms(conn, idle_ms(conn)));
     if (!conn->feeding) h1_queue(conn, false);
 }
 
@@ -351,9 +358,9 @@ static void on_timer(struct io_timer *timer) {
 }
 
 void h1_drain(struct h1_conn *conn) {
-    if (conn->state == H1_EXCHANGE)
-        conn->close_after = true;
-    else if (conn->state == H1_HEAD && !sk_buf_len(&conn->in))
+    /* A running exchange is told by h1_respond; when its head is out already, without a word of closing, the
+     * client may send another request, which is the one to be told. */
+    if (conn->state == H1_HEAD && !sk_buf_len(&conn->in))
         h1_set_deadline(conn, after_ms(conn, EDGE_DRAIN_IDLE_MS));
 }
 

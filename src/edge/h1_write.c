@@ -5,6 +5,7 @@
 #define PIECES 12
 #define HEAD_PIECES 6
 #define FRAME_BYTES 20
+#define SENDFILE_BYTES 16384 /* less is cheaper to copy */
 
 void h1_writer_reset(struct h1_writer *writer) {
     struct sk_buf text = writer->text;
@@ -25,6 +26,8 @@ struct round {
     int lead_count;
     size_t lead, content, tail;
     bool more; /* content is waiting that did not fit */
+    struct cache_piece
+        file; /* the content, when it goes out by sendfile and not in the iovec; bytes 0: it does not */
     char frame[FRAME_BYTES];
     enum cache_read state;
 };
@@ -50,6 +53,13 @@ static void round_content(struct h1_writer *writer, struct round *round, const s
     round->lead_count = round->count;
     uint64_t room = SK_MIN((uint64_t)limit, writer->promised);
     if (writer->chunked) room = SK_MIN(room, writer->chunk_left);
+    /* A chunk's end must follow its content in the same call, so only plain content is sent from the file. */
+    if (pieces[0].fd >= 0 && !writer->chunked && room >= SENDFILE_BYTES) {
+        round->file = pieces[0];
+        round->file.bytes = round->content = (size_t)SK_MIN(room, (uint64_t)pieces[0].bytes);
+        round->more = available > round->content;
+        return;
+    }
     for (size_t i = 0; i < count && room; i++) {
         size_t bytes = (size_t)SK_MIN(room, (uint64_t)pieces[i].bytes);
         round_add(round, pieces[i].data, bytes);
@@ -161,12 +171,24 @@ static sk_err book(struct h1_conn *conn, struct round *round, size_t sent, size_
     return tail < 2 ? sk_buf_append(&writer->text, sk_str_slice(SK_STR("\r\n"), tail, 2)) : SK_OK;
 }
 
+/* Hands the round to the socket; *out_sent is how much it took, also when that is nothing. */
+static sk_err round_hand_over(int fd, const struct round *round, size_t *out_sent) {
+    size_t of_file = 0;
+    sk_err err = SK_OK;
+    *out_sent = 0;
+    if (round->count)
+        err = io_sendv(fd, round->iov, round->count, round->more || round->file.bytes, out_sent);
+    if (!err && round->file.bytes && *out_sent == round->lead) {
+        err = io_sendfile(fd, round->file.fd, round->file.fd_offset, round->file.bytes, &of_file);
+        if (!err) *out_sent += of_file;
+    }
+    return err == SK_ERR_AGAIN ? SK_OK : err;
+}
+
 static enum progress round_send(struct h1_conn *conn, struct round *round, size_t text_lead) {
     size_t total = round->lead + round->content + round->tail, sent = 0;
     if (total) {
-        sk_err err = io_sendv(conn->watch.fd, round->iov, round->count, round->more, &sent);
-        if (err != SK_OK && err != SK_ERR_AGAIN) return SENT_FAILED;
-        if (err == SK_ERR_AGAIN) sent = 0;
+        if (round_hand_over(conn->watch.fd, round, &sent) != SK_OK) return SENT_FAILED;
         if (book(conn, round, sent, text_lead) != SK_OK) return SENT_FAILED;
         if (conn->writer.pace.running)
             edge_pace_moved(&conn->writer.pace, sent, io_loop_now(conn->worker->loop));
@@ -244,6 +266,7 @@ static void pump(struct h1_conn *conn, const sk_str *head, int count) {
         round.count = round.lead_count = 0;
         round.lead = round.content = round.tail = 0;
         round.more = false;
+        round.file.bytes = 0;
         size_t text_lead = sk_buf_len(&writer->text);
         if (text_lead) round_lead(&round, sk_buf_str(&writer->text).data, text_lead);
         for (int i = 0; i < count; i++) round_lead(&round, head[i].data, head[i].len);

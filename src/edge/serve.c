@@ -63,13 +63,18 @@ static uint16_t refusal(const struct edge_exchange *exchange, const char **out_d
     return 0;
 }
 
+bool edge_has_content(const struct http_request *request) {
+    if (request->body_kind == HTTP_BODY_LENGTH) return request->content_length > 0;
+    return request->body_kind != HTTP_BODY_NONE;
+}
+
 /* NONE: the cache may look at it. */
 static enum http_reason pass_reason(const struct edge_exchange *exchange) {
     const struct http_request *request = &exchange->request;
     if (request->upgrade.data) return HTTP_REASON_PASS_UPGRADE;
     if (request->method != HTTP_METHOD_GET && request->method != HTTP_METHOD_HEAD)
         return HTTP_REASON_PASS_METHOD;
-    if (request->body_kind != HTTP_BODY_NONE) return HTTP_REASON_PASS_METHOD;
+    if (edge_has_content(request)) return HTTP_REASON_PASS_METHOD;
     if (!exchange->site->cache_enabled) return HTTP_REASON_PASS_RULE;
     return HTTP_REASON_NONE;
 }

@@ -42,7 +42,9 @@ sk_err edge_trailer_fields(struct sk_arena *arena, const struct http_fields *tra
     sk_err err = SK_OK;
     for (uint32_t i = 0; i < trailers->count && !err; i++) {
         const struct http_field *field = &trailers->items[i];
-        if (field->id == HTTP_FIELD_UNKNOWN) err = http_fields_add(&fields, arena, field->name, field->value);
+        if (field->id != HTTP_FIELD_UNKNOWN) continue;
+        sk_str name = sk_arena_copy(arena, field->name), value = sk_arena_copy(arena, field->value);
+        err = name.data && value.data ? http_fields_add(&fields, arena, name, value) : SK_ERR_NO_MEMORY;
     }
     if (!err) *out_fields = fields;
     return err;

@@ -72,7 +72,8 @@ static void add_max_stale(struct http_cache_control *control, const struct direc
 /* no-cache and private, alone or with field names. The unqualified form is stricter: it wins, and what
  * cannot be read or comes twice counts as such. */
 static void add_qualified(bool *flag, sk_str *fields, const struct directive *d) {
-    bool names = d->well_formed && d->argument.len > 0;
+    bool escaped = sk_str_find_byte(d->argument, '\\') < d->argument.len; /* in no name */
+    bool names = d->well_formed && d->argument.len > 0 && !escaped;
     *fields = names && !*flag ? d->argument : (sk_str){NULL, 0};
     *flag = true;
 }

@@ -44,14 +44,11 @@ struct http_store_answer {
     struct http_freshness freshness; /* valid when store */
 };
 /* RFC 9111 section 3 for a shared cache. REQUEST_TIME is when the request was sent. After a 304 it is asked
- * again, with the stored status and the updated fields (with the Age of the 304, if any, and no other). */
+ * again, with the stored status and the updated fields (with the Age of the 304, if any, and no other).
+ * Directives qualified by field names count as unqualified when the response has one of these fields. */
 struct http_store_answer http_may_store(const struct http_request *request,
                                         const struct http_response *response, sk_unix_s request_time,
                                         sk_unix_s response_time, const struct http_cache_policy *policy);
-
-/* Takes out of FIELDS those that a shared cache must not keep: named by a qualified private or no-cache
- * (5.2.2.7, 5.2.2.4). */
-void http_strip_unstorable(struct http_fields *fields);
 
 /* current_age, 4.2.3; never negative. */
 int64_t http_current_age(const struct http_freshness *freshness, sk_unix_s now);

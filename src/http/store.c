@@ -2,6 +2,7 @@
 #include "http/conditional.h"
 #include "http/date.h"
 #include "http/freshness.h"
+#include "http/targeted.h"
 
 #define HEURISTIC_MAX_S INT64_C(86400)
 
@@ -23,9 +24,26 @@ struct facts {
     struct http_cache_control control;
     struct http_validators validators;
     sk_unix_s request_time, response_time;
-    bool cacheable_status; /* by default, or because the response is public (4.2.2) */
-    bool overridden;       /* by the operator */
+    bool no_cache, is_private; /* unqualified, or as good as that */
+    bool cacheable_status;     /* by default, or because the response is public (4.2.2) */
+    bool targeted;   /* the directives came from a targeted field: Expires does not count (RFC 9213 2.2) */
+    bool overridden; /* by the operator */
 };
+
+/* True when the response has one of the fields that a qualified no-cache or private names. Kept without
+ * them it would be kept for others, but the first client, who reads what is stored, would lose them too; so
+ * the directive counts as unqualified then (5.2.2.4 and 5.2.2.7 expect that of many caches). */
+static bool has_listed(const struct http_fields *fields, sk_str list) {
+    sk_str name;
+    while (http_list_next(&list, &name)) {
+        if (http_fields_find_name(fields, name, NULL)) return true;
+    }
+    return false;
+}
+
+static bool unqualified(const struct http_fields *fields, bool flag, sk_str list) {
+    return flag && (!list.data || has_listed(fields, list));
+}
 
 /* ---- statuses ---------------------------------------------------------------------------------------- */
 
@@ -87,7 +105,7 @@ static bool explicit_lifetime(const struct facts *facts, int64_t *out_lifetime) 
         *out_lifetime = control->s_maxage;
     else if (control->max_age != HTTP_SECONDS_NONE)
         *out_lifetime = control->max_age;
-    else if (http_fields_find(&facts->response->fields, HTTP_FIELD_EXPIRES))
+    else if (!facts->targeted && http_fields_find(&facts->response->fields, HTTP_FIELD_EXPIRES))
         *out_lifetime = expires_lifetime(facts);
     else
         return false;
@@ -141,8 +159,8 @@ static int64_t initial_age(const struct facts *facts) {
  * writes a window beside it means both, and an extension may change what a directive says (5.2.3). */
 static int64_t window(const struct facts *facts, int64_t from_origin, int64_t from_policy) {
     const struct http_cache_control *control = &facts->control;
-    bool no_cache = control->no_cache && !control->no_cache_fields.data;
-    if (!facts->overridden && (control->must_revalidate || control->proxy_revalidate || no_cache)) return 0;
+    if (!facts->overridden && (control->must_revalidate || control->proxy_revalidate || facts->no_cache))
+        return 0;
     if (from_origin != HTTP_SECONDS_NONE) return from_origin;
     bool shared_lifetime = control->s_maxage != HTTP_SECONDS_NONE && !facts->overridden;
     return shared_lifetime ? 0 : SK_MAX(from_policy, 0);
@@ -152,7 +170,7 @@ static struct http_freshness freshness_of(const struct facts *facts, int64_t lif
                                           enum http_reason reason) {
     const struct http_cache_control *control = &facts->control;
     const struct http_cache_policy *policy = facts->policy;
-    bool no_cache = control->no_cache && !control->no_cache_fields.data && !facts->overridden;
+    bool no_cache = facts->no_cache && !facts->overridden;
     bool shared_lifetime = control->s_maxage != HTTP_SECONDS_NONE;
     bool strict = control->must_revalidate || control->proxy_revalidate || shared_lifetime;
     return (struct http_freshness){
@@ -201,23 +219,8 @@ static enum http_reason forbidden_by_directives(const struct facts *facts) {
     if (control->must_understand && !understood(facts->response->status)) return HTTP_REASON_NO_STORE_STATUS;
     if (facts->overridden) return HTTP_REASON_NONE;
     if (control->no_store && !may_ignore_no_store) return HTTP_REASON_NO_STORE_DIRECTIVE;
-    if (control->is_private && !control->private_fields.data) return HTTP_REASON_NO_STORE_PRIVATE;
+    if (facts->is_private) return HTTP_REASON_NO_STORE_PRIVATE;
     return HTTP_REASON_NONE;
-}
-
-static bool lists(sk_str list, sk_str name) {
-    sk_str element;
-    while (http_list_next(&list, &element)) {
-        if (sk_str_ieq(element, name)) return true;
-    }
-    return false;
-}
-
-/* A Set-Cookie that stays in what is stored; one that no-cache or private names is taken out of it. */
-static bool sets_cookie(const struct facts *facts) {
-    static const sk_str name = SK_STR_INIT("set-cookie");
-    if (!http_fields_find(&facts->response->fields, HTTP_FIELD_SET_COOKIE)) return false;
-    return !lists(facts->control.no_cache_fields, name) && !lists(facts->control.private_fields, name);
 }
 
 /* What makes it a response to one client, unless the origin says that it may be shared. */
@@ -226,8 +229,8 @@ static enum http_reason forbidden_by_identity(const struct facts *facts) {
     bool shared = control->is_public || control->s_maxage != HTTP_SECONDS_NONE;
     bool authorised = http_fields_find(&facts->request->fields, HTTP_FIELD_AUTHORIZATION);
     if (authorised && !shared && !control->must_revalidate) return HTTP_REASON_NO_STORE_AUTHORIZATION;
-    if (sets_cookie(facts) && !shared && !facts->policy->ignore_set_cookie)
-        return HTTP_REASON_NO_STORE_SET_COOKIE;
+    bool cookie = http_fields_find(&facts->response->fields, HTTP_FIELD_SET_COOKIE);
+    if (cookie && !shared && !facts->policy->ignore_set_cookie) return HTTP_REASON_NO_STORE_SET_COOKIE;
     return vary_star(&facts->response->fields) ? HTTP_REASON_NO_STORE_VARY_STAR : HTTP_REASON_NONE;
 }
 
@@ -269,24 +272,13 @@ struct http_store_answer http_may_store(const struct http_request *request,
                           .policy = policy,
                           .request_time = request_time,
                           .response_time = response_time};
-    http_cache_control_parse(&response->fields, HTTP_FIELD_CACHE_CONTROL, &facts.control);
+    http_response_cache_control(&response->fields, &facts.control, &facts.targeted);
     http_validators_of(&response->fields, response_time, &facts.validators);
+    const struct http_cache_control *control = &facts.control;
+    facts.no_cache = unqualified(&response->fields, control->no_cache, control->no_cache_fields);
+    facts.is_private = unqualified(&response->fields, control->is_private, control->private_fields);
     facts.cacheable_status = heuristic_status(response->status) || facts.control.is_public;
     facts.overridden = policy->override_ttl_s != HTTP_SECONDS_NONE && heuristic_status(response->status);
     enum http_reason reason = forbidden(&facts);
     return reason ? (struct http_store_answer){.reason = reason} : allowed(&facts);
-}
-
-/* ---- what is not kept of it -------------------------------------------------------------------------- */
-
-static void remove_listed(struct http_fields *fields, sk_str list) {
-    sk_str name;
-    while (http_list_next(&list, &name)) http_fields_remove_name(fields, name);
-}
-
-void http_strip_unstorable(struct http_fields *fields) {
-    struct http_cache_control control;
-    http_cache_control_parse(fields, HTTP_FIELD_CACHE_CONTROL, &control);
-    remove_listed(fields, control.private_fields);
-    remove_listed(fields, control.no_cache_fields);
 }

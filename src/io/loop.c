@@ -96,7 +96,8 @@ static void run_posted(struct io_loop *loop) {
 
 sk_err io_watch_start(struct io_loop *loop, struct io_watch *watch) {
     SK_ASSERT(watch->loop == NULL && watch->on_ready != NULL);
-    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = watch};
+    uint32_t writable = watch->read_only ? 0 : EPOLLOUT;
+    struct epoll_event event = {.events = EPOLLIN | writable | EPOLLRDHUP | EPOLLET, .data.ptr = watch};
     if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, watch->fd, &event) < 0) return sk_err_from_errno(errno);
     watch->loop = loop;
     return SK_OK;

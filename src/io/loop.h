@@ -37,6 +37,7 @@ struct io_watch {
     /* set by the owner before io_watch_start */
     int fd;
     void (*on_ready)(struct io_watch *watch, unsigned ready); /* may stop and free its own watch */
+    bool read_only; /* never told IO_WRITABLE: datagram sockets, which become writable with each one sent */
     /* the loop's; NULL while not started */
     struct io_loop *loop;
 };

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define DEFAULT_BACKLOG 4096
+#define DATAGRAM_BUFFER (4 * 1024 * 1024) /* the kernel caps it at net.core.rmem_max */
 #define SOCKET_FLAGS (SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
 /* An accept that fails because its client is gone already is tried again, but not for ever. */
 #define ACCEPT_TRIES 64
@@ -75,6 +76,32 @@ sk_err io_listen(const struct io_addr *addr, const struct io_listen_options *opt
     if (listen(fd, options->backlog ? options->backlog : DEFAULT_BACKLOG) < 0) return fail(fd, last_error());
     *out_fd = fd;
     return SK_OK;
+}
+
+static void set_datagram_options(int fd, int family) {
+    /* What the kernel refuses of these costs speed or convenience, not correctness. */
+    (void)!set_option(fd, SOL_SOCKET, SO_RCVBUF, DATAGRAM_BUFFER);
+    (void)!set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
+    if (family == AF_INET6) (void)!set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT);
+}
+
+sk_err io_bind_datagram(const struct io_addr *addr, const struct io_listen_options *options, int *out_fd) {
+    int family = addr->any.sa_family;
+    int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) return last_error();
+    bool told = family == AF_INET6 ? set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+                                   : set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
+    if (!told) return fail(fd, last_error());
+    set_datagram_options(fd, family);
+    if (options->reuse_port && !set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1)) return fail(fd, last_error());
+    if (family == AF_INET6 && !set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, options->v6_only))
+        return fail(fd, last_error());
+    if (bind(fd, &addr->any, addr->len) == 0) {
+        *out_fd = fd;
+        return SK_OK;
+    }
+    sk_err err = last_error();
+    return fail(fd, err == SK_ERR_UNREACHABLE ? SK_ERR_INVALID : err);
 }
 
 /* Errors of the connection, not of the listener: accept(2), "Error handling". */

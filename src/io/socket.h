@@ -18,6 +18,10 @@ struct io_listen_options {
 /* A bound, listening, non-blocking, close-on-exec stream socket. A stale unix socket file (nobody
  * answers) is replaced. SK_ERR_EXISTS (address in use), SK_ERR_DENIED, SK_ERR_INVALID, SK_ERR_IO. */
 sk_err io_listen(const struct io_addr *addr, const struct io_listen_options *options, int *out_fd);
+/* A bound, non-blocking, close-on-exec datagram socket with a large receive buffer, for answering from: on a wildcard
+ * address each datagram tells which address it came to (IP_PKTINFO, IPV6_RECVPKTINFO); what is sent is never cut
+ * down or held back by a forged "too big" (RFC 9715). REUSE_PORT and V6_ONLY of OPTIONS count. Errors as io_listen. */
+sk_err io_bind_datagram(const struct io_addr *addr, const struct io_listen_options *options, int *out_fd);
 /* SK_ERR_AGAIN when none waits; SK_ERR_FULL when out of descriptors; SK_ERR_IO. The socket is
  * non-blocking, close-on-exec, TCP_NODELAY. */
 sk_err io_accept(int listen_fd, int *out_fd, struct io_addr *out_peer);

@@ -146,8 +146,8 @@ sk_err io_stream_wait(struct io_stream *stream, bool want_read, bool want_write,
 sk_err io_stream_try_read(struct io_stream *stream, void *data, size_t bytes, size_t *out_n) {
     size_t n = 0;
     sk_err err = io_recv(stream->watch.fd, data, bytes, &n);
-    /* A short read has emptied the socket too (epoll(7), "edge-triggered"), unless the end lies behind. */
-    if (err == SK_ERR_AGAIN || (!err && n < bytes && !stream->hangup)) stream->ready[IO_READ_SIDE] = false;
+    /* A short read has emptied the socket too (epoll(7), "edge-triggered"); an end behind it is a hang-up. */
+    if (err == SK_ERR_AGAIN || (!err && n < bytes)) stream->ready[IO_READ_SIDE] = false;
     count_burst(stream, n);
     if (!err) *out_n = n;
     return err;

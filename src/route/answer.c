@@ -5,13 +5,15 @@
 #include "base/hash.h"
 #include "route/answer_private.h"
 
-/* Of 16 bytes each: a megabyte a thread. */
-enum { RATE_BUCKETS = 65536, CLASS_IN = 1, CLASS_CHAOS = 3, UDP_PLAIN = 512, OPCODE_QUERY = 0 };
+/* Of 16 and of 80 bytes each, a thread. */
+enum { RATE_BUCKETS = 65536, SIGNATURES_KEPT = 8192 };
+enum { CLASS_IN = 1, CLASS_CHAOS = 3, UDP_PLAIN = 512, OPCODE_QUERY = 0 };
 /* Info codes of extended errors (RFC 8914; 30 of RFC 9824). */
 enum { EDE_NONE = -1, EDE_NOT_AUTHORITATIVE = 20, EDE_INVALID_QUERY_TYPE = 30 };
 
 struct answerer {
     struct rate_table *rates;
+    struct dnssec_memo *memo;
     struct observe_thread *metrics; /* NULL: none */
     /* queries of the present second, for answer_options.badcookie_above */
     int64_t second;
@@ -43,8 +45,9 @@ sk_err answerer_create(struct observe_thread *metrics, struct answerer **out_ans
     if (!answerer) return SK_ERR_NO_MEMORY;
     answerer->metrics = metrics;
     sk_err err = rate_table_create(RATE_BUCKETS, &answerer->rates);
+    if (!err) err = dnssec_memo_create(SIGNATURES_KEPT, &answerer->memo);
     if (err)
-        free(answerer);
+        answerer_free(answerer);
     else
         *out_answerer = answerer;
     return err;
@@ -53,6 +56,7 @@ sk_err answerer_create(struct observe_thread *metrics, struct answerer **out_ans
 void answerer_free(struct answerer *answerer) {
     if (!answerer) return;
     rate_table_free(answerer->rates);
+    dnssec_memo_free(answerer->memo);
     free(answerer);
 }
 
@@ -182,11 +186,15 @@ static uint32_t choose_list(struct exchange *x) {
 static size_t compose(struct exchange *x, const struct zone *zone) {
     struct dns_writer writer;
     begin(x, &writer, 0, DNS_NOERROR);
-    struct answer_compose c = {
-        .zone = zone, .dnssec_ok = x->query.edns.dnssec_ok, .snapshot = x->snapshot, .writer = &writer};
+    struct answer_compose c = {.zone = zone,
+                               .dnssec_ok = x->query.edns.dnssec_ok,
+                               .snapshot = x->snapshot,
+                               .writer = &writer,
+                               .compact_ok = x->query.edns.compact_ok,
+                               .memo = x->answerer->memo};
     if (x->snapshot->zones->routed_count) c.list = choose_list(x);
     answer_compose(&c, &x->query.name, x->query.type);
-    if (!c.dynamic) x->opt.scope_bits = 0; /* the same for every client */
+    if (!c.tailored) x->opt.scope_bits = 0; /* the same for every client */
     x->log.routed = c.routed;
     x->log.rcode = c.rcode;
     x->kind = c.kind;

@@ -49,12 +49,15 @@ struct answer_options {
 };
 void answer_options_default(struct answer_options *out_options);
 
+struct dnssec_memo; /* route/dnssec.h */
+
 struct answer_snapshot_input {
     struct answer_zones *zones; /* a reference is taken */
     struct table *table;        /* taken on success; NULL: routed names fall back to their zone's records */
     const struct table_site *sites; /* those that the table was built from; read during the call only */
     size_t site_count;
     const struct answer_options *options; /* texts are copied */
+    struct dnssec_memo *memo; /* of the caller: signatures of routed names that did not change; NULL: none */
 };
 /* Encodes the answers of all routed names for all site lists. SK_ERR_NO_MEMORY. */
 sk_err answer_snapshot_create(const struct answer_snapshot_input *input,
@@ -62,6 +65,8 @@ sk_err answer_snapshot_create(const struct answer_snapshot_input *input,
 struct answer_snapshot *answer_snapshot_ref(struct answer_snapshot *snapshot);
 void answer_snapshot_unref(struct answer_snapshot *snapshot);
 const struct answer_zones *answer_snapshot_zones(const struct answer_snapshot *snapshot);
+/* NULL: none. */
+const struct table *answer_snapshot_table(const struct answer_snapshot *snapshot);
 
 /* --- answering -------------------------------------------------------------------------------------- */
 

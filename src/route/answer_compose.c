@@ -3,6 +3,29 @@
 #include "route/answer_private.h"
 
 static sk_err put(struct answer_compose *c, enum dns_section section, const struct dns_name *owner,
+                  const struct zone_rrset *rrset, uint32_t ttl_s);
+
+/* Signs what belongs to a name that is in no table: NULL when this is not the time for it, or it failed. */
+static bool sign_now(struct answer_compose *c, const struct dns_name *owner, const struct zone_rrset *rrset,
+                     uint8_t data[DNSSEC_RRSIG_MAX], struct dns_rdata *out_rdata) {
+    size_t bytes;
+    c->dynamic = true;
+    if (!c->memo || dnssec_sign(zone_signer(c->zone), c->memo, owner, rrset, data, &bytes)) return false;
+    *out_rdata = (struct dns_rdata){data, (uint16_t)bytes};
+    return true;
+}
+
+/* As put, for a set that a wildcard (or a denial) lends to OWNER. */
+static sk_err put_signed_now(struct answer_compose *c, enum dns_section section, const struct dns_name *owner,
+                             const struct zone_rrset *rrset, uint32_t ttl_s) {
+    uint8_t data[DNSSEC_RRSIG_MAX];
+    struct dns_rdata signature = {0};
+    struct zone_rrset signatures = {.type = DNS_TYPE_RRSIG, .count = 1, .records = &signature}, lent = *rrset;
+    lent.signatures = sign_now(c, owner, rrset, data, &signature) ? &signatures : NULL;
+    return put(c, section, owner, &lent, ttl_s);
+}
+
+static sk_err put(struct answer_compose *c, enum dns_section section, const struct dns_name *owner,
                   const struct zone_rrset *rrset, uint32_t ttl_s) {
     const struct zone_rrset *signatures = c->dnssec_ok ? rrset->signatures : NULL;
     struct dns_writer before = *c->writer;
@@ -38,10 +61,22 @@ static uint32_t read_u32(const uint8_t *at) {
 }
 
 /* RFC 2308 section 3: a denial holds for the smaller of the SOA's TTL and its minimum. */
-static void put_denial(struct answer_compose *c, const struct zone_rrset *soa) {
+static uint32_t denial_ttl(const struct zone_rrset *soa) {
     const struct dns_rdata *rdata = &soa->records[0];
-    (void)!put(c, DNS_AUTHORITY, soa->owner, soa,
-               SK_MIN(soa->ttl_s, read_u32(rdata->data + rdata->bytes - 4)));
+    return SK_MIN(soa->ttl_s, read_u32(rdata->data + rdata->bytes - 4));
+}
+
+static void put_denial(struct answer_compose *c, const struct zone_rrset *soa) {
+    (void)!put(c, DNS_AUTHORITY, soa->owner, soa, denial_ttl(soa));
+}
+
+static bool signs(const struct answer_compose *c) { return c->dnssec_ok && zone_signer(c->zone) != NULL; }
+
+/* A set as an answer for NAME, which may be another than its owner. */
+static sk_err put_for(struct answer_compose *c, const struct dns_name *name, const struct zone_rrset *rrset) {
+    if (signs(c) && !dns_name_eq(name, rrset->owner))
+        return put_signed_now(c, DNS_ANSWER, name, rrset, rrset->ttl_s);
+    return put(c, DNS_ANSWER, name, rrset, rrset->ttl_s);
 }
 
 /* --- additional section ----------------------------------------------------------------------------- */
@@ -97,15 +132,62 @@ static const struct zone_rrset *one_of_any(const struct zone_rrset *rrset) {
 
 static void positive(struct answer_compose *c, const struct dns_name *name, const struct zone_rrset *rrset) {
     c->kind = RATE_ANSWER;
-    if (put(c, DNS_ANSWER, name, rrset, rrset->ttl_s)) return;
+    if (put_for(c, name, rrset)) return;
     put_additional(c, rrset, NULL);
 }
 
-static void negative(struct answer_compose *c, const struct zone_result *result) {
+/* An NSEC made for this question (RFC 9824): NAME has TYPES. */
+static void put_nsec_now(struct answer_compose *c, const struct dns_name *name, const uint16_t *types,
+                         size_t count, uint32_t ttl_s) {
+    uint8_t data[DNSSEC_NSEC_MAX];
+    struct dns_rdata record = {data, (uint16_t)dnssec_nsec(name, types, count, data)};
+    struct zone_rrset nsec = {.type = DNS_TYPE_NSEC, .ttl_s = ttl_s, .count = 1, .records = &record};
+    (void)!put_signed_now(c, DNS_AUTHORITY, name, &nsec, ttl_s);
+}
+
+/* The types of a name that is not quite the node it is answered from: a wildcard's, or a routed name's without the one
+ * that its sites cannot give. */
+static void put_nsec_without(struct answer_compose *c, const struct dns_name *name,
+                             const struct zone_rrset *node, uint16_t type, uint32_t ttl_s) {
+    uint16_t types[128];
+    size_t count = zone_types(node, false, types, SK_COUNT(types)), kept = 0;
+    for (size_t i = 0; i < count; i++)
+        if (types[i] != type) types[kept++] = types[i];
+    put_nsec_now(c, name, types, kept, ttl_s);
+}
+
+static const struct zone_rrset *star_below(const struct answer_compose *c, const struct dns_name *closest) {
+    struct dns_name star = {.length = (uint8_t)(closest->length + 2),
+                            .labels = (uint8_t)(closest->labels + 1)};
+    memcpy(star.wire, "\1*", 2);
+    memcpy(star.wire + 2, closest->wire, closest->length);
+    return zone_node(c->zone, &star);
+}
+
+static void prove_denial(struct answer_compose *c, const struct dns_name *name, uint16_t type,
+                         const struct zone_result *result) {
+    static const uint16_t nothing[] = {DNS_TYPE_RRSIG, DNS_TYPE_NSEC, DNS_TYPE_NXNAME};
+    const struct zone_rrset *node = zone_node(c->zone, name), *nsec = find_type(node, DNS_TYPE_NSEC);
+    uint32_t ttl_s = denial_ttl(result->soa);
+    bool routed_type = answer_routed_type(type) != ROUTED_TYPES && find_type(node, ZONE_TYPE_MARK);
+    if (result->found == ZONE_NO_NAME)
+        put_nsec_now(c, name, nothing, SK_COUNT(nothing), ttl_s);
+    else if (result->wildcard)
+        put_nsec_without(c, name, star_below(c, result->closest), type, ttl_s);
+    else if (routed_type)
+        put_nsec_without(c, name, node, type, ttl_s);
+    else if (nsec)
+        (void)!put(c, DNS_AUTHORITY, nsec->owner, nsec, nsec->ttl_s);
+}
+
+static void negative(struct answer_compose *c, const struct dns_name *name, uint16_t type,
+                     const struct zone_result *result) {
     bool exists = result->found != ZONE_NO_NAME;
     c->kind = exists ? RATE_NO_DATA : RATE_NO_NAME;
-    c->rcode = exists ? DNS_NOERROR : DNS_NXDOMAIN;
+    /* RFC 9824 section 3.1: a compact proof says that the name has no data, so the code must not say more. */
+    c->rcode = exists || (signs(c) && !c->compact_ok) ? DNS_NOERROR : DNS_NXDOMAIN;
     put_denial(c, result->soa);
+    if (signs(c)) prove_denial(c, name, type, result);
 }
 
 /* RFC 6672 section 3.1: the CNAME that the DNAME stands for, and the new name in NAME. */
@@ -129,7 +211,7 @@ static bool redirect(struct answer_compose *c, const struct zone_rrset *dname, s
 }
 
 static bool follow(struct answer_compose *c, const struct zone_rrset *cname, struct dns_name *name) {
-    if (put(c, DNS_ANSWER, name, cname, cname->ttl_s)) return false;
+    if (put_for(c, name, cname)) return false;
     return name_at(&cname->records[0], 0, name);
 }
 
@@ -139,7 +221,7 @@ uint32_t answer_mark_index(const struct zone_rrset *mark) { return read_u32(mark
 static bool routed(struct answer_compose *c, const struct dns_name *name, const struct zone_rrset *mark,
                    uint16_t type) {
     enum answer_routed_type kind = answer_routed_type(type == DNS_TYPE_ANY ? DNS_TYPE_A : type);
-    c->dynamic = true;
+    c->dynamic = c->tailored = true;
     if (!c->snapshot || c->snapshot->list_count == 0) return false;
     const struct answer_set *set = answer_set_of(c->snapshot, answer_mark_index(mark), c->list, kind);
     if (!set->rrset) return false;
@@ -177,7 +259,7 @@ void answer_compose(struct answer_compose *c, const struct dns_name *first, uint
         case ZONE_ANSWER: positive(c, &name, result.rrset); return;
         case ZONE_DELEGATION: refer(c, result.rrset, hop == 0); return;
         case ZONE_NO_DATA:
-        case ZONE_NO_NAME: negative(c, &result); return;
+        case ZONE_NO_NAME: negative(c, &name, type, &result); return;
         case ZONE_CNAME:
             if (!follow(c, result.rrset, &name)) return;
             break;

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "route/answer.h"
+#include "route/dnssec.h"
 
 #define ANSWER_CHAIN_MAX 8 /* CNAMEs and DNAMEs followed for one question */
 
@@ -91,7 +92,8 @@ uint32_t answer_mark_index(const struct zone_rrset *mark);
 struct answer_compose {
     /* set by the caller */
     const struct zone *zone;
-    bool dnssec_ok;
+    bool dnssec_ok, compact_ok;
+    struct dnssec_memo *memo; /* of the thread; NULL while encoding: what needs it is `dynamic` */
     const struct answer_snapshot *snapshot; /* NULL while encoding: routed names make the result `dynamic` */
     uint32_t list;                          /* of sites for this client */
     struct dns_writer *writer;              /* begun */
@@ -99,8 +101,9 @@ struct answer_compose {
     enum dns_rcode rcode;
     uint16_t flags;
     enum rate_kind kind;
-    bool dynamic; /* depends on the client */
-    bool routed;  /* a routed set was used */
+    bool dynamic;  /* depends on the client, or on a name that does not exist */
+    bool tailored; /* depends on the client */
+    bool routed;   /* a routed set was used */
 };
 /* Writes all sections for NAME and TYPE. */
 void answer_compose(struct answer_compose *compose, const struct dns_name *name, uint16_t type);

@@ -183,9 +183,31 @@ static const struct answer_body *encode(struct answer_snapshot *snapshot, const 
     return body;
 }
 
-static sk_err fill_set(struct answer_snapshot *snapshot, const struct zone_rrset *rrset,
+/* Signed here and now, so that no query waits for it. */
+static sk_err sign_rrset(struct answer_snapshot *snapshot, struct dnssec_memo *memo,
+                         struct zone_rrset *rrset) {
+    const struct zone *zone = answer_zone_for(snapshot->zones, rrset->owner, rrset->type);
+    uint8_t data[DNSSEC_RRSIG_MAX];
+    size_t bytes;
+    if (!zone || !zone_signer(zone)) return SK_OK;
+    sk_err err = dnssec_sign(zone_signer(zone), memo, rrset->owner, rrset, data, &bytes);
+    if (err) return err;
+    struct zone_rrset *signatures = sk_arena_zalloc(&snapshot->arena, sizeof *signatures);
+    struct dns_rdata *record = sk_arena_alloc(&snapshot->arena, sizeof *record);
+    sk_str copy = sk_arena_copy(&snapshot->arena, sk_str_make((const char *)data, bytes));
+    if (!signatures || !record || !copy.data) return SK_ERR_NO_MEMORY;
+    *record = (struct dns_rdata){(const uint8_t *)copy.data, (uint16_t)bytes};
+    *signatures = (struct zone_rrset){
+        .owner = rrset->owner, .type = DNS_TYPE_RRSIG, .ttl_s = rrset->ttl_s, .count = 1, .records = record};
+    rrset->signatures = signatures;
+    return SK_OK;
+}
+
+static sk_err fill_set(struct answer_snapshot *snapshot, struct dnssec_memo *memo, struct zone_rrset *rrset,
                        struct answer_set *set) {
     if (!rrset) return SK_ERR_NO_MEMORY;
+    sk_err err = sign_rrset(snapshot, memo, rrset);
+    if (err) return err;
     set->rrset = rrset;
     set->body[0] = encode(snapshot, rrset, false);
     set->body[1] = rrset->signatures ? encode(snapshot, rrset, true) : set->body[0];
@@ -199,11 +221,13 @@ static sk_err fill_list(struct answer_snapshot *snapshot, const struct answer_sn
     const struct decide_answer *answer = table_list(snapshot->table, list);
     struct addresses v4 = choose(input, routed, answer, true), v6 = choose(input, routed, answer, false);
     sk_err err = SK_OK;
-    if (v4.count) err = fill_set(snapshot, address_rrset(snapshot, routed, &v4, true), &sets[ROUTED_A]);
+    if (v4.count)
+        err = fill_set(snapshot, input->memo, address_rrset(snapshot, routed, &v4, true), &sets[ROUTED_A]);
     if (!err && v6.count)
-        err = fill_set(snapshot, address_rrset(snapshot, routed, &v6, false), &sets[ROUTED_AAAA]);
+        err =
+            fill_set(snapshot, input->memo, address_rrset(snapshot, routed, &v6, false), &sets[ROUTED_AAAA]);
     if (!err && routed->alpn.len && v4.count + v6.count)
-        err = fill_set(snapshot, https_rrset(snapshot, routed, &v4, &v6), &sets[ROUTED_HTTPS]);
+        err = fill_set(snapshot, input->memo, https_rrset(snapshot, routed, &v4, &v6), &sets[ROUTED_HTTPS]);
     return err;
 }
 
@@ -271,3 +295,5 @@ void answer_snapshot_unref(struct answer_snapshot *snapshot) {
 const struct answer_zones *answer_snapshot_zones(const struct answer_snapshot *snapshot) {
     return snapshot->zones;
 }
+
+const struct table *answer_snapshot_table(const struct answer_snapshot *snapshot) { return snapshot->table; }

@@ -6,46 +6,29 @@
 
 #include "base/hash.h"
 #include "io/file.h"
+#include "route/dnssec.h"
 #include "route/zone_private.h"
-
-#define ZONE_MAGIC 0x5a4f4e45u
-
-struct node {
-    struct dns_name name;
-    struct zone_rrset *rrsets;
-};
-
-struct zone {
-    uint32_t magic;
-    struct dns_name apex;
-    struct sk_arena arena;
-    struct node **table; /* open addressing, power of two, at most half full */
-    size_t mask;
-    struct node **sorted; /* canonical order */
-    size_t count;
-    const struct zone_rrset *soa;
-};
 
 const struct dns_name *zone_apex(const struct zone *zone) { return &zone->apex; }
 
-static struct node *find_wire(const struct zone *zone, const uint8_t *wire, size_t bytes) {
+static struct zone_node *find_wire(const struct zone *zone, const uint8_t *wire, size_t bytes) {
     for (size_t at = sk_hash64(wire, bytes) & zone->mask; zone->table[at]; at = (at + 1) & zone->mask) {
-        struct node *node = zone->table[at];
+        struct zone_node *node = zone->table[at];
         if (node->name.length == bytes && memcmp(node->name.wire, wire, bytes) == 0) return node;
     }
     return NULL;
 }
 
-static struct node *find(const struct zone *zone, const struct dns_name *name) {
+static struct zone_node *find(const struct zone *zone, const struct dns_name *name) {
     return find_wire(zone, name->wire, name->length);
 }
 
 const struct zone_rrset *zone_node(const struct zone *zone, const struct dns_name *name) {
-    struct node *node = find(zone, name);
+    struct zone_node *node = find(zone, name);
     return node ? node->rrsets : NULL;
 }
 
-static const struct zone_rrset *rrset_of(const struct node *node, uint16_t type) {
+static const struct zone_rrset *rrset_of(const struct zone_node *node, uint16_t type) {
     const struct zone_rrset *rrset = node->rrsets;
     while (rrset && rrset->type != type) rrset = rrset->next;
     return rrset;
@@ -59,7 +42,7 @@ uint32_t zone_serial(const struct zone *zone) {
 
 /* --- lookup (RFC 1034 section 4.3.2) ---------------------------------------------------------------- */
 
-static struct zone_result at_node(const struct zone *zone, const struct node *node, uint16_t type) {
+static struct zone_result at_node(const struct zone *zone, const struct zone_node *node, uint16_t type) {
     struct zone_result result = {.found = ZONE_NO_DATA, .soa = zone->soa, .closest = &node->name};
     if (type == DNS_TYPE_ANY)
         result.rrset = node->rrsets;
@@ -75,13 +58,13 @@ static struct zone_result at_node(const struct zone *zone, const struct node *no
 
 /* A zone cut or a DNAME on the way from the apex to the name; *deepest is the last node that exists. */
 static bool cut_above(const struct zone *zone, const struct dns_name *name, uint16_t type,
-                      struct node **deepest, struct zone_result *result) {
+                      struct zone_node **deepest, struct zone_result *result) {
     size_t offsets[128];
     size_t below = (size_t)(name->labels - zone->apex.labels), at = 0;
     for (size_t i = 0; i < below; i++, at += 1 + (size_t)name->wire[at]) offsets[i] = at;
     *deepest = find(zone, &zone->apex);
     for (size_t i = below; i-- > 0;) {
-        struct node *node = find_wire(zone, name->wire + offsets[i], name->length - offsets[i]);
+        struct zone_node *node = find_wire(zone, name->wire + offsets[i], name->length - offsets[i]);
         /* A DNAME at the node above redirects what is below it, also names that exist (RFC 6672 2.4). */
         result->rrset = rrset_of(*deepest, DNS_TYPE_DNAME);
         if (result->rrset) {
@@ -101,14 +84,14 @@ static bool cut_above(const struct zone *zone, const struct dns_name *name, uint
 }
 
 /* RFC 4592: the wildcard right below the closest encloser, nowhere else. */
-static struct zone_result wildcard(const struct zone *zone, const struct node *closest, uint16_t type) {
+static struct zone_result wildcard(const struct zone *zone, const struct zone_node *closest, uint16_t type) {
     struct dns_name star = {.length = (uint8_t)(closest->name.length + 2),
                             .labels = (uint8_t)(closest->name.labels + 1)};
     struct zone_result result = {.found = ZONE_NO_NAME, .soa = zone->soa, .closest = &closest->name};
     if (closest->name.length + 2 > DNS_NAME_MAX) return result;
     memcpy(star.wire, "\1*", 2);
     memcpy(star.wire + 2, closest->name.wire, closest->name.length);
-    struct node *node = find(zone, &star);
+    struct zone_node *node = find(zone, &star);
     if (!node) return result;
     result = at_node(zone, node, type);
     result.wildcard = true;
@@ -118,11 +101,18 @@ static struct zone_result wildcard(const struct zone *zone, const struct node *c
 
 struct zone_result zone_lookup(const struct zone *zone, const struct dns_name *name, uint16_t type) {
     struct zone_result result = {.found = ZONE_NOT_HERE};
-    struct node *deepest;
+    struct zone_node *deepest;
     if (!dns_name_in(name, &zone->apex)) return result;
     if (cut_above(zone, name, type, &deepest, &result)) return result;
     if (dns_name_eq(&deepest->name, name)) return at_node(zone, deepest, type);
     return wildcard(zone, deepest, type);
+}
+
+size_t zone_node_count(const struct zone *zone) { return zone->count; }
+
+const struct zone_rrset *zone_node_at(const struct zone *zone, size_t index) {
+    SK_ASSERT(index < zone->count);
+    return zone->sorted[index]->rrsets;
 }
 
 sk_err zone_walk(const struct zone *zone, sk_err (*visit)(void *arg, const struct zone_rrset *rrset),
@@ -159,8 +149,8 @@ static size_t set_end(const struct zone_records *records, size_t from) {
 }
 
 /* A new node, entered in the table; the caller knows that there is none. */
-static struct node *add_node(struct zone *zone, const struct dns_name *name) {
-    struct node *node = sk_arena_zalloc(&zone->arena, sizeof *node);
+static struct zone_node *add_node(struct zone *zone, const struct dns_name *name) {
+    struct zone_node *node = sk_arena_zalloc(&zone->arena, sizeof *node);
     if (!node) return NULL;
     node->name = *name;
     size_t at = sk_hash64(name->wire, name->length) & zone->mask;
@@ -171,8 +161,8 @@ static struct node *add_node(struct zone *zone, const struct dns_name *name) {
 }
 
 /* The node for NAME with all names between it and the apex. */
-static struct node *make_node(struct zone *zone, const struct dns_name *name) {
-    struct node *node = find(zone, name);
+static struct zone_node *make_node(struct zone *zone, const struct dns_name *name) {
+    struct zone_node *node = find(zone, name);
     for (uint8_t up = 1; !node && name->labels > zone->apex.labels && up <= name->labels - zone->apex.labels;
          up++) {
         struct dns_name parent;
@@ -186,7 +176,7 @@ static struct node *make_node(struct zone *zone, const struct dns_name *name) {
 /* Records FROM to TO, sorted, as one RRset without repetitions; the smallest TTL serves all (RFC 2181 5.2). */
 static sk_err add_rrset(struct zone *zone, const struct zone_records *records, size_t from, size_t to) {
     const struct zone_record *first = &records->items[from];
-    struct node *node = make_node(zone, &first->owner);
+    struct zone_node *node = make_node(zone, &first->owner);
     struct zone_rrset *rrset = sk_arena_zalloc(&zone->arena, sizeof *rrset);
     struct dns_rdata *rdata = sk_arena_alloc(&zone->arena, (to - from) * sizeof *rdata);
     if (!node || !rrset || !rdata) return SK_ERR_NO_MEMORY;
@@ -212,7 +202,7 @@ static sk_err refuse(struct sk_buf *problems, const char *name, const struct dns
 }
 
 /* What no zone may hold (RFC 1034 3.6.2, RFC 1035 5.2). */
-static sk_err check_node(const struct zone *zone, const struct node *node, struct sk_buf *problems,
+static sk_err check_node(const struct zone *zone, const struct zone_node *node, struct sk_buf *problems,
                          const char *name) {
     const struct zone_rrset *cname = rrset_of(node, DNS_TYPE_CNAME), *soa = rrset_of(node, DNS_TYPE_SOA);
     if (cname && (node->rrsets->next || cname->count > 1))
@@ -224,7 +214,7 @@ static sk_err check_node(const struct zone *zone, const struct node *node, struc
 }
 
 static int compare_nodes(const void *a, const void *b) {
-    return dns_name_compare(&(*(struct node *const *)a)->name, &(*(struct node *const *)b)->name);
+    return dns_name_compare(&(*(struct zone_node *const *)a)->name, &(*(struct zone_node *const *)b)->name);
 }
 
 /* Room for every record's owner and all names above it. */
@@ -235,8 +225,8 @@ static sk_err make_table(struct zone *zone, const struct zone_records *records) 
         nodes += (size_t)(records->items[i].owner.labels - zone->apex.labels) + 1;
     }
     while (slots < nodes * 2) slots *= 2;
-    zone->table = calloc(slots, sizeof(struct node *));
-    zone->sorted = calloc(nodes, sizeof(struct node *));
+    zone->table = calloc(slots, sizeof(struct zone_node *));
+    zone->sorted = calloc(nodes, sizeof(struct zone_node *));
     zone->mask = slots - 1;
     return zone->table && zone->sorted ? SK_OK : SK_ERR_NO_MEMORY;
 }
@@ -253,8 +243,8 @@ static sk_err fill_zone(struct zone *zone, struct zone_records *records, struct 
     }
     for (size_t i = 0; !err && i < zone->count; i++) err = check_node(zone, zone->sorted[i], problems, name);
     if (err) return err;
-    qsort(zone->sorted, zone->count, sizeof(struct node *), compare_nodes);
-    struct node *apex = find(zone, &zone->apex);
+    qsort(zone->sorted, zone->count, sizeof(struct zone_node *), compare_nodes);
+    struct zone_node *apex = find(zone, &zone->apex);
     zone->soa = rrset_of(apex, DNS_TYPE_SOA);
     if (!zone->soa) return refuse(problems, name, &zone->apex, "no SOA record");
     if (!rrset_of(apex, DNS_TYPE_NS)) return refuse(problems, name, &zone->apex, "no NS record");
@@ -283,6 +273,7 @@ void zone_free(struct zone *zone) {
     SK_CHECK_MAGIC(zone, ZONE_MAGIC);
     zone->magic = 0;
     sk_arena_free(&zone->arena);
+    dnssec_signer_free(zone->signer);
     free(zone->table);
     free(zone->sorted);
     free(zone);

@@ -66,6 +66,10 @@ struct zone_result {
 struct zone_result zone_lookup(const struct zone *zone, const struct dns_name *name, uint16_t type);
 /* All RRsets of an owner name, or NULL. */
 const struct zone_rrset *zone_node(const struct zone *zone, const struct dns_name *name);
+/* The names that own something or lie above one that does, in canonical order: how many, and the RRsets of the
+ * one with this index (NULL when it has none). */
+size_t zone_node_count(const struct zone *zone);
+const struct zone_rrset *zone_node_at(const struct zone *zone, size_t index);
 /* Calls for each RRset in canonical order (AXFR, signing, NSEC). Stops at the first error. */
 sk_err zone_walk(const struct zone *zone, sk_err (*visit)(void *arg, const struct zone_rrset *rrset),
                  void *arg);

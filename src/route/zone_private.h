@@ -4,6 +4,27 @@
 
 #include "route/zone.h"
 
+#define ZONE_MAGIC 0x5a4f4e45u
+
+struct dnssec_signer;
+
+struct zone_node {
+    struct dns_name name;
+    struct zone_rrset *rrsets;
+};
+
+struct zone {
+    uint32_t magic;
+    struct dns_name apex;
+    struct sk_arena arena;
+    struct zone_node **table; /* open addressing, power of two, at most half full */
+    size_t mask;
+    struct zone_node **sorted; /* canonical order */
+    size_t count;
+    const struct zone_rrset *soa;
+    struct dnssec_signer *signer; /* NULL: not signed */
+};
+
 struct zone_record {
     struct dns_name owner;
     uint16_t type;

@@ -99,6 +99,7 @@ struct dns_client_subnet { /* RFC 7871 */
 
 struct dns_edns {
     bool present, dnssec_ok, nsid;
+    bool compact_ok; /* RFC 9824 section 5: NXDOMAIN may be said of a name denied compactly */
     uint8_t version;
     uint16_t payload; /* at least 512 */
     struct dns_client_subnet subnet;

@@ -121,6 +121,7 @@ static bool read_additional(struct cursor *c, struct dns_edns *edns) {
     edns->version = version;
     edns->payload = SK_MAX(class_, 512);
     edns->dnssec_ok = (flags & 0x8000) != 0;
+    edns->compact_ok = (flags & 0x4000) != 0;
     /* Options of a version that we do not know are not read: the answer is BADVERS. */
     return version != 0 || read_options(data, edns);
 }

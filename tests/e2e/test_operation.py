@@ -554,6 +554,24 @@ def test_a_stop_waits_for_requests_under_way(edge, origin):
     assert edge.wait_end() == 0
 
 
+def test_a_connection_that_was_not_told_to_close_may_ask_once_more(edge, origin):
+    """A head that went out before the stop promised another request."""
+    go = threading.Event()
+    origin.on("/half", lambda x: x.head(length=10, fields=[("Cache-Control", "no-store")]).send(b"first").wait(go).send(b"later"))
+    origin.on("/next", reply(BODY))
+    with edge.connect() as conn:
+        conn.send(build(target="/half"))
+        conn.head()
+        edge.send_signal(signal.SIGTERM)
+        wait_until(lambda: "stopping" in edge.log(), what="the stop to begin")
+        soon()
+        go.set()
+        assert conn.read(10) == b"firstlater"
+        response = conn.get("/next")
+        assert response.body == BODY and response.closes
+    assert edge.wait_end() == 0
+
+
 def test_a_stop_ends_idle_connections_soon(edge, origin):
     origin.default = reply(BODY)
     conns = [edge.connect() for _ in range(5)]

@@ -9,7 +9,7 @@
 #define LOGGED(out, call)                                                                                    \
     do {                                                                                                     \
         int pipe_[2], saved_ = dup(STDERR_FILENO);                                                           \
-        assert_int_equal(pipe(pipe_), 0);                                                                    \
+        SK_ASSERT(saved_ >= 0 && pipe(pipe_) == 0);                                                          \
         dup2(pipe_[1], STDERR_FILENO);                                                                       \
         call;                                                                                                \
         dup2(saved_, STDERR_FILENO);                                                                         \

@@ -38,6 +38,21 @@ static void traits_are_found_in_one_pass(void **state) {
     }
 }
 
+static void an_empty_body_is_no_content(void **state) {
+    static const struct {
+        enum http_body_kind kind;
+        uint64_t length;
+        bool content;
+    } cases[] = {{HTTP_BODY_NONE, 0, false},
+                 {HTTP_BODY_LENGTH, 0, false},
+                 {HTTP_BODY_LENGTH, 1, true},
+                 {HTTP_BODY_CHUNKED, 0, true}};
+    for (size_t i = 0; i < SK_COUNT(cases); i++) {
+        struct http_request request = {.body_kind = cases[i].kind, .content_length = cases[i].length};
+        assert_int_equal(edge_has_content(&request), cases[i].content);
+    }
+}
+
 static void the_status_names_whose_fault_it_was(void **state) {
     static const struct {
         enum origin_phase phase;
@@ -58,6 +73,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_host_of_an_authority),
         cmocka_unit_test(traits_are_found_in_one_pass),
+        cmocka_unit_test(an_empty_body_is_no_content),
         cmocka_unit_test(the_status_names_whose_fault_it_was),
     };
     return SK_RUN_TESTS(tests);

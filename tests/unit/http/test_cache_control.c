@@ -99,6 +99,12 @@ static void flags(void **state) {
     sk_arena_free(&arena);
 }
 
+/* NULL stands for a list that is not there. */
+static bool is_text(sk_str list, const char *expected) {
+    if (!list.data || !expected) return !list.data && !expected;
+    return sk_str_eq(list, sk_str_from_c(expected));
+}
+
 static void qualified_forms(void **state) {
     static const struct {
         const char *name, *lines;
@@ -117,6 +123,7 @@ static void qualified_forms(void **state) {
         {"two lists are read as none", "Cache-Control: private=\"a\"\nCache-Control: private=\"b\"", false,
          true, NULL, NULL},
         {"an empty list is read as none", "Cache-Control: private=\"\"", false, true, NULL, NULL},
+        {"an escape is read as none", "Cache-Control: private=\"set\\-cookie\"", false, true, NULL, NULL},
         {"an open quote is read as none", "Cache-Control: private=\"a", false, true, NULL, NULL},
         {"what is no token is read as none", "Cache-Control: private=a b", false, true, NULL, NULL},
     };
@@ -127,10 +134,8 @@ static void qualified_forms(void **state) {
         struct http_cache_control control = parse(&arena, cases[i].lines);
         if (control.no_cache != cases[i].no_cache) fail_msg("%s: no-cache", cases[i].name);
         if (control.is_private != cases[i].is_private) fail_msg("%s: private", cases[i].name);
-        assert_int_equal(control.no_cache_fields.data != NULL, cases[i].no_cache_fields != NULL);
-        assert_int_equal(control.private_fields.data != NULL, cases[i].private_fields != NULL);
-        assert_str(control.no_cache_fields, sk_str_from_c(cases[i].no_cache_fields));
-        assert_str(control.private_fields, sk_str_from_c(cases[i].private_fields));
+        if (!is_text(control.no_cache_fields, cases[i].no_cache_fields)) fail_msg("%s: names", cases[i].name);
+        if (!is_text(control.private_fields, cases[i].private_fields)) fail_msg("%s: names", cases[i].name);
     }
     sk_arena_free(&arena);
 }

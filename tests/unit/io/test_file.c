@@ -216,27 +216,30 @@ static char folder[] = "/tmp/skerry-test-XXXXXX", file[64];
 static size_t count_files(void) {
     size_t n = 0;
     DIR *dir = opendir(folder);
+    SK_ASSERT(dir != NULL);
     for (struct dirent *entry; (entry = readdir(dir));) n += entry->d_name[0] != '.';
     closedir(dir);
     return n;
 }
 
-static void files_are_replaced_whole_and_loaded_within_a_limit(void **state) {
-    struct sk_buf text;
+static void a_replaced_file_has_the_new_content_and_mode(void **state) {
     struct stat st;
     (void)state;
     assert_non_null(mkdtemp(folder));
     snprintf(file, sizeof file, "%s/file", folder);
-    sk_buf_init(&text, 0);
-    assert_err(io_file_load(file, 100, &text), SK_ERR_NOT_FOUND);
-    assert_err(io_file_load(folder, 100, &text), SK_ERR_INVALID);
-
     assert_ok(io_file_replace(file, "first", 5, 0640));
     assert_ok(io_file_replace(file, "the second", 10, 0644));
     assert_int_equal(stat(file, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0644);
     assert_int_equal(count_files(), 1);
+}
 
+static void files_are_loaded_whole_and_within_a_limit(void **state) {
+    struct sk_buf text;
+    (void)state;
+    sk_buf_init(&text, 0);
+    assert_err(io_file_load("/tmp/nonexistent-file", 100, &text), SK_ERR_NOT_FOUND);
+    assert_err(io_file_load(folder, 100, &text), SK_ERR_INVALID);
     assert_ok(sk_buf_append(&text, SK_STR("<")));
     assert_err(io_file_load(file, 9, &text), SK_ERR_TOO_LARGE);
     assert_err(io_file_load(file, 0, &text), SK_ERR_TOO_LARGE);
@@ -246,8 +249,13 @@ static void files_are_replaced_whole_and_loaded_within_a_limit(void **state) {
     sk_buf_clear(&text);
     assert_ok(io_file_load("/proc/self/status", 1 << 20, &text)); /* its size is told as 0 */
     assert_true(sk_str_starts_with(sk_buf_str(&text), SK_STR("Name:")));
+    sk_buf_free(&text);
+}
 
-    sk_buf_clear(&text);
+static void a_large_file_comes_back_as_written(void **state) {
+    struct sk_buf text;
+    (void)state;
+    sk_buf_init(&text, 0);
     assert_ok(io_file_replace(file, written, BYTES, 0600));
     assert_err(io_file_load(file, BYTES - 1, &text), SK_ERR_TOO_LARGE);
     assert_ok(io_file_load(file, BYTES, &text));
@@ -278,7 +286,9 @@ int main(void) {
         cmocka_unit_test(a_cancelled_fiber_still_waits_for_its_operation),
         cmocka_unit_test(a_destroyed_loop_waits_for_what_is_under_way),
         cmocka_unit_test(blocking_calls_run_beside_the_loop),
-        cmocka_unit_test(files_are_replaced_whole_and_loaded_within_a_limit),
+        cmocka_unit_test(a_replaced_file_has_the_new_content_and_mode),
+        cmocka_unit_test(files_are_loaded_whole_and_within_a_limit),
+        cmocka_unit_test(a_large_file_comes_back_as_written),
         cmocka_unit_test(a_failed_replacement_leaves_nothing_behind),
     };
     return SK_RUN_TESTS(tests);

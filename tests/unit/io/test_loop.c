@@ -383,6 +383,26 @@ static void hooks_surround_every_sleep(void **state) {
     assert_int_equal(sleeps, before);
 }
 
+static struct numbered posted_late;
+static void post_late(void *arg) {
+    (void)arg;
+    if (order_len == 0 && posted_late.number++ == 1) io_loop_post(loop, &posted_late.task);
+}
+
+static void a_post_just_before_the_sleep_is_not_slept_over(void **state) {
+    struct io_timer timer = {0};
+    (void)state;
+    order_len = 0;
+    posted_late = (struct numbered){.task.run = note_and_stop};
+    io_loop_set_idle_hooks(loop, post_late, NULL, NULL);
+    sk_time_ns start = sk_time_now();
+    io_timer_start(loop, &timer, start + 20000 * MS, stop_on_timer);
+    io_loop_run(loop);
+    assert_int_equal(order_len, 1);
+    assert_true(sk_time_now() - start < 2000 * MS);
+    io_timer_stop(&timer);
+}
+
 static int signals_seen[65];
 static void on_signal(int signo, void *arg) {
     signals_seen[signo]++;
@@ -424,6 +444,7 @@ int main(void) {
         TEST(stop_works_from_another_thread_and_before_run),
         TEST(what_was_posted_to_a_loop_that_is_destroyed_is_run),
         TEST(hooks_surround_every_sleep),
+        TEST(a_post_just_before_the_sleep_is_not_slept_over),
         TEST(signals_arrive_as_events),
     };
     return SK_RUN_TESTS(tests);

@@ -103,7 +103,9 @@ static inline void script_sleep_ms(int ms) { usleep((useconds_t)ms * 1000); }
 
 /* The last head, for a test to look at when the origin has stopped. */
 static inline void script_keep_head(const struct script_connection *connection, char *out, size_t room) {
-    snprintf(out, room, "%s", connection->head);
+    size_t bytes = strnlen(connection->head, room - 1);
+    memcpy(out, connection->head, bytes);
+    out[bytes] = 0;
 }
 
 /* Waits until the other end closes. */

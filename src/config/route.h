@@ -1,0 +1,112 @@
+/* The configuration of a router as plain, immutable structs, compiled from one YAML file (route_load.c) or the
+ * command line. Names are text as written: what they mean on the wire is route/'s business. */
+#ifndef SK_CONFIG_ROUTE_H
+#define SK_CONFIG_ROUTE_H
+
+#include "base/arena.h"
+#include "config/load.h"
+#include "io/addr.h"
+
+struct config_route_zone {
+    sk_str name;
+    sk_str file;
+    struct io_prefix *allow_transfer;
+    uint32_t allow_transfer_count;
+    struct io_addr *notify; /* secondaries to tell of a new serial */
+    uint32_t notify_count;
+    sk_str keys; /* folder; empty: not signed */
+};
+
+struct config_route_site {
+    sk_str name;
+    sk_str latitude, longitude; /* decimals; empty: unknown */
+    sk_str capacity, cost;      /* decimals */
+    struct io_addr *addresses;  /* of its edges, the port is that of their health check */
+    uint32_t address_count;
+};
+
+struct config_route_name { /* answered from the routing table */
+    sk_str name;
+    int64_t ttl_ms;
+    uint32_t first_addresses, other_addresses;
+    bool https;
+    sk_str alpn;     /* "h3,h2" */
+    sk_str ech_file; /* ECHConfigList in base64; empty: none */
+};
+
+struct config_route_override {
+    sk_str prefix;  /* one of the three */
+    sk_str country; /* two letters */
+    uint32_t as_number;
+    sk_str *sites; /* names, best first */
+    uint32_t site_count;
+};
+
+struct config_route_weights { /* decimals, as text */
+    sk_str distance, load, hit_ratio, cost, low_watermark, high_watermark, hysteresis, max_step;
+    uint32_t answer_sites;
+};
+
+struct config_route_rate { /* answers a second to one network; 0: no limit */
+    uint32_t answers, no_data, no_name, referrals, errors;
+    uint32_t slip;
+};
+
+struct config_route_tcp {
+    uint32_t connections, connections_per_client; /* of one thread */
+    int64_t idle_ms;
+};
+
+struct config_route {
+    struct sk_arena arena;
+    sk_str path;   /* of the file; empty when from the command line */
+    sk_str folder; /* of the file, for paths in it; empty: the working directory */
+
+    struct io_addr *listeners;
+    uint32_t listener_count;
+    uint32_t threads;
+    sk_str admin, admin_token;
+    sk_str user;
+    int log_level;
+    sk_str nsid, version, identity;
+    bool cookies;
+    sk_str cookie_secret, cookie_secret_previous; /* 32 hex digits; empty: made at start */
+    uint32_t badcookie_above;
+    struct config_route_rate rate;
+    struct config_route_tcp tcp;
+    struct config_route_weights weights;
+    sk_str *databases; /* MMDB files */
+    uint32_t database_count;
+    struct config_route_zone *zones;
+    uint32_t zone_count;
+    struct config_route_site *sites;
+    uint32_t site_count;
+    struct config_route_name *names;
+    uint32_t name_count;
+    struct config_route_override *overrides;
+    uint32_t override_count;
+};
+
+sk_err config_route_parse(sk_str text, const char *name, struct config_route **out_config,
+                          struct config_problems *problems);
+sk_err config_route_load_file(const char *path, struct config_route **out_config,
+                              struct config_problems *problems);
+
+/* `skerry route --listen ... --zone NAME=FILE` without a file. NULL and 0 mean the default. */
+struct config_route_arguments {
+    const char *const *listen;
+    size_t listen_count;
+    const char *const *zones; /* NAME=FILE */
+    size_t zone_count;
+    const char *admin;
+    uint32_t threads;
+};
+/* Lays the arguments over the configuration; CONFIG may be one of no file (config_route_empty). */
+sk_err config_route_apply_arguments(struct config_route *config,
+                                    const struct config_route_arguments *arguments,
+                                    struct config_problems *problems);
+/* All defaults, no zones. SK_ERR_NO_MEMORY. */
+sk_err config_route_empty(struct config_route **out_config);
+void config_route_free(struct config_route *config);
+
+#endif

@@ -1,0 +1,53 @@
+/* Everything that a worker needs to know at one moment: the snapshot it answers from and the configuration that it
+ * was made of. Immutable, counted, swapped by pointer. */
+#ifndef SK_ROUTE_PLAN_H
+#define SK_ROUTE_PLAN_H
+
+#include "config/route.h"
+#include "route/answer.h"
+#include "route/dnssec.h"
+
+struct plan_zone { /* of config->zones[] by index */
+    struct dns_name apex;
+    const struct config_route_zone *config;
+};
+
+struct route_config;
+
+struct route_plan {
+    _Atomic uint32_t references;
+    struct route_config *config; /* a reference */
+    struct answer_snapshot *snapshot;
+};
+
+/* The configuration with what is made from it once: counted, since tables change more often than files. */
+struct route_config {
+    _Atomic uint32_t references;
+    struct sk_arena arena;
+    struct config_route *config;
+    struct answer_zones *zones;
+    struct plan_zone *plan_zones; /* config->zone_count of them */
+    struct answer_options options;
+    struct table_site *sites; /* config->site_count of them; addresses up, load unknown */
+    struct table_override *overrides;
+    struct decide_weights weights;
+    struct geo *geo; /* NULL: none */
+    bool is_signed;  /* a zone is */
+};
+
+/* Loads the zones (with the marks of routed names), databases and keys that CONFIG names and takes CONFIG on
+ * success. PROBLEMS gets a line for everything that is wrong. SK_ERR_INVALID, SK_ERR_NO_MEMORY. */
+sk_err route_config_create(struct config_route *config, const struct cookie_secrets *secrets, sk_unix_s now,
+                           struct sk_buf *problems, struct route_config **out_config);
+void route_config_unref(struct route_config *config);
+
+/* A plan of CONFIG and the routing table that PREVIOUS (may be NULL) and the present sites give. MEMO keeps the
+ * signatures of routed names from one table to the next. SK_ERR_NO_MEMORY. */
+sk_err route_plan_create(struct route_config *config, const struct route_plan *previous, uint64_t version,
+                         struct dnssec_memo *memo, struct route_plan **out_plan);
+struct route_plan *route_plan_ref(struct route_plan *plan);
+void route_plan_unref(struct route_plan *plan);
+/* The zone of the plan with this apex, or NULL. */
+const struct plan_zone *route_plan_zone(const struct route_plan *plan, const struct dns_name *apex);
+
+#endif

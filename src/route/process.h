@@ -1,0 +1,38 @@
+/* The process of the router as its own parts see it; route.h is the outside. Main thread. */
+#ifndef SK_ROUTE_PROCESS_H
+#define SK_ROUTE_PROCESS_H
+
+#include "route/route.h"
+#include "route/worker.h"
+
+struct notify_service;
+
+struct route_process {
+    /* set once at start */
+    const struct route_start *start;
+    struct io_loop *loop;
+    struct observe_thread *metrics;
+    struct cookie_secrets secrets; /* made at start, for when the configuration names none */
+    struct route_worker *workers;
+    unsigned worker_count;
+    unsigned running;       /* of them */
+    int *udp_fds, *tcp_fds; /* [worker][listener] */
+    unsigned listener_count;
+    struct notify_service *notify;
+    /* main thread */
+    struct route_plan *plan; /* in force, a reference */
+    uint64_t version;        /* of the last table */
+    struct dnssec_memo *memo;
+    sk_unix_s signed_at;
+    struct io_timer sign_timer;
+    bool stopping;
+};
+
+/* Makes a plan of the configuration in force with a new table and puts it in force: after a site's state has
+ * changed. SK_ERR_NO_MEMORY: the old plan stays. */
+sk_err route_process_replan(struct route_process *process);
+/* Reads the configuration again. What is wrong is logged, and the old one stays. */
+sk_err route_process_reload(struct route_process *process);
+void route_process_stop(struct route_process *process);
+
+#endif
