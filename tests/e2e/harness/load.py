@@ -88,6 +88,7 @@ class Load:
         return result
 
 
-def run(address, targets=(), **options):
+def run(address, targets=(), patience=60, **options):
+    """A whole run, of PATIENCE seconds at most."""
     with Load(address, targets, **options) as load:
-        return load.wait()
+        return load.wait(patience)
