@@ -104,6 +104,7 @@ struct cache_store {
     struct cache_policy *policy;
     ck_epoch_record_t *reclaim; /* carries what was retired by any thread; never in a section itself */
     uint64_t limbo_bytes;       /* retired, not yet freed */
+    uint32_t limbo_parts;       /* fills and tables retired since the last look */
     uint64_t evicted_objects, evicted_bytes;
 };
 

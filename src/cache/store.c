@@ -8,6 +8,7 @@
 
 #define EVICT_SKIP_MAX 64       /* entries in use that one look for victims passes over */
 #define LIMBO_BYTES (64 * 1024) /* so much retired is worth a look whether it can be freed */
+#define LIMBO_PARTS 64          /* or so many fills and tables */
 #define EVICT_BATCH_BYTES 16384
 #define POLLS 8        /* looks for the end of all sections before sleeping */
 #define PAUSES_MAX 40  /* milliseconds that an allocation sleeps at most */
@@ -66,12 +67,14 @@ static thread_local struct cache *polled;
 /* Under the lock. Also frees fills, tables and single chunks that were handed to cache_store_later. */
 static void reclaim(struct cache *cache) {
     polled = cache;
+    cache->store.limbo_parts = 0;
     (void)ck_epoch_poll(cache->store.reclaim);
 }
 
 void cache_store_later(struct cache *cache, ck_epoch_entry_t *epoch_entry, ck_epoch_cb_t *function) {
     pthread_mutex_lock(&cache->store.lock);
     ck_epoch_call(cache->store.reclaim, epoch_entry, function);
+    if (++cache->store.limbo_parts > LIMBO_PARTS) reclaim(cache);
     pthread_mutex_unlock(&cache->store.lock);
 }
 

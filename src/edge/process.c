@@ -272,13 +272,21 @@ static sk_err start(struct edge_process *process, struct config *config) {
 
 /* The process ends right after it: what a running worker still uses is left to the kernel when start failed. */
 static void tear_down(struct edge_process *process) {
-    for (unsigned i = 0; i < process->worker_count; i++) pthread_join(process->workers[i].thread, NULL);
+    bool stuck = false;
+    for (unsigned i = 0; i < process->worker_count; i++) {
+        pthread_join(process->workers[i].thread, NULL);
+        stuck |= process->workers[i].stuck;
+    }
     edge_gauges_remove(process);
     if (process->upgrade) edge_upgrade_free(process);
     if (process->admin) edge_admin_stop(process);
+    access_log_close(process->log);
+    if (stuck) {
+        sk_log(SK_LOG_WARN, "edge", "some requests did not end when told");
+        return;
+    }
     origin_health_stop(process->origins);
     origin_thread_leave(process->origins);
-    access_log_close(process->log);
     edge_listeners_free(&process->listeners);
     io_loop_destroy(process->loop);
     edge_snapshot_unref(process->snapshot);

@@ -228,6 +228,8 @@ static sk_err join(struct edge_worker *worker) {
 }
 
 static void leave(struct edge_worker *worker) {
+    worker->stuck = worker->loop && io_fiber_count(worker->loop) > 0;
+    if (worker->stuck) return;
     if (worker->origins) origin_thread_leave(worker->origins);
     if (worker->cache) cache_thread_leave(worker->cache);
     if (worker->loop) io_loop_destroy(worker->loop);

@@ -67,6 +67,8 @@ struct edge_worker {
     sk_time_ns stop_by;
     /* main thread */
     bool done; /* its loop has ended: no more messages */
+    /* own thread until it is joined, then main thread */
+    bool stuck; /* fibers did not end in time: what they use is left to the kernel */
     /* between the two at the end */
     struct io_task done_task;
     sem_t may_leave;

@@ -75,6 +75,14 @@ void client_destroy(struct client *client) {
 void client_finish(struct client *client) { client->finishing = true; }
 void client_stay_closed(struct client *client) { client->options.stay_closed = true; }
 
+bool client_is_settled(const struct client *client) {
+    for (unsigned i = 0; i < client->options.connections; i++) {
+        const struct connection *c = &client->connections[i];
+        if (c->state != RETIRED && (c->fd < 0 || c->served == 0)) return false;
+    }
+    return true;
+}
+
 static void drop(struct connection *c) {
     if (c->fd >= 0) close(c->fd);
     c->fd = -1;
@@ -91,7 +99,7 @@ static void leave(struct client *client, struct connection *c, bool retire) {
 static void fail(struct client *client, struct connection *c, enum client_failure failure) {
     client->counts->failures[failure]++;
     drop(c);
-    leave(client, c, false);
+    leave(client, c, client->options.stay_closed); /* one that is gone would be refused for ever */
 }
 
 static void lost(struct client *client, struct connection *c) {

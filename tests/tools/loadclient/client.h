@@ -58,6 +58,8 @@ bool client_run(struct client *client, int wait_ms);
 void client_finish(struct client *client);
 /* From now on as with options.stay_closed. */
 void client_stay_closed(struct client *client);
+/* Every connection has served a request, or is closed for good. */
+bool client_is_settled(const struct client *client);
 int64_t client_now_us(void);
 
 #endif

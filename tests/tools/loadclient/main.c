@@ -143,12 +143,22 @@ static void fold(struct client_counts *total, struct client_counts *part) {
 }
 
 static volatile sig_atomic_t stopped;
-static volatile sig_atomic_t staying_closed;
+static volatile sig_atomic_t stay_closed;
 static void on_signal(int number) {
     if (number == SIGUSR1)
-        staying_closed = 1;
+        stay_closed = 1;
     else
         stopped = 1;
+}
+
+/* SIGUSR1 is in force once every connection has served a request or is closed for good: none is on its way. */
+static void acknowledge(struct client *client, bool *acknowledged) {
+    if (!stay_closed || *acknowledged) return;
+    client_stay_closed(client);
+    if (!client_is_settled(client)) return;
+    puts("{\"kind\":\"staying-closed\"}");
+    fflush(stdout);
+    *acknowledged = true;
 }
 
 static void run(struct settings *settings, struct client_counts *total) {
@@ -156,12 +166,12 @@ static void run(struct settings *settings, struct client_counts *total) {
     struct client *client = client_create(&settings->client, &settings->work, &part);
     int64_t began_us = client_now_us(), shown_us = began_us;
     uint64_t shown = 0;
-    bool more = true;
+    bool more = true, acknowledged = false;
     while (more) {
         more = client_run(client, 20);
         int64_t now_us = client_now_us();
         double elapsed_s = (double)(now_us - began_us) / 1e6;
-        if (staying_closed) client_stay_closed(client);
+        acknowledge(client, &acknowledged);
         if (stopped || (settings->duration_s > 0 && elapsed_s >= settings->duration_s)) client_finish(client);
         if (settings->interval_ms == 0 || now_us - shown_us < settings->interval_ms * INT64_C(1000)) continue;
         uint64_t sent = part.sent;

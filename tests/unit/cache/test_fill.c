@@ -735,8 +735,33 @@ static void a_borrowed_reader_can_be_kept_even_when_its_object_was_just_removed(
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* ---- memory of fills that are through ------------------------------------------------------------------- */
+
+static void many_fills_story(struct worker *worker, void *arg) {
+    struct cache_usage before, after;
+    (void)arg;
+    cache_usage(cache, &before);
+    for (int i = 0; i < 5000; i++) {
+        struct cache_fill *fill;
+        struct cache_object *object;
+        assert_int_equal(begin(worker->thread, &fill), CACHE_LEAD);
+        cache_fill_fail(fill, SK_ERR_REFUSED, false);
+        cache_fill_release(fill);
+        assert_int_equal(wait_for(worker->thread, fill, CACHE_LEAD, &object), CACHE_OUTCOME_FAILED);
+    }
+    cache_usage(cache, &after);
+    /* A fill takes some hundred bytes: without their memory coming back, this would be more than a megabyte. */
+    assert_true(after.used_bytes < before.used_bytes + 256 * 1024);
+}
+
+static void fills_that_are_through_give_their_memory_back(void **state) {
+    (void)state;
+    run_story(many_fills_story, NULL);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        CASE(fills_that_are_through_give_their_memory_back),
         CASE(all_who_join_read_what_arrives_each_at_its_speed),
         CASE(the_same_when_the_length_is_not_announced),
         CASE(readers_on_another_thread_get_all),

@@ -8,6 +8,7 @@
 #define CLIENT_REQUESTS 2500
 #endif
 #define THREADS 4
+#define ROUNDS 5
 #define CLIENTS 12 /* fibers a thread */
 #define KEYS 300
 
@@ -237,13 +238,19 @@ static void many_threads_get_right_bytes_only(void **state) {
     struct cache_options options = {.memory_bytes = 12 * MIB, .shards = 2};
     struct cache_usage usage;
     assert_ok(cache_create(&options, &stress.cache));
-    for (size_t i = 0; i < THREADS; i++)
-        workers[i] = (struct worker){.cache = stress.cache, .story = story, .arg = &stress};
-    run_workers(workers, THREADS);
-    cache_usage(stress.cache, &usage);
-    assert_int_equal(usage.fills, 0);
-    assert_true(usage.used_bytes <= usage.budget_bytes);
     const struct counters *c = &stress.counters;
+    bool every_way = false;
+    /* How often each way is gone depends on the machine; usually one round shows all. */
+    for (int round = 0; round < ROUNDS && !every_way; round++) {
+        for (size_t i = 0; i < THREADS; i++)
+            workers[i] = (struct worker){.cache = stress.cache, .story = story, .arg = &stress};
+        run_workers(workers, THREADS);
+        cache_usage(stress.cache, &usage);
+        assert_int_equal(usage.fills, 0);
+        assert_true(usage.used_bytes <= usage.budget_bytes);
+        every_way =
+            c->hits && c->leads && c->follows && c->alones && c->failures && c->cut && usage.evicted_objects;
+    }
     print_message(
         "hits %llu, leads %llu, follows %llu, found %llu, alone %llu, failed %llu, stale %llu, cut %llu, "
         "evicted %llu, windows %llu\n",
@@ -251,9 +258,7 @@ static void many_threads_get_right_bytes_only(void **state) {
         (unsigned long long)c->founds, (unsigned long long)c->alones, (unsigned long long)c->failures,
         (unsigned long long)c->stales, (unsigned long long)c->cut, (unsigned long long)usage.evicted_objects,
         (unsigned long long)usage.rejected_objects);
-    /* Each way was gone, or this test shows nothing. */
-    assert_true(c->hits && c->leads && c->follows && c->alones && c->failures && c->cut &&
-                usage.evicted_objects);
+    assert_true(every_way); /* or this test shows nothing */
     cache_destroy(stress.cache);
     (void)state;
 }
