@@ -6,6 +6,9 @@ import struct
 MARKER = b"\xab\xcd\xefMaxMind.com"
 
 
+U16, U32, U64 = 5, 6, 9  # types of numbers, which are (type, value)
+
+
 def _encode(value):
     if isinstance(value, str):
         data = value.encode()
@@ -17,8 +20,9 @@ def _encode(value):
     if isinstance(value, list):
         assert len(value) < 29
         return bytes([len(value), 4]) + b"".join(map(_encode, value))  # extended type 11
-    data = value.to_bytes(4, "big")
-    return bytes([6 << 5 | len(data)]) + data
+    kind, number = value
+    data = number.to_bytes({5: 2, 6: 4, 9: 8}[kind], "big")
+    return (bytes([kind << 5 | len(data)]) if kind < 8 else bytes([len(data), kind - 7])) + data
 
 
 def write_countries(path, networks):
@@ -48,9 +52,10 @@ def write_countries(path, networks):
             value = count + 16 + places[value]
         return struct.pack("!I", value)[1:]
 
-    metadata = {"binary_format_major_version": 2, "binary_format_minor_version": 0, "build_epoch": 1700000000,
-                "database_type": "Skerry-Bench-Country", "description": {"en": "bench"}, "ip_version": 4,
-                "languages": ["en"], "node_count": count, "record_size": 24}
+    metadata = {"binary_format_major_version": (U16, 2), "binary_format_minor_version": (U16, 0),
+                "build_epoch": (U64, 1700000000), "database_type": "Skerry-Bench-Country",
+                "description": {"en": "bench"}, "ip_version": (U16, 4), "languages": ["en"],
+                "node_count": (U32, count), "record_size": (U16, 24)}
     with open(path, "wb") as out:
         for left, right in tree:
             out.write(record(left) + record(right))
