@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "config/value.h"
+#include "route/admin.h"
 #include "route/notify.h"
 
 enum { SIGNATURES_KEPT = 65536 }; /* of routed names */
@@ -244,6 +245,7 @@ static sk_err set_up(struct route_process *process, struct config_route *config)
 static void tear_down(struct route_process *process) {
     for (unsigned i = 0; i < process->udp_running; i++) udp_thread_join(&process->udp[i]);
     for (unsigned i = 0; i < process->running; i++) route_worker_join(&process->workers[i]);
+    route_admin_stop(process->admin);
     notify_free(process->notify);
     if (process->loop) io_loop_destroy(process->loop);
     route_plan_unref(process->plan);
@@ -261,6 +263,7 @@ static int run(struct route_process *process, struct config_route *config) {
     process->plan = plan;
     config = plan->config->config;
     err = bind_all(process, config);
+    if (!err) err = route_admin_start(process, &process->admin);
     if (!err) err = become_user(config->user);
     if (!err) err = start_workers(process);
     if (err) {
