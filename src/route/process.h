@@ -3,6 +3,7 @@
 #define SK_ROUTE_PROCESS_H
 
 #include "route/route.h"
+#include "route/udp.h"
 #include "route/worker.h"
 
 struct notify_service;
@@ -16,6 +17,8 @@ struct route_process {
     struct route_worker *workers;
     unsigned worker_count;
     unsigned running;       /* of them */
+    struct udp_thread *udp; /* one for each UDP socket */
+    unsigned udp_running;
     int *udp_fds, *tcp_fds; /* [worker][listener] */
     unsigned listener_count;
     struct notify_service *notify;
