@@ -54,8 +54,27 @@ static sk_err say(struct visit *visit, uint16_t status, const char *text) {
     return sk_buf_printf(&visit->body, "%s\n", text);
 }
 
+/* A reload on its way from the fiber to the loop's own stack: zones and tables want more than a fiber has. */
+struct reload {
+    struct io_task task;
+    struct route_process *process;
+    struct io_fiber *waiting;
+    sk_err err;
+    bool done;
+};
+
+static void reload_now(struct io_task *task) {
+    struct reload *reload = SK_CONTAINER_OF(task, struct reload, task);
+    reload->err = route_process_reload(reload->process);
+    reload->done = true;
+    io_fiber_wake(reload->waiting);
+}
+
 static sk_err answer_reload(struct route_process *process, struct visit *visit) {
-    sk_err err = route_process_reload(process);
+    struct reload reload = {.task.run = reload_now, .process = process, .waiting = io_fiber_self()};
+    io_loop_defer(process->loop, &reload.task);
+    while (!reload.done) (void)!io_fiber_park(SK_TIME_NEVER);
+    sk_err err = reload.err;
     return say(visit, err ? 422 : 200, err ? "refused: what is wrong stands in the log" : "in force");
 }
 
