@@ -57,6 +57,8 @@ struct access_log_ring {
     struct access_log *log;
     struct observe_thread *metrics;
     struct access_log_ring *next;
+    _Atomic uint64_t
+        cut; /* while `changing`: what was there before belongs into the old file, the rest into the new */
 };
 
 /* The texts of a record, in their order, and how much of each is kept. */
@@ -269,12 +271,17 @@ static void append(struct access_log *log, const struct record *record) {
     if (err) observe_count(log->metrics, OBSERVE_LOG_LOST);
 }
 
+static bool is_for_this_file(struct access_log *log, struct access_log_ring *ring) {
+    return !atomic_load(&log->changing) || access_ring_before(&ring->bytes, atomic_load(&ring->cut));
+}
+
 /* True when there was anything. */
 static bool drain(struct access_log *log) {
     bool any = false;
     for (struct access_log_ring *ring = atomic_load(&log->rings); ring; ring = ring->next) {
         sk_str bytes;
-        while ((bytes = access_ring_peek(&ring->bytes)).data) {
+        /* The record first, then the order: a record that came after the order shows it. */
+        while ((bytes = access_ring_peek(&ring->bytes)).data && is_for_this_file(log, ring)) {
             append(log, (const struct record *)(const void *)bytes.data);
             access_ring_pop(&ring->bytes);
             any = true;
@@ -296,9 +303,11 @@ static void reopen(struct access_log *log) {
         use_fd(log, fd);
 }
 
-static void obey_orders(struct access_log *log) {
-    if (atomic_exchange(&log->changing, false)) {
+/* CHANGING: seen before the drain, so that all rings are drained up to the change. */
+static void obey_orders(struct access_log *log, bool changing) {
+    if (changing) {
         pthread_mutex_lock(&log->lock);
+        atomic_store(&log->changing, false);
         char *old_path = log->path;
         log->path = log->new_path;
         log->new_path = NULL;
@@ -331,9 +340,10 @@ static void *writer_main(void *arg) {
     struct access_log *log = arg;
     for (;;) {
         bool closing = atomic_load(&log->closing); /* before the drain: what came earlier is still written */
+        bool changing = atomic_load(&log->changing);
         bool any = drain(log);
-        obey_orders(log);
-        if (closing && !any) return NULL;
+        obey_orders(log, changing);
+        if (closing && !any && !changing) return NULL;
         if (!closing) rest(log, any ? NAPPING : ASLEEP);
     }
 }
@@ -411,6 +421,9 @@ sk_err access_log_change(struct access_log *log, const char *path, enum access_l
     log->new_path = copy;
     log->new_fd = fd;
     log->new_format = format;
+    if (!atomic_load(&log->changing))
+        for (struct access_log_ring *ring = atomic_load(&log->rings); ring; ring = ring->next)
+            atomic_store(&ring->cut, access_ring_place(&ring->bytes));
     atomic_store(&log->changing, true);
     pthread_mutex_unlock(&log->lock);
     atomic_store(&log->off, fd < 0);

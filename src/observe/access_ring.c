@@ -73,6 +73,15 @@ sk_str access_ring_peek(struct access_ring *ring) {
     return sk_str_make((const char *)(prefix + 1), prefix->used);
 }
 
+uint64_t access_ring_place(const struct access_ring *ring) {
+    return atomic_load_explicit(&ring->head,
+                                memory_order_acquire); /* a place seen is one whose records are there */
+}
+
+bool access_ring_before(const struct access_ring *ring, uint64_t place) {
+    return atomic_load_explicit(&ring->tail, memory_order_relaxed) < place; /* our own */
+}
+
 void access_ring_pop(struct access_ring *ring) {
     uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed); /* our own */
     /* release: as in peek */

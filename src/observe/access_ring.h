@@ -36,6 +36,9 @@ bool access_ring_commit(struct access_ring *ring, size_t bytes);
 /* Consumer: the oldest record; NULL data when there is none. */
 sk_str access_ring_peek(struct access_ring *ring);
 void access_ring_pop(struct access_ring *ring);
+/* Any thread: where the next record will begin. Consumer: whether the oldest one begins before such a place. */
+uint64_t access_ring_place(const struct access_ring *ring);
+bool access_ring_before(const struct access_ring *ring, uint64_t place);
 /* Consumer: nothing published that is not yet popped; more than half of the capacity is. Sequentially
  * consistent loads, see enum writer_state in access_log.c. */
 bool access_ring_empty(struct access_ring *ring);

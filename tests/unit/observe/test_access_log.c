@@ -159,6 +159,31 @@ static void a_reload_changes_path_and_format(void **state) {
     assert_null(strstr(read_file(path), "/gone"));
 }
 
+/* The writer is mid-way in a drain as often as not when the change comes: a line of afterwards never lands before. */
+static void what_is_logged_after_a_change_goes_to_the_new_file(void **state) {
+    enum { ROUNDS = 300, EACH = 20 };
+    struct access_log *log;
+    struct access_log_ring *ring;
+    char first[112], second[112], target[32];
+    (void)state;
+    snprintf(first, sizeof(first), "%s.first", path);
+    snprintf(second, sizeof(second), "%s.second", path);
+    for (int round = 0; round < ROUNDS; round++) {
+        open_log(first, &log, &ring);
+        for (int i = 0; i < EACH; i++) log_target(ring, "/before");
+        usleep((useconds_t)(round % 7) * 10);
+        assert_int_equal(access_log_change(log, second, ACCESS_LOG_JSON), SK_OK);
+        snprintf(target, sizeof(target), "/after-%d", round);
+        for (int i = 0; i < EACH; i++) log_target(ring, target);
+        access_log_close(log);
+        assert_int_equal(lines_in(read_file(first)), EACH);
+        assert_null(strstr(read_file(first), "/after"));
+        assert_int_equal(lines_in(read_file(second)), EACH);
+        unlink(first);
+        unlink(second);
+    }
+}
+
 static void an_unusable_path_is_refused(void **state) {
     struct access_log *log;
     (void)state;
@@ -247,6 +272,7 @@ int main(void) {
         cmocka_unit_test(every_line_is_written_or_counted_as_dropped),
         cmocka_unit_test(rotation_reopens_the_file_by_its_name),
         cmocka_unit_test(a_reload_changes_path_and_format),
+        cmocka_unit_test(what_is_logged_after_a_change_goes_to_the_new_file),
         cmocka_unit_test(an_unusable_path_is_refused),
         cmocka_unit_test(lines_to_a_closed_stdout_are_lost_and_counted_and_nobody_dies),
         cmocka_unit_test(a_stuck_stdout_neither_blocks_requests_nor_the_end),
