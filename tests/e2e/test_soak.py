@@ -6,6 +6,7 @@ a generous bound is asserted, for a busy machine is no fault of the edge)."""
 
 import signal
 import threading
+import time
 
 import pytest
 
@@ -17,7 +18,7 @@ from harness.origin import cacheable
 from harness.scale import SLOW, duration, pick, wait_until
 
 CONNECTIONS = 64
-SIZES = (0, 1, 100, 1_000, 10_000, 100_000, 1_000_000)
+SIZES = (0, 1, 100, 1_000, 10_000, 100_000)
 
 
 @pytest.fixture
@@ -49,6 +50,7 @@ def test_reloads_upgrades_and_a_stop_fail_no_request(new_edge, files, capsys):
                 edge.upgrade(wait_old=False)
             edge.reload() if i % 2 else edge.reload_by_signal()
             assert client.running()
+            time.sleep(pick(0.02, 0.1))  # let the load go on in between
         wait_until(lambda: len(edge.family.pids()) == 1, 40, "old processes to end")
         client.stay_closed()
         edge.send_signal(signal.SIGTERM)
