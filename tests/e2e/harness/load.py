@@ -49,7 +49,11 @@ class Load:
         return self
 
     def __exit__(self, kind, *_):
-        self.finish()
+        if kind is None:
+            self.finish()
+        else:  # what went wrong is told by the exception
+            self.process.kill()
+            self.process.communicate()
 
     def finish(self, timeout=60):
         """Asks it to end (requests under way are finished) and reads its result."""
@@ -88,6 +92,7 @@ class Load:
         return result
 
 
-def run(address, targets=(), **options):
+def run(address, targets=(), within=60, **options):
+    """The result of a load that ends by itself WITHIN some seconds."""
     with Load(address, targets, **options) as load:
-        return load.wait()
+        return load.wait(within)
