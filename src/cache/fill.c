@@ -17,7 +17,7 @@ static struct cache_fill *fill_create(struct cache_thread *thread, const struct 
     struct cache_fill *fill = cache_counted_alloc(thread->cache, bytes);
     if (!fill) return NULL;
     char *text = (char *)(fill + 1);
-    memcpy(text, key->text.data, key->text.len);
+    if (key->text.len) memcpy(text, key->text.data, key->text.len); /* "*" has no key */
     fill->magic = CACHE_FILL_MAGIC;
     fill->cache = thread->cache;
     fill->thread = thread;

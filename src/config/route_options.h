@@ -83,45 +83,45 @@
     X(S, VALUE, COUNT, as_number, as_number, "0", "0", "4294967295", "64496", "of an autonomous system")     \
     X(S, LIST, NAME, sites, sites, "", "1", "8", "fra", "get these sites, the best first.")
 
-#define CONFIG_ROUTE_TOP_TABLE(X, S)                                                                         \
-    X(S, ONE_OR_LIST, LISTENER, listen, listeners, "127.0.0.1:5300", "1", "64", "192.0.2.53:53",             \
-      "Where to answer, over UDP and TCP: one address or a list.")                                           \
-    X(S, VALUE, COUNT, threads, threads, "0", "0", "1024", "2",                                              \
-      "Threads that answer. 0: one for each core.")                                                          \
-    X(S, VALUE, ADMIN, admin, admin, "", "", "", "unix:/run/skerry/route.sock",                              \
-      "Where `/health` and `/metrics` are answered. On TCP only with a token. Without it: nowhere.")         \
-    X(S, VALUE, SECRET, admin_token, admin_token, "", "", "", "",                                            \
-      "What admin requests must carry as `Authorization: Bearer TOKEN`.")                                    \
-    X(S, VALUE, NAME, user, user, "", "", "", "skerry",                                                      \
-      "User to become after binding, when started as root. Without it: none.")                               \
-    X(S, VALUE, CHOICE, log_level, log_level, "info", "error warn info debug", "", "warn",                   \
-      "How much to say on stderr about the process itself.")                                                 \
-    X(S, VALUE, TEXT, nsid, nsid, "", "", "", "fra-1",                                                       \
-      "Name of this server for who asks for it (RFC 5001). Without it: not told.")                           \
-    X(S, VALUE, TEXT, version, version, "", "", "", "Skerry",                                                \
-      "Answer to version.bind in class CH. Without it: refused.")                                            \
-    X(S, VALUE, TEXT, identity, identity, "", "", "", "fra-1",                                               \
-      "Answer to id.server in class CH. Without it: refused.")                                               \
-    X(S, VALUE, FLAG, cookies, cookies, "true", "", "", "false", "DNS cookies (RFC 7873).")                  \
-    X(S, VALUE, SECRET, cookie_secret, cookie_secret, "", "", "", "",                                        \
-      "32 hexadecimal digits, the same on all servers behind one address (RFC 9018). Without it: made at "   \
-      "the start.")                                                                                          \
-    X(S, VALUE, SECRET, cookie_secret_previous, cookie_secret_previous, "", "", "", "",                      \
-      "The secret before that one, accepted while clients learn the new.")                                   \
-    X(S, VALUE, COUNT, badcookie_above, badcookie_above, "0", "0", "10000000", "100000",                     \
-      "Queries a second of one thread over which a wrong cookie gets BADCOOKIE instead of an answer. 0: "    \
-      "never.")                                                                                              \
-    X(S, SECTION, ROUTE_RATE, rate_limit, rate, "", "", "", "",                                              \
-      "Answers over UDP to clients without a cookie, so that forged queries are not reflected.")             \
-    X(S, SECTION, ROUTE_TCP, tcp, tcp, "", "", "", "", "Connections.")                                       \
-    X(S, SECTION, ROUTE_WEIGHTS, weights, weights, "", "", "", "", "What makes a site the best.")            \
-    X(S, LIST, FILE, databases, databases, "", "0", "16", "/usr/share/GeoIP/city.mmdb",                      \
-      "MMDB files that say where networks are; City, Country and ASN may be mixed.")                         \
-    X(S, SECTIONS, ROUTE_ZONE, zones, zones, "", "1", "100000", "", "The zones.")                            \
-    X(S, SECTIONS, ROUTE_SITE, sites, sites, "", "0", "1024", "", "The sites that clients are sent to.")     \
-    X(S, SECTIONS, ROUTE_NAME, names, names, "", "0", "10000", "",                                           \
-      "Names whose A, AAAA and HTTPS records are the best sites for the client.")                            \
-    X(S, SECTIONS, ROUTE_OVERRIDE, overrides, overrides, "", "0", "10000", "",                               \
+#define CONFIG_ROUTE_TOP_TABLE(X, S)                                                                                   \
+    X(S, ONE_OR_LIST, LISTENER, listen, listeners, "127.0.0.1:5300", "1", "64", "192.0.2.53:53",                       \
+      "Where to answer, over UDP and TCP: one address or a list.")                                                     \
+    X(S, VALUE, COUNT, threads, threads, "0", "0", "1024", "2",                                                        \
+      "Threads that answer. 0: one for each core.")                                                                    \
+    X(S, VALUE, ADMIN, admin, admin, "", "", "", "unix:/run/skerry/route.sock",                                        \
+      "Where `/health`, `/metrics` and `/config/reload` are answered. On TCP only with a token. Without it: nowhere.") \
+    X(S, VALUE, SECRET, admin_token, admin_token, "", "", "", "",                                                      \
+      "What admin requests must carry as `Authorization: Bearer TOKEN`.")                                              \
+    X(S, VALUE, NAME, user, user, "", "", "", "skerry",                                                                \
+      "User to become after binding, when started as root. Without it: none.")                                         \
+    X(S, VALUE, CHOICE, log_level, log_level, "info", "error warn info debug", "", "warn",                             \
+      "How much to say on stderr about the process itself.")                                                           \
+    X(S, VALUE, TEXT, nsid, nsid, "", "", "", "fra-1",                                                                 \
+      "Name of this server for who asks for it (RFC 5001). Without it: not told.")                                     \
+    X(S, VALUE, TEXT, version, version, "", "", "", "Skerry",                                                          \
+      "Answer to version.bind in class CH. Without it: refused.")                                                      \
+    X(S, VALUE, TEXT, identity, identity, "", "", "", "fra-1",                                                         \
+      "Answer to id.server in class CH. Without it: refused.")                                                         \
+    X(S, VALUE, FLAG, cookies, cookies, "true", "", "", "false", "DNS cookies (RFC 7873).")                            \
+    X(S, VALUE, SECRET, cookie_secret, cookie_secret, "", "", "", "",                                                  \
+      "32 hexadecimal digits, the same on all servers behind one address (RFC 9018). Without it: made at "             \
+      "the start.")                                                                                                    \
+    X(S, VALUE, SECRET, cookie_secret_previous, cookie_secret_previous, "", "", "", "",                                \
+      "The secret before that one, accepted while clients learn the new.")                                             \
+    X(S, VALUE, COUNT, badcookie_above, badcookie_above, "0", "0", "10000000", "100000",                               \
+      "Queries a second of one thread over which a wrong cookie gets BADCOOKIE instead of an answer. 0: "              \
+      "never.")                                                                                                        \
+    X(S, SECTION, ROUTE_RATE, rate_limit, rate, "", "", "", "",                                                        \
+      "Answers over UDP to clients without a cookie, so that forged queries are not reflected.")                       \
+    X(S, SECTION, ROUTE_TCP, tcp, tcp, "", "", "", "", "Connections.")                                                 \
+    X(S, SECTION, ROUTE_WEIGHTS, weights, weights, "", "", "", "", "What makes a site the best.")                      \
+    X(S, LIST, FILE, databases, databases, "", "0", "16", "/usr/share/GeoIP/city.mmdb",                                \
+      "MMDB files that say where networks are; City, Country and ASN may be mixed.")                                   \
+    X(S, SECTIONS, ROUTE_ZONE, zones, zones, "", "1", "100000", "", "The zones.")                                      \
+    X(S, SECTIONS, ROUTE_SITE, sites, sites, "", "0", "1024", "", "The sites that clients are sent to.")               \
+    X(S, SECTIONS, ROUTE_NAME, names, names, "", "0", "10000", "",                                                     \
+      "Names whose A, AAAA and HTTPS records are the best sites for the client.")                                      \
+    X(S, SECTIONS, ROUTE_OVERRIDE, overrides, overrides, "", "0", "10000", "",                                         \
       "Clients whose sites the operator chooses.")
 
 /* As CONFIG_SECTION_TABLE. */

@@ -91,18 +91,24 @@ static bool round_part_end(struct h1_writer *writer, struct round *round) {
     return true;
 }
 
-/* "0", the trailers of the response where the client wants them and this exchange has them, the empty line. */
-static sk_err add_last_chunk(struct h1_conn *conn, struct round *round) {
-    const struct edge_exchange *exchange = &conn->exchange;
+/* The trailers that have come so far, where the client wants them; else NULL. */
+static const struct http_fields *wanted_trailers(const struct edge_exchange *exchange) {
     bool wanted =
         (exchange->traits & EDGE_TRAIT_TRAILERS) && exchange->fetch && exchange->fetch->trailers.count;
-    if (!wanted) {
+    return wanted ? &exchange->fetch->trailers : NULL;
+}
+
+/* "0", the trailers, the empty line. */
+static sk_err add_last_chunk(struct h1_conn *conn, struct round *round) {
+    const struct edge_exchange *exchange = &conn->exchange;
+    const struct http_fields *trailers = wanted_trailers(exchange);
+    if (!trailers) {
         round_lead(round, "0\r\n\r\n", 5);
         return SK_OK;
     }
     struct sk_buf last;
     sk_buf_init(&last, 0);
-    sk_err err = wire_h1_write_last_chunk(&last, &exchange->fetch->trailers);
+    sk_err err = wire_h1_write_last_chunk(&last, trailers);
     sk_str text = sk_arena_copy(exchange->arena, sk_buf_str(&last));
     sk_buf_free(&last);
     if (!err && !text.data) err = SK_ERR_NO_MEMORY;
@@ -313,8 +319,11 @@ static char *put(char *at, sk_str text) {
 /* Content-Length or Transfer-Encoding, Connection, and the empty line (RFC 9112 sections 6 and 9). */
 static sk_str framing(struct h1_conn *conn, const struct edge_response *response, char out[FRAMING_BYTES]) {
     char *at = out;
+    /* Trailers have a place behind chunks only, also where the length is known by now. */
+    bool trailers = conn->exchange.request.version >= HTTP_1_1 && !response->head_only &&
+                    wanted_trailers(&conn->exchange);
     bool known = response->body_length != CACHE_LENGTH_UNKNOWN;
-    if (!response->own_length && known) {
+    if (!response->own_length && known && !trailers) {
         at = put(at, SK_STR("Content-Length: "));
         at += sk_u64_to_text(response->body_length, at);
         at = put(at, SK_STR("\r\n"));

@@ -78,19 +78,25 @@ sk_err io_listen(const struct io_addr *addr, const struct io_listen_options *opt
     return SK_OK;
 }
 
+static bool is_wildcard(const struct io_addr *addr) {
+    if (addr->any.sa_family == AF_INET6) return IN6_IS_ADDR_UNSPECIFIED(&addr->v6.sin6_addr);
+    return addr->v4.sin_addr.s_addr == htonl(INADDR_ANY);
+}
+
 static void set_datagram_options(int fd, int family) {
     /* What the kernel refuses of these costs speed or convenience, not correctness. */
     (void)!set_option(fd, SOL_SOCKET, SO_RCVBUF, DATAGRAM_BUFFER);
-    (void)!set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
-    if (family == AF_INET6) (void)!set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT);
+    (void)!set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
+    if (family == AF_INET6) (void)!set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
 }
 
 sk_err io_bind_datagram(const struct io_addr *addr, const struct io_listen_options *options, int *out_fd) {
     int family = addr->any.sa_family;
     int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return last_error();
-    bool told = family == AF_INET6 ? set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
-                                   : set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
+    bool told = !is_wildcard(addr)   ? true
+                : family == AF_INET6 ? set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+                                     : set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
     if (!told) return fail(fd, last_error());
     set_datagram_options(fd, family);
     if (options->reuse_port && !set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1)) return fail(fd, last_error());

@@ -20,7 +20,7 @@ struct io_listen_options {
 sk_err io_listen(const struct io_addr *addr, const struct io_listen_options *options, int *out_fd);
 /* A bound, non-blocking, close-on-exec datagram socket with a large receive buffer, for answering from: on a wildcard
  * address each datagram tells which address it came to (IP_PKTINFO, IPV6_RECVPKTINFO); what is sent is never cut
- * down or held back by a forged "too big" (RFC 9715). REUSE_PORT and V6_ONLY of OPTIONS count. Errors as io_listen. */
+ * into fragments, and no forged "too big" holds it back (RFC 9715). REUSE_PORT and V6_ONLY of OPTIONS count. Errors as io_listen. */
 sk_err io_bind_datagram(const struct io_addr *addr, const struct io_listen_options *options, int *out_fd);
 /* SK_ERR_AGAIN when none waits; SK_ERR_FULL when out of descriptors; SK_ERR_IO. The socket is
  * non-blocking, close-on-exec, TCP_NODELAY. */

@@ -37,7 +37,13 @@ struct exchange {
     bool cookie_good;
     enum rate_kind kind;
     uint64_t subject;
-    struct answer_log log;
+    struct { /* of answer_log, without the room for the longest name */
+        enum dns_rcode rcode;
+        bool routed, truncated, rate_limited;
+        enum decide_reason reason;
+        uint16_t site;
+        uint8_t scope_bits;
+    } log;
 };
 
 sk_err answerer_create(struct observe_thread *metrics, struct answerer **out_answerer) {
@@ -141,12 +147,10 @@ static bool fits(const struct exchange *x, const struct answer_body *body) {
     return 12 + (size_t)x->query.question_bytes + body->bytes + opt_bytes(x) <= x->limit;
 }
 
+/* A resolver asks the same name for each of its clients' networks. */
 static uint64_t subject_of(const struct exchange *x) {
-    uint64_t subject = sk_hash64(x->query.name.wire, x->query.name.length);
     const struct dns_client_subnet *subnet = &x->query.edns.subnet;
-    /* A resolver asks the same name for each of its clients' networks. */
-    if (subnet->present) subject ^= sk_hash64(subnet->ip, sizeof subnet->ip);
-    return subject;
+    return subnet->present ? x->subject ^ sk_hash64(subnet->ip, sizeof subnet->ip) : x->subject;
 }
 
 /* The address whose place counts: the subnet that the resolver tells, else the resolver's own. A source of /0
@@ -228,8 +232,8 @@ static size_t answer_node(struct exchange *x, const struct answer_node *node) {
 
 static size_t answer_internet(struct exchange *x) {
     const struct answer_zones *zones = x->snapshot->zones;
-    const struct answer_node *node = answer_node_find(zones, &x->query.name);
-    x->subject = subject_of(x);
+    x->subject = sk_hash64(x->query.name.wire, x->query.name.length);
+    const struct answer_node *node = answer_node_find(zones, &x->query.name, x->subject);
     size_t bytes = node ? answer_node(x, node) : 0;
     if (bytes) return bytes;
     const struct zone *zone = node && x->query.type != DNS_TYPE_DS
@@ -311,8 +315,10 @@ static size_t limit_of(const struct exchange *x, size_t capacity) {
 /* RRL: what goes out in place of the answer. */
 static size_t limit_rate(struct exchange *x, size_t bytes) {
     if (x->transport != ANSWER_UDP || x->cookie_good || bytes == 0) return bytes;
-    enum rate_verdict verdict = rate_charge(x->answerer->rates, &x->snapshot->options.rate, x->client,
-                                            x->kind, x->kind == RATE_ERROR ? 0 : x->subject, x->now);
+    if (x->snapshot->options.rate.per_second[x->kind] == 0) return bytes;
+    uint64_t subject = x->kind == RATE_ERROR ? 0 : x->kind == RATE_NO_NAME ? x->subject : subject_of(x);
+    enum rate_verdict verdict =
+        rate_charge(x->answerer->rates, &x->snapshot->options.rate, x->client, x->kind, subject, x->now);
     if (verdict == RATE_SEND) return bytes;
     x->log.rate_limited = true;
     count(x, OBSERVE_DNS_RATE_LIMITED);
@@ -358,15 +364,21 @@ size_t answer_query(struct answerer *answerer, const struct answer_snapshot *sna
     x.cookie_good = false;
     x.subject = 0;
     x.kind = RATE_ANSWER;
-    x.log = (struct answer_log){.type = x.query.type};
+    memset(&x.log, 0, sizeof x.log);
     x.limit = limit_of(&x, capacity);
     prepare_opt(&x);
     size_t bytes = err ? bare(&x, rcode, EDE_NONE) : answer(&x);
     bytes = limit_rate(&x, bytes);
     count_answer(&x, bytes);
-    if (out_log) {
-        *out_log = x.log;
-        out_log->name = x.query.name;
-    }
+    if (out_log)
+        *out_log = (struct answer_log){.type = x.query.type,
+                                       .name = x.query.name,
+                                       .rcode = x.log.rcode,
+                                       .routed = x.log.routed,
+                                       .truncated = x.log.truncated,
+                                       .rate_limited = x.log.rate_limited,
+                                       .reason = x.log.reason,
+                                       .site = x.log.site,
+                                       .scope_bits = x.log.scope_bits};
     return bytes;
 }

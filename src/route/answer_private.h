@@ -24,13 +24,13 @@ struct answer_body {
 /* A name with its answers. [0] is for queries without DO, [1] with; the same where nothing is signed. */
 struct answer_node {
     const struct zone *zone;
-    const uint8_t *wire;
-    uint8_t name_bytes;
-    bool has_other;
-    int32_t routed; /* index, -1: none */
-    uint16_t body_count;
     const struct answer_body *(*bodies)[2]; /* one for each type that has its own answer */
     const struct answer_body *other[2];     /* for all other types, if has_other */
+    int32_t routed;                         /* index, -1: none */
+    uint16_t body_count;
+    bool has_other;
+    uint8_t name_bytes;
+    uint8_t name[]; /* beside the rest: one line of memory is touched, not two */
 };
 
 struct answer_slot { /* of the hash table of names; open addressing, at most half full */
@@ -84,7 +84,9 @@ static inline const struct answer_set *answer_set_of(const struct answer_snapsho
 /* The zone to answer NAME and TYPE from: the longest apex; for DS at an apex its parent's. NULL: none. */
 const struct zone *answer_zone_for(const struct answer_zones *zones, const struct dns_name *name,
                                    uint16_t type);
-const struct answer_node *answer_node_find(const struct answer_zones *zones, const struct dns_name *name);
+/* HASH is the name's sk_hash64. */
+const struct answer_node *answer_node_find(const struct answer_zones *zones, const struct dns_name *name,
+                                           uint64_t hash);
 /* Index of the routed name that RRSET (a mark) stands for. */
 uint32_t answer_mark_index(const struct zone_rrset *mark);
 

@@ -57,12 +57,12 @@ const struct zone *answer_zone_for(const struct answer_zones *zones, const struc
     return parent ? parent : zone;
 }
 
-const struct answer_node *answer_node_find(const struct answer_zones *zones, const struct dns_name *name) {
-    uint64_t hash = sk_hash64(name->wire, name->length);
+const struct answer_node *answer_node_find(const struct answer_zones *zones, const struct dns_name *name,
+                                           uint64_t hash) {
     for (size_t at = hash & zones->slot_mask; zones->slots[at].node; at = (at + 1) & zones->slot_mask) {
         const struct answer_node *node = zones->slots[at].node;
         if (zones->slots[at].hash == hash && node->name_bytes == name->length &&
-            memcmp(node->wire, name->wire, name->length) == 0)
+            memcmp(node->name, name->wire, name->length) == 0)
             return node;
     }
     return NULL;
@@ -180,7 +180,7 @@ static sk_err count_name(void *arg, const struct zone_rrset *rrset) {
 }
 
 static void insert(struct answer_zones *zones, const struct answer_node *node) {
-    uint64_t hash = sk_hash64(node->wire, node->name_bytes);
+    uint64_t hash = sk_hash64(node->name, node->name_bytes);
     size_t at = hash & zones->slot_mask;
     while (zones->slots[at].node) at = (at + 1) & zones->slot_mask;
     zones->slots[at] = (struct answer_slot){hash, node};
@@ -190,10 +190,11 @@ static sk_err add_name(void *arg, const struct zone_rrset *rrset) {
     struct build *build = arg;
     struct answer_zones *zones = build->zones;
     if (!next_owner(build, rrset) || zones->arena.used > ENCODED_BYTES_MAX) return SK_OK;
-    struct answer_node *node = sk_arena_zalloc(&zones->arena, sizeof *node);
+    const struct dns_name *name = rrset->owner;
+    struct answer_node *node = sk_arena_zalloc(&zones->arena, sizeof *node + name->length);
     if (!node) return SK_ERR_NO_MEMORY;
-    *node = (struct answer_node){
-        .zone = build->zone, .wire = rrset->owner->wire, .name_bytes = rrset->owner->length, .routed = -1};
+    *node = (struct answer_node){.zone = build->zone, .name_bytes = name->length, .routed = -1};
+    memcpy(node->name, name->wire, name->length);
     for (const struct zone_rrset *each = rrset; each; each = each->next)
         if (each->type == ZONE_TYPE_MARK) node->routed = (int32_t)answer_mark_index(each);
     sk_err err = fill_node(zones, node, rrset);

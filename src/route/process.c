@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "config/value.h"
+#include "route/admin.h"
 #include "route/notify.h"
 
 enum { SIGNATURES_KEPT = 65536 }; /* of routed names */
@@ -52,6 +53,7 @@ static sk_err make_plan(struct route_process *process, struct config_route *conf
 static void use_plan(struct route_process *process, struct route_plan *plan) {
     struct route_plan *old = process->plan;
     process->plan = plan;
+    for (unsigned i = 0; i < process->udp_running; i++) udp_thread_use(&process->udp[i], plan);
     for (unsigned i = 0; i < process->running; i++)
         if (route_worker_use(&process->workers[i], plan))
             sk_log(SK_LOG_ERROR, "route", "a thread goes on with the old data: out of memory");
@@ -176,6 +178,7 @@ void route_process_stop(struct route_process *process) {
     if (process->stopping) return;
     process->stopping = true;
     sk_log(SK_LOG_INFO, "route", "stopping: what has been asked is answered");
+    for (unsigned i = 0; i < process->udp_running; i++) udp_thread_stop(&process->udp[i]);
     for (unsigned i = 0; i < process->running; i++) route_worker_stop(&process->workers[i]);
     io_loop_stop(process->loop);
 }
@@ -202,16 +205,29 @@ static sk_err watch_signals(struct route_process *process) {
     return err;
 }
 
+static sk_err start_udp(struct route_process *process) {
+    size_t count = (size_t)process->worker_count * process->listener_count;
+    process->udp = calloc(count, sizeof *process->udp);
+    if (!process->udp) return SK_ERR_NO_MEMORY;
+    for (unsigned i = 0; i < count; i++) {
+        process->udp[i].index = i;
+        sk_err err = udp_thread_start(&process->udp[i], process->udp_fds[i], process->plan);
+        if (err) return err;
+        process->udp_running++;
+    }
+    return SK_OK;
+}
+
 static sk_err start_workers(struct route_process *process) {
     for (unsigned i = 0; i < process->worker_count; i++) {
-        size_t at = (size_t)i * process->listener_count;
         process->workers[i].index = i;
-        sk_err err = route_worker_start(&process->workers[i], process->udp_fds + at, process->tcp_fds + at,
-                                        process->listener_count, process->plan);
+        sk_err err =
+            route_worker_start(&process->workers[i], process->tcp_fds + (size_t)i * process->listener_count,
+                               process->listener_count, process->plan);
         if (err) return err;
         process->running++;
     }
-    return SK_OK;
+    return start_udp(process);
 }
 
 static sk_err set_up(struct route_process *process, struct config_route *config) {
@@ -227,12 +243,15 @@ static sk_err set_up(struct route_process *process, struct config_route *config)
 }
 
 static void tear_down(struct route_process *process) {
+    for (unsigned i = 0; i < process->udp_running; i++) udp_thread_join(&process->udp[i]);
     for (unsigned i = 0; i < process->running; i++) route_worker_join(&process->workers[i]);
+    route_admin_stop(process->admin);
     notify_free(process->notify);
     if (process->loop) io_loop_destroy(process->loop);
     route_plan_unref(process->plan);
     dnssec_memo_free(process->memo);
     free(process->workers);
+    free(process->udp);
 }
 
 /* From the loaded configuration to the end. */
@@ -244,6 +263,7 @@ static int run(struct route_process *process, struct config_route *config) {
     process->plan = plan;
     config = plan->config->config;
     err = bind_all(process, config);
+    if (!err) err = route_admin_start(process, &process->admin);
     if (!err) err = become_user(config->user);
     if (!err) err = start_workers(process);
     if (err) {

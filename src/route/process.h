@@ -3,9 +3,11 @@
 #define SK_ROUTE_PROCESS_H
 
 #include "route/route.h"
+#include "route/udp.h"
 #include "route/worker.h"
 
 struct notify_service;
+struct route_admin;
 
 struct route_process {
     /* set once at start */
@@ -16,9 +18,12 @@ struct route_process {
     struct route_worker *workers;
     unsigned worker_count;
     unsigned running;       /* of them */
+    struct udp_thread *udp; /* one for each UDP socket */
+    unsigned udp_running;
     int *udp_fds, *tcp_fds; /* [worker][listener] */
     unsigned listener_count;
     struct notify_service *notify;
+    struct route_admin *admin; /* NULL: none */
     /* main thread */
     struct route_plan *plan; /* in force, a reference */
     uint64_t version;        /* of the last table */

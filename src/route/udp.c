@@ -1,40 +1,39 @@
-/* Answering over UDP: as many datagrams as wait are taken with one call, answered where they lie, and sent with
- * one call. A short batch tells that the socket is empty, so a turn costs two calls whatever its size. */
+/* Answering over UDP: as many datagrams as wait are taken with one call, answered where they lie, and sent with one
+ * call. The thread waits in that first call, not in an event loop: a socket that is watched runs its watcher's
+ * callback for each datagram that comes and each buffer that is given back, which here would cost more than the
+ * answer. */
+#include "route/udp.h"
+
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-#include "base/log.h"
-#include "route/worker.h"
+#include "io/socket.h"
 
-enum { ROUNDS_MAX = 16, CONTROL_BYTES = 64 };
+enum { CONTROL_BYTES = 64, LOOK_UP_MS = 100 /* how often an idle thread sees whether it should end */ };
 
-/* A worker's buffers: one batch is worked on at a time. */
+/* A thread's buffers. */
 struct udp_batch {
-    struct mmsghdr in[WORKER_UDP_BATCH], out[WORKER_UDP_BATCH];
-    struct iovec in_iov[WORKER_UDP_BATCH], out_iov[WORKER_UDP_BATCH];
-    struct io_addr clients[WORKER_UDP_BATCH];
-    _Alignas(struct cmsghdr) uint8_t control[WORKER_UDP_BATCH][CONTROL_BYTES];
-    uint8_t queries[WORKER_UDP_BATCH][WORKER_UDP_QUERY];
-    uint8_t answers[WORKER_UDP_BATCH][DNS_UDP_PAYLOAD];
+    struct mmsghdr in[UDP_BATCH], out[UDP_BATCH];
+    struct iovec in_iov[UDP_BATCH], out_iov[UDP_BATCH];
+    struct io_addr clients[UDP_BATCH];
+    _Alignas(struct cmsghdr) uint8_t control[UDP_BATCH][CONTROL_BYTES];
+    uint8_t queries[UDP_BATCH][UDP_QUERY_BYTES];
+    uint8_t answers[UDP_BATCH][DNS_UDP_PAYLOAD];
 };
 
-sk_err udp_create(struct route_worker *worker) {
-    struct udp_batch *batch = worker->batch = calloc(1, sizeof *batch);
-    if (!batch) return SK_ERR_NO_MEMORY;
-    for (int i = 0; i < WORKER_UDP_BATCH; i++) {
-        batch->in_iov[i] = (struct iovec){batch->queries[i], WORKER_UDP_QUERY};
-        batch->in[i].msg_hdr = (struct msghdr){.msg_name = &batch->clients[i].any,
-                                               .msg_namelen = sizeof(struct sockaddr_in6),
-                                               .msg_iov = &batch->in_iov[i],
-                                               .msg_iovlen = 1};
+static struct udp_batch *new_batch(void) {
+    struct udp_batch *batch = calloc(1, sizeof *batch);
+    for (int i = 0; batch && i < UDP_BATCH; i++) {
+        batch->in_iov[i] = (struct iovec){batch->queries[i], UDP_QUERY_BYTES};
+        batch->in[i].msg_hdr = (struct msghdr){
+            .msg_name = &batch->clients[i].any, .msg_iov = &batch->in_iov[i], .msg_iovlen = 1};
     }
-    return SK_OK;
+    return batch;
 }
 
-void udp_free(struct route_worker *worker) { free(worker->batch); }
-
-/* Room for the address that was asked, where it is not known from the socket. */
+/* Room for the next COUNT clients' addresses, and for the address that was asked where the socket does not say. */
 static void prepare(struct udp_batch *batch, bool wildcard, int count) {
     for (int i = 0; i < count; i++) {
         struct msghdr *header = &batch->in[i].msg_hdr;
@@ -59,16 +58,15 @@ static void turn_control(struct msghdr *header) {
 }
 
 /* Answers datagram FROM into place TO of what is sent; false when there is nothing to send. */
-static bool answer_one(struct udp_socket *socket, int from, int to, sk_time_ns now, sk_unix_s wall_s) {
-    struct route_worker *worker = socket->worker;
-    struct udp_batch *batch = worker->batch;
+static bool answer_one(struct udp_thread *thread, int from, int to, sk_time_ns now, sk_unix_s wall_s) {
+    struct udp_batch *batch = thread->batch;
     struct msghdr *in = &batch->in[from].msg_hdr;
     batch->clients[from].len = in->msg_namelen;
-    size_t bytes = answer_query(worker->answerer, worker->plan->snapshot, ANSWER_UDP, &batch->clients[from],
+    size_t bytes = answer_query(thread->answerer, thread->plan->snapshot, ANSWER_UDP, &batch->clients[from],
                                 batch->queries[from], batch->in[from].msg_len, now, wall_s,
                                 batch->answers[to], DNS_UDP_PAYLOAD, NULL);
     if (bytes == 0) return false;
-    if (socket->wildcard) turn_control(in);
+    if (thread->wildcard) turn_control(in);
     batch->out_iov[to] = (struct iovec){batch->answers[to], bytes};
     batch->out[to].msg_hdr = (struct msghdr){.msg_name = in->msg_name,
                                              .msg_namelen = in->msg_namelen,
@@ -80,50 +78,46 @@ static bool answer_one(struct udp_socket *socket, int from, int to, sk_time_ns n
 }
 
 /* One that the kernel refuses (no route, no buffer) is left out; UDP promises nothing. */
-static void send_all(struct udp_socket *socket, int count) {
-    struct udp_batch *batch = socket->worker->batch;
+static void send_all(struct udp_thread *thread, int count) {
     for (int sent = 0; sent < count;) {
-        int n = sendmmsg(socket->watch.fd, batch->out + sent, (unsigned)(count - sent), MSG_DONTWAIT);
+        int n = sendmmsg(thread->fd, thread->batch->out + sent, (unsigned)(count - sent), MSG_DONTWAIT);
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0) observe_count(socket->worker->metrics, OBSERVE_DNS_SEND_FAILED);
+        if (n < 0) observe_count(thread->metrics, OBSERVE_DNS_SEND_FAILED);
         sent += SK_MAX(n, 1);
     }
 }
 
-/* One batch; how many datagrams came. */
-static int turn(struct udp_socket *socket) {
-    struct route_worker *worker = socket->worker;
-    struct udp_batch *batch = worker->batch;
-    sk_time_ns now = io_loop_now(worker->loop);
-    sk_unix_s wall_s = io_loop_wall_s(worker->loop);
-    int answers = 0;
-    prepare(batch, socket->wildcard, WORKER_UDP_BATCH);
-    int count = recvmmsg(socket->watch.fd, batch->in, WORKER_UDP_BATCH, MSG_DONTWAIT, NULL);
-    for (int i = 0; i < count; i++) answers += answer_one(socket, i, answers, now, wall_s);
-    send_all(socket, answers);
+/* The newest plan, if main has left one. */
+static void take_plan(struct udp_thread *thread) {
+    if (!atomic_load_explicit(&thread->next_plan, memory_order_relaxed)) return; /* the exchange orders */
+    struct route_plan *plan = atomic_exchange_explicit(&thread->next_plan, NULL, memory_order_acquire);
+    if (!plan) return;
+    route_plan_unref(thread->plan);
+    thread->plan = plan;
+}
+
+/* One batch; how many datagrams came, -1 when none did. */
+static int turn(struct udp_thread *thread, int flags) {
+    int answers = 0, count = recvmmsg(thread->fd, thread->batch->in, UDP_BATCH, flags, NULL);
+    take_plan(thread); /* after the wait: what is asked after a reload is answered from what was loaded */
+    if (count <= 0) return -1;
+    sk_time_ns now = sk_time_now();
+    sk_unix_s wall_s = sk_wall_now_s();
+    for (int i = 0; i < count; i++) answers += answer_one(thread, i, answers, now, wall_s);
+    send_all(thread, answers);
+    prepare(thread->batch, thread->wildcard, count);
     return count;
 }
 
-static void go_on(struct io_task *task);
-
-static void serve(struct udp_socket *socket) {
-    for (int round = 0; round < ROUNDS_MAX; round++)
-        if (turn(socket) < WORKER_UDP_BATCH) return;
-    /* Others' turn; readiness is told once only, so this socket asks for its next turn itself. */
-    if (socket->queued) return;
-    socket->queued = true;
-    socket->again.run = go_on;
-    io_loop_defer(socket->worker->loop, &socket->again);
-}
-
-static void go_on(struct io_task *task) {
-    struct udp_socket *socket = SK_CONTAINER_OF(task, struct udp_socket, again);
-    socket->queued = false;
-    if (socket->watch.fd >= 0) serve(socket);
-}
-
-static void on_ready(struct io_watch *watch, unsigned ready) {
-    if (ready & (IO_READABLE | IO_HANGUP)) serve(SK_CONTAINER_OF(watch, struct udp_socket, watch));
+static void *run(void *arg) {
+    struct udp_thread *thread = arg;
+    char name[16];
+    snprintf(name, sizeof name, "udp-%u", thread->index);
+    pthread_setname_np(pthread_self(), name);
+    /* relaxed: it says only that the end has come, nothing that is to be read after it */
+    while (!atomic_load_explicit(&thread->stop, memory_order_relaxed)) turn(thread, MSG_WAITFORONE);
+    while (turn(thread, MSG_DONTWAIT) > 0) continue; /* what came before the end is answered */
+    return NULL;
 }
 
 static bool is_wildcard(int fd) {
@@ -134,18 +128,48 @@ static bool is_wildcard(int fd) {
     return memcmp(ip, any4, 16) == 0 || memcmp(ip, any6, 16) == 0;
 }
 
-sk_err udp_start(struct udp_socket *socket, int fd) {
-    socket->wildcard = is_wildcard(fd);
-    socket->watch.fd = fd;
-    socket->watch.on_ready = on_ready;
-    socket->watch.read_only = true;
-    return io_watch_start(socket->worker->loop, &socket->watch);
+/* Waits in the kernel, but not for ever. */
+static sk_err make_blocking(int fd) {
+    struct timeval wait = {.tv_usec = LOOK_UP_MS * 1000};
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0) return SK_ERR_IO;
+    return setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) < 0 ? SK_ERR_IO : SK_OK;
 }
 
-void udp_stop(struct udp_socket *socket) {
-    if (socket->watch.fd < 0) return;
-    while (turn(socket) > 0) continue; /* what came before the end is answered */
-    io_watch_stop(&socket->watch);
-    close(socket->watch.fd);
-    socket->watch.fd = -1;
+static void release(struct udp_thread *thread) {
+    answerer_free(thread->answerer);
+    free(thread->batch);
+    route_plan_unref(thread->plan);
+    route_plan_unref(
+        atomic_load_explicit(&thread->next_plan, memory_order_relaxed)); /* the thread has ended */
+}
+
+sk_err udp_thread_start(struct udp_thread *thread, int fd, struct route_plan *plan) {
+    thread->fd = fd;
+    thread->wildcard = is_wildcard(fd);
+    thread->plan = route_plan_ref(plan);
+    thread->batch = new_batch();
+    sk_err err = thread->batch ? make_blocking(fd) : SK_ERR_NO_MEMORY;
+    /* Joined on behalf of the thread that begins now: from then on only it counts there. */
+    if (!err) err = observe_thread_join(&thread->metrics);
+    if (!err) err = answerer_create(thread->metrics, &thread->answerer);
+    if (!err) prepare(thread->batch, thread->wildcard, UDP_BATCH);
+    if (!err && pthread_create(&thread->thread, NULL, run, thread) != 0) err = SK_ERR_NO_MEMORY;
+    if (err) release(thread);
+    return err;
+}
+
+void udp_thread_use(struct udp_thread *thread, struct route_plan *plan) {
+    /* acq_rel: the thread sees the plan whole; one that it has not taken yet is ours again. */
+    route_plan_unref(
+        atomic_exchange_explicit(&thread->next_plan, route_plan_ref(plan), memory_order_acq_rel));
+}
+
+void udp_thread_stop(struct udp_thread *thread) {
+    atomic_store_explicit(&thread->stop, true, memory_order_relaxed); /* as in run */
+}
+
+void udp_thread_join(struct udp_thread *thread) {
+    pthread_join(thread->thread, NULL);
+    release(thread);
 }

@@ -25,7 +25,6 @@ static void drain(struct route_worker *worker) {
     if (worker->draining) return;
     worker->draining = true;
     for (unsigned i = 0; i < worker->socket_count; i++) {
-        udp_stop(&worker->udp[i]);
         tcp_stop_accepting(&worker->tcp[i]);
     }
     tcp_drain(worker);
@@ -78,13 +77,11 @@ static sk_err duplicate(int fd, int *out_fd) {
     return *out_fd < 0 ? SK_ERR_FULL : SK_OK;
 }
 
-static sk_err start_sockets(struct route_worker *worker, const int *udp_fds, const int *tcp_fds) {
+static sk_err start_sockets(struct route_worker *worker, const int *tcp_fds) {
     for (unsigned i = 0; i < worker->socket_count; i++) {
-        int udp, tcp;
-        worker->udp[i].worker = worker->tcp[i].worker = worker;
-        sk_err err = duplicate(udp_fds[i], &udp);
-        if (!err) err = udp_start(&worker->udp[i], udp);
-        if (!err) err = duplicate(tcp_fds[i], &tcp);
+        int tcp;
+        worker->tcp[i].worker = worker;
+        sk_err err = duplicate(tcp_fds[i], &tcp);
         if (!err) err = tcp_start(&worker->tcp[i], tcp);
         if (err) return err;
     }
@@ -93,16 +90,14 @@ static sk_err start_sockets(struct route_worker *worker, const int *udp_fds, con
 
 static sk_err allocate(struct route_worker *worker, unsigned count) {
     char name[16];
-    snprintf(name, sizeof name, "dns-%u", worker->index);
-    worker->udp = calloc(SK_MAX(count, 1), sizeof *worker->udp);
+    snprintf(name, sizeof name, "tcp-%u", worker->index);
     worker->tcp = calloc(SK_MAX(count, 1), sizeof *worker->tcp);
     worker->tcp_answer = malloc(TCP_ANSWER_BYTES);
-    if (!worker->udp || !worker->tcp || !worker->tcp_answer) return SK_ERR_NO_MEMORY;
-    for (unsigned i = 0; i < count; i++) worker->udp[i].watch.fd = worker->tcp[i].watch.fd = -1;
+    if (!worker->tcp || !worker->tcp_answer) return SK_ERR_NO_MEMORY;
+    for (unsigned i = 0; i < count; i++) worker->tcp[i].watch.fd = -1;
     worker->socket_count = count;
-    sk_err err = udp_create(worker);
     /* Joined on behalf of the thread that begins soon: from then on only it counts there. */
-    if (!err) err = observe_thread_join(&worker->metrics);
+    sk_err err = observe_thread_join(&worker->metrics);
     if (!err) err = answerer_create(worker->metrics, &worker->answerer);
     if (!err) err = io_loop_create(name, &worker->loop);
     return err;
@@ -111,20 +106,18 @@ static sk_err allocate(struct route_worker *worker, unsigned count) {
 static void release(struct route_worker *worker) {
     if (worker->loop) io_loop_destroy(worker->loop);
     answerer_free(worker->answerer);
-    udp_free(worker);
-    free(worker->udp);
     free(worker->tcp);
     free(worker->tcp_answer);
     route_plan_unref(worker->plan);
 }
 
-sk_err route_worker_start(struct route_worker *worker, const int *udp_fds, const int *tcp_fds, unsigned count,
+sk_err route_worker_start(struct route_worker *worker, const int *tcp_fds, unsigned count,
                           struct route_plan *plan) {
     sk_list_init(&worker->connections);
     tcp_pool_init(worker);
     worker->plan = route_plan_ref(plan);
     sk_err err = allocate(worker, count);
-    if (!err) err = start_sockets(worker, udp_fds, tcp_fds);
+    if (!err) err = start_sockets(worker, tcp_fds);
     if (!err && pthread_create(&worker->thread, NULL, run, worker) != 0) err = SK_ERR_NO_MEMORY;
     if (err) release(worker);
     return err;

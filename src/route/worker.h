@@ -1,4 +1,4 @@
-/* One thread of the router: its loop, its answerer, its sockets. The main thread reaches it by messages only; the
+/* One thread of the router that answers over TCP: its loop, its answerer, its sockets. The main thread reaches it by messages only; the
  * sockets are the process's own (handed over at an upgrade), the thread works on duplicates. */
 #ifndef SK_ROUTE_WORKER_H
 #define SK_ROUTE_WORKER_H
@@ -10,19 +10,8 @@
 #include "route/answer.h"
 #include "route/plan.h"
 
-#define WORKER_UDP_BATCH 64
-#define WORKER_UDP_QUERY 1536 /* longer datagrams are no queries that we answer otherwise than malformed */
-
 struct route_worker;
-struct udp_batch;
 
-struct udp_socket {
-    struct io_watch watch;
-    struct io_task again; /* more waits than one turn takes */
-    bool queued;
-    bool wildcard; /* bound to all addresses: answer from the one that was asked */
-    struct route_worker *worker;
-};
 struct tcp_listener {
     struct io_watch watch;
     struct io_timer retry; /* out of descriptors: try again later */
@@ -36,11 +25,9 @@ struct route_worker {
     struct io_loop *loop;
     struct observe_thread *metrics;
     struct answerer *answerer;
-    struct udp_batch *batch;
-    struct udp_socket *udp;
     struct tcp_listener *tcp;
-    unsigned socket_count; /* of each kind */
-    uint8_t *tcp_answer;   /* scratch for one answer with its length */
+    unsigned socket_count;
+    uint8_t *tcp_answer; /* scratch for one answer with its length */
     /* own thread */
     struct route_plan *plan; /* in force, a reference */
     struct sk_list connections;
@@ -51,8 +38,8 @@ struct route_worker {
     struct io_timer drain_timer;
 };
 
-/* Takes a duplicate of each of COUNT UDP and TCP sockets. SK_ERR_NO_MEMORY, SK_ERR_FULL (descriptors). */
-sk_err route_worker_start(struct route_worker *worker, const int *udp_fds, const int *tcp_fds, unsigned count,
+/* Takes a duplicate of each of COUNT listening sockets. SK_ERR_NO_MEMORY, SK_ERR_FULL (descriptors). */
+sk_err route_worker_start(struct route_worker *worker, const int *tcp_fds, unsigned count,
                           struct route_plan *plan);
 /* Main thread. A reference to PLAN goes to the worker. SK_ERR_NO_MEMORY. */
 sk_err route_worker_use(struct route_worker *worker, struct route_plan *plan);
@@ -61,11 +48,7 @@ void route_worker_stop(struct route_worker *worker);
 /* Main thread, after stop: waits for the thread and frees what it had. */
 void route_worker_join(struct route_worker *worker);
 
-/* Own thread; udp.c and tcp.c. */
-sk_err udp_create(struct route_worker *worker);
-sk_err udp_start(struct udp_socket *socket, int fd);
-void udp_stop(struct udp_socket *socket);
-void udp_free(struct route_worker *worker);
+/* Own thread; tcp.c. */
 void tcp_pool_init(struct route_worker *worker);
 sk_err tcp_start(struct tcp_listener *listener, int fd);
 void tcp_stop_accepting(struct tcp_listener *listener);

@@ -32,8 +32,12 @@ static bool read_name(struct cursor *c, struct dns_name *name) {
     name->labels = 0;
     for (;;) {
         uint8_t length;
-        if (!read_u8(c, &length) || length > DNS_LABEL_MAX) return false;
-        if (used + 1 + length > DNS_NAME_MAX || c->end - c->at < length) return false;
+        if (!read_u8(c, &length) || length > DNS_LABEL_MAX || used + 1 + length > DNS_NAME_MAX ||
+            c->end - c->at < length) {
+            name->length = 1;
+            name->labels = name->wire[0] = 0;
+            return false;
+        }
         name->wire[used++] = length;
         if (length == 0) break;
         sk_ascii_lower((char *)name->wire + used, (const char *)c->data + c->at, length);
@@ -146,12 +150,18 @@ static enum dns_rcode read_sections(struct cursor *c, struct dns_query *query) {
 sk_err dns_query_parse(const uint8_t *message, size_t bytes, struct dns_query *out_query,
                        enum dns_rcode *out_rcode) {
     struct cursor c = {message, 0, bytes};
-    struct dns_query query = {0};
+    uint16_t id, flags;
     if (bytes < 12 || bytes > UINT16_MAX) return SK_ERR_INVALID;
-    if (!read_u16(&c, &query.id) || !read_u16(&c, &query.flags)) return SK_ERR_INVALID;
-    if (query.flags & DNS_FLAG_QR) return SK_ERR_INVALID;
-    query.opcode = query.flags >> 11 & 15;
-    *out_rcode = read_sections(&c, &query);
-    *out_query = query;
+    if (!read_u16(&c, &id) || !read_u16(&c, &flags)) return SK_ERR_INVALID;
+    if (flags & DNS_FLAG_QR) return SK_ERR_INVALID;
+    /* Field by field: clearing and copying the room for the longest name would cost more than reading the query. */
+    out_query->id = id;
+    out_query->flags = flags;
+    out_query->opcode = flags >> 11 & 15;
+    out_query->type = out_query->class_ = out_query->question_bytes = 0;
+    out_query->name.length = 1;
+    out_query->name.labels = out_query->name.wire[0] = 0;
+    out_query->edns = (struct dns_edns){0};
+    *out_rcode = read_sections(&c, out_query);
     return *out_rcode == DNS_NOERROR ? SK_OK : SK_ERR_MALFORMED;
 }

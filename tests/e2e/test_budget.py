@@ -38,7 +38,8 @@ def test_resident_memory_stays_within_the_budget(new_edge, endless, mix, capsys)
         for size in sizes:
             out.write(targets(size, 0, min(pick(15_000, 800_000), stream // len(sizes) // size)))
     lines = sum(1 for _ in file.open())
-    result = load.run(edge.address, file=str(file), requests=lines, connections=32, timeout=60, within=pick(60, 900))
+    result = load.run(edge.address, file=str(file), requests=lines, connections=32, timeout=60,
+                      patience=pick(60, 600))
     assert result["failed"] == 0 and result["ok"] == lines, result
     peak = edge.peak_rss_kib() / 1024
     with capsys.disabled():

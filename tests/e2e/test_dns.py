@@ -311,6 +311,52 @@ def test_nothing_is_lost_when_it_stops(new_router):
             assert dns.message.from_wire(s.recv(2000)).answer
 
 
+def admin(address, method, path, token=None):
+    """STATUS, BODY of one request to the admin socket at a Unix path or (host, port)."""
+    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as s:
+        s.settimeout(seconds(10))
+        s.connect(address)
+        bearer = f"Authorization: Bearer {token}\r\n" if token else ""
+        s.sendall(f"{method} {path} HTTP/1.1\r\nHost: admin\r\n{bearer}\r\n".encode())
+        data = b""
+        while piece := s.recv(65536):
+            data += piece
+    head, body = data.split(b"\r\n\r\n", 1)
+    return int(head.split()[1]), body.decode()
+
+
+def test_the_admin_socket_tells_health_and_counts_and_reloads(new_router, tmp_path):
+    path = str(tmp_path / "admin.sock")
+    router = new_router(admin=f"unix:{path}", **ROUTING)
+    for _ in range(5):
+        router.ask("www.example.com")
+    router.ask("nope.example.com", tcp=True)
+    status, body = admin(path, "GET", "/health")
+    assert status == 200 and '"zones":1' in body and '"sites":2' in body
+    status, body = admin(path, "GET", "/metrics")
+    assert status == 200
+    for line in ('skerry_dns_queries_total{transport="udp"} 5', 'skerry_dns_queries_total{transport="tcp"} 1',
+                 'skerry_dns_answers_total{rcode="nxdomain"} 1'):
+        assert line in body, body
+    router.write_zone("example.com", ZONE.replace("192.0.2.2", "192.0.2.98"))
+    assert admin(path, "POST", "/config/reload") == (200, "in force\n")
+    assert router.ask("www.example.com").answer[0][0].address == "192.0.2.98"
+    router.write_zone("example.com", "broken")
+    assert admin(path, "POST", "/config/reload")[0] == 422
+    assert admin(path, "GET", "/config/reload")[0] == 405 and admin(path, "GET", "/nothing")[0] == 404
+
+
+def test_the_admin_socket_on_tcp_wants_its_token(new_router):
+    reservation = Reservation()
+    reservation.close()  # it listens without SO_REUSEPORT
+    router = new_router(admin=str(reservation), admin_token="0123456789abcdef")
+    assert router.ask("www.example.com").answer
+    assert admin(reservation.address, "GET", "/health")[0] == 401
+    assert admin(reservation.address, "GET", "/health", "0123456789abcdeX")[0] == 401
+    assert admin(reservation.address, "GET", "/health", "0123456789abcdef")[0] == 200
+
+
 SIGNED = {**ROUTING, "names": [{"name": "cdn.example.com"}, {"name": "*.r.example.com"}, {"name": "v4.example.com"}],
           "sites": [{**SITES[0], "edges": ["203.0.113.10"]}, SITES[1]],
           "overrides": [{"prefix": "127.0.0.0/8", "sites": ["fra"]}]}

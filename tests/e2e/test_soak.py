@@ -102,7 +102,7 @@ def test_a_mixed_load_leaves_everything_as_it_was(new_edge, files):
             conn.get(path)
     descriptors = edge.descriptors()
     result = load.run(edge.address, bodies=files.bodies, directory=edge.directory, connections=32, duration=pick(3, 60),
-                      per_connection=50, within=120)
+                      per_connection=50, patience=120)
     assert result["failed"] == 0 and result["ok"] > 100, result
     wait_until(lambda: edge.descriptors() <= descriptors + 70, 10, "descriptors to be closed")
     assert edge.peak_rss_kib() < (16 + 40) * 1024 or SLOW > 1
@@ -127,7 +127,7 @@ def test_an_origin_that_comes_and_goes(new_edge, new_origin):
 
     thread = threading.Thread(target=flap)
     thread.start()
-    result = load.run(edge.address, [f"/{i}" for i in range(200)], connections=16, duration=pick(3, 60), within=120)
+    result = load.run(edge.address, [f"/{i}" for i in range(200)], connections=16, duration=pick(3, 60), patience=120)
     stop.set()
     thread.join()
     assert result["failed"] == 0 and result["ok"] > 100, result

@@ -1,8 +1,10 @@
 /* Any bytes as a query against a small world: what comes out is no longer than allowed, is a response to this
  * query, and every record of it can be stepped over. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "route/answer.h"
+#include "route/dnssec.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
@@ -17,12 +19,37 @@ static void need(bool condition) {
     if (!condition) abort();
 }
 
+/* The zone "s": the same records, signed. */
+static struct zone *signed_zone(void) {
+    char folder[] = "/tmp/skerry-fuzz-XXXXXX", keys_path[64], command[64];
+    struct dns_name apex;
+    struct dnssec_policy policy;
+    struct dnssec_keys *keys;
+    struct dnssec_signer *signer;
+    struct zone_extra extras[DNSSEC_EXTRAS_MAX];
+    uint8_t data[DNSSEC_KEYS_MAX][DNSSEC_DNSKEY_BYTES];
+    struct zone *zone;
+    struct sk_buf problems;
+    sk_buf_init(&problems, 0);
+    need(mkdtemp(folder) != NULL);
+    snprintf(keys_path, sizeof keys_path, "%s/keys", folder);
+    dnssec_policy_default(&policy);
+    need(!dns_name_parse(SK_STR("s"), NULL, &apex));
+    need(!dnssec_keys_load(keys_path, &policy, 1700000000, &keys));
+    size_t count = dnssec_extras(keys, &apex, data, extras);
+    need(!zone_parse_with(sk_str_from_c(zone_text), "fuzz", &apex, extras, count, &zone, &problems));
+    need(!dnssec_signer_create(keys, &apex, &policy, 1700000000, &signer) && !zone_sign(zone, signer));
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    need(system(command) == 0);
+    return zone;
+}
+
 static void set_up(void) {
     struct dns_name apex, name;
     struct answer_routed routed;
     struct answer_options options;
     struct answer_zones *zones;
-    struct zone *zone;
+    struct zone *zones_in[2];
     struct sk_buf problems;
     struct decide_weights weights;
     uint8_t mark_data[4];
@@ -32,8 +59,9 @@ static void set_up(void) {
     need(!dns_name_parse(SK_STR("x"), NULL, &apex) && !dns_name_parse(SK_STR("r.x"), NULL, &name));
     answer_routed_default(&name, &routed);
     struct zone_extra mark = answer_routed_mark(&routed, 0, mark_data);
-    need(!zone_parse_with(sk_str_from_c(zone_text), "fuzz", &apex, &mark, 1, &zone, &problems));
-    need(!answer_zones_create(&zone, 1, &routed, 1, &zones));
+    need(!zone_parse_with(sk_str_from_c(zone_text), "fuzz", &apex, &mark, 1, &zones_in[0], &problems));
+    zones_in[1] = signed_zone();
+    need(!answer_zones_create(zones_in, 2, &routed, 1, &zones));
     need(!io_addr_parse(SK_STR("192.0.2.80:1"), &addresses[0]) &&
          !io_addr_parse(SK_STR("[2001:db8::80]:1"), &addresses[1]));
     struct table_site site = {.decide = {.name = SK_STR_INIT("s"), .up = true, .capacity = 1, .cost = 1},

@@ -92,7 +92,7 @@ class Load:
         return result
 
 
-def run(address, targets=(), within=60, **options):
-    """The result of a load that ends by itself WITHIN some seconds."""
+def run(address, targets=(), patience=60, **options):
+    """A whole run, of PATIENCE seconds at most."""
     with Load(address, targets, **options) as load:
-        return load.wait(within)
+        return load.wait(patience)

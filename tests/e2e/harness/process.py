@@ -24,7 +24,11 @@ class Family:
         return {**os.environ, **dict(more), name: value}
 
     def pids(self):
-        """The living ones."""
+        """The living ones. None is an answer only when a second look agrees: while the first one went through /proc, an old
+        process may have started a new one and ended."""
+        return self._look() or self._look()
+
+    def _look(self):
         found = {int(entry) for entry in os.listdir("/proc") if entry.isdigit() and self._is_ours(int(entry))}
         self.known |= found
         return sorted(pid for pid in self.known if self._lives(pid, pid in found))

@@ -96,11 +96,27 @@ static void arguments_lie_over_the_file(void **state) {
     config_problems_free(&problems);
 }
 
+static void the_example_is_good(void **state) {
+    (void)state;
+    struct config_route *config;
+    struct config_problems problems;
+    config_problems_init(&problems);
+    if (config_route_load_file(EXAMPLES "/route.yaml", &config, &problems))
+        fail_msg("%.*s", SK_STR_ARGS(sk_buf_str(&problems.text)));
+    /* paths are relative to the file */
+    assert_str(config->zones[0].file, SK_STR(EXAMPLES "/example.com.zone"));
+    assert_str(config->zones[0].keys, SK_STR(EXAMPLES "/keys/example.com"));
+    assert_int_equal(config->site_count, 3);
+    config_route_free(config);
+    config_problems_free(&problems);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_and_what_is_not),
         cmocka_unit_test(what_is_wrong_is_told_with_its_place),
         cmocka_unit_test(arguments_lie_over_the_file),
+        cmocka_unit_test(the_example_is_good),
     };
     return SK_RUN_TESTS(tests);
 }
