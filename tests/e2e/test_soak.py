@@ -6,6 +6,7 @@ a generous bound is asserted, for a busy machine is no fault of the edge)."""
 
 import signal
 import threading
+import time
 
 import pytest
 
@@ -17,7 +18,7 @@ from harness.origin import cacheable
 from harness.scale import SLOW, duration, pick, wait_until
 
 CONNECTIONS = 64
-SIZES = (0, 1, 100, 1_000, 10_000, 100_000, 1_000_000)
+SIZES = (0, 1, 100, 1_000, 10_000, 100_000)
 
 
 @pytest.fixture
@@ -49,6 +50,7 @@ def test_reloads_upgrades_and_a_stop_fail_no_request(new_edge, files, capsys):
                 edge.upgrade(wait_old=False)
             edge.reload() if i % 2 else edge.reload_by_signal()
             assert client.running()
+            time.sleep(pick(0.02, 0.1))  # let the load go on in between
         wait_until(lambda: len(edge.family.pids()) == 1, 40, "old processes to end")
         client.stay_closed()
         edge.send_signal(signal.SIGTERM)
@@ -100,7 +102,7 @@ def test_a_mixed_load_leaves_everything_as_it_was(new_edge, files):
             conn.get(path)
     descriptors = edge.descriptors()
     result = load.run(edge.address, bodies=files.bodies, directory=edge.directory, connections=32, duration=pick(3, 60),
-                      per_connection=50)
+                      per_connection=50, patience=120)
     assert result["failed"] == 0 and result["ok"] > 100, result
     wait_until(lambda: edge.descriptors() <= descriptors + 70, 10, "descriptors to be closed")
     assert edge.peak_rss_kib() < (16 + 40) * 1024 or SLOW > 1
@@ -125,7 +127,7 @@ def test_an_origin_that_comes_and_goes(new_edge, new_origin):
 
     thread = threading.Thread(target=flap)
     thread.start()
-    result = load.run(edge.address, [f"/{i}" for i in range(200)], connections=16, duration=pick(3, 60))
+    result = load.run(edge.address, [f"/{i}" for i in range(200)], connections=16, duration=pick(3, 60), patience=120)
     stop.set()
     thread.join()
     assert result["failed"] == 0 and result["ok"] > 100, result

@@ -49,7 +49,11 @@ class Load:
         return self
 
     def __exit__(self, kind, *_):
-        self.finish()
+        if kind is None:
+            self.finish()
+        else:  # what went wrong is told by the exception
+            self.process.kill()
+            self.process.communicate()
 
     def finish(self, timeout=60):
         """Asks it to end (requests under way are finished) and reads its result."""
