@@ -6,8 +6,8 @@
 
 #include "base/log.h"
 #include "edge/upgrade.h"
+#include "fleet/admin_request.h"
 #include "io/stream.h"
-#include "wire/h1.h"
 
 #define CONNECTIONS_MAX 64
 #define REQUEST_MS 10000
@@ -100,33 +100,11 @@ static sk_err answer_request(struct visit *visit, const struct http_request *req
     return err ? err : write_answer(visit, request->method == HTTP_METHOD_HEAD);
 }
 
-static sk_err read_request(struct visit *visit, struct http_request *out_request) {
-    struct wire_h1_parser parser;
-    struct wire_h1_limits limits;
-    sk_time_ns deadline = sk_time_now() + REQUEST_MS * SK_NS_PER_MS;
-    wire_h1_parser_init(&parser);
-    wire_h1_limits_default(&limits);
-    for (;;) {
-        size_t n = 0, used;
-        sk_err err = sk_buf_reserve(&visit->in, 4096);
-        if (!err) err = io_stream_read(visit->stream, sk_buf_space(&visit->in), 4096, deadline, &n);
-        if (err) return err;
-        sk_buf_commit(&visit->in, n);
-        switch (wire_h1_parse_request(&parser, &limits, sk_buf_str(&visit->in), &visit->arena, out_request,
-                                      &used)) {
-        case WIRE_H1_NEED_MORE: break;
-        case WIRE_H1_HEAD: return SK_OK;
-        case WIRE_H1_REFUSED:
-            visit->answer.status = wire_h1_refusal_status(parser.refusal);
-            return SK_ERR_MALFORMED;
-        }
-    }
-}
-
 static void visit_main(void *arg) {
     struct visit *visit = arg;
     struct http_request request;
-    sk_err err = read_request(visit, &request);
+    sk_err err = fleet_admin_read_request(visit->stream, &visit->in, &visit->arena, REQUEST_MS, &request,
+                                          &visit->answer.status);
     if (!err)
         err = answer_request(visit, &request);
     else if (err == SK_ERR_MALFORMED &&
