@@ -5,11 +5,11 @@ import subprocess
 
 from lib.processes import LOAD_CORE, cpu_ns, which
 
-UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
+UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 
 
 def seconds(text):
-    number, unit = re.match(r"([\d.]+)(us|ms|s)", text).groups()
+    number, unit = re.match(r"([\d.]+)(us|ms|s|m)", text).groups()
     return float(number) * UNITS[unit]
 
 
@@ -32,7 +32,7 @@ def wrk(url, connections, duration, script=None, pid=None):
         "requests": requests,
         "errors": errors,
         "rate": float(re.search(r"Requests/sec:\s+([\d.]+)", text).group(1)),
-        "p50": seconds(re.search(r"50%\s+(\S+)", text).group(1)),
-        "p99": seconds(re.search(r"99%\s+(\S+)", text).group(1)),
+        "p50": seconds(re.search(r"(?m)^\s+50%\s+(\S+)", text).group(1)),
+        "p99": seconds(re.search(r"(?m)^\s+99%\s+(\S+)", text).group(1)),
         "cpu_us": used / 1000 / requests,
     }
