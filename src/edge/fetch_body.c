@@ -1,0 +1,59 @@
+/* The response's body: from the origin into the fill. */
+#include "base/log.h"
+#include "edge/fetch_private.h"
+#include "edge/stored_head.h"
+#include "edge/worker.h"
+
+/* What a fill that nobody waits for may still cost. */
+#define ABANDONED_BYTES (16u << 20)
+
+/* True when the fill goes on although nobody waits for it. */
+static bool worth_finishing(const struct edge_fetch *fetch, uint64_t total, uint64_t received,
+                            uint64_t since_abandoned) {
+    if (cache_fill_interest(fetch->fill)) return true;
+    if (since_abandoned > ABANDONED_BYTES) return false;
+    return total == CACHE_LENGTH_UNKNOWN || total - received <= ABANDONED_BYTES || received >= total / 2;
+}
+
+/* The announced length is reached: nothing may follow it. */
+static sk_err expect_end(struct origin_exchange *origin) {
+    char spare[64];
+    size_t n = 0;
+    sk_err err = origin_exchange_read(origin, spare, sizeof spare, &n);
+    return err == SK_OK ? SK_ERR_MALFORMED : err;
+}
+
+static sk_err copy_body(struct edge_fetch *fetch, struct origin_exchange *origin, uint64_t total) {
+    uint64_t received = 0, abandoned_at = 0;
+    for (;;) {
+        char *space;
+        size_t room, n = 0;
+        sk_err err = cache_fill_space(fetch->fill, SK_TIME_NEVER, &space, &room);
+        if (err == SK_ERR_TOO_LARGE)
+            err = expect_end(origin);
+        else if (!err)
+            err = origin_exchange_read(origin, space, room, &n);
+        if (err) return err;
+        cache_fill_commit(fetch->fill, n);
+        received += n;
+        if (cache_fill_interest(fetch->fill)) abandoned_at = received;
+        if (!worth_finishing(fetch, total, received, received - abandoned_at)) return SK_ERR_CANCELLED;
+    }
+}
+
+void edge_fetch_take_body(struct edge_fetch *fetch, struct origin_exchange *origin,
+                          const struct http_response *response) {
+    sk_err err = SK_ERR_END;
+    if (response->body_kind != HTTP_BODY_NONE)
+        err = copy_body(fetch, origin, edge_fetch_body_length(response));
+    const struct http_fields *trailers = err == SK_ERR_END ? origin_exchange_trailers(origin) : NULL;
+    if (trailers && edge_trailer_fields(&fetch->arena, trailers, &fetch->trailers) != SK_OK)
+        err = SK_ERR_NO_MEMORY;
+    if (err == SK_ERR_END)
+        err = cache_fill_finish(fetch->fill);
+    else
+        cache_fill_break(fetch->fill, err);
+    if (!err || err == SK_ERR_CANCELLED) return;
+    SK_LOG_LIMITED(SK_LOG_WARN, "edge", "%.*s: %.*s: response body: %s", SK_STR_ARGS(fetch->result.origin),
+                   SK_STR_ARGS(fetch->request.target), sk_err_text(err));
+}

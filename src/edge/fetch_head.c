@@ -1,0 +1,134 @@
+/* What becomes of a response's head: stored, passed to one client, or laid over what is stored. */
+#include "edge/fetch_private.h"
+#include "edge/stored_head.h"
+#include "edge/worker.h"
+
+/* How long a key whose response was not shareable is remembered as such. */
+#define REMEMBER_MS 30000
+
+uint64_t edge_fetch_body_length(const struct http_response *response) {
+    switch (response->body_kind) {
+    case HTTP_BODY_NONE: return 0;
+    case HTTP_BODY_LENGTH: return response->content_length;
+    default: return CACHE_LENGTH_UNKNOWN;
+    }
+}
+
+static sk_err make_head(struct edge_fetch *fetch, const struct http_response *response, bool store,
+                        struct http_fields *out_fields, struct cache_head *out_head) {
+    sk_unix_s now = io_loop_wall_s(fetch->worker->loop);
+    struct edge_head_rules rules = {
+        .pseudonym = fetch->snapshot->config->server_name,
+        .shared = store,
+        .drop_set_cookie = store && fetch->site->cache.ignore_set_cookie,
+        .keep_length = !store && response->body_kind == HTTP_BODY_NONE,
+        .now = now,
+    };
+    sk_err err = edge_head_fields(&fetch->arena, response, &rules, out_fields);
+    if (err) return err;
+    *out_head = (struct cache_head){
+        .status = response->status,
+        .fields = out_fields,
+        .body_length = edge_fetch_body_length(response),
+        .vary = http_fields_joined(out_fields, HTTP_FIELD_VARY, &fetch->arena),
+        .request = &fetch->client_request,
+    };
+    http_validators_of(out_fields, now, &out_head->validators);
+    return SK_OK;
+}
+
+/* How long the next requests of this key go on their own. What concerns only this request, or passes by
+ * itself, is not remembered. */
+static int64_t remember_ms(enum http_reason reason, uint16_t status) {
+    switch (reason) {
+    case HTTP_REASON_NO_STORE_REQUEST:
+    case HTTP_REASON_NO_STORE_AUTHORIZATION: return 0;
+    default: return status >= 500 ? 0 : REMEMBER_MS;
+    }
+}
+
+sk_err edge_fetch_publish(struct edge_fetch *fetch, const struct http_response *response,
+                          sk_unix_s asked_at) {
+    struct http_fields fields;
+    struct cache_head head;
+    struct http_store_answer answer = {.reason = HTTP_REASON_NONE};
+    if (!fetch->pass)
+        answer = http_may_store(&fetch->client_request, response, asked_at,
+                                io_loop_wall_s(fetch->worker->loop), &fetch->site->cache);
+    fetch->store_reason = answer.reason;
+    sk_err err = make_head(fetch, response, answer.store, &fields, &head);
+    if (err) return err;
+    head.freshness = answer.freshness;
+    head.reason = answer.reason;
+    fetch->stored = answer.store;
+    fetch->published = true;
+    if (!answer.store)
+        return cache_fill_pass(fetch->fill, &head, remember_ms(answer.reason, response->status));
+    err = cache_fill_store(fetch->fill, &head);
+    if (err == SK_ERR_TOO_LARGE || err == SK_ERR_FULL) {
+        fetch->stored = false;
+        fetch->store_reason =
+            err == SK_ERR_FULL ? HTTP_REASON_NO_STORE_NO_MEMORY : HTTP_REASON_NO_STORE_TOO_LARGE;
+        err = SK_OK;
+    }
+    return err;
+}
+
+bool edge_fetch_speaks_of(const struct cache_object *stale, const struct http_response *response,
+                          sk_unix_s now) {
+    struct http_validators fresh;
+    http_validators_of(&response->fields, now, &fresh);
+    if (!fresh.etag.opaque.data) return true;
+    return http_etag_weak_match(fresh.etag, stale->validators.etag);
+}
+
+sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *response,
+                          sk_unix_s asked_at) {
+    struct cache_object *stale = cache_fill_stale(fetch->fill);
+    struct http_fields fresh, fields;
+    struct cache_head head;
+    sk_err err = make_head(fetch, response, true, &fresh, &head);
+    if (!err) err = edge_head_update(&fetch->arena, &stale->fields, &fresh, &fields);
+    if (err) return err;
+    /* Judged as if the stored response had come anew. Age is of the 304 itself (section 4.2.3). */
+    struct http_response renewed = *response;
+    renewed.status = stale->status;
+    renewed.fields = fields;
+    sk_str age = http_fields_value(&response->fields, HTTP_FIELD_AGE);
+    if (age.data) err = http_fields_add_id(&renewed.fields, &fetch->arena, HTTP_FIELD_AGE, age);
+    if (err) return err;
+    sk_unix_s now = io_loop_wall_s(fetch->worker->loop);
+    struct http_store_answer answer =
+        http_may_store(&fetch->client_request, &renewed, asked_at, now, &fetch->site->cache);
+    head.status = stale->status;
+    head.fields = &fields;
+    head.body_length = atomic_load_explicit(&stale->body_length, memory_order_acquire);
+    head.vary = http_fields_joined(&fields, HTTP_FIELD_VARY, &fetch->arena);
+    head.reason = HTTP_REASON_HIT_REVALIDATED;
+    http_validators_of(&fields, now, &head.validators);
+    head.freshness = answer.store ? answer.freshness
+                                  : (struct http_freshness){.response_time = now,
+                                                            .always_revalidate = true,
+                                                            .must_revalidate = true,
+                                                            .has_validator = true};
+    fetch->validated = true;
+    fetch->stored = answer.store;
+    err = cache_fill_freshen(fetch->fill, &head);
+    if (!answer.store) cache_remove(fetch->worker->cache, cache_fill_key(fetch->fill));
+    return err == SK_ERR_FULL || err == SK_ERR_NO_MEMORY ? SK_OK : err; /* everybody has the stale one then */
+}
+
+void edge_fetch_invalidate(struct edge_fetch *fetch, uint16_t status) {
+    if (http_method_safe(fetch->client_request.method) || status < 200 || status >= 400) return;
+    const struct cache_key *key = cache_fill_key(fetch->fill);
+    if (key->text.len) cache_remove(fetch->worker->cache, key);
+}
+
+bool edge_fetch_may_serve_stale(const struct edge_fetch *fetch) {
+    const struct cache_object *stale = cache_fill_stale(fetch->fill);
+    struct http_cache_control none;
+    struct http_fields no_fields = {0};
+    if (!stale) return false;
+    http_cache_control_parse(&no_fields, HTTP_FIELD_CACHE_CONTROL, &none);
+    return http_may_serve_on_error(&stale->freshness, &none, io_loop_wall_s(fetch->worker->loop));
+}

@@ -1,0 +1,26 @@
+/* What the parts of a fetch ask of each other: fetch.c tells the story, fetch_head.c decides what becomes of
+ * the response's head, fetch_body.c moves its body. On the fetch's fiber. */
+#ifndef SK_EDGE_FETCH_PRIVATE_H
+#define SK_EDGE_FETCH_PRIVATE_H
+
+#include "edge/fetch.h"
+
+/* The length that the head announces, or CACHE_LENGTH_UNKNOWN. */
+uint64_t edge_fetch_body_length(const struct http_response *response);
+/* Publishes the head in the fill: stored, or for the leader alone. ASKED_AT is when the request went out.
+ * fetch->published tells whether the fill knows it, also after a failure. */
+sk_err edge_fetch_publish(struct edge_fetch *fetch, const struct http_response *response, sk_unix_s asked_at);
+/* RFC 9111 section 4.3.4. False: the 304 does not speak of what is stored. */
+bool edge_fetch_speaks_of(const struct cache_object *stale, const struct http_response *response,
+                          sk_unix_s now);
+/* A 304: lays its fields over the stale object. The fill must be failed by the caller after an error. */
+sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *response, sk_unix_s asked_at);
+/* RFC 9111 section 4.4: an unsafe method that worked makes what is stored for this URI invalid. */
+void edge_fetch_invalidate(struct edge_fetch *fetch, uint16_t status);
+/* True when the stale object may answer because the origin failed (RFC 5861 section 4). */
+bool edge_fetch_may_serve_stale(const struct edge_fetch *fetch);
+/* Copies the body into the fill and finishes or breaks it. */
+void edge_fetch_take_body(struct edge_fetch *fetch, struct origin_exchange *origin,
+                          const struct http_response *response);
+
+#endif
