@@ -313,8 +313,7 @@ static void ages_say_what_they_were_made_of(void **state) {
     sk_arena_init(&arena, 4096, 0);
     struct http_request request = get_request(&arena, NULL);
     struct http_response response = response_of(&arena, 200, DATE "Cache-Control: max-age=60\nAge: 7");
-    struct http_freshness freshness =
-        http_may_store(&request, &response, NOW, NOW + 2, &policy).freshness;
+    struct http_freshness freshness = http_may_store(&request, &response, NOW, NOW + 2, &policy).freshness;
     assert_int_equal(freshness.age_value_s, 7);
     assert_int_equal(freshness.response_delay_s, 2);
     assert_int_equal(freshness.initial_age_s, 9);
