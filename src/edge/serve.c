@@ -166,7 +166,7 @@ void edge_serve(struct edge_exchange *exchange) {
     enum http_reason pass = pass_reason(exchange);
     if (exchange->request.path.len && exchange->request.path.data[0] == '/') {
         sk_err err =
-            cache_key_make(exchange->arena, exchange->site->name, &exchange->request, &exchange->key);
+            cache_key_make(exchange->arena, exchange->site->name, NULL, &exchange->request, &exchange->key);
         if (err) {
             edge_respond_error(exchange,
                                err == SK_ERR_TOO_LARGE   ? 414
