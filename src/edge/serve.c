@@ -2,6 +2,7 @@
 #include "edge/answer.h"
 #include "edge/error_page.h"
 #include "edge/miss.h"
+#include "edge/selecting.h"
 #include "edge/worker.h"
 
 #define HOST_BYTES 256
@@ -138,8 +139,9 @@ static void serve_cached(struct edge_exchange *exchange) {
     struct http_cache_control control;
     struct cache_finding finding = {0};
     request_control(exchange, &control);
+    const struct http_request *request = edge_selecting(exchange);
     cache_enter(worker->cache);
-    struct cache_object *object = cache_find(worker->cache, &exchange->key, &exchange->request, &finding);
+    struct cache_object *object = cache_find(worker->cache, &exchange->key, request, &finding);
     enum stored stored = STORED_VALIDATE;
     if (object) stored = answer_stored(exchange, object, finding.soft_purged, &control);
     cache_leave(worker->cache);
