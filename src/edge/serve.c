@@ -4,6 +4,7 @@
 #include "edge/answer.h"
 #include "edge/error_page.h"
 #include "edge/miss.h"
+#include "edge/selecting.h"
 #include "edge/worker.h"
 
 #define HOST_BYTES 256
@@ -127,7 +128,8 @@ static struct edge_verdict look_at_stored(struct edge_exchange *exchange, struct
     struct http_cache_control control;
     struct cache_finding finding = {0};
     edge_request_control(exchange->traits, &exchange->request, &control);
-    struct cache_object *object = cache_find(worker->cache, &exchange->key, &exchange->request, &finding);
+    struct cache_object *object =
+        cache_find(worker->cache, &exchange->key, edge_selecting(exchange), &finding);
     struct edge_verdict verdict = edge_verdict_on(object, &finding, &control, io_loop_wall_s(worker->loop));
     exchange->outcome.reason = verdict.reason;
     *out_object = object;
@@ -173,7 +175,7 @@ void edge_serve(struct edge_exchange *exchange) {
     enum http_reason pass = edge_pass_reason(exchange->site, &exchange->request);
     if (exchange->request.path.len && exchange->request.path.data[0] == '/') {
         sk_err err =
-            cache_key_make(exchange->arena, exchange->site->name, &exchange->request, &exchange->key);
+            cache_key_make(exchange->arena, exchange->site->name, NULL, &exchange->request, &exchange->key);
         if (err) {
             edge_respond_error(exchange,
                                err == SK_ERR_TOO_LARGE   ? 414

@@ -1,5 +1,5 @@
 /* Purges against a model that remembers all of them and looks at each. */
-#include "cache/glob.h"
+#include "base/glob.h"
 #include "cache/purge.h"
 #include "cache/purge_table.h"
 #include "cache_test.h"
@@ -35,7 +35,7 @@ static const struct glob_case glob_cases[] = {
 static void patterns_match_what_they_say(void **state) {
     for (size_t i = 0; i < SK_COUNT(glob_cases); i++) {
         const struct glob_case *c = &glob_cases[i];
-        if (cache_glob_match(sk_str_from_c(c->pattern), sk_str_from_c(c->first), sk_str_from_c(c->second)) !=
+        if (sk_glob_match(sk_str_from_c(c->pattern), sk_str_from_c(c->first), sk_str_from_c(c->second)) !=
             c->match)
             fail_msg("\"%s\" and \"%s\"\"%s\"", c->pattern, c->first, c->second);
     }
