@@ -32,8 +32,8 @@ sk_err cache_explain(struct cache_thread *thread, const struct cache_key *primar
     sk_arena_reset(&thread->scratch);
     if (!explanation.key.text.data) return SK_ERR_NO_MEMORY;
     explanation.finding = cache_finding_of(&look);
-    explanation.remembered = cache_pass_remembered(cache->passes, look.key.hash, sk_time_now(),
-                                                   &explanation.remembered_reason);
+    explanation.remembered =
+        cache_pass_remembered(cache->passes, look.key.hash, sk_time_now(), &explanation.remembered_reason);
     if (look.list) describe_list(look.list, &explanation);
     if (look.entry) {
         explanation.object = &look.entry->object;

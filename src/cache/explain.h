@@ -14,8 +14,8 @@ struct cache_explanation {
     uint32_t tags;         /* of the object */
     uint64_t memory_bytes; /* the object's, with head, key and body */
     uint64_t purge_clock;
-    bool coming;                      /* a fetch is on its way that the request would join */
-    bool remembered;                  /* the key is remembered as not shareable, */
+    bool coming;                        /* a fetch is on its way that the request would join */
+    bool remembered;                    /* the key is remembered as not shareable, */
     enum http_reason remembered_reason; /* for this */
 };
 

@@ -56,7 +56,7 @@ static struct pass_entry *place_for(struct pass_bucket *bucket, uint64_t key) {
 void cache_pass_remember(struct cache_pass_table *table, sk_hash128 key, sk_time_ns until,
                          enum http_reason reason) {
     pthread_mutex_lock(&table->lock);
-    *place_for(&table->buckets[key.high & table->bucket_mask], key.low) = 
+    *place_for(&table->buckets[key.high & table->bucket_mask], key.low) =
         (struct pass_entry){key.low, until, reason};
     pthread_mutex_unlock(&table->lock);
 }

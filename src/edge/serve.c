@@ -47,11 +47,10 @@ uint32_t edge_traits_of(const struct http_fields *fields) {
     return traits;
 }
 
-/* What is wrong with the request before anybody looks into the cache; 0: nothing. */
-static uint16_t refusal(const struct edge_exchange *exchange, const char **out_detail) {
-    const struct http_request *request = &exchange->request;
-    uint64_t body_limit = exchange->snapshot->config->limits.request_body_bytes;
-    if (!exchange->site) {
+uint16_t edge_refusal(const struct config *config, const struct config_site *site,
+                      const struct http_request *request, const char **out_detail) {
+    uint64_t body_limit = config->limits.request_body_bytes;
+    if (!site) {
         *out_detail = "no site is served under this host";
         return 421;
     }
@@ -71,11 +70,25 @@ bool edge_has_content(const struct http_request *request) {
     return request->body_kind != HTTP_BODY_NONE;
 }
 
+static bool has_path(const struct http_request *request) {
+    return request->path.len && request->path.data[0] == '/';
+}
+
+sk_err edge_key_make(struct sk_arena *arena, const struct config_site *site,
+                     const struct http_request *request, struct cache_key *out_key) {
+    return cache_key_make(arena, site->name, NULL, request, out_key);
+}
+
+uint16_t edge_key_refusal(sk_err err) {
+    return err == SK_ERR_TOO_LARGE ? 414 : err == SK_ERR_MALFORMED ? 400 : 503;
+}
+
 enum http_reason edge_pass_reason(const struct config_site *site, const struct http_request *request) {
     if (request->upgrade.data) return HTTP_REASON_PASS_UPGRADE;
     if (request->method != HTTP_METHOD_GET && request->method != HTTP_METHOD_HEAD)
         return HTTP_REASON_PASS_METHOD;
     if (edge_has_content(request)) return HTTP_REASON_PASS_METHOD;
+    if (!has_path(request)) return HTTP_REASON_PASS_METHOD; /* "*" is nothing that could be stored */
     if (!site->cache_enabled) return HTTP_REASON_PASS_RULE;
     return HTTP_REASON_NONE;
 }
@@ -167,30 +180,21 @@ void edge_serve(struct edge_exchange *exchange) {
     const char *detail = "";
     exchange->site = edge_site_of(exchange->snapshot->config, exchange->request.authority);
     exchange->traits = edge_traits_of(&exchange->request.fields);
-    uint16_t status = refusal(exchange, &detail);
+    uint16_t status = edge_refusal(exchange->snapshot->config, exchange->site, &exchange->request, &detail);
     if (status) {
         edge_respond_error(exchange, status, detail);
         return;
     }
-    enum http_reason pass = edge_pass_reason(exchange->site, &exchange->request);
-    if (exchange->request.path.len && exchange->request.path.data[0] == '/') {
-        sk_err err =
-            cache_key_make(exchange->arena, exchange->site->name, NULL, &exchange->request, &exchange->key);
+    if (has_path(&exchange->request)) {
+        sk_err err = edge_key_make(exchange->arena, exchange->site, &exchange->request, &exchange->key);
         if (err) {
-            edge_respond_error(exchange,
-                               err == SK_ERR_TOO_LARGE   ? 414
-                               : err == SK_ERR_MALFORMED ? 400
-                                                         : 503,
-                               "the request's target cannot be used");
+            edge_respond_error(exchange, edge_key_refusal(err), "the request's target cannot be used");
             return;
         }
-    } else if (pass == HTTP_REASON_NONE) {
-        pass = HTTP_REASON_PASS_METHOD; /* "*" is nothing that could be stored */
     }
-    if (pass == HTTP_REASON_NONE) {
+    exchange->outcome.reason = edge_pass_reason(exchange->site, &exchange->request);
+    if (exchange->outcome.reason == HTTP_REASON_NONE)
         serve_cached(exchange);
-        return;
-    }
-    exchange->outcome.reason = pass;
-    edge_miss_start(exchange, NULL, true);
+    else
+        edge_miss_start(exchange, NULL, true);
 }

@@ -28,7 +28,8 @@ static int teardown(void **state) {
 
 static struct http_field x_fields[] = {{SK_STR_INIT("X"), SK_STR_INIT("1"), 0},
                                        {SK_STR_INIT("X"), SK_STR_INIT("2"), 0}};
-static struct http_request asks_1 = {.fields = {&x_fields[0], 1, 1}}, asks_2 = {.fields = {&x_fields[1], 1, 1}};
+static struct http_request asks_1 = {.fields = {&x_fields[0], 1, 1}},
+                           asks_2 = {.fields = {&x_fields[1], 1, 1}};
 
 static struct cache_fill *lead(const struct http_request *request) {
     struct cache_fill *fill;
