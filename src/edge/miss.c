@@ -48,13 +48,36 @@ static void forget_fetch(struct edge_exchange *exchange) {
 
 /* --- outcomes --------------------------------------------------------------------------------------------- */
 
+/* RFC 9111 5.2.2.2: a cache that may not use what it has because the origin cannot be asked says 504. */
+static bool is_cut_off(const struct edge_exchange *exchange) {
+    const struct edge_fetch *fetch = exchange->fetch;
+    if (fetch && (fetch->origin_status || fetch->result.phase == ORIGIN_PHASE_BODY_READ)) return false;
+    return exchange->must_revalidate;
+}
+
 static void give_failure(struct edge_exchange *exchange, sk_err err) {
     const struct edge_fetch *fetch = exchange->fetch;
     note_fetch(exchange);
-    if (fetch && fetch->error)
+    if (is_cut_off(exchange))
+        edge_respond_error(exchange, 504, "what is stored must be validated, and the origin cannot be asked");
+    else if (fetch && fetch->error)
         edge_respond_failure(exchange, fetch->result.phase, err, fetch->result.detail);
     else
         edge_respond_failure(exchange, ORIGIN_PHASE_NONE, err, NULL);
+}
+
+static void fetch_alone(struct edge_exchange *exchange);
+
+/* What came for everybody may not be what this client's If-Match asks for; a private response is the origin's
+ * own answer, and never comes here twice. */
+static void give_object(struct edge_exchange *exchange, struct cache_object *object) {
+    note_fetch(exchange);
+    if (!edge_is_for_origin(exchange, object)) {
+        edge_answer_object(exchange, object, false);
+        return;
+    }
+    cache_object_unref(exchange->worker->cache, object);
+    fetch_alone(exchange);
 }
 
 static void give_stale(struct edge_exchange *exchange, struct cache_object *object, sk_err failure) {
@@ -62,21 +85,18 @@ static void give_stale(struct edge_exchange *exchange, struct cache_object *obje
     http_request_cache_control(&exchange->request, &control);
     note_fetch(exchange);
     bool validated = exchange->fetch && exchange->fetch->validated;
-    if (!validated &&
+    if (validated) {
+        give_object(exchange, object);
+        return;
+    }
+    if (edge_is_for_origin(exchange, object) ||
         !http_may_serve_on_error(&object->freshness, &control, io_loop_wall_s(exchange->worker->loop))) {
         cache_object_unref(exchange->worker->cache, object);
         give_failure(exchange, failure ? failure : SK_ERR_IO);
         return;
     }
-    if (!validated) {
-        exchange->outcome.hit = true;
-        exchange->outcome.reason = HTTP_REASON_HIT_STALE_IF_ERROR;
-    }
-    edge_answer_object(exchange, object, false);
-}
-
-static void give_object(struct edge_exchange *exchange, struct cache_object *object) {
-    note_fetch(exchange);
+    exchange->outcome.hit = true;
+    exchange->outcome.reason = HTTP_REASON_HIT_STALE_IF_ERROR;
     edge_answer_object(exchange, object, false);
 }
 
@@ -177,6 +197,7 @@ static void fiber_main(void *arg) {
     struct miss *miss = arg;
     struct edge_exchange *exchange = miss->exchange;
     exchange->fiber = io_fiber_self();
+    exchange->must_revalidate = miss->stale && miss->stale->freshness.must_revalidate;
     if (edge_is_loop(exchange)) {
         edge_respond_error(exchange, 508, "the request has come through here already");
     } else {

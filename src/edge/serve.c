@@ -3,6 +3,7 @@
 #include "edge/error_page.h"
 #include "edge/miss.h"
 #include "edge/worker.h"
+#include "http/forward.h"
 
 #define HOST_BYTES 256
 
@@ -44,7 +45,8 @@ uint32_t edge_traits_of(const struct http_fields *fields) {
     return traits;
 }
 
-/* What is wrong with the request before anybody looks into the cache; 0: nothing. */
+/* The status of what is answered before anybody looks into the cache: what is wrong with the request, or 200 for
+ * an OPTIONS that goes no further; 0: nothing. */
 static uint16_t refusal(const struct edge_exchange *exchange, const char **out_detail) {
     const struct http_request *request = &exchange->request;
     uint64_t body_limit = exchange->snapshot->config->limits.request_body_bytes;
@@ -56,6 +58,7 @@ static uint16_t refusal(const struct edge_exchange *exchange, const char **out_d
         *out_detail = "TRACE is not served here";
         return 405;
     }
+    if (request->method == HTTP_METHOD_OPTIONS && http_forward_ends_here(&request->fields)) return 200;
     if (request->body_kind == HTTP_BODY_LENGTH && request->content_length > body_limit) {
         *out_detail = "the request's body is over the limit";
         return 413;
@@ -99,7 +102,7 @@ static enum http_reason miss_reason(const struct cache_finding *finding) {
     return finding->vary_miss ? HTTP_REASON_MISS_VARY : HTTP_REASON_MISS_NOT_STORED;
 }
 
-enum stored { STORED_ANSWERED, STORED_REFRESH, STORED_VALIDATE };
+enum stored { STORED_ANSWERED, STORED_REFRESH, STORED_VALIDATE, STORED_PASS };
 
 /* Inside the section: answers when the stored response may be used as it is. Otherwise OBJECT is referenced for
  * the caller, to be refreshed behind the answer's back or validated before it. */
@@ -108,6 +111,7 @@ static enum stored answer_stored(struct edge_exchange *exchange, struct cache_ob
     struct http_reuse_answer reuse =
         http_may_reuse(&object->freshness, control, io_loop_wall_s(exchange->worker->loop));
     exchange->outcome.reason = reuse.reason;
+    if (edge_is_for_origin(exchange, object)) return STORED_PASS;
     if (reuse.reuse == HTTP_REUSE_NOT_ALLOWED) {
         edge_respond_error(exchange, 504, "only-if-cached, and nothing stored may be used");
         return STORED_ANSWERED;
@@ -123,10 +127,10 @@ static enum stored answer_stored(struct edge_exchange *exchange, struct cache_ob
     return STORED_VALIDATE;
 }
 
-static void serve_missing(struct edge_exchange *exchange, struct cache_object *stale,
+static void serve_missing(struct edge_exchange *exchange, struct cache_object *stale, bool pass,
                           const struct http_cache_control *control) {
     if (!control->only_if_cached) {
-        edge_miss_start(exchange, stale, false);
+        edge_miss_start(exchange, stale, pass);
         return;
     }
     if (stale) cache_object_unref(exchange->worker->cache, stale);
@@ -151,7 +155,8 @@ static void serve_cached(struct edge_exchange *exchange) {
         return;
     }
     if (!object) exchange->outcome.reason = miss_reason(&finding);
-    serve_missing(exchange, object, &control);
+    if (stored == STORED_PASS) exchange->outcome.reason = HTTP_REASON_MISS_REQUEST;
+    serve_missing(exchange, stored == STORED_PASS ? NULL : object, stored == STORED_PASS, &control);
 }
 
 void edge_serve(struct edge_exchange *exchange) {
