@@ -238,6 +238,27 @@ def test_rfc9111_4_3_4_a_304_of_something_else_updates_nothing(edge, origin, sto
         assert not {"if-none-match", "if-modified-since"} & set(origin.last("/a").fields.names())
 
 
+@pytest.mark.parametrize("of_head, status, kept, renewed", [
+    ([("ETag", '"v"')], 200, True, True), ([], 200, True, True), ([("ETag", '"x"')], 200, False, False),
+    ([("ETag", 'W/"v"')], 200, False, False), ([("Last-Modified", date(-500))], 200, False, False),
+    ([("Content-Length", "5")], 200, False, False), ([("Content-Length", str(len(BODY)))], 200, True, True),
+    ([("ETag", '"x"')], 404, True, False)])
+def test_rfc9111_4_3_5_a_head_that_reaches_the_origin_renews_or_ends_what_is_stored(edge, origin, of_head, status, kept, renewed):
+    """A HEAD with content, which no key holds, is such."""
+    def script(x):
+        if x.request.method == "GET":
+            x.reply(BODY, fields=[("Cache-Control", "max-age=60"), ("ETag", '"v"')])
+        else:
+            x.head(status, "Any", [FRESH, ("X-New", "1"), *real(of_head)])
+
+    origin.on("/a", script)
+    edge.fetch("/a")
+    assert edge.fetch("/a", "HEAD", body=b"x").status == status
+    response = edge.fetch("/a")
+    assert (response.status, response.body, response.hit) == (200, BODY, kept)
+    assert (response["x-new"], response["cache-control"]) == (("1", "max-age=3600") if renewed else (None, "max-age=60"))
+
+
 # --- 5.2 directives
 
 
