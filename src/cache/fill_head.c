@@ -18,15 +18,21 @@ void fill_tell(struct cache_fill *fill, enum fill_state state) {
 }
 
 static void fail_with(struct cache_fill *fill, sk_err err) {
-    fill->error = err;
+    fill->failure.err = err;
     fill_tell(fill, FILL_FAILED);
     fill->ended = true;
+}
+
+void cache_fill_blame(struct cache_fill *fill, uint32_t phase, const char *detail) {
+    SK_CHECK_MAGIC(fill, CACHE_FILL_MAGIC);
+    fill->failure.phase = phase;
+    fill->failure.detail = detail;
 }
 
 void cache_fill_fail(struct cache_fill *fill, sk_err err, bool allow_stale) {
     SK_CHECK_MAGIC(fill, CACHE_FILL_MAGIC);
     fill_close_to_joiners(fill);
-    fill->error = err;
+    fill->failure.err = err;
     if (!allow_stale || !fill->stale) {
         fail_with(fill, err);
         return;
@@ -283,7 +289,7 @@ sk_err cache_fill_freshen(struct cache_fill *fill, const struct cache_head *head
     fill->ended = true;
     if (!fill->entry) {
         fill_close_to_joiners(fill);
-        fill->error = SK_ERR_FULL;
+        fill->failure.err = SK_ERR_FULL;
         fill_tell(fill, FILL_STALE);
         return SK_ERR_FULL;
     }

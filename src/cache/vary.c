@@ -131,21 +131,29 @@ static char *put_field(struct sk_arena *arena, char *next, const struct http_req
     return codings ? normalise_codings(arena, value, next) : next;
 }
 
-sk_err cache_vary_key(struct sk_arena *arena, const struct cache_key *primary, uint64_t list_number,
-                      sk_str names, const struct http_request *request, struct cache_key *out_key) {
+sk_err cache_key_append(struct sk_arena *arena, sk_str text, sk_str mark, sk_str names,
+                        const struct http_request *request, struct cache_key *out_key) {
     sk_str rest = names, name;
-    size_t most = primary->text.len + 1 + 20 + names.len + 1;
+    size_t most = text.len + 1 + mark.len + names.len + 1;
     while (sk_str_cut(&rest, ',', &name)) most += value_bytes(request, name) + 2;
     if (most > CACHE_KEY_MAX_BYTES) return SK_ERR_TOO_LARGE;
     char *data = sk_arena_alloc(arena, most);
     if (!data) return SK_ERR_NO_MEMORY;
-    memcpy(data, primary->text.data, primary->text.len);
-    char *next = data + primary->text.len;
+    memcpy(data, text.data, text.len);
+    char *next = data + text.len;
     *next++ = '\n';
-    next += sk_u64_to_text(list_number, next);
+    memcpy(next, mark.data, mark.len);
+    next += mark.len;
     rest = names;
     while (sk_str_cut(&rest, ',', &name)) next = put_field(arena, next, request, name);
     out_key->text = sk_str_make(data, (size_t)(next - data));
     out_key->hash = sk_hash128_of(data, out_key->text.len);
     return SK_OK;
+}
+
+sk_err cache_vary_key(struct sk_arena *arena, const struct cache_key *primary, uint64_t list_number,
+                      sk_str names, const struct http_request *request, struct cache_key *out_key) {
+    char number[20];
+    sk_str mark = sk_str_make(number, sk_u64_to_text(list_number, number));
+    return cache_key_append(arena, primary->text, mark, names, request, out_key);
 }

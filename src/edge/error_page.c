@@ -51,6 +51,7 @@ uint16_t edge_failure_status(enum origin_phase phase, sk_err err) {
         default: return 502;
         }
     }
+    if (err == SK_ERR_BUSY) return 503; /* our own limit of connections; the origin may be well */
     return err == SK_ERR_TIMEOUT ? 504 : 502;
 }
 

@@ -94,6 +94,7 @@ static bool is_origin_failure(uint16_t status) {
 
 static void fail(struct edge_fetch *fetch, sk_err err) {
     fetch->error = err;
+    cache_fill_blame(fetch->fill, fetch->result.phase, fetch->result.detail);
     cache_fill_fail(fetch->fill, err, edge_fetch_may_serve_stale(fetch));
 }
 

@@ -49,21 +49,18 @@ static void forget_fetch(struct edge_exchange *exchange) {
 /* --- outcomes --------------------------------------------------------------------------------------------- */
 
 /* RFC 9111 5.2.2.2: a cache that may not use what it has because the origin cannot be asked says 504. */
-static bool is_cut_off(const struct edge_exchange *exchange) {
-    const struct edge_fetch *fetch = exchange->fetch;
-    if (fetch && (fetch->origin_status || fetch->result.phase == ORIGIN_PHASE_BODY_READ)) return false;
-    return exchange->must_revalidate;
+static bool is_cut_off(const struct edge_exchange *exchange, enum origin_phase phase) {
+    bool answered = exchange->fetch && exchange->fetch->origin_status;
+    return exchange->must_revalidate && !answered && phase != ORIGIN_PHASE_BODY_READ;
 }
 
-static void give_failure(struct edge_exchange *exchange, sk_err err) {
-    const struct edge_fetch *fetch = exchange->fetch;
+static void give_failure(struct edge_exchange *exchange, const struct cache_failure *failure) {
+    enum origin_phase phase = (enum origin_phase)failure->phase;
     note_fetch(exchange);
-    if (is_cut_off(exchange))
+    if (is_cut_off(exchange, phase))
         edge_respond_error(exchange, 504, "what is stored must be validated, and the origin cannot be asked");
-    else if (fetch && fetch->error)
-        edge_respond_failure(exchange, fetch->result.phase, err, fetch->result.detail);
     else
-        edge_respond_failure(exchange, ORIGIN_PHASE_NONE, err, NULL);
+        edge_respond_failure(exchange, phase, failure->err, failure->detail);
 }
 
 static void fetch_alone(struct edge_exchange *exchange);
@@ -80,7 +77,8 @@ static void give_object(struct edge_exchange *exchange, struct cache_object *obj
     fetch_alone(exchange);
 }
 
-static void give_stale(struct edge_exchange *exchange, struct cache_object *object, sk_err failure) {
+static void give_stale(struct edge_exchange *exchange, struct cache_object *object,
+                       const struct cache_failure *failure) {
     struct http_cache_control control;
     http_request_cache_control(&exchange->request, &control);
     note_fetch(exchange);
@@ -92,7 +90,7 @@ static void give_stale(struct edge_exchange *exchange, struct cache_object *obje
     if (edge_is_for_origin(exchange, object) ||
         !http_may_serve_on_error(&object->freshness, &control, io_loop_wall_s(exchange->worker->loop))) {
         cache_object_unref(exchange->worker->cache, object);
-        give_failure(exchange, failure ? failure : SK_ERR_IO);
+        give_failure(exchange, failure->err ? failure : &(struct cache_failure){.err = SK_ERR_IO});
         return;
     }
     exchange->outcome.hit = true;
@@ -107,7 +105,7 @@ static void fetch_alone(struct edge_exchange *exchange) {
     struct cache_fill *fill;
     enum cache_outcome outcome;
     struct cache_object *object = NULL;
-    sk_err failure = SK_OK;
+    struct cache_failure failure = {0};
     forget_fetch(exchange);
     sk_err err = cache_fill_private(worker->cache, &exchange->key, 0, &fill);
     if (err) {
@@ -127,7 +125,8 @@ static void fetch_alone(struct edge_exchange *exchange) {
     else if (exchange->fetch && exchange->fetch->tunnel)
         edge_tunnel(exchange);
     else
-        give_failure(exchange, outcome == CACHE_OUTCOME_FAILED ? failure : SK_ERR_IO);
+        give_failure(exchange,
+                     outcome == CACHE_OUTCOME_FAILED ? &failure : &(struct cache_failure){.err = SK_ERR_IO});
 }
 
 /* --- together --------------------------------------------------------------------------------------------- */
@@ -138,7 +137,7 @@ static bool await_fill(struct edge_exchange *exchange, struct cache_fill *fill, 
     struct edge_worker *worker = exchange->worker;
     enum cache_outcome outcome;
     struct cache_object *object = NULL;
-    sk_err failure = SK_OK;
+    struct cache_failure failure = {0};
     sk_err err = cache_fill_wait(worker->cache, fill, role, &exchange->request, SK_TIME_NEVER, &outcome,
                                  &object, &failure);
     if (err) { /* cancelled: the client is gone, or the edge stops */
@@ -147,8 +146,8 @@ static bool await_fill(struct edge_exchange *exchange, struct cache_fill *fill, 
     }
     switch (outcome) {
     case CACHE_OUTCOME_OBJECT: give_object(exchange, object); return true;
-    case CACHE_OUTCOME_STALE: give_stale(exchange, object, failure); return true;
-    case CACHE_OUTCOME_FAILED: give_failure(exchange, failure); return true;
+    case CACHE_OUTCOME_STALE: give_stale(exchange, object, &failure); return true;
+    case CACHE_OUTCOME_FAILED: give_failure(exchange, &failure); return true;
     case CACHE_OUTCOME_ALONE: *out_alone = true; return false;
     case CACHE_OUTCOME_AGAIN: break;
     }

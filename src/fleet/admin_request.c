@@ -2,11 +2,11 @@
 
 #include "wire/h1.h"
 
-enum { READ_BYTES = 4096, HEAD_LIMIT = 64 * 1024, CONTENT_LIMIT = 1 << 20, ARENA_FIRST_BYTES = 4096 };
+enum { READ_BYTES = 16 * 1024, HEAD_LIMIT = 64 * 1024, CONTENT_LIMIT = 1 << 20, ARENA_FIRST_BYTES = 4096 };
 
 void fleet_admin_request_init(struct fleet_admin_request *request) {
     *request = (struct fleet_admin_request){0};
-    sk_buf_init(&request->head, HEAD_LIMIT);
+    sk_buf_init(&request->head, HEAD_LIMIT + READ_BYTES); /* the two change places */
     sk_buf_init(&request->raw, HEAD_LIMIT + READ_BYTES);
     sk_buf_init(&request->content, CONTENT_LIMIT);
     sk_arena_init(&request->arena, ARENA_FIRST_BYTES, 0);
@@ -17,6 +17,15 @@ void fleet_admin_request_free(struct fleet_admin_request *request) {
     sk_buf_free(&request->raw);
     sk_buf_free(&request->content);
     sk_arena_free(&request->arena);
+}
+
+void fleet_admin_request_next(struct fleet_admin_request *request) {
+    struct sk_buf old = request->head;
+    sk_buf_clear(&old);
+    request->head = request->raw;
+    request->raw = old;
+    sk_buf_clear(&request->content);
+    sk_arena_reset(&request->arena);
 }
 
 static sk_err read_more(struct io_stream *stream, struct sk_buf *buf, sk_time_ns deadline) {
@@ -39,14 +48,14 @@ static sk_err read_head(struct fleet_admin_request *request, struct io_stream *s
     wire_h1_limits_default(&limits);
     for (;;) {
         size_t used = 0;
-        sk_err err = read_more(stream, &request->head, deadline);
-        if (err) return err;
         sk_str input = sk_buf_str(&request->head);
         switch (wire_h1_parse_request(parser, &limits, input, &request->arena, &request->http, &used)) {
         case WIRE_H1_NEED_MORE: break;
         case WIRE_H1_HEAD: return sk_buf_append(&request->raw, sk_str_slice(input, used, input.len));
         case WIRE_H1_REFUSED: return refused(parser, out_status);
         }
+        sk_err err = read_more(stream, &request->head, deadline);
+        if (err) return err;
     }
 }
 

@@ -1,4 +1,4 @@
-/* One request on a role's admin socket, read whole. On a fiber of the loop that owns the stream. */
+/* Requests on a role's admin socket, each read whole. On a fiber of the loop that owns the stream. */
 #ifndef SK_FLEET_ADMIN_REQUEST_H
 #define SK_FLEET_ADMIN_REQUEST_H
 
@@ -15,6 +15,8 @@ struct fleet_admin_request {
 
 void fleet_admin_request_init(struct fleet_admin_request *request);
 void fleet_admin_request_free(struct fleet_admin_request *request);
+/* Forgets the request that was read, but not what came behind it: ready for the next of the connection. */
+void fleet_admin_request_next(struct fleet_admin_request *request);
 
 /* Reads head and content within TIMEOUT_MS. SK_ERR_MALFORMED with the status to answer in *out_status;
  * SK_ERR_TIMEOUT, SK_ERR_END (nothing came), SK_ERR_TOO_LARGE and what reading gives. */

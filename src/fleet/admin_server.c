@@ -13,12 +13,16 @@ struct fleet_admin_server {
     struct fleet_admin_options options;
     struct io_addr addr;
     struct io_watch watch;
-    bool local;
+    bool local, stopped;
+    struct sk_list visits; /* struct visit.link */
     unsigned connections;
 };
 
 struct visit {
     struct fleet_admin_server *server;
+    struct sk_list link;
+    struct io_fiber *fiber;
+    bool idle; /* has been answered, and waits for the next request */
     struct io_stream *stream;
     struct fleet_admin_request request;
     struct fleet_admin_answer answer;
@@ -82,20 +86,26 @@ static sk_err dispatch(struct visit *visit) {
                  : fleet_admin_say(&visit->answer, 404, "there is no such path");
 }
 
-static sk_err write_answer(struct visit *visit, bool head_only) {
+static sk_err write_answer(struct visit *visit, bool head_only, bool close_after) {
     struct fleet_admin_answer *answer = &visit->answer;
     sk_time_ns deadline = sk_time_now() + REQUEST_MS * SK_NS_PER_MS;
     sk_str reason = http_status_reason(answer->status);
     sk_err err = sk_buf_printf(&visit->out,
                                "HTTP/1.1 %u %.*s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
-                               "Cache-Control: no-store\r\n%sConnection: close\r\n\r\n",
+                               "Cache-Control: no-store\r\n%s%s\r\n",
                                answer->status, SK_STR_ARGS(reason), answer->type, sk_buf_len(&answer->body),
-                               answer->status == 401 ? "WWW-Authenticate: Bearer\r\n" : "");
+                               answer->status == 401 ? "WWW-Authenticate: Bearer\r\n" : "",
+                               close_after ? "Connection: close\r\n" : "");
     if (err) return err;
     sk_str head = sk_buf_str(&visit->out), body = sk_buf_str(&answer->body);
     struct iovec iov[2] = {{(void *)(uintptr_t)head.data, head.len},
                            {(void *)(uintptr_t)body.data, body.len}};
     return io_stream_writev(visit->stream, iov, head_only || !body.len ? 1 : 2, deadline);
+}
+
+static bool goes_on(const struct visit *visit) {
+    return visit->request.http.keep_alive && visit->request.http.version >= HTTP_1_1 &&
+           visit->server->watch.fd >= 0;
 }
 
 static sk_err answer_request(struct visit *visit) {
@@ -104,27 +114,54 @@ static sk_err answer_request(struct visit *visit) {
         sk_buf_clear(&visit->answer.body);
         err = fleet_admin_say(&visit->answer, 500, sk_err_text(err));
     }
-    return err ? err : write_answer(visit, visit->request.http.method == HTTP_METHOD_HEAD);
+    const struct http_request *request = &visit->request.http;
+    return err ? err : write_answer(visit, request->method == HTTP_METHOD_HEAD, !goes_on(visit));
+}
+
+static void server_free_if_unused(struct fleet_admin_server *server) {
+    if (server->stopped && !server->connections) free(server);
 }
 
 static void visit_free(struct visit *visit) {
+    struct fleet_admin_server *server = visit->server;
     io_stream_close(visit->stream);
     fleet_admin_request_free(&visit->request);
     sk_buf_free(&visit->answer.body);
     sk_buf_free(&visit->out);
-    visit->server->connections--;
+    sk_list_remove(&visit->link);
     free(visit);
+    server->connections--;
+    server_free_if_unused(server);
+}
+
+/* One request; SK_ERR_END: it was the last. */
+static sk_err serve_one(struct visit *visit) {
+    uint16_t status = 400;
+    sk_err err = fleet_admin_request_read(&visit->request, visit->stream, REQUEST_MS, &status);
+    if (err && err != SK_ERR_MALFORMED && visit->idle) return SK_ERR_END;
+    visit->idle = false;
+    if (err == SK_ERR_MALFORMED && fleet_admin_say(&visit->answer, status, "malformed request") == SK_OK) {
+        err = write_answer(visit, false, true);
+        return err ? err : SK_ERR_END;
+    }
+    if (!err) err = answer_request(visit);
+    return err || goes_on(visit) ? err : SK_ERR_END;
 }
 
 static void visit_main(void *arg) {
     struct visit *visit = arg;
-    uint16_t status = 400;
-    sk_err err = fleet_admin_request_read(&visit->request, visit->stream, REQUEST_MS, &status);
-    if (!err)
-        err = answer_request(visit);
-    else if (err == SK_ERR_MALFORMED && fleet_admin_say(&visit->answer, status, "malformed request") == SK_OK)
-        err = write_answer(visit, false);
-    if (err && err != SK_ERR_END)
+    sk_err err;
+    visit->fiber = io_fiber_self();
+    while ((err = serve_one(visit)) == SK_OK) {
+        fleet_admin_request_next(&visit->request);
+        visit->answer.status = 200;
+        visit->answer.type = "application/json";
+        sk_buf_clear(&visit->answer.body);
+        sk_buf_clear(&visit->out);
+        visit->done = false;
+        visit->idle = true;
+    }
+    if (err != SK_ERR_END)
         sk_log(SK_LOG_DEBUG, visit->server->options.role_name, "an admin request failed: %s",
                sk_err_text(err));
     visit_free(visit);
@@ -145,6 +182,7 @@ static void begin_visit(struct fleet_admin_server *server, int fd) {
     sk_buf_init(&visit->answer.body, ANSWER_LIMIT);
     sk_buf_init(&visit->out, 0);
     server->connections++;
+    sk_list_push_back(&server->visits, &visit->link);
     if (io_fiber_spawn(server->loop, "admin", visit_main, visit, NULL)) visit_free(visit);
 }
 
@@ -177,6 +215,7 @@ sk_err fleet_admin_start(struct io_loop *loop, const struct fleet_admin_options 
     server->loop = loop;
     server->options = *options;
     server->watch = (struct io_watch){.fd = -1, .on_ready = on_ready};
+    sk_list_init(&server->visits);
     sk_err err = open_socket(server, options->inherited_fd, &server->watch.fd);
     if (!err) err = io_watch_start(loop, &server->watch);
     if (err) {
@@ -206,6 +245,11 @@ void fleet_admin_hand_over(struct fleet_admin_server *server) {
     io_watch_stop(&server->watch);
     close(server->watch.fd);
     server->watch.fd = -1;
+    /* What would be asked next on these connections is for the other process. */
+    SK_LIST_FOR_EACH(link, &server->visits) {
+        struct visit *visit = SK_CONTAINER_OF(link, struct visit, link);
+        if (visit->idle) io_fiber_cancel(visit->fiber);
+    }
 }
 
 void fleet_admin_stop(struct fleet_admin_server *server) {
@@ -213,5 +257,6 @@ void fleet_admin_stop(struct fleet_admin_server *server) {
     bool ours = server->watch.fd >= 0;
     fleet_admin_hand_over(server);
     if (ours && server->local) unlink(server->addr.local.sun_path);
-    free(server);
+    server->stopped = true;
+    server_free_if_unused(server); /* else the last visit does, which ends with the loop */
 }

@@ -1,4 +1,4 @@
-/* The admin socket of a role: a small HTTP/1.1 server on the main loop, a fiber a connection, one request each.
+/* The admin socket of a role: a small HTTP/1.1 server on the main loop, a fiber a connection, requests in a row.
  * On a Unix socket its file mode decides who may ask; on TCP every request needs the token (Authorization:
  * Bearer). A role gives a table of endpoints; what they answer is its own. */
 #ifndef SK_FLEET_ADMIN_SERVER_H

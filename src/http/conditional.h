@@ -37,10 +37,21 @@ enum http_precondition http_precondition_evaluate(const struct http_request *req
 /* True when the request has any of If-None-Match, If-Modified-Since, If-Match, If-Unmodified-Since, If-Range. */
 bool http_request_is_conditional(const struct http_request *request);
 
+/* 8.8.2.2: the response was made at least a second after the last modification. */
+bool http_last_modified_strong(const struct http_validators *validators);
+
 #define HTTP_RANGE_MAX 16 /* more ranges in one request: the whole representation is sent (14.2) */
 struct http_byte_range {
     uint64_t first, last; /* inclusive */
 };
+/* One of "first-last", "first-", "-suffix"; numbers over 64 bits mean the greatest. */
+struct http_range_spec {
+    bool suffix, open;
+    uint64_t first, last; /* of a suffix, LAST is its length */
+};
+/* The first range that a GET names, whatever the representation's length. False when its Range means nothing
+ * (another unit, malformed, too many): the whole is wanted then. */
+bool http_range_first(const struct http_request *request, struct http_range_spec *out_spec);
 enum http_range_kind {
     HTTP_RANGE_WHOLE,         /* no, malformed, foreign or too many ranges; or If-Range failed */
     HTTP_RANGE_SOME,          /* answer 206 */

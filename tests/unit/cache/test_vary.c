@@ -178,7 +178,7 @@ static enum cache_outcome outcome_of(struct cache_fill *fill, enum cache_role ro
                                      const struct http_request *request) {
     enum cache_outcome outcome;
     struct cache_object *object = NULL;
-    sk_err failure;
+    struct cache_failure failure;
     assert_ok(cache_fill_wait(thread, fill, role, request, SK_TIME_NEVER, &outcome, &object, &failure));
     if (object) cache_object_unref(thread, object);
     return outcome;

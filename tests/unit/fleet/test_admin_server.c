@@ -79,7 +79,8 @@ static const char *ask(struct visitor *visitor) {
     return visitor->heard;
 }
 
-#define HEAD_OF(line) line " HTTP/1.1\r\nHost: admin\r\n"
+#define HEAD_OF(line) line " HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n"
+#define KEPT_HEAD_OF(line) line " HTTP/1.1\r\nHost: admin\r\n"
 
 static void answers_with_the_content_and_the_query(void **state) {
     struct visitor visitor = {{HEAD_OF("POST /echo?a=b") "Content-Length: 6\r\n\r\nabc", "def"}};
@@ -124,6 +125,20 @@ static void refuses_what_it_does_not_know(void **state) {
     assert_non_null(strstr(ask(&nonsense), "HTTP/1.1 400 "));
 }
 
+static void answers_requests_in_a_row(void **state) {
+    struct visitor visitor = {
+        {KEPT_HEAD_OF("POST /echo?1") "Content-Length: 3\r\n\r\nabc" KEPT_HEAD_OF(
+             "POST /echo?2") "Content-Length: 3\r\n\r\nd",
+         "ef" KEPT_HEAD_OF("GET /none") "\r\nPOST /echo",
+         "?3 HTTP/1.1\r\nHost: admin\r\nConnection: close\r\nContent-Length: 1\r\n\r\ng"}};
+    const char *heard = ask(&visitor);
+    static const char *const wanted[] = {"\r\n\r\nabc|1", "\r\n\r\ndef|2", "HTTP/1.1 404 ", "\r\n\r\ng|3"};
+    for (size_t i = 0; i < SK_COUNT(wanted); i++) {
+        heard = strstr(heard, wanted[i]);
+        if (!heard) fail_msg("no %s in its turn", wanted[i]);
+    }
+}
+
 static int set_up(void **state) {
     char where[64];
     if (!mkdtemp(directory)) return -1;
@@ -156,6 +171,7 @@ int main(void) {
         cmocka_unit_test(a_handler_may_use_more_stack_than_a_fiber_has),
         cmocka_unit_test(an_error_is_a_500_and_no_half_answer),
         cmocka_unit_test(refuses_what_it_does_not_know),
+        cmocka_unit_test(answers_requests_in_a_row),
     };
     return cmocka_run_group_tests_name(__FILE__, tests, set_up, tear_down);
 }
