@@ -4,6 +4,7 @@
 #include "edge/answer.h"
 #include "edge/error_page.h"
 #include "edge/miss.h"
+#include "edge/selecting.h"
 #include "edge/worker.h"
 #include "http/forward.h"
 
@@ -130,7 +131,8 @@ static struct edge_verdict look_at_stored(struct edge_exchange *exchange, struct
     struct http_cache_control control;
     struct cache_finding finding = {0};
     edge_request_control(exchange->traits, &exchange->request, &control);
-    struct cache_object *object = cache_find(worker->cache, &exchange->key, &exchange->request, &finding);
+    struct cache_object *object =
+        cache_find(worker->cache, &exchange->key, edge_selecting(exchange), &finding);
     struct edge_verdict verdict = edge_verdict_on(object, &finding, &control, io_loop_wall_s(worker->loop));
     if (object && verdict.step != EDGE_STEP_REFUSE && edge_is_for_origin(exchange, object))
         verdict = (struct edge_verdict){EDGE_STEP_PASS, HTTP_REASON_MISS_REQUEST};
