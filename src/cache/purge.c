@@ -175,7 +175,8 @@ enum cache_purge_state cache_purge_look(struct cache *cache, struct cache_entry 
         look_at_key(&look, entry->object.key.text);
         look_at_tags(&look, entry);
     }
-    enum cache_purge_state state = SK_MAX(before, state_after(&look.times, entry->object.born));
+    enum cache_purge_state since = state_after(&look.times, entry->object.born);
+    enum cache_purge_state state = before > since ? before : since;
     atomic_store_explicit(&entry->object.verified, cache_verified_make(now, state), memory_order_relaxed);
     return state;
 }

@@ -1,6 +1,22 @@
 #include "edge/explain.h"
 
 #include "edge/exchange.h"
+#include "edge/selecting.h"
+
+static sk_err look(struct cache_thread *thread, struct sk_arena *arena,
+                   struct edge_explanation *explanation) {
+    struct edge_asked *asked = &explanation->asked;
+    asked->request = explanation->request;
+    asked->traits = edge_traits_of(&explanation->request->fields);
+    asked->now = explanation->now;
+    edge_request_control(asked->traits, asked->request, &asked->control);
+    explanation->selecting = edge_selecting_of(arena, explanation->site, asked->request);
+    sk_err err = cache_explain(thread, &explanation->key, explanation->selecting, arena, &explanation->cache);
+    if (err) return err;
+    explanation->verdict = edge_verdict_on(explanation->cache.object, &explanation->cache.finding, asked);
+    explanation->looked = true;
+    return SK_OK;
+}
 
 sk_err edge_explain_look(struct cache_thread *thread, const struct config *config,
                          const struct http_request *request, sk_unix_s now, struct sk_arena *arena,
@@ -23,12 +39,8 @@ sk_err edge_explain_look(struct cache_thread *thread, const struct config *confi
         }
     }
     if (!explanation.refused && explanation.pass == HTTP_REASON_NONE) {
-        edge_request_control(edge_traits_of(&request->fields), request, &explanation.control);
-        sk_err err = cache_explain(thread, &explanation.key, request, arena, &explanation.cache);
+        sk_err err = look(thread, arena, &explanation);
         if (err) return err;
-        explanation.verdict =
-            edge_verdict_on(explanation.cache.object, &explanation.cache.finding, &explanation.control, now);
-        explanation.looked = true;
     }
     *out_explanation = explanation;
     return SK_OK;

@@ -20,7 +20,8 @@ struct edge_explanation {
     enum http_reason pass;
     /* what the cache knows; when `looked` */
     bool looked;
-    struct http_cache_control control;
+    struct edge_asked asked;
+    const struct http_request *selecting; /* as it chooses among variants (edge/selecting.h) */
     struct cache_explanation cache;
     struct edge_verdict verdict;
 };

@@ -47,7 +47,7 @@ static void directive(struct page *page, yyjson_mut_val *object, const char *nam
 }
 
 static void directives(struct page *page, yyjson_mut_val *request) {
-    const struct http_cache_control *control = &page->explanation->control;
+    const struct http_cache_control *control = &page->explanation->asked.control;
     yyjson_mut_val *object = yyjson_mut_obj_add_obj(page->doc, request, "cache_control");
     if (control->no_cache) flag(page, object, "no-cache", true);
     if (control->no_store) flag(page, object, "no-store", true);
@@ -106,9 +106,9 @@ static void key(struct page *page) {
 
 /* --- what is stored ------------------------------------------------------------------------------------- */
 
-/* All lines of a request field; data NULL: it has none. */
+/* All lines of a field, as it selects; data NULL: there is none. */
 static sk_str request_value(struct page *page, sk_str name) {
-    const struct http_fields *fields = &page->explanation->request->fields;
+    const struct http_fields *fields = &page->explanation->selecting->fields;
     const struct http_field *field = NULL;
     sk_str joined = {0};
     while ((field = http_fields_find_name(fields, name, field)))
@@ -189,7 +189,7 @@ static void freshness(struct page *page) {
     flag(page, json, "always_revalidate", freshness->always_revalidate);
     flag(page, json, "immutable", freshness->immutable);
     flag(page, json, "may_serve_if_origin_fails",
-         http_may_serve_on_error(freshness, &page->explanation->control, now));
+         http_may_serve_on_error(freshness, &page->explanation->asked.control, now));
 }
 
 static void purges(struct page *page) {
@@ -210,11 +210,9 @@ static int64_t answer_status(const struct page *page) {
     const struct cache_object *object = page->explanation->cache.object;
     const struct http_request *request = page->explanation->request;
     if (object->status != 200) return object->status;
-    switch (http_precondition_evaluate(request, &object->validators, page->explanation->now)) {
-    case HTTP_PRECONDITION_NOT_MODIFIED: return 304;
-    case HTTP_PRECONDITION_FAILED: return 412;
-    case HTTP_PRECONDITION_PASS: break;
-    }
+    const struct edge_asked *asked = &page->explanation->asked;
+    if (edge_precondition_on(object, request, asked->traits, asked->now) == HTTP_PRECONDITION_NOT_MODIFIED)
+        return 304;
     uint64_t length = atomic_load_explicit(&object->body_length, memory_order_acquire);
     if (length == CACHE_LENGTH_UNKNOWN || request->method != HTTP_METHOD_GET) return 200;
     switch (http_range_evaluate(request, &object->validators, length).kind) {
@@ -246,6 +244,7 @@ static const char *step_name(enum edge_step step) {
     case EDGE_STEP_ANSWER_REFRESH: return "answer and refresh";
     case EDGE_STEP_VALIDATE: return "validate";
     case EDGE_STEP_FETCH: return "fetch";
+    case EDGE_STEP_PASS: return "pass";
     case EDGE_STEP_REFUSE: return "refuse";
     }
     return "";

@@ -6,6 +6,7 @@
 #include "edge/miss.h"
 #include "edge/selecting.h"
 #include "edge/worker.h"
+#include "http/forward.h"
 
 #define HOST_BYTES 256
 
@@ -58,6 +59,7 @@ uint16_t edge_refusal(const struct config *config, const struct config_site *sit
         *out_detail = "TRACE is not served here";
         return 405;
     }
+    if (request->method == HTTP_METHOD_OPTIONS && http_forward_ends_here(&request->fields)) return 200;
     if (request->body_kind == HTTP_BODY_LENGTH && request->content_length > body_limit) {
         *out_detail = "the request's body is over the limit";
         return 413;
@@ -118,11 +120,10 @@ static struct edge_verdict verdict(enum edge_step step, enum http_reason reason)
     return (struct edge_verdict){step, reason};
 }
 
-struct edge_verdict edge_verdict_on(const struct cache_object *object, const struct cache_finding *finding,
-                                    const struct http_cache_control *control, sk_unix_s now) {
-    if (!object)
-        return verdict(control->only_if_cached ? EDGE_STEP_REFUSE : EDGE_STEP_FETCH, miss_reason(finding));
-    struct http_reuse_answer reuse = http_may_reuse(&object->freshness, control, now);
+static struct edge_verdict verdict_by_freshness(const struct cache_object *object,
+                                                const struct cache_finding *finding,
+                                                const struct edge_asked *asked) {
+    struct http_reuse_answer reuse = http_may_reuse(&object->freshness, &asked->control, asked->now);
     switch (reuse.reuse) {
     case HTTP_REUSE_NOT_ALLOWED: return verdict(EDGE_STEP_REFUSE, reuse.reason);
     case HTTP_REUSE_SERVE_REVALIDATE: return verdict(EDGE_STEP_ANSWER_REFRESH, reuse.reason);
@@ -131,19 +132,41 @@ struct edge_verdict edge_verdict_on(const struct cache_object *object, const str
     case HTTP_REUSE_SERVE: break;
     }
     if (!finding->soft_purged) return verdict(EDGE_STEP_ANSWER, reuse.reason);
-    return verdict(control->only_if_cached ? EDGE_STEP_REFUSE : EDGE_STEP_VALIDATE, HTTP_REASON_MISS_PURGED);
+    return verdict(asked->control.only_if_cached ? EDGE_STEP_REFUSE : EDGE_STEP_VALIDATE,
+                   HTTP_REASON_MISS_PURGED);
+}
+
+struct edge_verdict edge_verdict_on(const struct cache_object *object, const struct cache_finding *finding,
+                                    const struct edge_asked *asked) {
+    if (!object)
+        return verdict(asked->control.only_if_cached ? EDGE_STEP_REFUSE : EDGE_STEP_FETCH,
+                       miss_reason(finding));
+    struct edge_verdict found = verdict_by_freshness(object, finding, asked);
+    if (found.step == EDGE_STEP_REFUSE) return found;
+    enum http_precondition condition =
+        edge_precondition_on(object, asked->request, asked->traits, asked->now);
+    return condition == HTTP_PRECONDITION_FAILED ? verdict(EDGE_STEP_PASS, HTTP_REASON_MISS_REQUEST) : found;
+}
+
+enum http_precondition edge_precondition_on(const struct cache_object *object,
+                                            const struct http_request *request, uint32_t traits,
+                                            sk_unix_s now) {
+    if (!object->shared || object->status != 200 || !(traits & EDGE_TRAIT_CONDITIONAL))
+        return HTTP_PRECONDITION_PASS;
+    return http_precondition_evaluate(request, &object->validators, now);
 }
 
 /* Inside the section: answers when the stored response may be used as it is. Otherwise OBJECT is referenced for
  * the caller where its step needs it. */
 static struct edge_verdict look_at_stored(struct edge_exchange *exchange, struct cache_object **out_object) {
     struct edge_worker *worker = exchange->worker;
-    struct http_cache_control control;
     struct cache_finding finding = {0};
-    edge_request_control(exchange->traits, &exchange->request, &control);
+    struct edge_asked asked = {
+        .request = &exchange->request, .traits = exchange->traits, .now = io_loop_wall_s(worker->loop)};
+    edge_request_control(exchange->traits, &exchange->request, &asked.control);
     struct cache_object *object =
         cache_find(worker->cache, &exchange->key, edge_selecting(exchange), &finding);
-    struct edge_verdict verdict = edge_verdict_on(object, &finding, &control, io_loop_wall_s(worker->loop));
+    struct edge_verdict verdict = edge_verdict_on(object, &finding, &asked);
     exchange->outcome.reason = verdict.reason;
     *out_object = object;
     if (verdict.step == EDGE_STEP_ANSWER) {
@@ -170,6 +193,7 @@ static void serve_cached(struct edge_exchange *exchange) {
         break;
     case EDGE_STEP_VALIDATE: edge_miss_start(exchange, object, false); break;
     case EDGE_STEP_FETCH: edge_miss_start(exchange, NULL, false); break;
+    case EDGE_STEP_PASS: edge_miss_start(exchange, NULL, true); break;
     case EDGE_STEP_REFUSE:
         edge_respond_error(exchange, 504, "only-if-cached, and nothing stored may be used");
         break;

@@ -29,14 +29,26 @@ enum edge_step {
     EDGE_STEP_ANSWER_REFRESH, /* the same, with a refresh behind it */
     EDGE_STEP_VALIDATE,       /* ask the origin about what is stored, first */
     EDGE_STEP_FETCH,          /* ask the origin: nothing is stored that could answer */
+    EDGE_STEP_PASS,           /* alone: a condition of the request is the origin's to judge */
     EDGE_STEP_REFUSE,         /* only-if-cached: 504 */
 };
 struct edge_verdict {
     enum edge_step step;
     enum http_reason reason;
 };
+/* The request as the decisions look at it. */
+struct edge_asked {
+    const struct http_request *request;
+    uint32_t traits;                   /* edge_traits_of */
+    struct http_cache_control control; /* edge_request_control */
+    sk_unix_s now;
+};
 /* OBJECT is what cache_find gave, with FINDING. */
 struct edge_verdict edge_verdict_on(const struct cache_object *object, const struct cache_finding *finding,
-                                    const struct http_cache_control *control, sk_unix_s now);
+                                    const struct edge_asked *asked);
+/* What the request's conditions say about OBJECT, where it is ours to say: PASS for what is not stored, or no 200. */
+enum http_precondition edge_precondition_on(const struct cache_object *object,
+                                            const struct http_request *request, uint32_t traits,
+                                            sk_unix_s now);
 
 #endif
