@@ -22,7 +22,7 @@ struct cache_options {
     uint64_t memory_bytes;                 /* at least 8 MiB */
     uint64_t max_object_bytes;             /* larger ones pass through; 0 means memory_bytes / 4 */
     uint32_t shards;                       /* power of two; 0 means 64 */
-    const struct cache_policy_ops *policy; /* NULL means S3-FIFO */
+    const struct cache_policy_ops *policy; /* NULL means GDSF */
 };
 
 sk_err cache_create(const struct cache_options *options, struct cache **out_cache);
@@ -57,6 +57,7 @@ struct cache_usage {
     uint64_t budget_bytes, used_bytes; /* of the budget */
     uint64_t objects, fills;           /* objects in the index, variant lists among them */
     uint64_t evicted_objects, evicted_bytes, rejected_objects;
+    uint64_t variant_bounds; /* times that a URL had too many variants and began anew */
 };
 /* Any thread; a consistent-enough snapshot. */
 void cache_usage(const struct cache *cache, struct cache_usage *out_usage);

@@ -35,7 +35,7 @@
 #define CACHE_BODY_MAGIC 0x63626f64u
 #define CACHE_FILL_MAGIC 0x6366696cu
 
-#define CACHE_ACCESSES_MAX 3 /* accesses saturate here; S3-FIFO's choice */
+#define CACHE_ACCESSES_MAX 3 /* accesses saturate here; more tells the policies no more */
 /* A head and a body of known length up to this go into one chunk. */
 #define CACHE_SINGLE_MAX_BYTES 32768
 #define CACHE_TAGS_MAX 1024 /* of one response; with more it is not stored, or purges would miss it */
@@ -136,7 +136,7 @@ struct cache {
     struct cache_store store;
     /* any thread, atomic */
     _Atomic uint64_t outside_bytes; /* counted memory that does not come from the slab */
-    _Atomic uint64_t objects, fills, rejected_objects;
+    _Atomic uint64_t objects, fills, rejected_objects, variant_bounds;
     _Atomic uint64_t list_numbers;
     /* under its lock */
     pthread_mutex_t threads_lock;

@@ -136,8 +136,7 @@ static void start_accepting(struct edge_worker *worker, int fd, int source_fd, c
 static void accept_rest(struct edge_accept *accept) {
     int fd;
     struct io_addr peer;
-    sk_err err;
-    while ((err = io_accept(accept->watch.fd, &fd, &peer)) == SK_OK) take_connection(accept, fd, &peer);
+    while (io_accept(accept->watch.fd, &fd, &peer) == SK_OK) take_connection(accept, fd, &peer);
 }
 
 static void stop_accepting(struct edge_accept *accept) {
