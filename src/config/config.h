@@ -67,6 +67,8 @@ struct config_vary {
     bool any;       /* one of them is in use */
 };
 
+enum config_cache_status { CONFIG_CACHE_STATUS_OFF, CONFIG_CACHE_STATUS_ON, CONFIG_CACHE_STATUS_KEY };
+
 struct config_site {
     sk_str name;
     sk_str *hosts; /* lower case; "*.example.com" and "*" allowed */
@@ -77,6 +79,7 @@ struct config_site {
     struct http_cache_policy cache;
     bool cache_enabled;
     struct config_vary vary;
+    uint32_t cache_status; /* enum config_cache_status */
     struct config_certificate *certificates;
     uint32_t certificate_count;
     uint32_t index; /* in config.sites */

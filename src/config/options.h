@@ -221,7 +221,10 @@ enum config_kind {
       "Certificates of this site, of either kind or both (ECDSA, RSA). Clients get the one that covers the " \
       "name they ask for.")                                                                                  \
     X(S, SECTION, VARY, vary, vary, "", "", "", "",                                                          \
-      "Request fields that origins negotiate by, reduced to what the site distinguishes.")
+      "Request fields that origins negotiate by, reduced to what the site distinguishes.")                   \
+    X(S, VALUE, CHOICE, cache_status, cache_status, "on", "off on key", "", "key",                           \
+      "Cache-Status (RFC 9211) towards clients: whether the store answered, and why or why not. key: with "  \
+      "the cache key, for debugging. off: none, not the origin's either.")
 
 #define CONFIG_TOP_TABLE(X, S)                                                                               \
     X(S, ONE_OR_LIST, ENDPOINT, listen, listeners, "127.0.0.1:8080", "1", "64", "https://0.0.0.0:443",       \
