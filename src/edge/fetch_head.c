@@ -62,8 +62,11 @@ sk_err edge_fetch_publish(struct edge_fetch *fetch, const struct http_response *
     head.reason = answer.reason;
     fetch->stored = answer.store;
     fetch->published = true;
-    if (!answer.store)
-        return cache_fill_pass(fetch->fill, &head, remember_ms(answer.reason, response->status));
+    if (!answer.store) {
+        /* What went alone from the start says nothing about a request that the cache looks at. */
+        int64_t remember = fetch->pass ? 0 : remember_ms(answer.reason, response->status);
+        return cache_fill_pass(fetch->fill, &head, remember);
+    }
     err = cache_fill_store(fetch->fill, &head);
     if (err == SK_ERR_TOO_LARGE || err == SK_ERR_FULL) {
         fetch->stored = false;

@@ -111,6 +111,13 @@ def test_what_the_cache_does_not_look_at_goes_on_as_it_came(new_edge, origin):
     assert (seen.get("accept-language"), seen.get("accept-encoding")) == ("fr", "gzip;q=0.5")
 
 
+def test_a_request_that_passes_by_does_not_make_its_url_uncacheable(edge, origin):
+    origin.on("/a", cacheable(b"x"))
+    edge.fetch("/a", "POST")
+    edge.fetch("/a")
+    assert edge.fetch("/a").hit
+
+
 # --- the bound
 
 
