@@ -1,4 +1,5 @@
 /* What becomes of a response's head: stored, passed to one client, or laid over what is stored. */
+#include "edge/codable.h"
 #include "edge/fetch_private.h"
 #include "edge/stored_head.h"
 #include "edge/worker.h"
@@ -60,6 +61,8 @@ sk_err edge_fetch_publish(struct edge_fetch *fetch, const struct http_response *
     if (err) return err;
     head.freshness = answer.freshness;
     head.reason = answer.reason;
+    if (answer.store) err = edge_codable_mark(&fetch->arena, &fetch->site->compress, &fields, &head);
+    if (err) return err;
     fetch->stored = answer.store;
     fetch->published = true;
     if (!answer.store) {
@@ -113,6 +116,8 @@ sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *
                                                             .always_revalidate = true,
                                                             .must_revalidate = true,
                                                             .has_validator = true};
+    err = edge_codable_mark(&fetch->arena, &fetch->site->compress, &fields, &head);
+    if (err) return err;
     fetch->validated = true;
     fetch->stored = answer.store;
     err = cache_fill_freshen(fetch->fill, &head);
