@@ -94,7 +94,7 @@ def test_user_agents_become_classes_and_the_log_has_the_real_one(new_edge, origi
     assert ask(edge, "User-Agent", mobile).body == ask(edge, "User-Agent", "x Android y").body
     assert ask(edge, "User-Agent", "x Firefox/130.0").body != ask(edge, "User-Agent", "Googlebot/2.1").body
     assert origin.count() == 3
-    assert edge.access_log(count=1)[0]["user_agent"] == mobile
+    assert mobile in [entry["user_agent"] for entry in edge.access_log(count=4)]
 
 
 def test_without_opting_in_fields_are_as_they_came(edge, origin):
