@@ -68,6 +68,15 @@ struct config_vary {
 };
 
 enum config_cache_status { CONFIG_CACHE_STATUS_OFF, CONFIG_CACHE_STATUS_ON, CONFIG_CACHE_STATUS_KEY };
+struct config_compress {
+    bool enabled;
+    uint8_t codings[3]; /* enum http_coding, the favourite first */
+    uint32_t coding_count;
+    sk_str *types; /* "text/html", "text/" and a star, or a star and "+json" */
+    uint32_t type_count;
+    uint64_t min_bytes, max_bytes;
+    uint32_t level;
+};
 
 struct config_site {
     sk_str name;
@@ -80,6 +89,7 @@ struct config_site {
     bool cache_enabled;
     struct config_vary vary;
     uint32_t cache_status; /* enum config_cache_status */
+    struct config_compress compress;
     struct config_certificate *certificates;
     uint32_t certificate_count;
     uint32_t index; /* in config.sites */
