@@ -20,7 +20,7 @@
  * SK_ERR_NO_MEMORY. */
 sk_err cache_vary_names(struct sk_arena *arena, sk_str a, sk_str b, sk_str *out_names);
 /* The key of the variant that REQUEST (NULL: without fields) selects, NAMES as above. Values keep their
- * meaning: lines joined, white space trimmed; Accept-Encoding, whose order has no meaning, sorted.
+ * meaning: lines joined, white space trimmed; Accept-Encoding in its normal form (http/accept.h).
  * SK_ERR_TOO_LARGE, SK_ERR_NO_MEMORY. */
 sk_err cache_vary_key(struct sk_arena *arena, const struct cache_key *primary, uint64_t list_number,
                       sk_str names, const struct http_request *request, struct cache_key *out_key);

@@ -4,6 +4,7 @@
 #include "edge/error_page.h"
 #include "edge/fetch.h"
 #include "edge/forward.h"
+#include "edge/selecting.h"
 #include "edge/tunnel.h"
 #include "edge/worker.h"
 
@@ -21,7 +22,7 @@ static struct edge_fetch_plan plan_of(struct edge_exchange *exchange, struct cac
         .worker = exchange->worker,
         .snapshot = exchange->snapshot,
         .site = exchange->site,
-        .request = &exchange->request,
+        .request = pass ? &exchange->request : edge_selecting(exchange),
         .client = exchange->client,
         .fill = fill,
         .leader = exchange,
@@ -117,7 +118,7 @@ static bool await_fill(struct edge_exchange *exchange, struct cache_fill *fill, 
     enum cache_outcome outcome;
     struct cache_object *object = NULL;
     struct cache_failure failure = {0};
-    sk_err err = cache_fill_wait(worker->cache, fill, role, &exchange->request, SK_TIME_NEVER, &outcome,
+    sk_err err = cache_fill_wait(worker->cache, fill, role, edge_selecting(exchange), SK_TIME_NEVER, &outcome,
                                  &object, &failure);
     if (err) { /* cancelled: the client is gone, or the edge stops */
         cache_fill_leave(worker->cache, fill);
@@ -140,7 +141,7 @@ static bool fetch_shared_once(struct edge_exchange *exchange, struct cache_objec
     struct cache_object *object;
     forget_fetch(exchange);
     enum cache_role role =
-        cache_fill_begin(worker->cache, &exchange->key, &exchange->request, stale, &fill, &object);
+        cache_fill_begin(worker->cache, &exchange->key, edge_selecting(exchange), stale, &fill, &object);
     switch (role) {
     case CACHE_LEAD: {
         struct edge_fetch_plan plan = plan_of(exchange, fill, false);
@@ -210,7 +211,8 @@ void edge_refresh(struct edge_exchange *exchange, struct cache_object *object) {
     struct edge_worker *worker = exchange->worker;
     struct cache_fill *fill;
     struct cache_object *found;
-    switch (cache_fill_begin(worker->cache, &exchange->key, &exchange->request, object, &fill, &found)) {
+    switch (
+        cache_fill_begin(worker->cache, &exchange->key, edge_selecting(exchange), object, &fill, &found)) {
     case CACHE_LEAD: {
         struct edge_fetch_plan plan = plan_of(exchange, fill, false);
         plan.leader = NULL;

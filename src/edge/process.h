@@ -35,7 +35,7 @@ struct edge_process {
     bool handed_over; /* another process has the listening sockets */
     unsigned workers_done;
     struct io_timer drain_timer;
-    struct observe_gauge gauges[8];
+    struct observe_gauge gauges[9];
     /* written by starting workers, read after `started_workers` was waited for */
     sem_t started_workers;
     _Atomic int start_error; /* the first sk_err of a worker */

@@ -4,6 +4,7 @@
 #include "edge/answer.h"
 #include "edge/error_page.h"
 #include "edge/miss.h"
+#include "edge/selecting.h"
 #include "edge/worker.h"
 
 #define HOST_BYTES 256
@@ -127,7 +128,8 @@ static struct edge_verdict look_at_stored(struct edge_exchange *exchange, struct
     struct http_cache_control control;
     struct cache_finding finding = {0};
     edge_request_control(exchange->traits, &exchange->request, &control);
-    struct cache_object *object = cache_find(worker->cache, &exchange->key, &exchange->request, &finding);
+    struct cache_object *object =
+        cache_find(worker->cache, &exchange->key, edge_selecting(exchange), &finding);
     struct edge_verdict verdict = edge_verdict_on(object, &finding, &control, io_loop_wall_s(worker->loop));
     exchange->outcome.reason = verdict.reason;
     *out_object = object;

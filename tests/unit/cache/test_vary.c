@@ -214,6 +214,7 @@ static void a_url_with_endless_variants_starts_over(void **state) {
     assert_int_equal(got(sender(&one, "0", NULL)), -1);
     cache_usage(cache, &usage);
     assert_true(usage.used_bytes <= usage.budget_bytes);
+    assert_int_equal(usage.variant_bounds, 2);
     (void)state;
 }
 
