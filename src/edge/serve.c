@@ -4,6 +4,7 @@
 #include "edge/answer.h"
 #include "edge/error_page.h"
 #include "edge/miss.h"
+#include "edge/rules.h"
 #include "edge/selecting.h"
 #include "edge/worker.h"
 
@@ -71,12 +72,12 @@ bool edge_has_content(const struct http_request *request) {
     return request->body_kind != HTTP_BODY_NONE;
 }
 
-enum http_reason edge_pass_reason(const struct config_site *site, const struct http_request *request) {
+enum http_reason edge_pass_reason(const struct config_rule *rule, const struct http_request *request) {
     if (request->upgrade.data) return HTTP_REASON_PASS_UPGRADE;
     if (request->method != HTTP_METHOD_GET && request->method != HTTP_METHOD_HEAD)
         return HTTP_REASON_PASS_METHOD;
     if (edge_has_content(request)) return HTTP_REASON_PASS_METHOD;
-    if (!site->cache_enabled) return HTTP_REASON_PASS_RULE;
+    if (!rule->enabled) return HTTP_REASON_PASS_RULE;
     return HTTP_REASON_NONE;
 }
 
@@ -172,11 +173,14 @@ void edge_serve(struct edge_exchange *exchange) {
         edge_respond_error(exchange, status, detail);
         return;
     }
-    enum http_reason pass = edge_pass_reason(exchange->site, &exchange->request);
+    exchange->rule = edge_rule_of(exchange->site, &exchange->request, exchange->arena);
+    enum http_reason pass = edge_pass_reason(exchange->rule, &exchange->request);
     if (exchange->request.path.len && exchange->request.path.data[0] == '/') {
-        sk_err err =
-            cache_key_make(exchange->arena, exchange->site->name, NULL, &exchange->request, &exchange->key);
-        if (err) {
+        sk_err err = cache_key_make(exchange->arena, exchange->site->name, &exchange->rule->key,
+                                    &exchange->request, &exchange->key);
+        if (err == SK_ERR_FULL) {
+            pass = pass ? pass : HTTP_REASON_PASS_KEY;
+        } else if (err) {
             edge_respond_error(exchange,
                                err == SK_ERR_TOO_LARGE   ? 414
                                : err == SK_ERR_MALFORMED ? 400

@@ -9,7 +9,7 @@
 /* The site for host[:port]; NULL: none serves it. */
 const struct config_site *edge_site_of(const struct config *config, sk_str authority);
 /* NONE: the cache may look at it. */
-enum http_reason edge_pass_reason(const struct config_site *site, const struct http_request *request);
+enum http_reason edge_pass_reason(const struct config_rule *rule, const struct http_request *request);
 /* The request's directives; TRAITS (edge_traits_of) say whether it has any. */
 void edge_request_control(uint32_t traits, const struct http_request *request,
                           struct http_cache_control *out_control);
