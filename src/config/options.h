@@ -61,6 +61,9 @@
     X(COOKIE, "the name of a cookie", "string", "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")                             \
     X(STATUS_TTLS, "none, or lifetimes by status, separated by blanks", "string",                            \
       "^(none|([2-5]([0-9][0-9](-[2-5][0-9][0-9])?|xx)=[0-9a-z.]+ *)+)$")                                    \
+    X(MEDIA_RANGE, "a media type, as text/html, text/* or *+json", "string",                                 \
+      "^([^/*;, ]+/([^/*;, ]+|\\*)|\\*\\+[^/*;, ]+)$")                                                       \
+    X(CODING, "zstd, br or gzip", "string", "^(zstd|br|gzip)$")                                              \
     X(TEXT, "a text of at most 255 bytes", "string", "")
 
 enum config_kind {
@@ -149,38 +152,38 @@ enum config_kind {
     X(S, SECTION, HEALTH_CHECK, health_check, health, "", "", "", "",                                        \
       "Active health checks. None unless this section is there.")
 
-#define CONFIG_CACHE_TABLE(X, S)                                                                              \
-    X(S, HAND, FLAG, enabled, enabled, "true", "", "", "false",                                               \
-      "False: every request goes to an origin, nothing is stored.")                                           \
-    X(S, VALUE, LIFETIME, default_ttl, default_ttl_s, "none", "0s", "3650d", "5m",                            \
-      "Lifetime of responses whose origin says nothing about it.")                                            \
-    X(S, VALUE, LIFETIME, override_ttl, override_ttl_s, "none", "0s", "3650d", "1h",                          \
-      "Lifetime against the origin's word. For origins that cannot be corrected.")                            \
-    X(S, VALUE, LIFETIME, max_ttl, max_ttl_s, "none", "0s", "3650d", "1d", "Cap on every lifetime.")          \
-    X(S, VALUE, LIFETIME, stale_while_revalidate, stale_while_revalidate_s, "none", "0s", "3650d", "30s",     \
-      "How long a stale response is still served while it is refreshed (RFC 5861), where the origin does "    \
-      "not say.")                                                                                             \
-    X(S, VALUE, LIFETIME, stale_if_error, stale_if_error_s, "none", "0s", "3650d", "1d",                      \
-      "How long a stale response is still served when the origin fails (RFC 5861), where the origin does "    \
-      "not say.")                                                                                             \
-    X(S, VALUE, FLAG, ignore_set_cookie, ignore_set_cookie, "false", "", "", "true",                          \
-      "Store responses with Set-Cookie too, without that field. Only where no response is personal.")         \
-    X(S, VALUE, FLAG, heuristics, heuristics, "true", "", "", "false",                                        \
-      "Guess a lifetime from Last-Modified where the origin says nothing (RFC 9111 4.2.2).")                  \
-    X(S, VALUE, LIFETIME, heuristic_max, heuristic_max_s, "1d", "0s", "3650d", "1h",                          \
-      "Cap on such a guess. none: no cap.")                                                                   \
-    X(S, HAND, STATUS_TTLS, ttl_by_status, default_by_status, "none", "", "", "301=1h 302=1m",                \
-      "Lifetime of responses with these statuses whose origin says nothing about it, instead of "             \
-      "`default_ttl`. The first that names a status counts.")                                                 \
-    X(S, HAND, STATUS_TTLS, negative_ttl, negative, "404=10s 405=10s 410=1m 501=10s", "", "",                 \
-      "404=30s 410=10m 5xx=1s",                                                                               \
-      "The same for errors, which never get `default_ttl`. An error that it does not name is stored only "    \
-      "on the origin's word.")                                                                                \
-    X(S, HAND, STATUS_TTLS, override_ttl_by_status, override_by_status, "none", "", "", "404=1m",             \
-      "As `override_ttl`, for these statuses, of which any can be named.")                                    \
-    X(S, VALUE, FLAG, deception_armor, deception_armor, "true", "", "", "false",                              \
-      "Do not store a page under the name of a file (`/account/x.css` that is HTML), unless the origin says " \
-      "`public` or `s-maxage`; nor what an origin may read as another path (`/img/..%2Faccount`).")
+#define CONFIG_CACHE_TABLE(X, S)                                                                             \
+    X(S, HAND, FLAG, enabled, enabled, "true", "", "", "false",                                              \
+      "False: every request goes to an origin, nothing is stored.")                                          \
+    X(S, VALUE, LIFETIME, default_ttl, default_ttl_s, "none", "0s", "3650d", "5m",                           \
+      "Lifetime of responses whose origin says nothing about it.")                                           \
+    X(S, VALUE, LIFETIME, override_ttl, override_ttl_s, "none", "0s", "3650d", "1h",                         \
+      "Lifetime against the origin's word. For origins that cannot be corrected.")                           \
+    X(S, VALUE, LIFETIME, max_ttl, max_ttl_s, "none", "0s", "3650d", "1d", "Cap on every lifetime.")         \
+    X(S, VALUE, LIFETIME, stale_while_revalidate, stale_while_revalidate_s, "none", "0s", "3650d", "30s",    \
+      "How long a stale response is still served while it is refreshed (RFC 5861), where the origin does "   \
+      "not say.")                                                                                            \
+    X(S, VALUE, LIFETIME, stale_if_error, stale_if_error_s, "none", "0s", "3650d", "1d",                     \
+      "How long a stale response is still served when the origin fails (RFC 5861), where the origin does "   \
+      "not say.")                                                                                            \
+    X(S, VALUE, FLAG, ignore_set_cookie, ignore_set_cookie, "false", "", "", "true",                         \
+      "Store responses with Set-Cookie too, without that field. Only where no response is personal.")        \
+    X(S, VALUE, FLAG, heuristics, heuristics, "true", "", "", "false",                                       \
+      "Guess a lifetime from Last-Modified where the origin says nothing (RFC 9111 4.2.2).")                 \
+    X(S, VALUE, LIFETIME, heuristic_max, heuristic_max_s, "1d", "0s", "3650d", "1h",                         \
+      "Cap on such a guess. none: no cap.")                                                                  \
+    X(S, HAND, STATUS_TTLS, ttl_by_status, default_by_status, "none", "", "", "301=1h 302=1m",               \
+      "Lifetime of responses with these statuses whose origin says nothing about it, instead of "            \
+      "`default_ttl`. The first that names a status counts.")                                                \
+    X(S, HAND, STATUS_TTLS, negative_ttl, negative, "404=10s 405=10s 410=1m 501=10s", "", "",                \
+      "404=30s 410=10m 5xx=1s",                                                                              \
+      "The same for errors, which never get `default_ttl`. An error that it does not name is stored only "   \
+      "on the origin's word.")                                                                               \
+    X(S, HAND, STATUS_TTLS, override_ttl_by_status, override_by_status, "none", "", "", "404=1m",            \
+      "As `override_ttl`, for these statuses, of which any can be named.")                                   \
+    X(S, VALUE, FLAG, deception_armor, deception_armor, "true", "", "", "false",                             \
+      "Do not store a page under the name of a file (`/account/x.css` that is HTML), unless the origin "     \
+      "says `public` or `s-maxage`; nor what an origin may read as another path (`/img/..%2Faccount`).")
 
 #define CONFIG_KEY_TABLE(X, S)                                                                               \
     X(S, VALUE, FLAG, scheme, scheme, "false", "", "", "true",                                               \
@@ -216,6 +219,23 @@ enum config_kind {
       "Fields of the origin that count for nothing: they are neither stored nor sent.")                      \
     X(S, LIST, FIELD_LINE, add_response_fields, response, "", "0", "64", "\"X-Robots-Tag: noindex\"",        \
       "Fields that responses get as if the origin had sent them, after `strip_response_fields`.")
+
+#define CONFIG_COMPRESS_TABLE(X, S)                                                                          \
+    X(S, VALUE, FLAG, enabled, enabled, "true", "", "", "false",                                             \
+      "Send stored responses compressed to clients that ask for it. What is not stored is never compressed " \
+      "here, so no response mixes one client's secrets with another's guesses.")                             \
+    X(S, LIST, CODING, codings, codings, "", "0", "3", "br",                                                 \
+      "The codings, the best first: it wins where a client likes several equally. Without it: zstd, br, "    \
+      "gzip.")                                                                                               \
+    X(S, LIST, MEDIA_RANGE, types, types, "", "0", "100", "text/*",                                          \
+      "Content types that are compressed. Without it: text, JSON, JavaScript, XML, SVG, WebAssembly and "    \
+      "other types that shrink.")                                                                            \
+    X(S, VALUE, SIZE, min_size, min_bytes, "512", "1", "1GiB", "1KiB",                                       \
+      "Content smaller than this stays as it is.")                                                           \
+    X(S, VALUE, SIZE, max_size, max_bytes, "32MiB", "1", "64TiB", "100MiB",                                  \
+      "Content whose length is announced and larger than this stays as it is.")                              \
+    X(S, VALUE, COUNT, level, level, "4", "1", "5", "2",                                                     \
+      "How hard to try while a client waits: 1 is fastest, 5 smallest.")
 
 #define CONFIG_VARY_TABLE(X, S)                                                                              \
     X(S, LIST, LANGUAGE, languages, languages, "", "0", "64", "de",                                          \
@@ -277,6 +297,7 @@ enum config_kind {
     X(S, SECTION, KEY, key, base.key, "", "", "", "", "What makes two requests ask for the same.")           \
     X(S, SECTIONS, RULE, rules, rules, "", "0", "1000", "",                                                  \
       "What is different for some paths: of each request the first rule that its path matches.")             \
+    X(S, SECTION, COMPRESS, compress, compress, "", "", "", "", "Compression of stored responses.")          \
     X(S, SECTIONS, CERTIFICATE, certificates, certificates, "", "0", "16", "",                               \
       "Certificates of this site, of either kind or both (ECDSA, RSA). Clients get the one that covers the " \
       "name they ask for.")                                                                                  \
@@ -330,6 +351,7 @@ enum config_kind {
     X(CACHE, "cache", struct http_cache_policy)                                                              \
     X(KEY, "key", struct http_key_rules)                                                                     \
     X(RULE, "rules", struct config_rule)                                                                     \
+    X(COMPRESS, "compress", struct config_compress)                                                          \
     X(VARY, "vary", struct config_vary)                                                                      \
     X(ORIGIN, "origins", struct config_origin)                                                               \
     X(CERTIFICATE, "certificates", struct config_certificate)                                                \
