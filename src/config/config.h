@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "base/arena.h"
+#include "config/rule.h"
 #include "http/freshness.h"
 #include "http/uri.h"
 #include "io/addr.h"
@@ -19,6 +20,21 @@ struct config_origin {
     sk_str host;     /* Host and SNI sent; empty: the client's Host for http and SNI by url */
     sk_str ca_file;  /* PEM; empty: system store */
     bool verify;     /* default true */
+};
+
+struct config_certificate {
+    sk_str cert, key; /* paths of PEM files; end with NUL */
+};
+
+enum config_pq { CONFIG_PQ_OFF, CONFIG_PQ_OFFER, CONFIG_PQ_PREFER, CONFIG_PQ_REQUIRE };
+enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
+
+struct config_listener {
+    struct io_addr addr;
+    bool tls;
+    enum config_pq pq;
+    enum config_tls_version min_version;
+    sk_str client_ca; /* path of a PEM file; ends with NUL; empty: clients need no certificate */
 };
 
 struct config_hosts;
@@ -52,6 +68,16 @@ struct config_vary {
     bool any;       /* one of them is in use */
 };
 
+struct config_compress {
+    bool enabled;
+    uint8_t codings[3]; /* enum http_coding, the favourite first */
+    uint32_t coding_count;
+    sk_str *types; /* "text/html", "text/" and a star, or a star and "+json" */
+    uint32_t type_count;
+    uint64_t min_bytes, max_bytes;
+    uint32_t level;
+};
+
 struct config_site {
     sk_str name;
     sk_str *hosts; /* lower case; "*.example.com" and "*" allowed */
@@ -59,9 +85,13 @@ struct config_site {
     struct config_origin *origins;
     uint32_t origin_count;
     struct config_origin_options origin;
-    struct http_cache_policy cache;
-    bool cache_enabled;
+    struct config_rule base;   /* what holds where no rule says otherwise */
+    struct config_rule *rules; /* config_rule_for */
+    uint32_t rule_count;
     struct config_vary vary;
+    struct config_compress compress;
+    struct config_certificate *certificates;
+    uint32_t certificate_count;
     uint32_t index; /* in config.sites */
 };
 
@@ -86,8 +116,10 @@ struct config {
     struct sk_arena arena;
     sk_str path; /* of the file; empty when from the command line */
 
-    struct io_addr *listeners;
+    struct config_listener *listeners;
     uint32_t listener_count;
+    struct config_certificate *certificates; /* beside those of the sites */
+    uint32_t certificate_count;
     sk_str admin; /* "unix:PATH" or "ADDR:PORT"; empty: none */
     sk_str admin_token;
     uint32_t threads;
@@ -110,6 +142,9 @@ struct config {
 /* References may be taken and given back on any thread; the last one frees. NULL may be given back. */
 struct config *config_ref(struct config *config);
 void config_unref(struct config *config);
+
+/* True when a listener speaks TLS. */
+bool config_has_tls(const struct config *config);
 
 /* The site for a host: exact, then the longest wildcard, then "*". NULL when none serves it. HOST may carry a
  * port and is compared without regard to case. Allocates nothing. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/units.h"
+#include "config/rule_compile.h"
 #include "http/field.h"
 #include "http/freshness.h"
 #include "http/uri.h"
@@ -141,9 +142,22 @@ static bool is_path(sk_str text) {
     return text.len >= 1 && text.len < TEXT_MAX;
 }
 
+sk_err config_endpoint_parse(sk_str text, struct io_addr *out_addr, bool *out_tls) {
+    static const sk_str tls = SK_STR_INIT("https://"), plain = SK_STR_INIT("http://");
+    *out_tls = sk_str_starts_with(text, tls);
+    sk_str scheme = *out_tls ? tls : sk_str_starts_with(text, plain) ? plain : (sk_str){0};
+    return io_addr_parse(sk_str_slice(text, scheme.len, text.len), out_addr);
+}
+
 static bool is_address(sk_str text) {
     struct io_addr addr;
     return io_addr_parse(text, &addr) == SK_OK;
+}
+
+static bool is_endpoint(sk_str text) {
+    struct io_addr addr;
+    bool tls;
+    return config_endpoint_parse(text, &addr, &tls) == SK_OK;
 }
 
 static bool is_server(sk_str text) {
@@ -244,6 +258,22 @@ static bool is_media_type(sk_str text) {
            http_token_valid(sk_str_slice(text, slash + 1, text.len));
 }
 
+static bool is_media_range(sk_str text) {
+    if (sk_str_ends_with(text, SK_STR("/*")))
+        text.len -= 2;
+    else if (sk_str_starts_with(text, SK_STR("*+")))
+        text = sk_str_slice(text, 2, text.len);
+    else
+        return is_media_type(text);
+    return text.len <= 127 && sk_str_find_byte(text, '*') == text.len &&
+           sk_str_find_byte(text, '/') == text.len && http_token_valid(text);
+}
+
+static bool is_coding(sk_str text) {
+    return sk_str_eq(text, SK_STR("zstd")) || sk_str_eq(text, SK_STR("br")) ||
+           sk_str_eq(text, SK_STR("gzip"));
+}
+
 static bool is_text(enum config_kind kind, sk_str text) {
     struct io_prefix prefix;
     switch (kind) {
@@ -251,6 +281,7 @@ static bool is_text(enum config_kind kind, sk_str text) {
     case CONFIG_KIND_SECRET: return is_secret(text);
     case CONFIG_KIND_FILE: return is_path(text);
     case CONFIG_KIND_LOG: return !text.len || is_path(text);
+    case CONFIG_KIND_ENDPOINT: return is_endpoint(text);
     case CONFIG_KIND_LISTENER:
     case CONFIG_KIND_ADMIN: return is_address(text);
     case CONFIG_KIND_RESOLVERS: return is_resolvers(text);
@@ -264,6 +295,14 @@ static bool is_text(enum config_kind kind, sk_str text) {
     case CONFIG_KIND_DECIMAL: return is_decimal(text);
     case CONFIG_KIND_LANGUAGE: return is_language(text);
     case CONFIG_KIND_MEDIA_TYPE: return is_media_type(text);
+    case CONFIG_KIND_PATTERN: return config_is_pattern(text);
+    case CONFIG_KIND_NAMES: return config_is_names(text);
+    case CONFIG_KIND_FIELD: return config_is_field(text);
+    case CONFIG_KIND_FIELD_LINE: return config_is_field_line(text);
+    case CONFIG_KIND_COOKIE: return text.len <= 128 && http_token_valid(text);
+    case CONFIG_KIND_STATUS_TTLS: return config_status_ttls_read(NULL, text, NULL) == SK_OK;
+    case CONFIG_KIND_MEDIA_RANGE: return is_media_range(text);
+    case CONFIG_KIND_CODING: return is_coding(text);
     case CONFIG_KIND_TEXT: return text.len <= 255;
     default: return false;
     }

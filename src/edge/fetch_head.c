@@ -1,4 +1,5 @@
 /* What becomes of a response's head: stored, passed to one client, or laid over what is stored. */
+#include "edge/codable.h"
 #include "edge/fetch_private.h"
 #include "edge/stored_head.h"
 #include "edge/worker.h"
@@ -20,7 +21,7 @@ static sk_err make_head(struct edge_fetch *fetch, const struct http_response *re
     struct edge_head_rules rules = {
         .pseudonym = fetch->snapshot->config->server_name,
         .shared = store,
-        .drop_set_cookie = store && fetch->site->cache.ignore_set_cookie,
+        .drop_set_cookie = store && fetch->rule->cache.ignore_set_cookie,
         .keep_length = !store && response->body_kind == HTTP_BODY_NONE,
         .now = now,
     };
@@ -54,16 +55,21 @@ sk_err edge_fetch_publish(struct edge_fetch *fetch, const struct http_response *
     struct http_store_answer answer = {.reason = HTTP_REASON_NONE};
     if (!fetch->pass)
         answer = http_may_store(&fetch->client_request, response, asked_at,
-                                io_loop_wall_s(fetch->worker->loop), &fetch->site->cache);
+                                io_loop_wall_s(fetch->worker->loop), &fetch->rule->cache);
     fetch->store_reason = answer.reason;
     sk_err err = make_head(fetch, response, answer.store, &fields, &head);
     if (err) return err;
     head.freshness = answer.freshness;
     head.reason = answer.reason;
+    if (answer.store) err = edge_codable_mark(&fetch->arena, &fetch->site->compress, &fields, &head);
+    if (err) return err;
     fetch->stored = answer.store;
     fetch->published = true;
-    if (!answer.store)
-        return cache_fill_pass(fetch->fill, &head, remember_ms(answer.reason, response->status));
+    if (!answer.store) {
+        /* What went alone from the start says nothing about a request that the cache looks at. */
+        int64_t remember = fetch->pass ? 0 : remember_ms(answer.reason, response->status);
+        return cache_fill_pass(fetch->fill, &head, remember);
+    }
     err = cache_fill_store(fetch->fill, &head);
     if (err == SK_ERR_TOO_LARGE || err == SK_ERR_FULL) {
         fetch->stored = false;
@@ -98,7 +104,7 @@ sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *
     if (err) return err;
     sk_unix_s now = io_loop_wall_s(fetch->worker->loop);
     struct http_store_answer answer =
-        http_may_store(&fetch->client_request, &renewed, asked_at, now, &fetch->site->cache);
+        http_may_store(&fetch->client_request, &renewed, asked_at, now, &fetch->rule->cache);
     head.status = stale->status;
     head.fields = &fields;
     head.body_length = atomic_load_explicit(&stale->body_length, memory_order_acquire);
@@ -110,6 +116,8 @@ sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *
                                                             .always_revalidate = true,
                                                             .must_revalidate = true,
                                                             .has_validator = true};
+    err = edge_codable_mark(&fetch->arena, &fetch->site->compress, &fields, &head);
+    if (err) return err;
     fetch->validated = true;
     fetch->stored = answer.store;
     err = cache_fill_freshen(fetch->fill, &head);
