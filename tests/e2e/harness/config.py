@@ -5,7 +5,8 @@ unless there are `sites`. An origin may be an Origin, a URL or a dictionary."""
 
 import yaml
 
-SITE_KEYS = ("name", "hosts", "origins", "origin_options", "cache", "vary", "compress", "cache_status", "early_hints")
+SITE_KEYS = ("name", "hosts", "origins", "origin_options", "cache", "vary", "compress", "key", "rules",
+             "cache_status", "early_hints")
 
 
 def render(edge, words):
