@@ -61,6 +61,7 @@ struct config_site {
     struct config_origin_options origin;
     struct http_cache_policy cache;
     bool cache_enabled;
+    bool pass_tags;
     struct config_vary vary;
     uint32_t index; /* in config.sites */
 };

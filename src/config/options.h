@@ -195,6 +195,9 @@ enum config_kind {
     X(S, SECTION, ORIGIN_OPTIONS, origin_options, origin, "", "", "", "",                                    \
       "Timeouts, connections, retries and health of this site's origins.")                                   \
     X(S, SECTION, CACHE, cache, cache, "", "", "", "", "What is stored, and for how long.")                  \
+    X(S, VALUE, FLAG, pass_tags, pass_tags, "false", "", "", "true",                                         \
+      "Leave Surrogate-Key, Cache-Tag and xkey in responses, for a cache in front of this one. False: they "  \
+      "are read and removed.")                  \
     X(S, SECTION, VARY, vary, vary, "", "", "", "",                                                          \
       "Request fields that origins negotiate by, reduced to what the site distinguishes.")
 

@@ -38,6 +38,7 @@
     X(NO_STORE_VARY_STAR, "vary-star", "Vary: * (RFC 9111 4.1)")                                             \
     X(NO_STORE_NO_LIFETIME, "no-lifetime", "neither freshness nor validator")                                \
     X(NO_STORE_TOO_LARGE, "too-large", "larger than the cache may hold")                                     \
+    X(NO_STORE_TAGS, "too-many-tags", "more or longer tags than can be kept for purges")                     \
     X(NO_STORE_INCOMPLETE, "incomplete", "the origin's response was cut off")                                \
     X(NO_STORE_PARTIAL, "partial-content", "a 206 that cannot be combined")                                  \
     X(NO_STORE_NO_MEMORY, "no-memory", "no room could be made")                                              \
