@@ -105,7 +105,9 @@ sk_err edge_admin_config(void *role, struct fleet_admin_request *request, struct
     yyjson_mut_obj_add_uint(doc, root, "number", config->number);
     add_str(doc, root, "file", config->path);
     for (unsigned i = 0; i < process->listeners.count; i++) {
-        size_t len = edge_listener_text(&process->listeners.items[i], text);
+        const struct edge_listener *listener = &process->listeners.items[i];
+        size_t len =
+            edge_listener_text(listener, edge_snapshot_tls(process->snapshot, &listener->addr), text);
         yyjson_mut_arr_append(listeners, json_str(doc, (sk_str){text, len}));
     }
     yyjson_mut_obj_add_val(doc, root, "listen", listeners);

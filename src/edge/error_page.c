@@ -10,6 +10,7 @@
 
 static const char *extra_field(uint16_t status) {
     switch (status) {
+    case 200: /* to OPTIONS */
     case 405: return "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n";
     case 503: return "Retry-After: 1\r\n";
     default: return "";

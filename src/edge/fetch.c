@@ -72,7 +72,9 @@ static const struct http_fields *body_trailers(void *arg) {
     struct edge_fetch *fetch = arg;
     const struct http_fields *given = fetch->leader ? fetch->leader->ops->body_trailers(fetch->leader) : NULL;
     struct http_fields *fields = given ? sk_arena_zalloc(&fetch->arena, sizeof *fields) : NULL;
-    return fields && edge_trailer_fields(&fetch->arena, given, fields) == SK_OK ? fields : NULL;
+    if (!fields) return NULL;
+    sk_str hop = http_fields_joined(&fetch->client_request.fields, HTTP_FIELD_CONNECTION, &fetch->arena);
+    return edge_trailer_fields(&fetch->arena, hop, given, fields) == SK_OK ? fields : NULL;
 }
 
 static void on_informational(void *arg, const struct http_response *response) {
@@ -134,6 +136,7 @@ static void take_response(struct edge_fetch *fetch, struct origin_exchange *orig
     sk_err err;
     fetch->origin_status = response->status;
     edge_fetch_invalidate(fetch, response);
+    if (fetch->pass) edge_fetch_head_effects(fetch, response, asked_at);
     if (fetch->conditional && response->status == 304) {
         err = edge_fetch_freshen(fetch, response, asked_at);
         if (err) fail(fetch, err);

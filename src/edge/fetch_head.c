@@ -83,8 +83,7 @@ bool edge_fetch_speaks_of(const struct cache_object *stale, const struct http_re
                           sk_unix_s now) {
     struct http_validators fresh;
     http_validators_of(&response->fields, now, &fresh);
-    if (!fresh.etag.opaque.data) return true;
-    return http_etag_weak_match(fresh.etag, stale->validators.etag);
+    return http_not_modified_means(&fresh, &stale->validators);
 }
 
 sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *response,

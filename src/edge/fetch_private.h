@@ -20,7 +20,12 @@ sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *
 void edge_fetch_invalidate(struct edge_fetch *fetch, const struct http_response *response);
 /* The response's tags, for HEAD; in the fetch's arena. SK_ERR_TOO_LARGE: more than can be kept, so that it must not be
  * stored, or purges would miss it; SK_ERR_NO_MEMORY. */
-sk_err edge_fetch_tags(struct edge_fetch *fetch, const struct http_response *response, struct cache_head *head);
+sk_err edge_fetch_tags(struct edge_fetch *fetch, const struct http_response *response,
+                       struct cache_head *head);
+/* RFC 9111 section 4.3.5: a 200 to a HEAD that went to the origin renews the stored answer to GET when it speaks
+ * of the same representation, and removes it when not. */
+void edge_fetch_head_effects(struct edge_fetch *fetch, const struct http_response *response,
+                             sk_unix_s asked_at);
 /* True when the stale object may answer because the origin failed (RFC 5861 section 4). */
 bool edge_fetch_may_serve_stale(const struct edge_fetch *fetch);
 /* Copies the body into the fill and finishes or breaks it. */

@@ -11,7 +11,8 @@ static sk_str group_scope(const struct edge_fetch *fetch) {
     return cache_key_host(cache_fill_key(fetch->fill)->text);
 }
 
-sk_err edge_fetch_tags(struct edge_fetch *fetch, const struct http_response *response, struct cache_head *head) {
+sk_err edge_fetch_tags(struct edge_fetch *fetch, const struct http_response *response,
+                       struct cache_head *head) {
     struct http_tags *tags = sk_arena_alloc(&fetch->arena, sizeof *tags);
     if (!tags) return SK_ERR_NO_MEMORY;
     sk_err err = http_tags_of(&response->fields, group_scope(fetch), &fetch->arena, tags);
@@ -67,8 +68,8 @@ static void invalidate_groups(struct edge_fetch *fetch, const struct http_fields
     sk_str *groups;
     uint32_t count = 0;
     if (!http_fields_find(fields, HTTP_FIELD_CACHE_GROUP_INVALIDATION)) return;
-    sk_err err = http_groups_of(fields, HTTP_FIELD_CACHE_GROUP_INVALIDATION, group_scope(fetch), &fetch->arena,
-                                &groups, &count);
+    sk_err err = http_groups_of(fields, HTTP_FIELD_CACHE_GROUP_INVALIDATION, group_scope(fetch),
+                                &fetch->arena, &groups, &count);
     for (uint32_t i = 0; i < count && !err; i++) {
         struct cache_purge purge = {.kind = CACHE_PURGE_TAG, .site = fetch->site->name, .text = groups[i]};
         err = cache_purge(cache_of(fetch->worker->cache), &purge, NULL);

@@ -106,6 +106,8 @@ sk_err edge_forward_request(struct edge_fetch *fetch) {
     };
     err = http_forward_request_fields(&request->fields, &fetch->arena, &context);
     if (!err) err = mark_loop(fetch, &request->fields);
+    if (!err && request->method == HTTP_METHOD_OPTIONS)
+        err = http_forward_count_down(&request->fields, &fetch->arena);
     if (!err && fetch->conditional) err = add_validators(fetch, &request->fields);
     return err;
 }

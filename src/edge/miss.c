@@ -49,9 +49,33 @@ static void forget_fetch(struct edge_exchange *exchange) {
 
 /* --- outcomes --------------------------------------------------------------------------------------------- */
 
+/* RFC 9111 5.2.2.2: a cache that may not use what it has because the origin cannot be asked says 504. */
+static bool is_cut_off(const struct edge_exchange *exchange, enum origin_phase phase) {
+    bool answered = exchange->fetch && exchange->fetch->origin_status;
+    return exchange->must_revalidate && !answered && phase != ORIGIN_PHASE_BODY_READ;
+}
+
 static void give_failure(struct edge_exchange *exchange, const struct cache_failure *failure) {
+    enum origin_phase phase = (enum origin_phase)failure->phase;
     note_fetch(exchange);
-    edge_respond_failure(exchange, (enum origin_phase)failure->phase, failure->err, failure->detail);
+    if (is_cut_off(exchange, phase))
+        edge_respond_error(exchange, 504, "what is stored must be validated, and the origin cannot be asked");
+    else
+        edge_respond_failure(exchange, phase, failure->err, failure->detail);
+}
+
+static void fetch_alone(struct edge_exchange *exchange);
+
+/* What came for everybody may not be what this client's If-Match asks for; a private response is the origin's
+ * own answer, and never comes here twice. */
+static void give_object(struct edge_exchange *exchange, struct cache_object *object) {
+    note_fetch(exchange);
+    if (!edge_is_for_origin(exchange, object)) {
+        edge_answer_object(exchange, object, false);
+        return;
+    }
+    cache_object_unref(exchange->worker->cache, object);
+    fetch_alone(exchange);
 }
 
 static void give_stale(struct edge_exchange *exchange, struct cache_object *object,
@@ -60,21 +84,18 @@ static void give_stale(struct edge_exchange *exchange, struct cache_object *obje
     http_request_cache_control(&exchange->request, &control);
     note_fetch(exchange);
     bool validated = exchange->fetch && exchange->fetch->validated;
-    if (!validated &&
+    if (validated) {
+        give_object(exchange, object);
+        return;
+    }
+    if (edge_is_for_origin(exchange, object) ||
         !http_may_serve_on_error(&object->freshness, &control, io_loop_wall_s(exchange->worker->loop))) {
         cache_object_unref(exchange->worker->cache, object);
         give_failure(exchange, failure->err ? failure : &(struct cache_failure){.err = SK_ERR_IO});
         return;
     }
-    if (!validated) {
-        exchange->outcome.hit = true;
-        exchange->outcome.reason = HTTP_REASON_HIT_STALE_IF_ERROR;
-    }
-    edge_answer_object(exchange, object, false);
-}
-
-static void give_object(struct edge_exchange *exchange, struct cache_object *object) {
-    note_fetch(exchange);
+    exchange->outcome.hit = true;
+    exchange->outcome.reason = HTTP_REASON_HIT_STALE_IF_ERROR;
     edge_answer_object(exchange, object, false);
 }
 
@@ -176,6 +197,7 @@ static void fiber_main(void *arg) {
     struct miss *miss = arg;
     struct edge_exchange *exchange = miss->exchange;
     exchange->fiber = io_fiber_self();
+    exchange->must_revalidate = miss->stale && miss->stale->freshness.must_revalidate;
     if (edge_is_loop(exchange)) {
         edge_respond_error(exchange, 508, "the request has come through here already");
     } else {

@@ -23,19 +23,21 @@ static void tell(const struct edge_purge_list *list, const struct edge_purge_don
     const char *kind = edge_purge_kind_key(first->kind), *how = first->soft ? "soft" : "hard";
     unsigned long long number = done->number;
     if (list->count == 1)
-        sk_log(SK_LOG_INFO, "purge", "%llu by %.*s: %s %s%s%.*s%s%.*s%s%.*s", number, SK_STR_ARGS(who), how, kind,
-               first->site.len ? ", site " : "", SK_STR_ARGS(first->site), first->host.len ? ", host " : "",
-               SK_STR_ARGS(first->host), first->text.len ? ": " : "", SK_STR_ARGS(first->text));
+        sk_log(SK_LOG_INFO, "purge", "%llu by %.*s: %s %s%s%.*s%s%.*s%s%.*s", number, SK_STR_ARGS(who), how,
+               kind, first->site.len ? ", site " : "", SK_STR_ARGS(first->site),
+               first->host.len ? ", host " : "", SK_STR_ARGS(first->host), first->text.len ? ": " : "",
+               SK_STR_ARGS(first->text));
     else
         sk_log(SK_LOG_INFO, "purge", "%llu by %.*s: %u purges, the first of them %s %s %.*s", number,
                SK_STR_ARGS(who), list->count, how, kind, SK_STR_ARGS(first->text));
 }
 
-sk_err edge_purge_apply(struct cache *cache, struct observe_thread *metrics, const struct edge_purge_list *list,
-                        sk_str who, struct edge_purge_done *out_done) {
+sk_err edge_purge_apply(struct cache *cache, struct observe_thread *metrics,
+                        const struct edge_purge_list *list, sk_str who, struct edge_purge_done *out_done) {
     struct edge_purge_done done = {0};
     sk_err err = SK_OK;
-    for (uint32_t i = 0; i < list->count && !err; i++) err = apply_one(cache, metrics, &list->items[i], &done);
+    for (uint32_t i = 0; i < list->count && !err; i++)
+        err = apply_one(cache, metrics, &list->items[i], &done);
     if (list->count && !err) tell(list, &done, who);
     if (!err) *out_done = done;
     return err;

@@ -59,7 +59,8 @@ static sk_err add_wish(struct reading *reading, struct edge_purge_wish wish) {
     struct edge_purge_request *request = reading->request;
     if (request->count == EDGE_PURGES_MAX)
         return edge_purge_problem(reading->problem, EDGE_PURGE_ALONE, "",
-                                  "found more than %d purges in one request, expected fewer", EDGE_PURGES_MAX);
+                                  "found more than %d purges in one request, expected fewer",
+                                  EDGE_PURGES_MAX);
     if (request->count == reading->capacity) {
         uint32_t capacity = SK_MAX(2 * reading->capacity, 4);
         struct edge_purge_wish *wishes = sk_arena_alloc(reading->arena, capacity * sizeof *wishes);
@@ -109,11 +110,13 @@ static sk_err unknown_key(struct reading *reading, sk_str key) {
     for (size_t i = 0; i < SK_COUNT(kind_keys); i++)
         if (sk_nearest_offer(&nearest, sk_str_from_c(kind_keys[i]))) best = kind_keys[i];
     if (best)
-        return edge_purge_problem(reading->problem, reading->item, "", "found the key %s; did you mean \"%s\"?",
-                                  edge_purge_found(key, found), best);
-    return edge_purge_problem(reading->problem, reading->item, "",
-                              "found the key %s, expected one of url, prefix, host, site, tag, glob, all, and soft",
-                              edge_purge_found(key, found));
+        return edge_purge_problem(reading->problem, reading->item, "",
+                                  "found the key %s; did you mean \"%s\"?", edge_purge_found(key, found),
+                                  best);
+    return edge_purge_problem(
+        reading->problem, reading->item, "",
+        "found the key %s, expected one of url, prefix, host, site, tag, glob, all, and soft",
+        edge_purge_found(key, found));
 }
 
 static yyjson_val **place_of(struct item *item, sk_str key) {
@@ -131,9 +134,10 @@ static sk_err sort_keys(struct reading *reading, yyjson_val *object, struct item
     struct item item = {0};
     char found[EDGE_PURGE_FOUND_BYTES];
     if (!yyjson_is_obj(object))
-        return edge_purge_problem(reading->problem, reading->item, "",
-                                  "found %s, expected an object (example: {\"url\": \"https://www.example.com/a\"})",
-                                  yyjson_get_type_desc(object));
+        return edge_purge_problem(
+            reading->problem, reading->item, "",
+            "found %s, expected an object (example: {\"url\": \"https://www.example.com/a\"})",
+            yyjson_get_type_desc(object));
     yyjson_obj_iter_init(object, &iterator);
     while ((key = yyjson_obj_iter_next(&iterator))) {
         yyjson_val **place = place_of(&item, text_of(key));
@@ -162,8 +166,8 @@ static sk_err choose_kind(struct reading *reading, struct item *item, struct edg
     yyjson_val *site = item->kinds[CACHE_PURGE_SITE];
     if (site && (item->kinds[CACHE_PURGE_TAG] || item->kinds[CACHE_PURGE_GLOB])) {
         if (!yyjson_is_str(site) || yyjson_get_len(site) == 0)
-            return edge_purge_problem(reading->problem, reading->item, "site", "found %s, expected a site's name",
-                                      yyjson_get_type_desc(site));
+            return edge_purge_problem(reading->problem, reading->item, "site",
+                                      "found %s, expected a site's name", yyjson_get_type_desc(site));
         out_wish->site = text_of(site);
         item->kinds[CACHE_PURGE_SITE] = NULL;
     }
@@ -176,8 +180,9 @@ static sk_err choose_kind(struct reading *reading, struct item *item, struct edg
         chosen = (enum cache_purge_kind)kind;
     }
     if (chosen == CACHE_PURGE_COUNT_)
-        return edge_purge_problem(reading->problem, reading->item, "",
-                                  "found nothing to purge, expected one of url, prefix, host, site, tag, glob, all");
+        return edge_purge_problem(
+            reading->problem, reading->item, "",
+            "found nothing to purge, expected one of url, prefix, host, site, tag, glob, all");
     out_wish->kind = chosen;
     return SK_OK;
 }
@@ -201,8 +206,9 @@ static sk_err read_list(struct reading *reading, const struct item *top) {
     sk_err err = read_flag(reading, "soft", top->soft, &reading->soft);
     for (unsigned kind = 0; kind < CACHE_PURGE_COUNT_ && !err; kind++)
         if (top->kinds[kind])
-            err = edge_purge_problem(reading->problem, EDGE_PURGE_ALONE, "",
-                                     "found both \"purges\" and \"%s\", expected one of them", kind_keys[kind]);
+            err =
+                edge_purge_problem(reading->problem, EDGE_PURGE_ALONE, "",
+                                   "found both \"purges\" and \"%s\", expected one of them", kind_keys[kind]);
     if (err) return err;
     if (!yyjson_is_arr(top->purges) || yyjson_arr_size(top->purges) == 0)
         return edge_purge_problem(reading->problem, EDGE_PURGE_ALONE, "purges", "found %s, expected a list",
@@ -214,7 +220,8 @@ static sk_err read_list(struct reading *reading, const struct item *top) {
         struct item item;
         err = sort_keys(reading, object, &item);
         if (!err && item.purges)
-            err = edge_purge_problem(reading->problem, reading->item, "purges", "found a list within the list");
+            err =
+                edge_purge_problem(reading->problem, reading->item, "purges", "found a list within the list");
         if (!err) err = read_item(reading, &item);
         reading->item++;
     }
@@ -232,7 +239,8 @@ sk_err edge_purge_parse(sk_str text, struct sk_arena *arena, struct edge_purge_r
     if (!document && why.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION) return SK_ERR_NO_MEMORY;
     if (!document)
         return edge_purge_problem(out_problem, EDGE_PURGE_ALONE, "",
-                                  "found no JSON: %s at byte %zu (example: {\"tag\": \"news\"})", why.msg, why.pos);
+                                  "found no JSON: %s at byte %zu (example: {\"tag\": \"news\"})", why.msg,
+                                  why.pos);
     request.document = document;
     sk_err err = sort_keys(&reading, yyjson_doc_get_root(document), &top);
     if (!err) err = top.purges ? read_list(&reading, &top) : read_item(&reading, &top);

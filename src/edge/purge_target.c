@@ -35,15 +35,19 @@ static sk_err add(struct resolving *resolving, sk_str site, sk_str host, sk_str 
         list->items = items;
         list->capacity = capacity;
     }
-    list->items[list->count++] = (struct cache_purge){
-        .kind = resolving->wish->kind, .soft = resolving->wish->soft, .site = site, .host = host, .text = text};
+    list->items[list->count++] = (struct cache_purge){.kind = resolving->wish->kind,
+                                                      .soft = resolving->wish->soft,
+                                                      .site = site,
+                                                      .host = host,
+                                                      .text = text};
     return SK_OK;
 }
 
 /* ---- URLs --------------------------------------------------------------------------------------------------- */
 
 /* The request that a client would send for it. */
-static sk_err request_of(struct sk_arena *arena, const struct http_uri *uri, struct http_request *out_request) {
+static sk_err request_of(struct sk_arena *arena, const struct http_uri *uri,
+                         struct http_request *out_request) {
     sk_str target = sk_arena_printf(arena, "%.*s%s%.*s", SK_STR_ARGS(uri->path), uri->query.data ? "?" : "",
                                     SK_STR_ARGS(uri->query));
     if (!target.data) return SK_ERR_NO_MEMORY;
@@ -92,7 +96,8 @@ static sk_err resolve_url(struct resolving *resolving) {
     const struct config_site *site;
     struct cache_key key;
     sk_err err = edge_key_of_url(resolving->config, resolving->arena, resolving->wish->text, &site, &key);
-    return err ? url_problem(resolving, err) : add(resolving, (sk_str){0}, (sk_str){0}, cache_key_primary(key.text));
+    return err ? url_problem(resolving, err)
+               : add(resolving, (sk_str){0}, (sk_str){0}, cache_key_primary(key.text));
 }
 
 /* ---- hosts and prefixes ------------------------------------------------------------------------------------- */
@@ -138,7 +143,8 @@ static sk_err resolve_host(struct resolving *resolving) {
 static sk_err normal_prefix(struct resolving *resolving, sk_str prefix, sk_str *out_prefix) {
     size_t path_end = sk_str_find_byte(prefix, '?');
     sk_str path = sk_str_slice(prefix, 0, path_end), normal;
-    if (sk_str_ends_with(path, SK_STR("/.")) || sk_str_ends_with(path, SK_STR("/.."))) return SK_ERR_MALFORMED;
+    if (sk_str_ends_with(path, SK_STR("/.")) || sk_str_ends_with(path, SK_STR("/..")))
+        return SK_ERR_MALFORMED;
     sk_err err = http_path_normalise(resolving->arena, path, &normal);
     if (err || path_end == prefix.len) {
         if (!err) *out_prefix = normal;
@@ -153,12 +159,14 @@ static sk_err resolve_prefix(struct resolving *resolving) {
     sk_str scheme, host, prefix, site;
     cut_host(resolving->wish->text, &scheme, &host, &prefix);
     if (host.len == 0 || prefix.len == 0)
-        return problem(resolving, "a host and the beginning of a path (example: https://www.example.com/images/; "
-                                  "of every host: glob /images/*)");
+        return problem(resolving,
+                       "a host and the beginning of a path (example: https://www.example.com/images/; "
+                       "of every host: glob /images/*)");
     sk_err err = key_host(resolving, scheme, host, &site, &host);
     if (err) return url_problem(resolving, err);
     err = normal_prefix(resolving, prefix, &prefix);
-    if (err == SK_ERR_MALFORMED) return problem(resolving, "a beginning that is whole: no half escape, no dot segment");
+    if (err == SK_ERR_MALFORMED)
+        return problem(resolving, "a beginning that is whole: no half escape, no dot segment");
     if (!err && site.len + host.len + prefix.len + 4 > CACHE_KEY_MAX_BYTES)
         return problem(resolving, "a shorter one: nothing so long is stored");
     return err ? err : add(resolving, site, host, prefix);
@@ -177,7 +185,8 @@ static sk_err unknown_site(struct resolving *resolving, sk_str name) {
     char found[EDGE_PURGE_FOUND_BYTES];
     sk_str best = {0};
     for (uint32_t i = 0; i < resolving->config->site_count; i++)
-        if (sk_nearest_offer(&nearest, resolving->config->sites[i].name)) best = resolving->config->sites[i].name;
+        if (sk_nearest_offer(&nearest, resolving->config->sites[i].name))
+            best = resolving->config->sites[i].name;
     return edge_purge_problem(resolving->problem, resolving->wish->item, "site",
                               "found %s, expected the name of a site%s%.*s%s", edge_purge_found(name, found),
                               best.len ? "; did you mean \"" : "", SK_STR_ARGS(best), best.len ? "\"?" : "");
@@ -219,7 +228,8 @@ static sk_err resolve_glob(struct resolving *resolving) {
     }
     if (pattern.len == 0 || pattern.len > CACHE_PURGE_GLOB_MAX_BYTES ||
         sk_glob_stars(pattern) > CACHE_PURGE_GLOB_MAX_STARS)
-        return problem(resolving, "a pattern of at most 512 bytes and 16 stars (example: www.example.com/*.png)");
+        return problem(resolving,
+                       "a pattern of at most 512 bytes and 16 stars (example: www.example.com/*.png)");
     sk_str copy = sk_arena_copy(resolving->arena, pattern);
     if (!copy.data) return SK_ERR_NO_MEMORY;
     host = sk_str_slice(copy, 0, sk_str_find_byte(copy, '/'));

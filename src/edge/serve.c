@@ -6,6 +6,7 @@
 #include "edge/miss.h"
 #include "edge/selecting.h"
 #include "edge/worker.h"
+#include "http/forward.h"
 
 #define HOST_BYTES 256
 
@@ -47,7 +48,8 @@ uint32_t edge_traits_of(const struct http_fields *fields) {
     return traits;
 }
 
-/* What is wrong with the request before anybody looks into the cache; 0: nothing. */
+/* The status of what is answered before anybody looks into the cache: what is wrong with the request, or 200 for
+ * an OPTIONS that goes no further; 0: nothing. */
 static uint16_t refusal(const struct edge_exchange *exchange, const char **out_detail) {
     const struct http_request *request = &exchange->request;
     uint64_t body_limit = exchange->snapshot->config->limits.request_body_bytes;
@@ -59,6 +61,7 @@ static uint16_t refusal(const struct edge_exchange *exchange, const char **out_d
         *out_detail = "TRACE is not served here";
         return 405;
     }
+    if (request->method == HTTP_METHOD_OPTIONS && http_forward_ends_here(&request->fields)) return 200;
     if (request->body_kind == HTTP_BODY_LENGTH && request->content_length > body_limit) {
         *out_detail = "the request's body is over the limit";
         return 413;
@@ -131,6 +134,8 @@ static struct edge_verdict look_at_stored(struct edge_exchange *exchange, struct
     struct cache_object *object =
         cache_find(worker->cache, &exchange->key, edge_selecting(exchange), &finding);
     struct edge_verdict verdict = edge_verdict_on(object, &finding, &control, io_loop_wall_s(worker->loop));
+    if (object && verdict.step != EDGE_STEP_REFUSE && edge_is_for_origin(exchange, object))
+        verdict = (struct edge_verdict){EDGE_STEP_PASS, HTTP_REASON_MISS_REQUEST};
     exchange->outcome.reason = verdict.reason;
     *out_object = object;
     if (verdict.step == EDGE_STEP_ANSWER) {
@@ -157,6 +162,7 @@ static void serve_cached(struct edge_exchange *exchange) {
         break;
     case EDGE_STEP_VALIDATE: edge_miss_start(exchange, object, false); break;
     case EDGE_STEP_FETCH: edge_miss_start(exchange, NULL, false); break;
+    case EDGE_STEP_PASS: edge_miss_start(exchange, NULL, true); break;
     case EDGE_STEP_REFUSE:
         edge_respond_error(exchange, 504, "only-if-cached, and nothing stored may be used");
         break;

@@ -19,6 +19,7 @@ enum edge_step {
     EDGE_STEP_ANSWER_REFRESH, /* the same, with a refresh behind it */
     EDGE_STEP_VALIDATE,       /* ask the origin about what is stored, first */
     EDGE_STEP_FETCH,          /* ask the origin: nothing is stored that could answer */
+    EDGE_STEP_PASS,           /* alone: a condition of the request is the origin's to judge */
     EDGE_STEP_REFUSE,         /* only-if-cached: 504 */
 };
 struct edge_verdict {

@@ -13,6 +13,13 @@ static sk_err copy_list(struct sk_arena *arena, const struct http_fields *from, 
     return SK_OK;
 }
 
+/* RFC 9111 3.1: what the proxy before us agreed with us is for nobody else. */
+static void remove_of_proxy(struct http_fields *fields) {
+    http_fields_remove(fields, HTTP_FIELD_PROXY_AUTHENTICATE);
+    http_fields_remove(fields, HTTP_FIELD_PROXY_AUTHENTICATION_INFO);
+    http_fields_remove(fields, HTTP_FIELD_PROXY_AUTHORIZATION);
+}
+
 static sk_err add_date(struct sk_arena *arena, struct http_fields *fields, sk_unix_s now) {
     char text[HTTP_DATE_BYTES];
     http_date_format(now, text);
@@ -30,6 +37,7 @@ sk_err edge_head_fields(struct sk_arena *arena, const struct http_response *resp
     http_fields_remove(&fields, HTTP_FIELD_TRAILER); /* trailers are not passed on */
     if (!rules->keep_length) http_fields_remove(&fields, HTTP_FIELD_CONTENT_LENGTH);
     if (rules->shared) http_fields_remove(&fields, HTTP_FIELD_AGE);
+    if (rules->shared) remove_of_proxy(&fields);
     if (rules->drop_set_cookie) http_fields_remove(&fields, HTTP_FIELD_SET_COOKIE);
     if (!rules->keep_tags) http_tags_strip(&fields);
     if (!http_fields_find(&fields, HTTP_FIELD_DATE)) err = add_date(arena, &fields, rules->now);
@@ -38,13 +46,20 @@ sk_err edge_head_fields(struct sk_arena *arena, const struct http_response *resp
     return err;
 }
 
-sk_err edge_trailer_fields(struct sk_arena *arena, const struct http_fields *trailers,
+static bool is_named(sk_str list, sk_str name) {
+    sk_str option;
+    while (http_list_next(&list, &option))
+        if (sk_str_ieq(option, name)) return true;
+    return false;
+}
+
+sk_err edge_trailer_fields(struct sk_arena *arena, sk_str connection, const struct http_fields *trailers,
                            struct http_fields *out_fields) {
     struct http_fields fields = {0};
     sk_err err = SK_OK;
     for (uint32_t i = 0; i < trailers->count && !err; i++) {
         const struct http_field *field = &trailers->items[i];
-        if (field->id != HTTP_FIELD_UNKNOWN) continue;
+        if (field->id != HTTP_FIELD_UNKNOWN || is_named(connection, field->name)) continue;
         sk_str name = sk_arena_copy(arena, field->name), value = sk_arena_copy(arena, field->value);
         err = name.data && value.data ? http_fields_add(&fields, arena, name, value) : SK_ERR_NO_MEMORY;
     }
@@ -52,13 +67,13 @@ sk_err edge_trailer_fields(struct sk_arena *arena, const struct http_fields *tra
     return err;
 }
 
-/* Of the stored body, whatever a 304 says: an origin's 304 often names another encoding or type by mistake. */
+/* How to read the stored bytes, whatever a 304 says: its coding is part of them, its range is of no 304. All
+ * else is renewed, Content-Type too: the name's beginning means nothing (3.2). */
 static bool describes_body(uint16_t id) {
     switch (id) {
     case HTTP_FIELD_CONTENT_ENCODING:
     case HTTP_FIELD_CONTENT_LENGTH:
-    case HTTP_FIELD_CONTENT_RANGE:
-    case HTTP_FIELD_CONTENT_TYPE: return true;
+    case HTTP_FIELD_CONTENT_RANGE: return true;
     default: return false;
     }
 }

@@ -45,7 +45,8 @@ static void add_words(struct collecting *collecting, enum http_tag_source source
 
 static void add_elements(struct collecting *collecting, enum http_tag_source source, sk_str text) {
     sk_str element;
-    while (!collecting->err && sk_str_cut(&text, ',', &element)) add(collecting, source, sk_str_trim(element));
+    while (!collecting->err && sk_str_cut(&text, ',', &element))
+        add(collecting, source, sk_str_trim(element));
 }
 
 static void add_field(struct collecting *collecting, const struct http_fields *fields, enum http_field_id id,

@@ -10,10 +10,11 @@ static void set_up(void) {
     struct config_problems problems;
     struct cache_options options = {.memory_bytes = 8 << 20};
     config_problems_init(&problems);
-    MUST(config_parse(SK_STR("sites:\n"
-                             "  - {name: s, hosts: [a.example, '*.a.example'], origin: 'http://127.0.0.1:1'}\n"
-                             "  - {name: t, origin: 'http://127.0.0.1:2'}\n"),
-                      "f", &config, &problems) == SK_OK);
+    MUST(
+        config_parse(SK_STR("sites:\n"
+                            "  - {name: s, hosts: [a.example, '*.a.example'], origin: 'http://127.0.0.1:1'}\n"
+                            "  - {name: t, origin: 'http://127.0.0.1:2'}\n"),
+                     "f", &config, &problems) == SK_OK);
     config_problems_free(&problems);
     MUST(cache_create(&options, &cache) == SK_OK);
 }

@@ -41,7 +41,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
             MUST(http_fields_add_id(&fields, &lists, id, value) == SK_OK);
         }
     if (http_tags_of(&fields, SK_STR("h"), &arena, &tags) == SK_OK) look_at(&tags);
-    if (http_groups_of(&fields, HTTP_FIELD_CACHE_GROUP_INVALIDATION, SK_STR("h"), &arena, &groups, &count) == SK_OK)
+    if (http_groups_of(&fields, HTTP_FIELD_CACHE_GROUP_INVALIDATION, SK_STR("h"), &arena, &groups, &count) ==
+        SK_OK)
         for (uint32_t i = 0; i < count; i++) MUST(sk_str_starts_with(groups[i], SK_STR("\nh\n")));
     http_tags_strip(&fields);
     for (size_t i = 0; i < 3; i++) MUST(!http_fields_find(&fields, ids[i]));

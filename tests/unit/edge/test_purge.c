@@ -8,10 +8,11 @@ static struct config *config;
 static int setup(void **state) {
     struct config_problems problems;
     config_problems_init(&problems);
-    sk_err err = config_parse(SK_STR("sites:\n"
-                                     "  - {name: s, hosts: [a.example, '*.a.example'], origin: 'http://127.0.0.1:1'}\n"
-                                     "  - {name: t, origin: 'http://127.0.0.1:2'}\n"),
-                              "f", &config, &problems);
+    sk_err err =
+        config_parse(SK_STR("sites:\n"
+                            "  - {name: s, hosts: [a.example, '*.a.example'], origin: 'http://127.0.0.1:1'}\n"
+                            "  - {name: t, origin: 'http://127.0.0.1:2'}\n"),
+                     "f", &config, &problems);
     config_problems_free(&problems);
     (void)state;
     return (int)err;
@@ -36,8 +37,8 @@ static void describe(const char *json, struct sk_buf *out) {
     for (uint32_t i = 0; i < list.count; i++) {
         const struct cache_purge *purge = &list.items[i];
         assert_ok(sk_buf_printf(out, "%s %s [%.*s] [%.*s] [%.*s]\n", edge_purge_kind_key(purge->kind),
-                                purge->soft ? "soft" : "hard", SK_STR_ARGS(purge->site), SK_STR_ARGS(purge->host),
-                                SK_STR_ARGS(purge->text)));
+                                purge->soft ? "soft" : "hard", SK_STR_ARGS(purge->site),
+                                SK_STR_ARGS(purge->host), SK_STR_ARGS(purge->text)));
     }
     edge_purge_list_free(&list);
     edge_purge_request_free(&request);
@@ -59,7 +60,8 @@ static const char *const cases[][2] = {
     {"{\"tag\":\"x\"}", "tag hard [s] [] [x]\ntag hard [t] [] [x]\n"},
     {"{\"tags\":[\"x\",\"y\"],\"site\":\"t\"}", "tag hard [t] [] [x]\ntag hard [t] [] [y]\n"},
     {"{\"glob\":\"http://A.example/A*\"}", "glob hard [s] [] [a.example/A*]\n"},
-    {"{\"glob\":\"*.A.example/A*\"}", "glob hard [s] [] [*.a.example/A*]\nglob hard [t] [] [*.a.example/A*]\n"},
+    {"{\"glob\":\"*.A.example/A*\"}",
+     "glob hard [s] [] [*.a.example/A*]\nglob hard [t] [] [*.a.example/A*]\n"},
     {"{\"glob\":\"/A*\",\"site\":\"s\"}", "glob hard [s] [] [/A*]\n"},
     {"{\"all\":true}", "all hard [] [] []\n"},
     {"{\"soft\":true,\"purges\":[{\"site\":\"s\"},{\"site\":\"t\",\"soft\":false}]}",
@@ -76,7 +78,8 @@ static void each_kind_becomes_what_the_cache_knows(void **state) {
         sk_buf_init(&text, 0);
         describe(cases[i][0], &text);
         if (!sk_str_eq(sk_buf_str(&text), sk_str_from_c(cases[i][1])))
-            fail_msg("%s:\n%.*s---- is not ----\n%s", cases[i][0], SK_STR_ARGS(sk_buf_str(&text)), cases[i][1]);
+            fail_msg("%s:\n%.*s---- is not ----\n%s", cases[i][0], SK_STR_ARGS(sk_buf_str(&text)),
+                     cases[i][1]);
         sk_buf_free(&text);
     }
     (void)state;

@@ -69,12 +69,14 @@ static sk_err tags_of_many(unsigned words, unsigned groups, size_t bytes, struct
     size_t room = (size_t)(words + groups + 1) * (bytes + 4) + 64, used = 0;
     char *text = malloc(room);
     assert_non_null(text);
-    for (unsigned i = 0; i < words; i++) used += (size_t)snprintf(text + used, room - used, "%0*u ", (int)bytes, i);
+    for (unsigned i = 0; i < words; i++)
+        used += (size_t)snprintf(text + used, room - used, "%0*u ", (int)bytes, i);
     assert_ok(http_fields_add_id(&fields, &arena, HTTP_FIELD_SURROGATE_KEY, sk_str_make(text, used)));
     size_t start = used;
     for (unsigned i = 0; i < groups; i++)
         used += (size_t)snprintf(text + used, room - used, "%s\"%0*u\"", i ? "," : "", (int)bytes, i);
-    assert_ok(http_fields_add_id(&fields, &arena, HTTP_FIELD_CACHE_GROUPS, sk_str_make(text + start, used - start)));
+    assert_ok(http_fields_add_id(&fields, &arena, HTTP_FIELD_CACHE_GROUPS,
+                                 sk_str_make(text + start, used - start)));
     sk_err err = http_tags_of(&fields, SK_STR("a"), &arena, out_tags);
     free(text);
     sk_arena_free(&arena);
@@ -122,8 +124,8 @@ static void no_memory_is_told_apart(void **state) {
 static void only_what_is_for_us_is_stripped(void **state) {
     struct sk_arena arena;
     sk_arena_init(&arena, 1024, 0);
-    struct http_fields fields =
-        fields_of(&arena, "A: 1\nSurrogate-Key: a\nCache-Tag: a\nxkey: a\nCache-Groups: \"a\"\nxkey: b\nB: 2");
+    struct http_fields fields = fields_of(
+        &arena, "A: 1\nSurrogate-Key: a\nCache-Tag: a\nxkey: a\nCache-Groups: \"a\"\nxkey: b\nB: 2");
     http_tags_strip(&fields);
     assert_int_equal(fields.count, 3);
     assert_str(fields.items[1].name, SK_STR("Cache-Groups"));
