@@ -21,7 +21,7 @@ static sk_err make_head(struct edge_fetch *fetch, const struct http_response *re
     struct edge_head_rules rules = {
         .pseudonym = fetch->snapshot->config->server_name,
         .shared = store,
-        .drop_set_cookie = store && fetch->site->cache.ignore_set_cookie,
+        .drop_set_cookie = store && fetch->rule->cache.ignore_set_cookie,
         .keep_tags = fetch->site->pass_tags,
         .keep_length = !store && response->body_kind == HTTP_BODY_NONE,
         .now = now,
@@ -56,16 +56,15 @@ sk_err edge_fetch_publish(struct edge_fetch *fetch, const struct http_response *
     struct http_store_answer answer = {.reason = HTTP_REASON_NONE};
     if (!fetch->pass)
         answer = http_may_store(&fetch->client_request, response, asked_at,
-                                io_loop_wall_s(fetch->worker->loop), &fetch->site->cache);
+                                io_loop_wall_s(fetch->worker->loop), &fetch->rule->cache);
     sk_err err = make_head(fetch, response, answer.store, &fields, &head);
     if (err) return err;
-    err = answer.store ? edge_fetch_tags(fetch, response, &head) : SK_OK;
-    if (err == SK_ERR_TOO_LARGE)
-        answer = (struct http_store_answer){.reason = HTTP_REASON_NO_STORE_TAGS};
-    else if (err)
-        return err;
+    if (answer.store) err = edge_fetch_tags(fetch, response, &head);
+    if (err && err != SK_ERR_TOO_LARGE) return err;
+    if (err) answer = (struct http_store_answer){.reason = HTTP_REASON_NO_STORE_TAGS};
     head.freshness = answer.freshness;
     head.reason = fetch->store_reason = answer.reason;
+    err = SK_OK;
     if (answer.store) err = edge_codable_mark(&fetch->arena, &fetch->site->compress, &fields, &head);
     if (err) return err;
     fetch->stored = answer.store;
@@ -109,7 +108,7 @@ sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *
     if (err) return err;
     sk_unix_s now = io_loop_wall_s(fetch->worker->loop);
     struct http_store_answer answer =
-        http_may_store(&fetch->client_request, &renewed, asked_at, now, &fetch->site->cache);
+        http_may_store(&fetch->client_request, &renewed, asked_at, now, &fetch->rule->cache);
     err = edge_fetch_tags(fetch, response, &head);
     if (err == SK_ERR_NO_MEMORY) return err;
     answer.store &= !err;

@@ -49,17 +49,14 @@ static void invalidate_reference(struct edge_fetch *fetch, const struct http_uri
     invalidate_key(fetch, &key);
 }
 
-static void invalidate_references(struct edge_fetch *fetch, const struct http_fields *fields) {
+/* The request's own URI; false when it has none ("*", HTTP/1.0 without Host). */
+static bool target_uri(struct edge_fetch *fetch, struct http_uri *out_uri) {
     const struct http_request *request = &fetch->client_request;
-    sk_str location = http_fields_value(fields, HTTP_FIELD_LOCATION);
-    sk_str content = http_fields_value(fields, HTTP_FIELD_CONTENT_LOCATION);
-    struct http_uri base;
-    if (!location.len && !content.len) return;
-    sk_str target = sk_arena_printf(&fetch->arena, "%.*s://%.*s%.*s", SK_STR_ARGS(request->scheme),
-                                    SK_STR_ARGS(request->authority), SK_STR_ARGS(request->target));
-    if (!target.data || http_uri_parse_absolute(target, &base)) return;
-    invalidate_reference(fetch, &base, location);
-    invalidate_reference(fetch, &base, content);
+    if (!request->authority.len || !sk_str_starts_with(request->path, SK_STR("/"))) return false;
+    sk_str text = sk_arena_printf(&fetch->arena, "%.*s://%.*s%.*s%s%.*s", SK_STR_ARGS(request->scheme),
+                                  SK_STR_ARGS(request->authority), SK_STR_ARGS(request->path),
+                                  request->query.data ? "?" : "", SK_STR_ARGS(request->query));
+    return text.data && http_uri_parse_absolute(text, out_uri) == SK_OK;
 }
 
 /* RFC 9875 section 3. A purge and not a mark: they must not be used before the origin was asked again, not even when
@@ -78,10 +75,20 @@ static void invalidate_groups(struct edge_fetch *fetch, const struct http_fields
 }
 
 void edge_fetch_invalidate(struct edge_fetch *fetch, const struct http_response *response) {
-    const struct cache_key *key = cache_fill_key(fetch->fill);
-    if (http_method_safe(fetch->client_request.method) || !key->text.len) return;
+    const struct cache_key *own = cache_fill_key(fetch->fill);
+    const struct http_fields *fields = &response->fields;
+    struct http_uri base;
+    struct cache_key key;
+    if (http_method_safe(fetch->client_request.method)) return;
     if (response->status < 200 || response->status >= 400) return;
-    invalidate_key(fetch, key);
-    invalidate_references(fetch, &response->fields);
-    invalidate_groups(fetch, &response->fields);
+    if (own->text.len) {
+        invalidate_key(fetch, own);
+        invalidate_groups(fetch, fields);
+    }
+    if (!target_uri(fetch, &base)) return;
+    /* Its fields may have been too long for a key; what is stored for others of this URI goes all the same. */
+    if (!own->text.len && !edge_key_of_uri(fetch->site, &fetch->arena, &base, &key))
+        invalidate_key(fetch, &key);
+    invalidate_reference(fetch, &base, http_fields_value(fields, HTTP_FIELD_LOCATION));
+    invalidate_reference(fetch, &base, http_fields_value(fields, HTTP_FIELD_CONTENT_LOCATION));
 }

@@ -5,6 +5,8 @@
 #include "base/glob.h"
 #include "base/nearest.h"
 #include "cache/vary.h"
+#include "edge/rules.h"
+#include "edge/serve.h"
 #include "http/tags.h"
 
 struct resolving {
@@ -68,7 +70,9 @@ sk_err edge_key_of_uri(const struct config_site *site, struct sk_arena *arena, c
                        struct cache_key *out_key) {
     struct http_request request;
     sk_err err = request_of(arena, uri, &request);
-    return err ? err : cache_key_make(arena, site->name, NULL, &request, out_key);
+    if (err) return err;
+    const struct config_rule *rule = edge_rule_of(site, &request, arena);
+    return edge_key_make(arena, site, rule, &request, out_key);
 }
 
 sk_err edge_key_of_url(const struct config *config, struct sk_arena *arena, sk_str url,

@@ -26,7 +26,8 @@ void edge_purge_list_free(struct edge_purge_list *list);
  * host; SK_ERR_MALFORMED: no such URL; SK_ERR_TOO_LARGE, SK_ERR_NO_MEMORY. */
 sk_err edge_key_of_url(const struct config *config, struct sk_arena *arena, sk_str url,
                        const struct config_site **out_site, struct cache_key *out_key);
-/* The same for a URI that SITE serves. */
+/* The same for a URI that SITE serves, under the rule for it. Of a key that fields and cookies are part of, only the
+ * URL's own part counts (cache_key_primary): a purge of that hits them all. */
 sk_err edge_key_of_uri(const struct config_site *site, struct sk_arena *arena, const struct http_uri *uri,
                        struct cache_key *out_key);
 
