@@ -89,6 +89,7 @@ struct config_site {
     struct config_rule base;   /* what holds where no rule says otherwise */
     struct config_rule *rules; /* config_rule_for */
     uint32_t rule_count;
+    bool pass_tags;
     struct config_vary vary;
     uint32_t cache_status; /* enum config_cache_status */
     struct config_compress compress;
