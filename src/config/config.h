@@ -78,6 +78,12 @@ struct config_compress {
     uint32_t level;
 };
 
+/* Who may use the PURGE method. */
+struct config_purge {
+    struct io_prefix *allow;
+    uint32_t allow_count;
+};
+
 struct config_site {
     sk_str name;
     sk_str *hosts; /* lower case; "*.example.com" and "*" allowed */
@@ -89,6 +95,7 @@ struct config_site {
     struct config_rule *rules; /* config_rule_for */
     uint32_t rule_count;
     bool pass_tags;
+    struct config_purge purge; /* its own, or the top's */
     struct config_vary vary;
     struct config_compress compress;
     struct config_certificate *certificates;
@@ -133,6 +140,7 @@ struct config {
     sk_str resolver; /* "ip:port,..." or empty for the system's */
     struct io_prefix *trusted_proxies;
     uint32_t trusted_proxy_count;
+    struct config_purge purge;
     struct config_limits limits;
     struct config_timeouts timeouts;
     struct config_site *sites;
