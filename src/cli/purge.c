@@ -20,7 +20,8 @@ static const struct argp_option options[] = {
     {"host", 'H', "HOST", 0, "All of a host", 1},
     {"site", 's', "NAME", 0, "All of a site of the configuration", 1},
     {"tag", 't', "TAG", 0, "All responses with this tag (Surrogate-Key, Cache-Tag, xkey)", 1},
-    {"glob", 'g', "PATTERN", 0, "All that a pattern matches: www.example.com/*.png, or '/*.png' of every host", 1},
+    {"glob", 'g', "PATTERN", 0,
+     "All that a pattern matches: www.example.com/*.png, or '/*.png' of every host", 1},
     {"all", 'A', NULL, 0, "Everything", 1},
     {"in", 'i', "NAME", 0, "Tags and patterns of this site only", 2},
     {"soft", 'S', NULL, 0, "Stale instead of gone: the origin is asked whether it is still good", 2},
@@ -28,7 +29,8 @@ static const struct argp_option options[] = {
     {0},
 };
 
-static void add(struct argp_state *state, struct purge_arguments *arguments, const char *key, const char *text) {
+static void add(struct argp_state *state, struct purge_arguments *arguments, const char *key,
+                const char *text) {
     yyjson_mut_val *item = yyjson_mut_arr_add_obj(arguments->document, arguments->purges);
     bool added = item && (text ? yyjson_mut_obj_add_str(arguments->document, item, key, text)
                                : yyjson_mut_obj_add_true(arguments->document, item, key));
@@ -119,16 +121,17 @@ int cli_purge(int argc, char **argv) {
         .parser = on_argument,
         .args_doc = "[URL...]",
         .children = children,
-        .doc = "Makes what an edge has stored invalid, at once, however much it is. A URL means all variants of "
-               "it. What was being fetched when the purge came never becomes fresh after it.\v"
-               "Examples:\n"
-               "  skerry purge https://www.example.com/style.css\n"
-               "  skerry purge --soft --tag news --tag sports\n"
-               "  skerry purge --prefix https://www.example.com/images/ --glob '*/thumb-*.webp'\n"
-               "  skerry purge --admin 10.0.0.7:9001 --token-file /etc/skerry/token --all\n\n"
-               "In a pattern, * is any bytes and ? is one. Several at once are applied all or, when one of them is "
-               "wrong, none.\n\n"
-               "Exit codes: 0 in force, 1 the edge could not be asked, 2 bad usage or refused.",
+        .doc =
+            "Makes what an edge has stored invalid, at once, however much it is. A URL means all variants of "
+            "it. What was being fetched when the purge came never becomes fresh after it.\v"
+            "Examples:\n"
+            "  skerry purge https://www.example.com/style.css\n"
+            "  skerry purge --soft --tag news --tag sports\n"
+            "  skerry purge --prefix https://www.example.com/images/ --glob '*/thumb-*.webp'\n"
+            "  skerry purge --admin 10.0.0.7:9001 --token-file /etc/skerry/token --all\n\n"
+            "In a pattern, * is any bytes and ? is one. Several at once are applied all or, when one of them is "
+            "wrong, none.\n\n"
+            "Exit codes: 0 in force, 1 the edge could not be asked, 2 bad usage or refused.",
     };
     struct purge_arguments arguments = {.document = yyjson_mut_doc_new(NULL)};
     yyjson_mut_val *root = yyjson_mut_obj(arguments.document);

@@ -29,7 +29,8 @@ static bool wants_soft(const struct http_fields *fields) {
 }
 
 /* The fields that name tags, under the names that responses have for them. */
-static sk_err tag_fields(struct sk_arena *arena, const struct http_fields *from, struct http_fields *out_fields) {
+static sk_err tag_fields(struct sk_arena *arena, const struct http_fields *from,
+                         struct http_fields *out_fields) {
     struct http_fields fields = {0};
     sk_err err = SK_OK;
     for (uint32_t i = 0; i < from->count && !err; i++) {
