@@ -75,7 +75,7 @@ struct config_compress {
     sk_str *types; /* "text/html", "text/" and a star, or a star and "+json" */
     uint32_t type_count;
     uint64_t min_bytes, max_bytes;
-    uint32_t level;
+    uint32_t level, popular_level;
 };
 
 /* Who may use the PURGE method. */

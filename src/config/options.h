@@ -235,7 +235,9 @@ enum config_kind {
     X(S, VALUE, SIZE, max_size, max_bytes, "32MiB", "1", "64TiB", "100MiB",                                  \
       "Content whose length is announced and larger than this stays as it is.")                              \
     X(S, VALUE, COUNT, level, level, "4", "1", "5", "2",                                                     \
-      "How hard to try while a client waits: 1 is fastest, 5 smallest.")
+      "How hard to try while a client waits: 1 is fastest, 5 smallest.")                                     \
+    X(S, VALUE, COUNT, popular_level, popular_level, "8", "0", "9", "9",                                     \
+      "How hard to try later, in the background, for what many ask for: up to 9. 0: never.")
 
 #define CONFIG_VARY_TABLE(X, S)                                                                              \
     X(S, LIST, LANGUAGE, languages, languages, "", "0", "64", "de",                                          \
