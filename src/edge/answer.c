@@ -6,6 +6,7 @@
 #include "edge/coding.h"
 #include "edge/error_page.h"
 #include "edge/fetch.h"
+#include "edge/improve.h"
 #include "edge/serve.h"
 #include "edge/worker.h"
 
@@ -199,6 +200,7 @@ static void answer_form(struct edge_exchange *exchange, struct cache_object *obj
     };
     if (response.head.data) {
         count_form(exchange, object, length);
+        edge_improve_consider(exchange, object, form, coding);
         exchange->ops->respond(exchange, &response);
     } else {
         edge_respond_error(exchange, 503, "out of memory");

@@ -4,6 +4,7 @@
 #include "edge/answer.h"
 #include "edge/error_page.h"
 #include "edge/miss.h"
+#include "edge/purge_method.h"
 #include "edge/rules.h"
 #include "edge/selecting.h"
 #include "edge/worker.h"
@@ -230,6 +231,10 @@ void edge_serve(struct edge_exchange *exchange) {
             edge_respond_error(exchange, edge_key_refusal(err), "the request's target cannot be used");
             return;
         }
+    }
+    if (exchange->request.method == HTTP_METHOD_PURGE) {
+        edge_purge_method(exchange);
+        return;
     }
     exchange->outcome.reason = edge_pass_reason(exchange->rule, &exchange->request, &exchange->key);
     if (exchange->outcome.reason == HTTP_REASON_NONE)
