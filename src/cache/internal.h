@@ -72,7 +72,7 @@ struct cache_entry {
     struct cache_body *body; /* blocks; a reference is held; NULL: inline_body */
     char *inline_body;
     uint32_t chunk_bytes; /* what the store was asked for */
-    uint64_t list_number; /* of a variant list */
+    uint64_t list_number; /* of a variant list, or of a partial object's head */
     uint64_t *tags;       /* scopes for purges (purge_internal.h) */
     uint32_t tag_count;
     /* any thread, atomic */

@@ -19,6 +19,13 @@ struct cache_fill;
 
 enum cache_completeness { CACHE_ARRIVING, CACHE_COMPLETE, CACHE_BROKEN };
 
+/* Partial objects (cache/slices.h). */
+enum cache_part {
+    CACHE_PART_NONE, /* the usual: a response with its body */
+    CACHE_PART_HEAD, /* complete without a body; body_length is the representation's complete length */
+    CACHE_PART_SLICE,
+};
+
 struct cache_object {
     /* the first cache line is all that finding needs */
     uint32_t magic;
@@ -29,6 +36,7 @@ struct cache_object {
     _Atomic uint64_t verified; /* private: up to which tick of the purge clock it was looked at */
     _Atomic uint8_t complete;  /* any thread: enum cache_completeness, release by the fill */
     uint8_t kind;              /* private */
+    uint8_t part;              /* enum cache_part; set before it is published */
     /* set before it is published */
     struct http_freshness freshness;
     sk_str head; /* the fields as text, "Name: value\r\n" each: one copy on a hit */

@@ -5,6 +5,7 @@
 #include "edge/error_page.h"
 #include "edge/miss.h"
 #include "edge/selecting.h"
+#include "edge/slices.h"
 #include "edge/worker.h"
 #include "http/forward.h"
 
@@ -124,6 +125,17 @@ struct edge_verdict edge_verdict_on(const struct cache_object *object, const str
     return verdict(control->only_if_cached ? EDGE_STEP_REFUSE : EDGE_STEP_VALIDATE, HTTP_REASON_MISS_PURGED);
 }
 
+/* NULL; or OBJECT, referenced: a partial one, of which more is needed than is at hand. */
+static struct cache_object *answer_now(struct edge_exchange *exchange, struct cache_object *object) {
+    if (SK_LIKELY(object->part == CACHE_PART_NONE)) {
+        edge_answer_object(exchange, object, true);
+        return NULL;
+    }
+    if (edge_slices_answer_now(exchange, object)) return NULL;
+    cache_object_ref(object);
+    return object;
+}
+
 /* Inside the section: answers when the stored response may be used as it is. Otherwise OBJECT is referenced for
  * the caller where its step needs it. */
 static struct edge_verdict look_at_stored(struct edge_exchange *exchange, struct cache_object **out_object) {
@@ -140,7 +152,7 @@ static struct edge_verdict look_at_stored(struct edge_exchange *exchange, struct
     *out_object = object;
     if (verdict.step == EDGE_STEP_ANSWER) {
         exchange->outcome.hit = true;
-        edge_answer_object(exchange, object, true);
+        *out_object = answer_now(exchange, object);
     } else if (verdict.step == EDGE_STEP_ANSWER_REFRESH || verdict.step == EDGE_STEP_VALIDATE) {
         cache_object_ref(object);
     }
@@ -154,11 +166,16 @@ static void serve_cached(struct edge_exchange *exchange) {
     struct edge_verdict verdict = look_at_stored(exchange, &object);
     cache_leave(worker->cache);
     switch (verdict.step) {
-    case EDGE_STEP_ANSWER: break;
+    case EDGE_STEP_ANSWER:
+        if (object) edge_miss_partial(exchange, object);
+        break;
     case EDGE_STEP_ANSWER_REFRESH:
         exchange->outcome.hit = true;
         edge_refresh(exchange, object);
-        edge_answer_object(exchange, object, false);
+        if (object->part == CACHE_PART_HEAD)
+            edge_miss_partial(exchange, object);
+        else
+            edge_answer_object(exchange, object, false);
         break;
     case EDGE_STEP_VALIDATE: edge_miss_start(exchange, object, false); break;
     case EDGE_STEP_FETCH: edge_miss_start(exchange, NULL, false); break;
