@@ -102,7 +102,7 @@ struct cache_entry *cache_entry_create(struct cache *cache, const struct cache_k
     object->status = head->status;
     object->kind = CACHE_KIND_RESPONSE;
     object->part = (uint8_t)head->part;
-    entry->list_number = head->slices;
+    object->number = head->slices;
     object->freshness = head->freshness;
     object->validators = head->validators;
     object->validators.etag.opaque = copy_text(base + at.etag, head->validators.etag.opaque);

@@ -322,6 +322,7 @@ struct cache_object *cache_fill_object(const struct cache_fill *fill) {
     return fill->entry ? &fill->entry->object : NULL;
 }
 const struct cache_key *cache_fill_key(const struct cache_fill *fill) { return &fill->key; }
+const struct cache_key *cache_fill_primary_key(const struct cache_fill *fill) { return &fill->primary; }
 bool cache_fill_is_private(const struct cache_fill *fill) {
     return fill->private || atomic_load(&fill->state) == FILL_PRIVATE ||
            atomic_load_explicit(&fill->window, memory_order_relaxed) > 0; /* own thread writes it */

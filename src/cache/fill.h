@@ -88,8 +88,9 @@ sk_err cache_fill_store(struct cache_fill *fill, const struct cache_head *head);
 /* Not shareable: followers are released, the key is remembered for REMEMBER_MS (0: not), the leader's own
  * client reads through a private window. */
 sk_err cache_fill_pass(struct cache_fill *fill, const struct cache_head *head, int64_t remember_ms);
-/* Nothing that can be used: everybody, the leader too, fetches on their own. REMEMBER_MS as above. */
-void cache_fill_decline(struct cache_fill *fill, int64_t remember_ms);
+/* Nothing that can be used: everybody, the leader too, fetches on their own. REMEMBER_MS as above, REASON
+ * is what is remembered. */
+void cache_fill_decline(struct cache_fill *fill, int64_t remember_ms, enum http_reason reason);
 /* Purges since OBJECT's fill began count for this one's response too, because that will hold what OBJECT's did. Before
  * the head. */
 void cache_fill_inherit(struct cache_fill *fill, const struct cache_object *object);
@@ -123,6 +124,8 @@ uint32_t cache_fill_interest(const struct cache_fill *fill);
 /* The object to revalidate, valid as long as the fill; NULL when there is none with a complete body. */
 struct cache_object *cache_fill_stale(const struct cache_fill *fill);
 const struct cache_key *cache_fill_key(const struct cache_fill *fill);
+/* The same without what a variant adds: as it was given to cache_fill_begin. */
+const struct cache_key *cache_fill_primary_key(const struct cache_fill *fill);
 bool cache_fill_is_private(const struct cache_fill *fill);
 
 #endif

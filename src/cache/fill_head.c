@@ -98,10 +98,11 @@ sk_err cache_fill_pass(struct cache_fill *fill, const struct cache_head *head, i
     return go_private(fill, head);
 }
 
-void cache_fill_decline(struct cache_fill *fill, int64_t remember_ms) {
+void cache_fill_decline(struct cache_fill *fill, int64_t remember_ms, enum http_reason reason) {
     SK_CHECK_MAGIC(fill, CACHE_FILL_MAGIC);
     if (remember_ms > 0)
-        cache_pass_remember(fill->cache->passes, fill->key.hash, sk_time_now() + remember_ms * SK_NS_PER_MS);
+        cache_pass_remember(fill->cache->passes, fill->key.hash, sk_time_now() + remember_ms * SK_NS_PER_MS,
+                            reason);
     fill_close_to_joiners(fill);
     fill_tell(fill, FILL_ALONE);
     fill->ended = true;
@@ -269,7 +270,7 @@ sk_err cache_fill_store(struct cache_fill *fill, const struct cache_head *head) 
     }
     atomic_fetch_add_explicit(&fill->cache->rejected_objects, 1, memory_order_relaxed); /* a figure */
     if (head->part == CACHE_PART_HEAD) {
-        cache_fill_decline(fill, 0);
+        cache_fill_decline(fill, 0, HTTP_REASON_NO_STORE_NO_MEMORY);
         return err;
     }
     sk_err worse = go_private(fill, head);
@@ -285,7 +286,6 @@ static struct cache_entry *create_fresh(struct cache_fill *fill, const struct ca
     struct cache_head own = *head;
     own.body_length = length;
     own.part = (enum cache_part)stale->object.part;
-    own.slices = stale->list_number;
     uint64_t present = atomic_load(&stale->object.available); /* 0 of a partial object's head */
     size_t inline_bytes = stale->body ? 0 : present;
     struct cache_entry *entry = cache_entry_create(fill->cache, &stale->object.key, &own, inline_bytes,

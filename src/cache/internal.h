@@ -72,7 +72,7 @@ struct cache_entry {
     struct cache_body *body; /* blocks; a reference is held; NULL: inline_body */
     char *inline_body;
     uint32_t chunk_bytes; /* what the store was asked for */
-    uint64_t list_number; /* of a variant list, or of a partial object's head */
+    uint64_t list_number; /* of a variant list */
     uint64_t *tags;       /* scopes for purges (purge_internal.h) */
     uint32_t tag_count;
     /* any thread, atomic */
@@ -137,7 +137,7 @@ struct cache {
     /* any thread, atomic */
     _Atomic uint64_t outside_bytes; /* counted memory that does not come from the slab */
     _Atomic uint64_t objects, fills, rejected_objects, variant_bounds;
-    _Atomic uint64_t numbers; /* given to variant lists and codable contents */
+    _Atomic uint64_t numbers; /* given to variant lists, codable contents and partial objects */
     /* under its lock */
     pthread_mutex_t threads_lock;
     struct cache_thread *threads; /* all that ever joined; their records are used again */

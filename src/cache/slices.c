@@ -8,10 +8,10 @@
 
 uint64_t cache_slices_number(struct cache_thread *thread) {
     /* relaxed: only unique; lists of variants are numbered from the same */
-    return 1 + atomic_fetch_add_explicit(&thread->cache->list_numbers, 1, memory_order_relaxed);
+    return 1 + atomic_fetch_add_explicit(&thread->cache->numbers, 1, memory_order_relaxed);
 }
 
-uint64_t cache_slices_of(const struct cache_object *object) { return cache_entry_of(object)->list_number; }
+uint64_t cache_slices_of(const struct cache_object *object) { return object->number; }
 
 /* ':' stands in no field name, so this is no variant's key. */
 sk_err cache_slice_key(struct sk_arena *arena, const struct cache_key *key, uint64_t number, uint64_t slice,
@@ -50,10 +50,10 @@ static sk_hash128 declined_hash(const struct cache_key *key) {
 }
 
 void cache_slices_decline(struct cache_thread *thread, const struct cache_key *key, int64_t remember_ms) {
-    cache_pass_remember(thread->cache->passes, declined_hash(key),
-                        sk_time_now() + remember_ms * SK_NS_PER_MS);
+    cache_pass_remember(thread->cache->passes, declined_hash(key), sk_time_now() + remember_ms * SK_NS_PER_MS,
+                        HTTP_REASON_NO_STORE_PARTIAL);
 }
 
 bool cache_slices_declined(struct cache_thread *thread, const struct cache_key *key) {
-    return cache_pass_remembered(thread->cache->passes, declined_hash(key), sk_time_now());
+    return cache_pass_remembered(thread->cache->passes, declined_hash(key), sk_time_now(), NULL);
 }

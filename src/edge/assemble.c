@@ -62,6 +62,7 @@ static void start_run(struct assembly *assembly, uint64_t slice, struct cache_fi
         .client_of = fetch,
         .fill = fill,
         .head = fetch->head,
+        .head_key = cache_fill_primary_key(fetch->fill),
         .slice = slice,
         .slice_end = until,
         .wish = {.wanted = true,

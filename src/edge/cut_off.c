@@ -94,8 +94,8 @@ void edge_part_keep(struct edge_fetch *fetch, const struct http_response *respon
     uint64_t available = atomic_load_explicit(&object->available, memory_order_relaxed);
     if (atomic_load_explicit(&object->body_length, memory_order_relaxed) == CACHE_LENGTH_UNKNOWN) return;
     if (available < HTTP_SLICE_BYTES || !http_validators_strong(&object->validators)) return;
-    struct cache_key primary = edge_fetch_primary_key(fetch);
-    switch (cache_fill_begin(thread, &primary, &fetch->client_request, object, &fill, &found)) {
+    const struct cache_key *primary = cache_fill_primary_key(fetch->fill);
+    switch (cache_fill_begin(thread, primary, &fetch->client_request, object, &fill, &found)) {
     case CACHE_FOUND: cache_object_unref(thread, found); return;
     case CACHE_FOLLOW: cache_fill_leave(thread, fill); return;
     case CACHE_ALONE: return;
@@ -103,6 +103,6 @@ void edge_part_keep(struct edge_fetch *fetch, const struct http_response *respon
     }
     cache_fill_leave(thread, fill);
     cache_fill_inherit(fill, object);
-    if (in_force(fetch, &primary, object)) keep(fetch, response, fill);
+    if (in_force(fetch, primary, object)) keep(fetch, response, fill);
     cache_fill_release(fill);
 }

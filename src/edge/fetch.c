@@ -211,10 +211,16 @@ static sk_err fill_in_client(struct edge_fetch *fetch, const struct edge_fetch_p
     return fetch->client_ip.data ? SK_OK : SK_ERR_NO_MEMORY;
 }
 
+static sk_err copy_key(struct edge_fetch *fetch, const struct cache_key *key) {
+    fetch->head_key = (struct cache_key){key->hash, sk_arena_copy(&fetch->arena, key->text)};
+    return fetch->head_key.text.data ? SK_OK : SK_ERR_NO_MEMORY;
+}
+
 static sk_err fill_in(struct edge_fetch *fetch, const struct edge_fetch_plan *plan) {
     sk_err err = wire_h1_request_copy(&fetch->arena, plan->request, &fetch->client_request);
     if (!err) err = fill_in_client(fetch, plan);
     if (!err && plan->parts) err = edge_assembly_copy(fetch, plan);
+    if (!err && plan->head_key) err = copy_key(fetch, plan->head_key);
     if (err) return err;
     fetch->wish = plan->wish;
     fetch->slice = plan->slice;

@@ -30,6 +30,7 @@ struct edge_fetch {
     /* of partial objects (slices.h) */
     struct http_range_wish wish; /* what is asked for; not wanted: the whole */
     struct cache_object *head; /* the partial object that this fetch brings slices of; a reference, or NULL */
+    struct cache_key head_key; /* its primary key */
     uint64_t slice, slice_end; /* which ones; the fill is that of the first */
     const struct edge_part *parts; /* to be put together from slices, instead of asking an origin; or NULL */
     uint32_t part_count;
@@ -57,7 +58,8 @@ struct edge_fetch_plan {
     bool pass;
     const struct edge_fetch *client_of; /* instead of CLIENT: the same one as this fetch's */
     struct http_range_wish wish;
-    struct cache_object *head; /* borrowed */
+    struct cache_object *head;        /* borrowed */
+    const struct cache_key *head_key; /* copied; of a fetch of slices */
     uint64_t slice, slice_end;
     const struct edge_part *parts; /* copied */
     uint32_t part_count;

@@ -44,7 +44,6 @@ int64_t edge_fetch_remember_ms(enum http_reason reason, uint16_t status) {
     switch (reason) {
     case HTTP_REASON_NO_STORE_REQUEST:
     case HTTP_REASON_NO_STORE_AUTHORIZATION: return 0;
-    case HTTP_REASON_NONE: return 0; /* it passed for its own sake: nobody asked whether it may be stored */
     default: return status >= 500 || status == 416 ? 0 : REMEMBER_MS;
     }
 }
@@ -66,16 +65,11 @@ sk_err edge_fetch_publish(struct edge_fetch *fetch, const struct http_response *
     if (err) return err;
     fetch->stored = answer.store;
     fetch->published = true;
-<<<<<<< HEAD
-    if (!answer.store)
-        return cache_fill_pass(fetch->fill, &head, edge_fetch_remember_ms(answer.reason, response->status));
-=======
     if (!answer.store) {
         /* What went alone from the start says nothing about a request that the cache looks at. */
-        int64_t remember = fetch->pass ? 0 : remember_ms(answer.reason, response->status);
+        int64_t remember = fetch->pass ? 0 : edge_fetch_remember_ms(answer.reason, response->status);
         return cache_fill_pass(fetch->fill, &head, remember);
     }
->>>>>>> main
     err = cache_fill_store(fetch->fill, &head);
     if (err == SK_ERR_TOO_LARGE || err == SK_ERR_FULL) {
         fetch->stored = false;
@@ -122,7 +116,8 @@ sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *
                                                             .always_revalidate = true,
                                                             .must_revalidate = true,
                                                             .has_validator = true};
-    err = edge_codable_mark(&fetch->arena, &fetch->site->compress, &fields, &head);
+    if (stale->part == CACHE_PART_NONE)
+        err = edge_codable_mark(&fetch->arena, &fetch->site->compress, &fields, &head);
     if (err) return err;
     fetch->validated = true;
     fetch->stored = answer.store;

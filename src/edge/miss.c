@@ -87,14 +87,9 @@ static bool give_partial(struct edge_exchange *exchange, struct cache_object *he
 static bool give_object(struct edge_exchange *exchange, struct cache_object *object) {
     note_fetch(exchange);
     if (!edge_is_for_origin(exchange, object)) {
-<<<<<<< HEAD
         if (object->part == CACHE_PART_HEAD) return give_partial(exchange, object);
-        edge_answer_object(exchange, object, false);
-        return true;
-=======
         edge_answer_object(exchange, object);
-        return;
->>>>>>> main
+        return true;
     }
     cache_object_unref(exchange->worker->cache, object);
     fetch_alone(exchange);
@@ -116,13 +111,9 @@ static bool give_stale(struct edge_exchange *exchange, struct cache_object *obje
     }
     exchange->outcome.hit = true;
     exchange->outcome.reason = HTTP_REASON_HIT_STALE_IF_ERROR;
-<<<<<<< HEAD
     if (object->part == CACHE_PART_HEAD) return give_partial(exchange, object);
-    edge_answer_object(exchange, object, false);
-    return true;
-=======
     edge_answer_object(exchange, object);
->>>>>>> main
+    return true;
 }
 
 /* --- alone ------------------------------------------------------------------------------------------------ */

@@ -1,7 +1,6 @@
 /* Asking an origin for a part, and what becomes of its answer. */
 #include "base/log.h"
 #include "cache/slices.h"
-#include "cache/vary.h"
 #include "edge/slices_private.h"
 #include "edge/worker.h"
 
@@ -48,17 +47,12 @@ bool edge_part_is_whole(struct edge_fetch *fetch, const struct http_response *re
 
 /* --- the first part of something unknown ------------------------------------------------------------------ */
 
-struct cache_key edge_fetch_primary_key(const struct edge_fetch *fetch) {
-    sk_str text = cache_key_primary(cache_fill_key(fetch->fill)->text);
-    return (struct cache_key){.hash = sk_hash128_of(text.data, text.len), .text = text};
-}
-
 static void decline(struct edge_fetch *fetch, enum http_reason reason, int64_t remember_ms) {
-    struct cache_key primary = edge_fetch_primary_key(fetch);
+    const struct cache_key *primary = cache_fill_primary_key(fetch->fill);
     fetch->store_reason = reason;
     if (reason == HTTP_REASON_NO_STORE_PARTIAL)
-        cache_slices_decline(fetch->worker->cache, &primary, DECLINE_MS);
-    cache_fill_decline(fetch->fill, remember_ms);
+        cache_slices_decline(fetch->worker->cache, primary, DECLINE_MS);
+    cache_fill_decline(fetch->fill, remember_ms, reason);
 }
 
 /* Its slice's fill is begun before anybody can know of the head, so that all wait for this one. */
@@ -66,7 +60,7 @@ static sk_err publish_head(struct edge_fetch *fetch, const struct cache_head *he
     struct cache_fill *fill;
     sk_err err = edge_slice_begin(fetch, head->slices, slice, &fill);
     if (err) {
-        cache_fill_decline(fetch->fill, 0);
+        cache_fill_decline(fetch->fill, 0, HTTP_REASON_NO_STORE_NO_MEMORY);
         return err;
     }
     fetch->stored = true;
@@ -122,7 +116,8 @@ static void take_first(struct edge_fetch *fetch, struct origin_exchange *origin,
 /* --- slices of something known ----------------------------------------------------------------------------- */
 
 /* Takes the head out of the index, if it is still this one that stands there. */
-static void forget_head(struct edge_fetch *fetch, const struct cache_key *primary) {
+static void forget_head(struct edge_fetch *fetch) {
+    const struct cache_key *primary = &fetch->head_key;
     struct cache_thread *thread = fetch->worker->cache;
     cache_enter(thread);
     const struct cache_object *found = cache_find(thread, primary, &fetch->client_request, NULL);
@@ -137,11 +132,11 @@ static void tell_changed(struct edge_fetch *fetch) { cache_fill_fail(fetch->fill
 
 /* A 200: the representation has changed, and this is the new one, whole. False: somebody else gets it already,
  * or nothing can be had; the slice's fill is told then. */
-static bool begin_replacement(struct edge_fetch *fetch, const struct cache_key *primary) {
+static bool begin_replacement(struct edge_fetch *fetch) {
     struct cache_fill *fill;
     struct cache_object *object;
-    enum cache_role role =
-        cache_fill_begin(fetch->worker->cache, primary, &fetch->client_request, NULL, &fill, &object);
+    enum cache_role role = cache_fill_begin(fetch->worker->cache, &fetch->head_key, &fetch->client_request,
+                                            NULL, &fill, &object);
     tell_changed(fetch);
     if (role == CACHE_FOUND) cache_object_unref(fetch->worker->cache, object);
     if (role == CACHE_FOLLOW || role == CACHE_LEAD) cache_fill_leave(fetch->worker->cache, fill);
@@ -170,7 +165,6 @@ static bool is_failure(uint16_t status) { return status >= 500 || status == 429;
 static bool take_slices(struct edge_fetch *fetch, struct origin_exchange *origin,
                         const struct http_response *response) {
     struct http_content_range part;
-    struct cache_key primary = edge_fetch_primary_key(fetch);
     if (response->status == 206 && fits(fetch, response, &part)) {
         struct edge_slice_run run = {.number = cache_slices_of(fetch->head),
                                      .length = part.length,
@@ -186,8 +180,8 @@ static bool take_slices(struct edge_fetch *fetch, struct origin_exchange *origin
         cache_fill_fail(fetch->fill, SK_ERR_IO, false);
         return true;
     }
-    forget_head(fetch, &primary);
-    if (response->status == 200) return !begin_replacement(fetch, &primary);
+    forget_head(fetch);
+    if (response->status == 200) return !begin_replacement(fetch);
     SK_LOG_LIMITED(SK_LOG_WARN, "edge", "%.*s: %.*s: a part that does not fit what is stored (status %u)",
                    SK_STR_ARGS(fetch->result.origin), SK_STR_ARGS(fetch->request.target), response->status);
     tell_changed(fetch);

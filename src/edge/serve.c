@@ -158,15 +158,18 @@ enum http_precondition edge_precondition_on(const struct cache_object *object,
     return http_precondition_evaluate(request, &object->validators, now);
 }
 
-/* NULL; or OBJECT, referenced: a partial one, of which more is needed than is at hand. */
-static struct cache_object *answer_now(struct edge_exchange *exchange, struct cache_object *object) {
-    if (SK_LIKELY(object->part == CACHE_PART_NONE)) {
-        edge_answer_object(exchange, object, true);
-        return NULL;
-    }
-    if (edge_slices_answer_now(exchange, object)) return NULL;
-    cache_object_ref(object);
-    return object;
+/* False: it cannot be answered inside of the section. */
+static bool answer_now(struct edge_exchange *exchange, struct cache_object *object) {
+    if (SK_LIKELY(object->part == CACHE_PART_NONE)) return edge_answer_borrowed(exchange, object);
+    return edge_slices_answer_now(exchange, object);
+}
+
+/* Outside of it. Takes over the reference. */
+static void answer_later(struct edge_exchange *exchange, struct cache_object *object) {
+    if (object->part == CACHE_PART_HEAD)
+        edge_miss_partial(exchange, object);
+    else
+        edge_answer_object(exchange, object);
 }
 
 /* Inside the section: answers when the stored response may be used as it is. Otherwise OBJECT is referenced for
@@ -184,14 +187,10 @@ static struct edge_verdict look_at_stored(struct edge_exchange *exchange, struct
     *out_object = object;
     if (verdict.step == EDGE_STEP_ANSWER) {
         exchange->outcome.hit = true;
-<<<<<<< HEAD
-        *out_object = answer_now(exchange, object);
-=======
-        if (edge_answer_borrowed(exchange, object))
+        if (answer_now(exchange, object))
             *out_object = NULL;
         else
             cache_object_ref(object);
->>>>>>> main
     } else if (verdict.step == EDGE_STEP_ANSWER_REFRESH || verdict.step == EDGE_STEP_VALIDATE) {
         cache_object_ref(object);
     }
@@ -206,23 +205,12 @@ static void serve_cached(struct edge_exchange *exchange) {
     cache_leave(worker->cache);
     switch (verdict.step) {
     case EDGE_STEP_ANSWER:
-<<<<<<< HEAD
-        if (object) edge_miss_partial(exchange, object);
-=======
-        if (object) edge_answer_object(exchange, object); /* not answered inside of the section */
->>>>>>> main
+        if (object) answer_later(exchange, object);
         break;
     case EDGE_STEP_ANSWER_REFRESH:
         exchange->outcome.hit = true;
         edge_refresh(exchange, object);
-<<<<<<< HEAD
-        if (object->part == CACHE_PART_HEAD)
-            edge_miss_partial(exchange, object);
-        else
-            edge_answer_object(exchange, object, false);
-=======
-        edge_answer_object(exchange, object);
->>>>>>> main
+        answer_later(exchange, object);
         break;
     case EDGE_STEP_VALIDATE: edge_miss_start(exchange, object, false); break;
     case EDGE_STEP_FETCH: edge_miss_start(exchange, NULL, false); break;

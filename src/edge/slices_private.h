@@ -8,8 +8,6 @@
 
 /* --- part.c ------------------------------------------------------------------------------------------ */
 
-/* The fill's key without what a variant or a slice adds; its text lives with the fill. */
-struct cache_key edge_fetch_primary_key(const struct edge_fetch *fetch);
 /* Adds Range to the request that goes out, and If-Range when slices of a known object are asked for (RFC 9110
  * section 13.1.5). SK_ERR_NO_MEMORY. */
 sk_err edge_part_ask(struct edge_fetch *fetch, struct http_fields *fields);

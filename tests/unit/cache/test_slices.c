@@ -177,7 +177,7 @@ static void story_of_declining(struct worker *worker, void *arg) {
     struct cache_failure failure;
     struct cache_fill *fill, *again;
     assert_int_equal(cache_fill_begin(thread, &key.key, NULL, NULL, &fill, &object), CACHE_LEAD);
-    cache_fill_decline(fill, 0);
+    cache_fill_decline(fill, 0, HTTP_REASON_NO_STORE_PARTIAL);
     assert_ok(cache_fill_wait(thread, fill, CACHE_LEAD, NULL, SK_TIME_NEVER, &outcome, &object, &failure));
     assert_int_equal(outcome, CACHE_OUTCOME_ALONE);
     cache_fill_release(fill);
