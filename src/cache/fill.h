@@ -13,6 +13,7 @@
 #define SK_CACHE_FILL_H
 
 #include "cache/cache.h"
+#include "http/tags.h"
 #include "io/fiber.h"
 
 struct cache_fill;
@@ -73,8 +74,9 @@ struct cache_head {
     sk_str vary;                        /* joined Vary value; empty when none */
     const struct http_request *request; /* selects the variant; NULL as in cache_find */
     bool codable;                       /* as in cache_object */
-    const sk_str *tags;                 /* surrogate keys, for purges; copied */
+    const sk_str *tags;                 /* for purges (http/tags.h); copied */
     uint32_t tag_count;
+    const struct http_tag_parts *tag_parts; /* from which fields they are; NULL: all from one */
     enum cache_part part;
     uint64_t slices; /* the number of a CACHE_PART_HEAD, whose BODY_LENGTH is that of the representation */
 };

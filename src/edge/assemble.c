@@ -58,6 +58,7 @@ static void start_run(struct assembly *assembly, uint64_t slice, struct cache_fi
         .worker = fetch->worker,
         .snapshot = fetch->snapshot,
         .site = fetch->site,
+        .rule = fetch->rule,
         .request = &fetch->client_request,
         .client_of = fetch,
         .fill = fill,

@@ -75,7 +75,9 @@ static void keep(struct edge_fetch *fetch, const struct http_response *response,
     uint64_t available = atomic_load_explicit(&object->available, memory_order_relaxed);
     struct http_fields fields;
     struct cache_head head;
-    if (edge_fetch_make_head(fetch, response, true, &fields, &head) != SK_OK) return;
+    if (edge_fetch_make_head(fetch, response, true, &fields, &head) != SK_OK ||
+        edge_fetch_tags(fetch, response, &head) != SK_OK)
+        return;
     head.freshness = object->freshness;
     head.reason = object->store_reason;
     head.part = CACHE_PART_HEAD;

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "edge/fetch_private.h"
 #include "edge/forward.h"
+#include "edge/rules.h"
 #include "edge/slices_private.h"
 #include "edge/stored_head.h"
 #include "edge/worker.h"
@@ -83,6 +84,7 @@ static void on_informational(void *arg, const struct http_response *response) {
     struct edge_fetch *fetch = arg;
     if (!fetch->leader) return;
     struct edge_head_rules rules = {.pseudonym = fetch->snapshot->config->server_name,
+                                    .keep_tags = fetch->site->pass_tags,
                                     .now = io_loop_wall_s(fetch->worker->loop)};
     struct http_fields fields;
     if (edge_head_fields(&fetch->arena, response, &rules, &fields) == SK_OK)
@@ -129,6 +131,9 @@ static sk_err ask(struct edge_fetch *fetch, struct origin_exchange **out_origin,
             (struct origin_body_source){.read = read_body, .trailers = body_trailers, .arg = fetch};
     if (fetch->conditional) observe_count(fetch->worker->metrics, OBSERVE_REVALIDATIONS);
     err = origin_exchange_open(fetch->worker->origins, &request, out_origin, out_response, &fetch->result);
+    if (err) return err;
+    err = edge_edit_response(&fetch->arena, fetch->rule, *out_response, out_response);
+    if (err) origin_exchange_close(*out_origin);
     return err;
 }
 
@@ -142,7 +147,7 @@ static void take_response(struct edge_fetch *fetch, struct origin_exchange *orig
         origin_exchange_close(origin);
         return;
     }
-    edge_fetch_invalidate(fetch, response->status);
+    edge_fetch_invalidate(fetch, response);
     if (fetch->pass) edge_fetch_head_effects(fetch, response, asked_at);
     if (fetch->conditional && response->status == 304) {
         err = edge_fetch_freshen(fetch, response, asked_at);
@@ -253,6 +258,7 @@ void edge_fetch_start(const struct edge_fetch_plan *plan) {
     fetch->worker = plan->worker;
     fetch->snapshot = edge_snapshot_ref(plan->snapshot);
     fetch->site = plan->site;
+    fetch->rule = plan->rule;
     fetch->fill = plan->fill;
     fetch->leader = plan->leader;
     fetch->pass = plan->pass;

@@ -90,12 +90,13 @@ static void take_first(struct edge_fetch *fetch, struct origin_exchange *origin,
         return;
     }
     struct http_store_answer answer =
-        http_may_store(&fetch->client_request, &whole, asked_at, now, &fetch->site->cache);
+        http_may_store(&fetch->client_request, &whole, asked_at, now, &fetch->rule->cache);
     if (!answer.store) {
         decline(fetch, answer.reason, edge_fetch_remember_ms(answer.reason, response->status));
         return;
     }
     sk_err err = edge_fetch_make_head(fetch, &whole, true, &fields, &head);
+    if (!err) err = edge_fetch_tags(fetch, &whole, &head);
     if (err || !http_validators_strong(&head.validators)) { /* RFC 9111 section 3.4 */
         decline(fetch, HTTP_REASON_NO_STORE_PARTIAL, 0);
         return;

@@ -194,6 +194,7 @@ static sk_err start_assembly(struct edge_exchange *exchange, struct cache_object
         .worker = exchange->worker,
         .snapshot = exchange->snapshot,
         .site = exchange->site,
+        .rule = exchange->rule,
         .request = edge_selecting(exchange),
         .client = exchange->client,
         .fill = *out_fill,

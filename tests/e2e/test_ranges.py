@@ -248,6 +248,23 @@ def test_rfc5861_4_a_partial_object_while_the_origin_is_down(edge, origin, big):
     assert ask(edge, f"bytes={SLICE}-{SLICE + 1}").status == 502
 
 
+@pytest.mark.parametrize("soft", [False, True], ids=["hard", "soft"])
+def test_purges_hold_for_partial_objects(edge, origin, big, soft):
+    check(ask(edge, f"bytes=0-{SLICE}"), 0, SLICE + 1)
+    sent = big.sent_bytes
+    answer = edge.admin("/purge", "POST", fields=[("Content-Type", "application/json")],
+                        body=b'{"url": "http://example.test/big"%s}' % (b', "soft": true' if soft else b""))
+    assert answer.status == 200, answer.text
+    response = ask(edge, f"bytes=0-{SLICE}")
+    check(response, 0, SLICE + 1)
+    assert not response.hit
+    if soft:
+        assert origin.last().fields.get("if-none-match") == '"v1"' and big.sent_bytes == sent
+    else:
+        assert big.asked[-1] == f"bytes=0-{2 * SLICE - 1}" and big.sent_bytes == 2 * sent
+    assert ask(edge, f"bytes=0-{SLICE}").hit
+
+
 def test_rfc9111_4_1_slices_belong_to_a_variant(edge, origin):
     bodies = {"de": os.urandom(3 * SLICE), "en": os.urandom(3 * SLICE)}
     resources = {name: Resource(body, f'"{name}"', fields=[("Vary", "Accept-Language")])
@@ -479,6 +496,23 @@ def test_rfc9111_3_3_a_cut_off_response_that_cannot_be_completed_is_dropped(edge
     assert edge.fetch("/big").body == resource.body
     assert resource.asked[-1] == (f"bytes={3 * SLICE}-{len(BODY) - 1}" if changed else None)
     assert edge.fetch("/big").body == resource.body and origin.count() == 2
+
+
+def test_a_purge_during_a_fill_holds_for_what_is_kept_of_it(edge, origin):
+    go = threading.Event()
+    resource = Resource(BODY)
+    origin.on("/big", sequence(
+        lambda x: x.head(length=len(BODY), fields=resource.head_fields()).send(BODY[:2 * SLICE]).wait(go).close(),
+        resource))
+    with edge.connect() as conn:
+        conn.send(build(target="/big"))
+        conn.head()
+        conn.read(SLICE)
+        assert edge.admin("/purge", "POST", fields=[("Content-Type", "application/json")],
+                          body=b'{"url": "http://example.test/big"}').status == 200
+        go.set()
+        conn.read_to_end()
+    assert not ask(edge, "bytes=0-9").hit
 
 
 def test_rfc9112_8_a_chunked_reader_of_a_cut_off_response_gets_no_last_chunk(edge, origin):
