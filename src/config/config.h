@@ -68,6 +68,7 @@ struct config_vary {
     bool any;       /* one of them is in use */
 };
 
+enum config_cache_status { CONFIG_CACHE_STATUS_OFF, CONFIG_CACHE_STATUS_ON, CONFIG_CACHE_STATUS_KEY };
 struct config_compress {
     bool enabled;
     uint8_t codings[3]; /* enum http_coding, the favourite first */
@@ -97,6 +98,7 @@ struct config_site {
     bool pass_tags;
     struct config_purge purge; /* its own, or the top's */
     struct config_vary vary;
+    uint32_t cache_status; /* enum config_cache_status */
     struct config_compress compress;
     struct config_certificate *certificates;
     uint32_t certificate_count;

@@ -313,7 +313,10 @@ enum config_kind {
       "Leave Surrogate-Key, Cache-Tag and xkey in responses, for a cache in front of this one. False: they " \
       "are read and removed.")                                                                               \
     X(S, SECTION, VARY, vary, vary, "", "", "", "",                                                          \
-      "Request fields that origins negotiate by, reduced to what the site distinguishes.")
+      "Request fields that origins negotiate by, reduced to what the site distinguishes.")                   \
+    X(S, VALUE, CHOICE, cache_status, cache_status, "on", "off on key", "", "key",                           \
+      "Cache-Status (RFC 9211) towards clients: whether the store answered, and why or why not. key: with "  \
+      "the cache key, for debugging. off: none, not the origin's either.")
 
 #define CONFIG_TOP_TABLE(X, S)                                                                               \
     X(S, ONE_OR_LIST, ENDPOINT, listen, listeners, "127.0.0.1:8080", "1", "64", "https://0.0.0.0:443",       \

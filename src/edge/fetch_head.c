@@ -22,6 +22,7 @@ static sk_err make_head(struct edge_fetch *fetch, const struct http_response *re
         .pseudonym = fetch->snapshot->config->server_name,
         .shared = store,
         .drop_set_cookie = store && fetch->rule->cache.ignore_set_cookie,
+        .drop_cache_status = fetch->site->cache_status == CONFIG_CACHE_STATUS_OFF,
         .keep_tags = fetch->site->pass_tags,
         .keep_length = !store && response->body_kind == HTTP_BODY_NONE,
         .now = now,
@@ -127,6 +128,7 @@ sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *
     if (err) return err;
     fetch->validated = true;
     fetch->stored = answer.store;
+    fetch->store_reason = answer.reason;
     err = cache_fill_freshen(fetch->fill, &head);
     if (!answer.store) cache_remove(fetch->worker->cache, cache_fill_key(fetch->fill));
     return err == SK_ERR_FULL || err == SK_ERR_NO_MEMORY ? SK_OK : err; /* everybody has the stale one then */
