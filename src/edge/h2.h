@@ -102,8 +102,8 @@ void h2_stream_check(struct h2_stream *stream, sk_time_ns now);
 /* h2_answer.c */
 void h2_respond(struct edge_exchange *exchange, const struct edge_response *response);
 void h2_inform(struct edge_exchange *exchange, uint16_t status, const struct http_fields *fields);
-sk_err h2_answer_content(void *owner, struct wire_h2_stream *wire, size_t most, size_t *out_bytes, bool *out_last,
-                         const struct http_fields **out_trailers);
+sk_err h2_answer_content(void *owner, struct wire_h2_stream *wire, size_t most, size_t *out_bytes,
+                         bool *out_last, const struct http_fields **out_trailers);
 sk_err h2_answer_take(void *owner, struct wire_h2_stream *wire, size_t bytes, struct sk_buf *out);
 void h2_answer_framed(void *owner, struct wire_h2_stream *wire, size_t bytes);
 

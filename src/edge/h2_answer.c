@@ -87,8 +87,8 @@ static bool part_is_over(struct h2_stream *stream) {
     return cache_reader_peek(&stream->reader, &piece, 1, &count) == CACHE_READ_END;
 }
 
-sk_err h2_answer_content(void *owner, struct wire_h2_stream *wire, size_t most, size_t *out_bytes, bool *out_last,
-                         const struct http_fields **out_trailers) {
+sk_err h2_answer_content(void *owner, struct wire_h2_stream *wire, size_t most, size_t *out_bytes,
+                         bool *out_last, const struct http_fields **out_trailers) {
     struct h2_stream *stream = stream_of(wire);
     if (!sk_buf_len(&stream->text) && part_is_over(stream)) {
         sk_err err = open_part(stream);
@@ -101,7 +101,8 @@ sk_err h2_answer_content(void *owner, struct wire_h2_stream *wire, size_t most, 
         return err;
     }
     *out_bytes = SK_MIN(text, most);
-    if (*out_bytes == text && !stream->reader.object && is_last(stream, text)) stream->at_end = *out_last = true;
+    if (*out_bytes == text && !stream->reader.object && is_last(stream, text))
+        stream->at_end = *out_last = true;
     return SK_OK;
 }
 
@@ -110,7 +111,8 @@ static sk_err take_of_reader(struct h2_stream *stream, size_t bytes, struct sk_b
     while (bytes) {
         struct cache_piece pieces[PIECES];
         size_t count = 0, taken = 0;
-        if (cache_reader_peek(&stream->reader, pieces, PIECES, &count) != CACHE_READ_DATA) return SK_ERR_RESET;
+        if (cache_reader_peek(&stream->reader, pieces, PIECES, &count) != CACHE_READ_DATA)
+            return SK_ERR_RESET;
         for (size_t i = 0; i < count && taken < bytes; i++) {
             size_t n = SK_MIN(bytes - taken, (size_t)pieces[i].bytes);
             sk_err err = sk_buf_append(out, (sk_str){pieces[i].data, n});
@@ -198,5 +200,6 @@ void h2_inform(struct edge_exchange *exchange, uint16_t status, const struct htt
     struct h2_stream *stream = h2_stream_of(exchange);
     if (stream->gone || exchange->client_gone || exchange->responded) return;
     /* What cannot be said is only a hint. */
-    if (wire_h2_inform(stream->conn->h2, &stream->wire, status, fields) == SK_OK) h2_queue(stream->conn, false);
+    if (wire_h2_inform(stream->conn->h2, &stream->wire, status, fields) == SK_OK)
+        h2_queue(stream->conn, false);
 }

@@ -50,7 +50,8 @@ static void conn_close(struct h2_conn *conn, bool well) {
 
 static void free_streams(struct h2_conn *conn) {
     struct sk_list *work;
-    while ((work = sk_list_pop_front(&conn->over))) h2_stream_free(SK_CONTAINER_OF(work, struct h2_stream, work));
+    while ((work = sk_list_pop_front(&conn->over)))
+        h2_stream_free(SK_CONTAINER_OF(work, struct h2_stream, work));
 }
 
 /* --- output ----------------------------------------------------------------------------------------------- */
@@ -67,7 +68,8 @@ void h2_pull(struct h2_conn *conn) {
 
 static void note_abuse(const struct h2_conn *conn, sk_err err) {
     char ip[IO_ADDR_TEXT_BYTES];
-    observe_count(conn->worker->metrics, err == SK_ERR_DENIED ? OBSERVE_H2_ABUSED : OBSERVE_REQUESTS_MALFORMED);
+    observe_count(conn->worker->metrics,
+                  err == SK_ERR_DENIED ? OBSERVE_H2_ABUSED : OBSERVE_REQUESTS_MALFORMED);
     io_addr_format_ip(&conn->peer, ip);
     SK_LOG_LIMITED(SK_LOG_INFO, "edge", "%s: HTTP/2 connection ended: %s", ip, wire_h2_why(conn->h2));
 }
@@ -217,7 +219,8 @@ static bool is_after(sk_time_ns now, sk_time_ns since, int64_t ms) {
 static bool idle_too_long(const struct h2_conn *conn, sk_time_ns now) {
     const struct config_timeouts *timeouts = timeouts_of(conn);
     if (conn->stream_count) return false;
-    return is_after(now, conn->quiet_at, conn->asked ? SK_MAX(timeouts->keep_alive_ms, 1) : timeouts->header_ms);
+    return is_after(now, conn->quiet_at,
+                    conn->asked ? SK_MAX(timeouts->keep_alive_ms, 1) : timeouts->header_ms);
 }
 
 static bool write_pace_ok(struct h2_conn *conn, sk_time_ns now) {
@@ -241,8 +244,10 @@ static void on_timer(struct io_timer *timer) {
         conn_close(conn, false);
         return;
     }
-    SK_LIST_FOR_EACH(link, &conn->streams) h2_stream_check(SK_CONTAINER_OF(link, struct h2_stream, link), now);
-    if (!conn->drained && ((conn->drain_at && now >= conn->drain_at) || idle_too_long(conn, now))) go_away(conn);
+    SK_LIST_FOR_EACH(link, &conn->streams)
+    h2_stream_check(SK_CONTAINER_OF(link, struct h2_stream, link), now);
+    if (!conn->drained && ((conn->drain_at && now >= conn->drain_at) || idle_too_long(conn, now)))
+        go_away(conn);
     arm(conn);
 }
 

@@ -173,7 +173,8 @@ static void finish(struct h2_stream *stream, bool whole) {
 
 void h2_stream_closed(void *owner, struct wire_h2_stream *wire, bool whole) {
     struct h2_stream *stream = stream_of(wire);
-    size_t left = sk_buf_len(&stream->body) + sk_buf_len(&stream->lent); /* the connection's window must not shrink by it */
+    size_t left = sk_buf_len(&stream->body) +
+                  sk_buf_len(&stream->lent); /* the connection's window must not shrink by it */
     wire_h2_consumed(stream->conn->h2, wire, left);
     finish(stream, whole);
 }

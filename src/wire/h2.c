@@ -88,8 +88,8 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     return 0;
 }
 
-static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name, size_t name_len,
-                     const uint8_t *value, size_t value_len, uint8_t flags, void *user) {
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags, void *user) {
     struct wire_h2 *h2 = h2_of(user);
     struct wire_h2_stream *stream = stream_of(h2, frame->hd.stream_id);
     if (!stream || stream->reset) return 0;
@@ -235,8 +235,12 @@ sk_err wire_h2_create(const struct wire_h2_events *events, void *owner, const st
     nghttp2_option *options = make_options();
     bool made = h2 && callbacks && options;
     if (made) {
-        *h2 = (struct wire_h2){.magic = WIRE_H2_MAGIC, .events = events, .owner = owner, .limits = *limits,
-                               .scheme = scheme, .why = ""};
+        *h2 = (struct wire_h2){.magic = WIRE_H2_MAGIC,
+                               .events = events,
+                               .owner = owner,
+                               .limits = *limits,
+                               .scheme = scheme,
+                               .why = ""};
         made = nghttp2_session_server_new2(&h2->session, callbacks, h2, options) == 0;
     }
     nghttp2_session_callbacks_del(callbacks);
@@ -313,8 +317,8 @@ void wire_h2_reset(struct wire_h2 *h2, struct wire_h2_stream *stream) {
 void wire_h2_goaway(struct wire_h2 *h2, bool final) {
     if (final)
         (void)nghttp2_submit_goaway(h2->session, NGHTTP2_FLAG_NONE,
-                                    nghttp2_session_get_last_proc_stream_id(h2->session), NGHTTP2_NO_ERROR, NULL,
-                                    0);
+                                    nghttp2_session_get_last_proc_stream_id(h2->session), NGHTTP2_NO_ERROR,
+                                    NULL, 0);
     else
         (void)nghttp2_submit_shutdown_notice(h2->session);
 }

@@ -9,17 +9,17 @@
 #include "http/message.h"
 #include "wire/h2_abuse.h"
 
-#define WIRE_H2_STREAMS 100                 /* at a time */
-#define WIRE_H2_STREAM_WINDOW (256 * 1024)  /* content received and not consumed, of one stream */
-#define WIRE_H2_WINDOW (1024 * 1024)        /* the same of the connection */
+#define WIRE_H2_STREAMS 100                /* at a time */
+#define WIRE_H2_STREAM_WINDOW (256 * 1024) /* content received and not consumed, of one stream */
+#define WIRE_H2_WINDOW (1024 * 1024)       /* the same of the connection */
 
 struct wire_h2;
 
 struct wire_h2_stream {
     int32_t id;
-    uint16_t refusal;       /* status to answer with instead of serving; 0: none */
-    const char *refused;    /* why; constant */
-    struct sk_arena arena;  /* head, trailers; freed by the engine when the stream is closed: see closed */
+    uint16_t refusal;      /* status to answer with instead of serving; 0: none */
+    const char *refused;   /* why; constant */
+    struct sk_arena arena; /* head, trailers; freed by the engine when the stream is closed: see closed */
     struct http_request request;
     struct http_fields trailers;
     /* the engine's */
@@ -48,8 +48,8 @@ struct wire_h2_events {
     /* How much content may go out now, at most MOST. *out_last: with these bytes (maybe 0) it ends, with
      * *out_trailers (or NULL) behind it. SK_ERR_AGAIN: nothing now, wire_h2_resume comes; others: the stream is
      * reset. */
-    sk_err (*content)(void *owner, struct wire_h2_stream *stream, size_t most, size_t *out_bytes, bool *out_last,
-                      const struct http_fields **out_trailers);
+    sk_err (*content)(void *owner, struct wire_h2_stream *stream, size_t most, size_t *out_bytes,
+                      bool *out_last, const struct http_fields **out_trailers);
     /* Appends BYTES of it, as was just said. */
     sk_err (*take)(void *owner, struct wire_h2_stream *stream, size_t bytes, struct sk_buf *out);
     /* BYTES of framing went out for it. */
@@ -81,8 +81,8 @@ const char *wire_h2_why(const struct wire_h2 *h2);
 /* The final response: HEADS are COUNT texts of "Name: value\r\n" lines; those that belong to a connection are left
  * out. LENGTH is added as content-length unless it is UINT64_MAX. CONTENT: it follows by events. Errors: nothing
  * was sent. SK_ERR_NO_MEMORY, SK_ERR_CLOSED. */
-sk_err wire_h2_respond(struct wire_h2 *h2, struct wire_h2_stream *stream, uint16_t status, const sk_str *heads,
-                       int count, uint64_t length, bool content);
+sk_err wire_h2_respond(struct wire_h2 *h2, struct wire_h2_stream *stream, uint16_t status,
+                       const sk_str *heads, int count, uint64_t length, bool content);
 /* A 1xx; FIELDS may be NULL. */
 sk_err wire_h2_inform(struct wire_h2 *h2, struct wire_h2_stream *stream, uint16_t status,
                       const struct http_fields *fields);

@@ -19,7 +19,7 @@ struct wire_h2 {
     struct wire_h2_account account;
     sk_time_ns now;
     const char *why;
-    int64_t unseen; /* bytes of frames that the library ignores without a word */
+    int64_t unseen;     /* bytes of frames that the library ignores without a word */
     struct sk_buf *out; /* during wire_h2_fill */
 };
 
@@ -29,9 +29,10 @@ sk_err h2_request_field(const struct wire_h2 *h2, struct wire_h2_stream *stream,
 sk_err h2_request_finish(const struct wire_h2 *h2, struct wire_h2_stream *stream, bool end);
 
 /* h2_response.c: the trailers of STREAM's answer. */
-sk_err h2_submit_trailers(struct wire_h2 *h2, struct wire_h2_stream *stream, const struct http_fields *trailers);
+sk_err h2_submit_trailers(struct wire_h2 *h2, struct wire_h2_stream *stream,
+                          const struct http_fields *trailers);
 /* The source of a response's content for the library. */
-nghttp2_ssize h2_read_content(nghttp2_session *session, int32_t id, uint8_t *buf, size_t length, uint32_t *flags,
-                              nghttp2_data_source *source, void *user);
+nghttp2_ssize h2_read_content(nghttp2_session *session, int32_t id, uint8_t *buf, size_t length,
+                              uint32_t *flags, nghttp2_data_source *source, void *user);
 
 #endif

@@ -13,7 +13,8 @@ static void refuse(struct wire_h2_stream *stream, uint16_t status, const char *w
 }
 
 /* Before anything is kept: what is over the limit costs no memory. */
-static bool within_limits(const struct wire_h2 *h2, struct wire_h2_stream *stream, sk_str name, sk_str value) {
+static bool within_limits(const struct wire_h2 *h2, struct wire_h2_stream *stream, sk_str name,
+                          sk_str value) {
     stream->head_bytes += (uint32_t)SK_MIN(name.len + value.len + FIELD_OVERHEAD, (size_t)1 << 20);
     bool pseudo = name.data[0] == ':';
     /* Crumbs of a cookie become one field. */
@@ -39,7 +40,8 @@ static sk_err keep_pseudo(struct wire_h2_stream *stream, sk_str name, sk_str val
     return SK_OK;
 }
 
-static sk_err keep_field(struct wire_h2_stream *stream, struct http_fields *fields, sk_str name, sk_str value) {
+static sk_err keep_field(struct wire_h2_stream *stream, struct http_fields *fields, sk_str name,
+                         sk_str value) {
     sk_str name_copy = sk_arena_copy(&stream->arena, name), value_copy = sk_arena_copy(&stream->arena, value);
     if (!name_copy.data || !value_copy.data) return SK_ERR_NO_MEMORY;
     return http_fields_add(fields, &stream->arena, name_copy, value_copy);

@@ -75,8 +75,8 @@ static sk_err verdict(int result) {
     return result < 0 ? SK_ERR_CLOSED : SK_OK;
 }
 
-sk_err wire_h2_respond(struct wire_h2 *h2, struct wire_h2_stream *stream, uint16_t status, const sk_str *heads,
-                       int count, uint64_t length, bool content) {
+sk_err wire_h2_respond(struct wire_h2 *h2, struct wire_h2_stream *stream, uint16_t status,
+                       const sk_str *heads, int count, uint64_t length, bool content) {
     struct nv_list list;
     char status_text[4], length_text[24];
     size_t lines = 2;
@@ -123,8 +123,8 @@ sk_err h2_submit_trailers(struct wire_h2 *h2, struct wire_h2_stream *stream,
     return err ? err : verdict(nghttp2_submit_trailer(h2->session, stream->id, list.items, list.count));
 }
 
-nghttp2_ssize h2_read_content(nghttp2_session *session, int32_t id, uint8_t *buf, size_t length, uint32_t *flags,
-                              nghttp2_data_source *source, void *user) {
+nghttp2_ssize h2_read_content(nghttp2_session *session, int32_t id, uint8_t *buf, size_t length,
+                              uint32_t *flags, nghttp2_data_source *source, void *user) {
     struct wire_h2 *h2 = user;
     struct wire_h2_stream *stream = source->ptr;
     const struct http_fields *trailers = NULL;
