@@ -13,6 +13,7 @@
 #define SK_CACHE_FILL_H
 
 #include "cache/cache.h"
+#include "http/tags.h"
 #include "io/fiber.h"
 
 struct cache_fill;
@@ -28,6 +29,8 @@ enum cache_role {
 enum cache_role cache_fill_begin(struct cache_thread *thread, const struct cache_key *key,
                                  const struct http_request *request, struct cache_object *stale,
                                  struct cache_fill **out_fill, struct cache_object **out_object);
+/* Any thread, inside a section: whether a request for KEY (of PRIMARY's) would join a fill now. */
+bool cache_fill_is_coming(struct cache *cache, const struct cache_key *primary, const struct cache_key *key);
 #define CACHE_WINDOW_BYTES (128 * 1024)
 /* A fill that is never shared: one reader, a window of WINDOW_BYTES (0: CACHE_WINDOW_BYTES) with back-pressure.
  * References as LEAD. SK_ERR_NO_MEMORY. */
@@ -70,8 +73,10 @@ struct cache_head {
     uint64_t body_length;               /* or CACHE_LENGTH_UNKNOWN */
     sk_str vary;                        /* joined Vary value; empty when none */
     const struct http_request *request; /* selects the variant; NULL as in cache_find */
-    const sk_str *tags;                 /* surrogate keys, for purges; copied */
+    bool codable;                       /* as in cache_object */
+    const sk_str *tags;                 /* for purges (http/tags.h); copied */
     uint32_t tag_count;
+    const struct http_tag_parts *tag_parts; /* from which fields they are; NULL: all from one */
 };
 /* Publishes the object (in the index when the fill is shared and it fits) and wakes the followers with it;
  * followers whose request selects another variant get AGAIN. SK_ERR_TOO_LARGE / SK_ERR_FULL: the fill has

@@ -10,6 +10,7 @@
 
 #include "config/hosts.h"
 #include "config/negotiate.h"
+#include "config/rule_compile.h"
 #include "config/scan.h"
 #include "config/value.h"
 
@@ -221,6 +222,21 @@ static void compile_origin_options(struct compile *c, const struct config_sectio
     options->health.enabled = health && flag_of(health->enabled, true);
 }
 
+/* ---- networks ---- */
+
+static struct io_prefix *compile_prefixes(struct compile *c, char *const *texts, unsigned count) {
+    struct io_prefix *prefixes = allocate(c, count, sizeof(*prefixes));
+    for (unsigned i = 0; prefixes && i < count; i++)
+        if (io_prefix_parse(sk_str_from_c(texts[i]), &prefixes[i]) && !c->err) c->err = SK_ERR_INVALID;
+    return prefixes;
+}
+
+static void compile_purge(struct compile *c, const struct config_raw_PURGE *raw, struct config_purge *purge) {
+    if (!raw) return;
+    purge->allow = compile_prefixes(c, raw->allow, raw->allow_count);
+    purge->allow_count = raw->allow_count;
+}
+
 /* ---- sites ---- */
 
 static void add_host(struct compile *c, struct config_site *site, const char *text) {
@@ -239,18 +255,40 @@ static void compile_hosts(struct compile *c, const struct config_raw_SITE *raw, 
     if (!site->host_count) add_host(c, site, "*");
 }
 
+static void compile_rules(struct compile *c, const struct config_section *section,
+                          const struct config_raw_SITE *raw, struct config_site *site) {
+    struct sk_arena *arena = &c->config->arena;
+    char path[PATH_BYTES];
+    fill(c, section_of(section, "cache"), raw->cache, &site->base.cache);
+    fill(c, section_of(section, "key"), raw->key, &site->base.key);
+    sk_err err = config_base_compile(arena, raw, &site->base);
+    site->rules = allocate(c, raw->rules_count, sizeof(*site->rules));
+    for (uint32_t i = 0; site->rules && i < raw->rules_count && !err; i++) {
+        err = config_rule_compile(arena, &raw->rules[i], &site->base, &site->rules[i]);
+        site->rules[i].index = i;
+        if (err || site->rules[i].path_count) continue;
+        snprintf(path, sizeof(path), "sites[%u].rules[%u]", site->index, i);
+        problem(c, path, "found no path, expected one (example: path: /static/*)");
+    }
+    site->rule_count = raw->rules_count;
+    if (err && !c->err) c->err = err;
+}
+
 static void compile_site(struct compile *c, const struct config_section *section,
                          const struct config_raw_SITE *raw, struct config_site *site) {
     fill(c, section, raw, site);
+    site->purge = c->config->purge;
+    compile_purge(c, raw->purge, &site->purge);
     compile_hosts(c, raw, site);
     if (!site->name.len && site->host_count) site->name = site->hosts[0];
     compile_origins(c, section_of(section, "origins"), raw, site);
     compile_origin_options(c, section_of(section, "origin_options"), raw->origin_options, &site->origin);
-    fill(c, section_of(section, "cache"), raw->cache, &site->cache);
+    compile_rules(c, section, raw, site);
     config_compile_site_certificates(c, raw, site);
-    site->cache_enabled = raw->cache ? flag_of(raw->cache->enabled, true) : true;
     fill(c, section_of(section, "vary"), raw->vary, &site->vary);
+    fill(c, section_of(section, "compress"), raw->compress, &site->compress);
     sk_err err = config_vary_compile(&c->config->arena, raw->vary, &site->vary);
+    if (!err) err = config_compress_compile(&c->config->arena, raw->compress, &site->compress);
     if (err) c->err = err;
 }
 
@@ -331,12 +369,7 @@ static void compile_sites(struct compile *c, const struct config_raw_TOP *raw) {
 /* ---- the top ---- */
 
 static void compile_trusted(struct compile *c, const struct config_raw_TOP *raw) {
-    struct io_prefix *prefixes = allocate(c, raw->trusted_proxies_count, sizeof(*prefixes));
-    if (!prefixes) return;
-    for (unsigned i = 0; i < raw->trusted_proxies_count; i++)
-        if (io_prefix_parse(sk_str_from_c(raw->trusted_proxies[i]), &prefixes[i]) && !c->err)
-            c->err = SK_ERR_INVALID;
-    c->config->trusted_proxies = prefixes;
+    c->config->trusted_proxies = compile_prefixes(c, raw->trusted_proxies, raw->trusted_proxies_count);
     c->config->trusted_proxy_count = raw->trusted_proxies_count;
 }
 
@@ -359,6 +392,7 @@ static void compile_top(struct compile *c, const struct config_raw_TOP *raw) {
         read_token(c, raw->admin_token_file);
     config_compile_listeners(c, raw);
     compile_trusted(c, raw);
+    compile_purge(c, raw->purge, &config->purge);
 }
 
 void config_check_whole(const struct config *config, const struct config_source *source,

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "base/arena.h"
+#include "config/rule.h"
 #include "http/freshness.h"
 #include "http/uri.h"
 #include "io/addr.h"
@@ -68,6 +69,23 @@ struct config_vary {
     bool any;       /* one of them is in use */
 };
 
+enum config_cache_status { CONFIG_CACHE_STATUS_OFF, CONFIG_CACHE_STATUS_ON, CONFIG_CACHE_STATUS_KEY };
+struct config_compress {
+    bool enabled;
+    uint8_t codings[3]; /* enum http_coding, the favourite first */
+    uint32_t coding_count;
+    sk_str *types; /* "text/html", "text/" and a star, or a star and "+json" */
+    uint32_t type_count;
+    uint64_t min_bytes, max_bytes;
+    uint32_t level, popular_level;
+};
+
+/* Who may use the PURGE method. */
+struct config_purge {
+    struct io_prefix *allow;
+    uint32_t allow_count;
+};
+
 struct config_site {
     sk_str name;
     sk_str *hosts; /* lower case; "*.example.com" and "*" allowed */
@@ -75,9 +93,14 @@ struct config_site {
     struct config_origin *origins;
     uint32_t origin_count;
     struct config_origin_options origin;
-    struct http_cache_policy cache;
-    bool cache_enabled;
+    struct config_rule base;   /* what holds where no rule says otherwise */
+    struct config_rule *rules; /* config_rule_for */
+    uint32_t rule_count;
+    bool pass_tags;
+    struct config_purge purge; /* its own, or the top's */
     struct config_vary vary;
+    uint32_t cache_status; /* enum config_cache_status */
+    struct config_compress compress;
     struct config_certificate *certificates;
     uint32_t certificate_count;
     uint32_t index; /* in config.sites */
@@ -120,6 +143,7 @@ struct config {
     sk_str resolver; /* "ip:port,..." or empty for the system's */
     struct io_prefix *trusted_proxies;
     uint32_t trusted_proxy_count;
+    struct config_purge purge;
     struct config_limits limits;
     struct config_timeouts timeouts;
     struct config_site *sites;

@@ -51,6 +51,19 @@
     X(DECIMAL, "a number", "number", "^-?[0-9]+(\\.[0-9]+)?$")                                               \
     X(LANGUAGE, "a language tag", "string", "^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*$")                           \
     X(MEDIA_TYPE, "a media type without parameters", "string", "^[^/*;, ]+/[^/*;, ]+$")                      \
+    X(PATTERN, "a pattern of paths in normal form that begins with / or *; * is any text, ? any byte",       \
+      "string", "^[/*]")                                                                                     \
+    X(NAMES, "a name, or a pattern of names with * and ?", "string", "")                                     \
+    X(FIELD, "the name of a field, but not of framing or one that is ours to write", "string",               \
+      "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")                                                                       \
+    X(FIELD_LINE, "a field as \"Name: value\", but not of framing or one that is ours to write", "string",   \
+      "^[!#$%&'*+.^_`|~0-9A-Za-z-]+:")                                                                       \
+    X(COOKIE, "the name of a cookie", "string", "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")                             \
+    X(STATUS_TTLS, "none, or lifetimes by status, separated by blanks", "string",                            \
+      "^(none|([2-5]([0-9][0-9](-[2-5][0-9][0-9])?|xx)=[0-9a-z.]+ *)+)$")                                    \
+    X(MEDIA_RANGE, "a media type, as text/html, text/* or *+json", "string",                                 \
+      "^([^/*;, ]+/([^/*;, ]+|\\*)|\\*\\+[^/*;, ]+)$")                                                       \
+    X(CODING, "zstd, br or gzip", "string", "^(zstd|br|gzip)$")                                              \
     X(TEXT, "a text of at most 255 bytes", "string", "")
 
 enum config_kind {
@@ -158,7 +171,73 @@ enum config_kind {
     X(S, VALUE, FLAG, heuristics, heuristics, "true", "", "", "false",                                       \
       "Guess a lifetime from Last-Modified where the origin says nothing (RFC 9111 4.2.2).")                 \
     X(S, VALUE, LIFETIME, heuristic_max, heuristic_max_s, "1d", "0s", "3650d", "1h",                         \
-      "Cap on such a guess. none: no cap.")
+      "Cap on such a guess. none: no cap.")                                                                  \
+    X(S, HAND, STATUS_TTLS, ttl_by_status, default_by_status, "none", "", "", "301=1h 302=1m",               \
+      "Lifetime of responses with these statuses whose origin says nothing about it, instead of "            \
+      "`default_ttl`. The first that names a status counts.")                                                \
+    X(S, HAND, STATUS_TTLS, negative_ttl, negative, "404=10s 405=10s 410=1m 501=10s", "", "",                \
+      "404=30s 410=10m 5xx=1s",                                                                              \
+      "The same for errors, which never get `default_ttl`. An error that it does not name is stored only "   \
+      "on the origin's word.")                                                                               \
+    X(S, HAND, STATUS_TTLS, override_ttl_by_status, override_by_status, "none", "", "", "404=1m",            \
+      "As `override_ttl`, for these statuses, of which any can be named.")                                   \
+    X(S, VALUE, FLAG, deception_armor, deception_armor, "true", "", "", "false",                             \
+      "Do not store a page under the name of a file (`/account/x.css` that is HTML), unless the origin "     \
+      "says `public` or `s-maxage`; nor what an origin may read as another path (`/img/..%2Faccount`).")
+
+#define CONFIG_KEY_TABLE(X, S)                                                                               \
+    X(S, VALUE, FLAG, scheme, scheme, "false", "", "", "true",                                               \
+      "Keep http and https apart. For origins that answer by X-Forwarded-Proto.")                            \
+    X(S, VALUE, CHOICE, query, query, "as-is", "as-is sorted none", "", "sorted",                            \
+      "`as-is`: queries that are written differently are different. `sorted`: the order of parameters with " \
+      "different names does not count. `none`: the whole query does not. The origin gets what is left.")     \
+    X(S, LIST, NAMES, query_keep, query_keep, "", "0", "256", "page",                                        \
+      "Only these parameters count, and only these go to the origin.")                                       \
+    X(S, LIST, NAMES, query_drop, query_drop, "", "0", "256", "\"utm_*\"",                                   \
+      "These parameters do not count, and do not go to the origin.")                                         \
+    X(S, LIST, FIELD, headers, headers, "", "0", "16", "X-Country",                                          \
+      "Request fields that are part of the key. For origins that answer by them without saying Vary.")       \
+    X(S, LIST, COOKIE, cookies, cookies, "", "0", "16", "currency",                                          \
+      "Cookies that are part of the key. No other cookie is.")
+
+#define CONFIG_RULE_TABLE(X, S)                                                                              \
+    X(S, HAND, PATTERN, path, paths, "", "", "", "/static/*",                                                \
+      "The paths that it is for, when one pattern says it.")                                                 \
+    X(S, LIST, PATTERN, paths, paths, "", "0", "256", "/static/*", "The same, when it takes several.")       \
+    X(S, VALUE, HOST, host, host, "", "", "", "img.example.com",                                             \
+      "Only on this host (`*.example.com`: and those below). Without it: on all hosts of the site.")         \
+    X(S, SECTION, CACHE, cache, cache, "", "", "", "",                                                       \
+      "As `cache` of the site; what is not given here is as it is there. `enabled: false` lets these paths " \
+      "pass.")                                                                                               \
+    X(S, SECTION, KEY, key, key, "", "", "", "",                                                             \
+      "As `key` of the site; what is not given here is as it is there.")                                     \
+    X(S, LIST, FIELD, strip_request_fields, request, "", "0", "64", "Cookie",                                \
+      "Fields that do not go to the origin.")                                                                \
+    X(S, LIST, FIELD_LINE, set_request_fields, request, "", "0", "64", "\"X-Tier: static\"",                 \
+      "Fields that the origin gets, instead of any of their name that the client sent.")                     \
+    X(S, LIST, FIELD, strip_response_fields, response, "", "0", "64", "X-Powered-By",                        \
+      "Fields of the origin that count for nothing: they are neither stored nor sent.")                      \
+    X(S, LIST, FIELD_LINE, add_response_fields, response, "", "0", "64", "\"X-Robots-Tag: noindex\"",        \
+      "Fields that responses get as if the origin had sent them, after `strip_response_fields`.")
+
+#define CONFIG_COMPRESS_TABLE(X, S)                                                                          \
+    X(S, VALUE, FLAG, enabled, enabled, "true", "", "", "false",                                             \
+      "Send stored responses compressed to clients that ask for it. What is not stored is never compressed " \
+      "here, so no response mixes one client's secrets with another's guesses.")                             \
+    X(S, LIST, CODING, codings, codings, "", "0", "3", "br",                                                 \
+      "The codings, the best first: it wins where a client likes several equally. Without it: zstd, br, "    \
+      "gzip.")                                                                                               \
+    X(S, LIST, MEDIA_RANGE, types, types, "", "0", "100", "text/*",                                          \
+      "Content types that are compressed. Without it: text, JSON, JavaScript, XML, SVG, WebAssembly and "    \
+      "other types that shrink.")                                                                            \
+    X(S, VALUE, SIZE, min_size, min_bytes, "512", "1", "1GiB", "1KiB",                                       \
+      "Content smaller than this stays as it is.")                                                           \
+    X(S, VALUE, SIZE, max_size, max_bytes, "32MiB", "1", "64TiB", "100MiB",                                  \
+      "Content whose length is announced and larger than this stays as it is.")                              \
+    X(S, VALUE, COUNT, level, level, "4", "1", "5", "2",                                                     \
+      "How hard to try while a client waits: 1 is fastest, 5 smallest.")                                     \
+    X(S, VALUE, COUNT, popular_level, popular_level, "8", "0", "9", "9",                                     \
+      "How hard to try later, in the background, for what many ask for: up to 9. 0: never.")
 
 #define CONFIG_VARY_TABLE(X, S)                                                                              \
     X(S, LIST, LANGUAGE, languages, languages, "", "0", "64", "de",                                          \
@@ -204,6 +283,10 @@ enum config_kind {
       "Only clients with a certificate from one of these authorities (PEM) are served. Without it: none is " \
       "asked for.")
 
+#define CONFIG_PURGE_TABLE(X, S)                                                                             \
+    X(S, LIST, PREFIX, allow, allow, "", "0", "10000", "10.0.0.0/8",                                         \
+      "Networks from which the PURGE method is obeyed, by the connection's address. Others get 405.")
+
 #define CONFIG_SITE_TABLE(X, S)                                                                              \
     X(S, VALUE, NAME, name, name, "", "", "", "shop",                                                        \
       "Name in logs and metrics. Without it: the site's first host.")                                        \
@@ -217,12 +300,24 @@ enum config_kind {
     X(S, SECTIONS, ORIGIN, origins, origins, "", "0", "64", "", "The origins.")                              \
     X(S, SECTION, ORIGIN_OPTIONS, origin_options, origin, "", "", "", "",                                    \
       "Timeouts, connections, retries and health of this site's origins.")                                   \
-    X(S, SECTION, CACHE, cache, cache, "", "", "", "", "What is stored, and for how long.")                  \
+    X(S, SECTION, CACHE, cache, base.cache, "", "", "", "", "What is stored, and for how long.")             \
+    X(S, SECTION, KEY, key, base.key, "", "", "", "", "What makes two requests ask for the same.")           \
+    X(S, SECTIONS, RULE, rules, rules, "", "0", "1000", "",                                                  \
+      "What is different for some paths: of each request the first rule that its path matches.")             \
+    X(S, SECTION, COMPRESS, compress, compress, "", "", "", "", "Compression of stored responses.")          \
     X(S, SECTIONS, CERTIFICATE, certificates, certificates, "", "0", "16", "",                               \
       "Certificates of this site, of either kind or both (ECDSA, RSA). Clients get the one that covers the " \
       "name they ask for.")                                                                                  \
+    X(S, SECTION, PURGE, purge, purge, "", "", "", "",                                                       \
+      "Who may use the PURGE method. Without it: as the top's `purge` says.")                                \
+    X(S, VALUE, FLAG, pass_tags, pass_tags, "false", "", "", "true",                                         \
+      "Leave Surrogate-Key, Cache-Tag and xkey in responses, for a cache in front of this one. False: they " \
+      "are read and removed.")                                                                               \
     X(S, SECTION, VARY, vary, vary, "", "", "", "",                                                          \
-      "Request fields that origins negotiate by, reduced to what the site distinguishes.")
+      "Request fields that origins negotiate by, reduced to what the site distinguishes.")                   \
+    X(S, VALUE, CHOICE, cache_status, cache_status, "on", "off on key", "", "key",                           \
+      "Cache-Status (RFC 9211) towards clients: whether the store answered, and why or why not. key: with "  \
+      "the cache key, for debugging. off: none, not the origin's either.")
 
 #define CONFIG_TOP_TABLE(X, S)                                                                               \
     X(S, ONE_OR_LIST, ENDPOINT, listen, listeners, "127.0.0.1:8080", "1", "64", "https://0.0.0.0:443",       \
@@ -257,6 +352,7 @@ enum config_kind {
       "Name servers for the origins' names. Without it: the system's.")                                      \
     X(S, LIST, PREFIX, trusted_proxies, trusted_proxies, "", "0", "10000", "10.0.0.0/8",                     \
       "Networks whose X-Forwarded-For, -Proto, -Host and Forwarded are believed.")                           \
+    X(S, SECTION, PURGE, purge, purge, "", "", "", "", "Who may use the PURGE method: nobody, without it.")  \
     X(S, SECTION, LIMITS, limits, limits, "", "", "", "", "What one client may ask for.")                    \
     X(S, SECTION, TIMEOUTS, timeouts, timeouts, "", "", "", "", "How slow a client may be.")                 \
     X(S, SECTIONS, SITE, sites, sites, "", "1", "10000", "", "What is served, and from where.")
@@ -264,11 +360,15 @@ enum config_kind {
 /* Name, title, struct that VALUE rows go into. Sections stand before those that hold them. */
 #define CONFIG_SECTION_TABLE(X)                                                                              \
     X(ACCESS_LOG, "access_log", struct config)                                                               \
+    X(PURGE, "purge", struct config_purge)                                                                   \
     X(LIMITS, "limits", struct config_limits)                                                                \
     X(TIMEOUTS, "timeouts", struct config_timeouts)                                                          \
     X(HEALTH_CHECK, "health_check", struct config_health_check)                                              \
     X(ORIGIN_OPTIONS, "origin_options", struct config_origin_options)                                        \
     X(CACHE, "cache", struct http_cache_policy)                                                              \
+    X(KEY, "key", struct http_key_rules)                                                                     \
+    X(RULE, "rules", struct config_rule)                                                                     \
+    X(COMPRESS, "compress", struct config_compress)                                                          \
     X(VARY, "vary", struct config_vary)                                                                      \
     X(ORIGIN, "origins", struct config_origin)                                                               \
     X(CERTIFICATE, "certificates", struct config_certificate)                                                \

@@ -86,6 +86,7 @@ struct edge_exchange {
     /* from the head's completion on */
     struct edge_snapshot *snapshot; /* the worker's; referenced when kept */
     const struct config_site *site; /* NULL: none serves this host */
+    const struct config_rule *rule; /* of the site; never NULL with a site */
     struct http_request request;    /* borrowed from the connection until kept */
     struct sk_arena *arena;         /* the worker's scratch until kept, then own_arena */
     struct cache_key key;           /* text empty when not made */
@@ -109,7 +110,8 @@ enum edge_trait {
     EDGE_TRAIT_RANGE = 2,
     EDGE_TRAIT_CACHE_CONTROL = 4, /* or Pragma */
     EDGE_TRAIT_TRAILERS = 16,     /* TE names trailers */
-    EDGE_TRAIT_MAYBE_LOOP = 8,    /* CDN-Loop or Via is there: look closer before forwarding */
+    EDGE_TRAIT_ACCEPT_ENCODING = 32,
+    EDGE_TRAIT_MAYBE_LOOP = 8, /* CDN-Loop or Via is there: look closer before forwarding */
 };
 
 /* Prepares an exchange for a request whose head is complete. */

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "edge/fetch_private.h"
 #include "edge/forward.h"
+#include "edge/rules.h"
 #include "edge/stored_head.h"
 #include "edge/worker.h"
 #include "wire/h1.h"
@@ -72,13 +73,16 @@ static const struct http_fields *body_trailers(void *arg) {
     struct edge_fetch *fetch = arg;
     const struct http_fields *given = fetch->leader ? fetch->leader->ops->body_trailers(fetch->leader) : NULL;
     struct http_fields *fields = given ? sk_arena_zalloc(&fetch->arena, sizeof *fields) : NULL;
-    return fields && edge_trailer_fields(&fetch->arena, given, fields) == SK_OK ? fields : NULL;
+    if (!fields) return NULL;
+    sk_str hop = http_fields_joined(&fetch->client_request.fields, HTTP_FIELD_CONNECTION, &fetch->arena);
+    return edge_trailer_fields(&fetch->arena, hop, given, fields) == SK_OK ? fields : NULL;
 }
 
 static void on_informational(void *arg, const struct http_response *response) {
     struct edge_fetch *fetch = arg;
     if (!fetch->leader) return;
     struct edge_head_rules rules = {.pseudonym = fetch->snapshot->config->server_name,
+                                    .keep_tags = fetch->site->pass_tags,
                                     .now = io_loop_wall_s(fetch->worker->loop)};
     struct http_fields fields;
     if (edge_head_fields(&fetch->arena, response, &rules, &fields) == SK_OK)
@@ -125,6 +129,9 @@ static sk_err ask(struct edge_fetch *fetch, struct origin_exchange **out_origin,
             (struct origin_body_source){.read = read_body, .trailers = body_trailers, .arg = fetch};
     if (fetch->conditional) observe_count(fetch->worker->metrics, OBSERVE_REVALIDATIONS);
     err = origin_exchange_open(fetch->worker->origins, &request, out_origin, out_response, &fetch->result);
+    if (err) return err;
+    err = edge_edit_response(&fetch->arena, fetch->rule, *out_response, out_response);
+    if (err) origin_exchange_close(*out_origin);
     return err;
 }
 
@@ -132,7 +139,7 @@ static void take_response(struct edge_fetch *fetch, struct origin_exchange *orig
                           const struct http_response *response, sk_unix_s asked_at) {
     sk_err err;
     fetch->origin_status = response->status;
-    edge_fetch_invalidate(fetch, response->status);
+    edge_fetch_invalidate(fetch, response);
     if (fetch->pass) edge_fetch_head_effects(fetch, response, asked_at);
     if (fetch->conditional && response->status == 304) {
         err = edge_fetch_freshen(fetch, response, asked_at);
@@ -220,6 +227,7 @@ void edge_fetch_start(const struct edge_fetch_plan *plan) {
     fetch->worker = plan->worker;
     fetch->snapshot = edge_snapshot_ref(plan->snapshot);
     fetch->site = plan->site;
+    fetch->rule = plan->rule;
     fetch->fill = plan->fill;
     fetch->leader = plan->leader;
     fetch->pass = plan->pass;

@@ -1,4 +1,5 @@
 /* What becomes of a response's head: stored, passed to one client, or laid over what is stored. */
+#include "edge/codable.h"
 #include "edge/fetch_private.h"
 #include "edge/stored_head.h"
 #include "edge/worker.h"
@@ -20,7 +21,9 @@ static sk_err make_head(struct edge_fetch *fetch, const struct http_response *re
     struct edge_head_rules rules = {
         .pseudonym = fetch->snapshot->config->server_name,
         .shared = store,
-        .drop_set_cookie = store && fetch->site->cache.ignore_set_cookie,
+        .drop_set_cookie = store && fetch->rule->cache.ignore_set_cookie,
+        .drop_cache_status = fetch->site->cache_status == CONFIG_CACHE_STATUS_OFF,
+        .keep_tags = fetch->site->pass_tags,
         .keep_length = !store && response->body_kind == HTTP_BODY_NONE,
         .now = now,
     };
@@ -54,16 +57,24 @@ sk_err edge_fetch_publish(struct edge_fetch *fetch, const struct http_response *
     struct http_store_answer answer = {.reason = HTTP_REASON_NONE};
     if (!fetch->pass)
         answer = http_may_store(&fetch->client_request, response, asked_at,
-                                io_loop_wall_s(fetch->worker->loop), &fetch->site->cache);
-    fetch->store_reason = answer.reason;
+                                io_loop_wall_s(fetch->worker->loop), &fetch->rule->cache);
     sk_err err = make_head(fetch, response, answer.store, &fields, &head);
     if (err) return err;
+    if (answer.store) err = edge_fetch_tags(fetch, response, &head);
+    if (err && err != SK_ERR_TOO_LARGE) return err;
+    if (err) answer = (struct http_store_answer){.reason = HTTP_REASON_NO_STORE_TAGS};
     head.freshness = answer.freshness;
-    head.reason = answer.reason;
+    head.reason = fetch->store_reason = answer.reason;
+    err = SK_OK;
+    if (answer.store) err = edge_codable_mark(&fetch->arena, &fetch->site->compress, &fields, &head);
+    if (err) return err;
     fetch->stored = answer.store;
     fetch->published = true;
-    if (!answer.store)
-        return cache_fill_pass(fetch->fill, &head, remember_ms(answer.reason, response->status));
+    if (!answer.store) {
+        /* What went alone from the start says nothing about a request that the cache looks at. */
+        int64_t remember = fetch->pass ? 0 : remember_ms(answer.reason, response->status);
+        return cache_fill_pass(fetch->fill, &head, remember);
+    }
     err = cache_fill_store(fetch->fill, &head);
     if (err == SK_ERR_TOO_LARGE || err == SK_ERR_FULL) {
         fetch->stored = false;
@@ -98,7 +109,10 @@ sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *
     if (err) return err;
     sk_unix_s now = io_loop_wall_s(fetch->worker->loop);
     struct http_store_answer answer =
-        http_may_store(&fetch->client_request, &renewed, asked_at, now, &fetch->site->cache);
+        http_may_store(&fetch->client_request, &renewed, asked_at, now, &fetch->rule->cache);
+    err = edge_fetch_tags(fetch, response, &head);
+    if (err == SK_ERR_NO_MEMORY) return err;
+    answer.store &= !err;
     head.status = stale->status;
     head.fields = &fields;
     head.body_length = atomic_load_explicit(&stale->body_length, memory_order_acquire);
@@ -110,17 +124,14 @@ sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *
                                                             .always_revalidate = true,
                                                             .must_revalidate = true,
                                                             .has_validator = true};
+    err = edge_codable_mark(&fetch->arena, &fetch->site->compress, &fields, &head);
+    if (err) return err;
     fetch->validated = true;
     fetch->stored = answer.store;
+    fetch->store_reason = answer.reason;
     err = cache_fill_freshen(fetch->fill, &head);
     if (!answer.store) cache_remove(fetch->worker->cache, cache_fill_key(fetch->fill));
     return err == SK_ERR_FULL || err == SK_ERR_NO_MEMORY ? SK_OK : err; /* everybody has the stale one then */
-}
-
-void edge_fetch_invalidate(struct edge_fetch *fetch, uint16_t status) {
-    if (http_method_safe(fetch->client_request.method) || status < 200 || status >= 400) return;
-    const struct cache_key *key = cache_fill_key(fetch->fill);
-    if (key->text.len) cache_remove(fetch->worker->cache, key);
 }
 
 bool edge_fetch_may_serve_stale(const struct edge_fetch *fetch) {

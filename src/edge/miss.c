@@ -4,6 +4,7 @@
 #include "edge/error_page.h"
 #include "edge/fetch.h"
 #include "edge/forward.h"
+#include "edge/rules.h"
 #include "edge/selecting.h"
 #include "edge/tunnel.h"
 #include "edge/worker.h"
@@ -22,6 +23,7 @@ static struct edge_fetch_plan plan_of(struct edge_exchange *exchange, struct cac
         .worker = exchange->worker,
         .snapshot = exchange->snapshot,
         .site = exchange->site,
+        .rule = exchange->rule,
         .request = pass ? &exchange->request : edge_selecting(exchange),
         .client = exchange->client,
         .fill = fill,
@@ -37,7 +39,7 @@ static void note_fetch(struct edge_exchange *exchange) {
     if (!fetch) return;
     outcome->origin_status = fetch->origin_status;
     outcome->stored = fetch->stored;
-    outcome->store_reason = fetch->stored ? HTTP_REASON_NONE : fetch->store_reason;
+    outcome->store_reason = fetch->store_reason;
     outcome->upstream = fetch->result.origin;
     if (fetch->validated) outcome->reason = HTTP_REASON_HIT_REVALIDATED;
 }
@@ -71,7 +73,7 @@ static void fetch_alone(struct edge_exchange *exchange);
 static void give_object(struct edge_exchange *exchange, struct cache_object *object) {
     note_fetch(exchange);
     if (!edge_is_for_origin(exchange, object)) {
-        edge_answer_object(exchange, object, false);
+        edge_answer_object(exchange, object);
         return;
     }
     cache_object_unref(exchange->worker->cache, object);
@@ -96,7 +98,7 @@ static void give_stale(struct edge_exchange *exchange, struct cache_object *obje
     }
     exchange->outcome.hit = true;
     exchange->outcome.reason = HTTP_REASON_HIT_STALE_IF_ERROR;
-    edge_answer_object(exchange, object, false);
+    edge_answer_object(exchange, object);
 }
 
 /* --- alone ------------------------------------------------------------------------------------------------ */
@@ -215,6 +217,7 @@ static void fiber_main(void *arg) {
 
 void edge_miss_start(struct edge_exchange *exchange, struct cache_object *stale, bool pass) {
     struct miss *miss = NULL;
+    if (!pass) edge_use_key_target(&exchange->request, exchange->key.text);
     sk_err err = edge_exchange_keep(exchange);
     if (!err) {
         miss = sk_arena_alloc(exchange->arena, sizeof *miss);
@@ -233,6 +236,7 @@ void edge_refresh(struct edge_exchange *exchange, struct cache_object *object) {
     struct edge_worker *worker = exchange->worker;
     struct cache_fill *fill;
     struct cache_object *found;
+    edge_use_key_target(&exchange->request, exchange->key.text);
     switch (
         cache_fill_begin(worker->cache, &exchange->key, edge_selecting(exchange), object, &fill, &found)) {
     case CACHE_LEAD: {

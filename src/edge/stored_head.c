@@ -2,6 +2,7 @@
 
 #include "http/date.h"
 #include "http/forward.h"
+#include "http/tags.h"
 
 static sk_err copy_list(struct sk_arena *arena, const struct http_fields *from, struct http_fields *out) {
     uint32_t room = from->count + 4;
@@ -37,20 +38,29 @@ sk_err edge_head_fields(struct sk_arena *arena, const struct http_response *resp
     if (!rules->keep_length) http_fields_remove(&fields, HTTP_FIELD_CONTENT_LENGTH);
     if (rules->shared) http_fields_remove(&fields, HTTP_FIELD_AGE);
     if (rules->shared) remove_of_proxy(&fields);
+    if (rules->drop_cache_status) http_fields_remove(&fields, HTTP_FIELD_CACHE_STATUS);
     if (rules->drop_set_cookie) http_fields_remove(&fields, HTTP_FIELD_SET_COOKIE);
+    if (!rules->keep_tags) http_tags_strip(&fields);
     if (!http_fields_find(&fields, HTTP_FIELD_DATE)) err = add_date(arena, &fields, rules->now);
     if (!err) err = http_forward_response_fields(&fields, arena, rules->pseudonym, response->version);
     if (!err) *out_fields = fields;
     return err;
 }
 
-sk_err edge_trailer_fields(struct sk_arena *arena, const struct http_fields *trailers,
+static bool is_named(sk_str list, sk_str name) {
+    sk_str option;
+    while (http_list_next(&list, &option))
+        if (sk_str_ieq(option, name)) return true;
+    return false;
+}
+
+sk_err edge_trailer_fields(struct sk_arena *arena, sk_str connection, const struct http_fields *trailers,
                            struct http_fields *out_fields) {
     struct http_fields fields = {0};
     sk_err err = SK_OK;
     for (uint32_t i = 0; i < trailers->count && !err; i++) {
         const struct http_field *field = &trailers->items[i];
-        if (field->id != HTTP_FIELD_UNKNOWN) continue;
+        if (field->id != HTTP_FIELD_UNKNOWN || is_named(connection, field->name)) continue;
         sk_str name = sk_arena_copy(arena, field->name), value = sk_arena_copy(arena, field->value);
         err = name.data && value.data ? http_fields_add(&fields, arena, name, value) : SK_ERR_NO_MEMORY;
     }
