@@ -62,8 +62,10 @@ sk_err edge_fetch_publish(struct edge_fetch *fetch, const struct http_response *
     head.reason = answer.reason;
     fetch->stored = answer.store;
     fetch->published = true;
+    /* One that went alone was not judged: it says nothing about the next one. */
     if (!answer.store)
-        return cache_fill_pass(fetch->fill, &head, remember_ms(answer.reason, response->status));
+        return cache_fill_pass(fetch->fill, &head,
+                               fetch->pass ? 0 : remember_ms(answer.reason, response->status));
     err = cache_fill_store(fetch->fill, &head);
     if (err == SK_ERR_TOO_LARGE || err == SK_ERR_FULL) {
         fetch->stored = false;
@@ -80,6 +82,14 @@ bool edge_fetch_speaks_of(const struct cache_object *stale, const struct http_re
     http_validators_of(&response->fields, now, &fresh);
     if (!fresh.etag.opaque.data) return true;
     return http_etag_weak_match(fresh.etag, stale->validators.etag);
+}
+
+/* With what the 304 says it may not be kept, so it is the leader's alone, and the others ask for themselves. */
+static void give_unkept(struct edge_fetch *fetch, const struct cache_head *head, enum http_reason reason) {
+    fetch->store_reason = reason;
+    sk_err err = cache_fill_pass(fetch->fill, head, remember_ms(reason, head->status));
+    cache_remove(fetch->worker->cache, cache_fill_key(fetch->fill));
+    if (!err) edge_fetch_copy_stale(fetch);
 }
 
 sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *response,
@@ -106,15 +116,14 @@ sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *
     head.vary = http_fields_joined(&fields, HTTP_FIELD_VARY, &fetch->arena);
     head.reason = HTTP_REASON_HIT_REVALIDATED;
     http_validators_of(&fields, now, &head.validators);
-    head.freshness = answer.store ? answer.freshness
-                                  : (struct http_freshness){.response_time = now,
-                                                            .always_revalidate = true,
-                                                            .must_revalidate = true,
-                                                            .has_validator = true};
+    head.freshness = answer.freshness;
     fetch->validated = true;
     fetch->stored = answer.store;
+    if (!answer.store) {
+        give_unkept(fetch, &head, answer.reason);
+        return SK_OK;
+    }
     err = cache_fill_freshen(fetch->fill, &head);
-    if (!answer.store) cache_remove(fetch->worker->cache, cache_fill_key(fetch->fill));
     return err == SK_ERR_FULL || err == SK_ERR_NO_MEMORY ? SK_OK : err; /* everybody has the stale one then */
 }
 

@@ -19,6 +19,8 @@ sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *
 void edge_fetch_invalidate(struct edge_fetch *fetch, uint16_t status);
 /* True when the stale object may answer because the origin failed (RFC 5861 section 4). */
 bool edge_fetch_may_serve_stale(const struct edge_fetch *fetch);
+/* Copies the stale object's body into the fill, whose head is published, and finishes or breaks it. */
+void edge_fetch_copy_stale(struct edge_fetch *fetch);
 /* Copies the body into the fill and finishes or breaks it. */
 void edge_fetch_take_body(struct edge_fetch *fetch, struct origin_exchange *origin,
                           const struct http_response *response);
