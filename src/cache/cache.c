@@ -147,6 +147,7 @@ void cache_usage(const struct cache *cache, struct cache_usage *out_usage) {
     usage.used_bytes += atomic_load_explicit(&cache->outside_bytes, memory_order_relaxed);
     usage.objects = atomic_load_explicit(&cache->objects, memory_order_relaxed);
     usage.fills = atomic_load_explicit(&cache->fills, memory_order_relaxed);
+    usage.variant_bounds = atomic_load_explicit(&cache->variant_bounds, memory_order_relaxed);
     usage.rejected_objects = atomic_load_explicit(&cache->rejected_objects, memory_order_relaxed);
     *out_usage = usage;
 }

@@ -203,7 +203,7 @@ static bool is_for(struct cache_thread *thread, const struct cache_fill *fill, e
 
 static enum cache_outcome outcome_of(struct cache_thread *thread, struct cache_fill *fill,
                                      enum cache_role role, const struct http_request *request,
-                                     struct cache_object **out_object, sk_err *out_failure) {
+                                     struct cache_object **out_object, struct cache_failure *out_failure) {
     uint8_t state = atomic_load(&fill->state);
     if (state == FILL_PRIVATE && role != CACHE_LEAD) return CACHE_OUTCOME_ALONE;
     if (state == FILL_OBJECT && !is_for(thread, fill, role, request)) return CACHE_OUTCOME_AGAIN;
@@ -212,7 +212,7 @@ static enum cache_outcome outcome_of(struct cache_thread *thread, struct cache_f
         return give(fill->entry, CACHE_OUTCOME_OBJECT, out_object);
     if (state == FILL_STALE && purged_by_now(thread, fill->stale) != CACHE_PURGE_HARD)
         return give(fill->stale, CACHE_OUTCOME_STALE, out_object);
-    *out_failure = fill->error;
+    *out_failure = fill->failure;
     return CACHE_OUTCOME_FAILED;
 }
 
@@ -244,7 +244,7 @@ static void drop_waiter(struct cache_fill *fill) {
 sk_err cache_fill_wait(struct cache_thread *thread, struct cache_fill *fill, enum cache_role role,
                        const struct http_request *request, sk_time_ns deadline,
                        enum cache_outcome *out_outcome, struct cache_object **out_object,
-                       sk_err *out_failure) {
+                       struct cache_failure *out_failure) {
     SK_CHECK_MAGIC(fill, CACHE_FILL_MAGIC);
     SK_ASSERT(role == CACHE_LEAD || role == CACHE_FOLLOW);
     if (pending(fill)) {

@@ -41,6 +41,12 @@ enum cache_outcome {
     CACHE_OUTCOME_AGAIN,  /* Vary chose another variant, or a purge came: cache_fill_begin again */
     CACHE_OUTCOME_FAILED, /* out_failure says why */
 };
+/* What a failed fetch tells everybody who waits for it. */
+struct cache_failure {
+    sk_err err;
+    uint32_t phase;     /* the caller's own code, as cache_fill_blame gave it */
+    const char *detail; /* constant text, or NULL */
+};
 /* Parks the calling fiber until the head's fate is known. ROLE is what cache_fill_begin answered (LEAD for a
  * private fill too): only the leader may get a response that is not shareable. REQUEST is the waiter's own
  * (NULL as in cache_find); it chooses among variants. SK_OK drops the waiter's reference; after
@@ -48,7 +54,7 @@ enum cache_outcome {
 sk_err cache_fill_wait(struct cache_thread *thread, struct cache_fill *fill, enum cache_role role,
                        const struct http_request *request, sk_time_ns deadline,
                        enum cache_outcome *out_outcome, struct cache_object **out_object,
-                       sk_err *out_failure);
+                       struct cache_failure *out_failure);
 /* The waiter goes away without waiting. */
 void cache_fill_leave(struct cache_thread *thread, struct cache_fill *fill);
 
@@ -80,6 +86,8 @@ sk_err cache_fill_pass(struct cache_fill *fill, const struct cache_head *head, i
  * SK_ERR_INVALID when there is no complete stale object (see cache_fill_stale); SK_ERR_FULL, SK_ERR_NO_MEMORY:
  * no room, and everybody was given the stale one. */
 sk_err cache_fill_freshen(struct cache_fill *fill, const struct cache_head *head);
+/* Before cache_fill_fail: where it failed, for those who wait. DETAIL is constant text or NULL. */
+void cache_fill_blame(struct cache_fill *fill, uint32_t phase, const char *detail);
 /* No head came. ERR is what those who wait are told. When ALLOW_STALE, they get the stale object instead. */
 void cache_fill_fail(struct cache_fill *fill, sk_err err, bool allow_stale);
 

@@ -18,15 +18,21 @@ void fill_tell(struct cache_fill *fill, enum fill_state state) {
 }
 
 static void fail_with(struct cache_fill *fill, sk_err err) {
-    fill->error = err;
+    fill->failure.err = err;
     fill_tell(fill, FILL_FAILED);
     fill->ended = true;
+}
+
+void cache_fill_blame(struct cache_fill *fill, uint32_t phase, const char *detail) {
+    SK_CHECK_MAGIC(fill, CACHE_FILL_MAGIC);
+    fill->failure.phase = phase;
+    fill->failure.detail = detail;
 }
 
 void cache_fill_fail(struct cache_fill *fill, sk_err err, bool allow_stale) {
     SK_CHECK_MAGIC(fill, CACHE_FILL_MAGIC);
     fill_close_to_joiners(fill);
-    fill->error = err;
+    fill->failure.err = err;
     if (!allow_stale || !fill->stale) {
         fail_with(fill, err);
         return;
@@ -110,10 +116,12 @@ static struct cache_entry *present_list(struct cache_thread *thread, const struc
     return entry;
 }
 
-static bool list_serves(const struct cache_entry *list, sk_str names) {
-    return list && sk_str_eq(list->object.head, names) &&
-           /* relaxed: about so many is enough */
-           atomic_load_explicit(&list->variants, memory_order_relaxed) < CACHE_VARY_MAX_VARIANTS;
+static bool list_serves(struct cache *cache, const struct cache_entry *list, sk_str names) {
+    if (!list || !sk_str_eq(list->object.head, names)) return false;
+    /* relaxed: about so many is enough */
+    if (atomic_load_explicit(&list->variants, memory_order_relaxed) < CACHE_VARY_MAX_VARIANTS) return true;
+    atomic_fetch_add_explicit(&cache->variant_bounds, 1, memory_order_relaxed); /* a figure */
+    return false;
 }
 
 /* A list selects by all names that any response of its URL has named: more than needed does no harm, and
@@ -123,7 +131,7 @@ static sk_err choose_list(struct cache_fill *fill, const struct cache_head *head
     sk_str names, known = plan->present ? plan->present->object.head : (sk_str){0};
     sk_err err = cache_vary_names(&fill->thread->scratch, head->vary, known, &names);
     if (err || sk_str_empty(names)) return err;
-    if (list_serves(plan->present, names)) {
+    if (list_serves(cache, plan->present, names)) {
         plan->list = plan->present;
         cache_entry_ref(plan->list);
     } else {
@@ -283,7 +291,7 @@ sk_err cache_fill_freshen(struct cache_fill *fill, const struct cache_head *head
     fill->ended = true;
     if (!fill->entry) {
         fill_close_to_joiners(fill);
-        fill->error = SK_ERR_FULL;
+        fill->failure.err = SK_ERR_FULL;
         fill_tell(fill, FILL_STALE);
         return SK_ERR_FULL;
     }

@@ -17,7 +17,7 @@ enum fill_state {
     FILL_OBJECT,  /* fill->entry for everybody (of the same variant) */
     FILL_PRIVATE, /* fill->entry for the leader, the others fetch on their own */
     FILL_STALE,   /* fill->stale for everybody */
-    FILL_FAILED,  /* fill->error for everybody */
+    FILL_FAILED,  /* fill->failure for everybody */
 };
 
 struct fill_channel {
@@ -57,7 +57,7 @@ struct cache_fill {
     /* set by the fetch before `state` says so */
     struct cache_entry *entry; /* a reference is held until the fill ends */
     struct cache_entry *list;  /* the list whose variant `entry` is; a reference is held; may be NULL */
-    sk_err error;
+    struct cache_failure failure;
     /* the fetch's thread only */
     uint64_t window_start; /* what lies before was dropped */
     bool ended;

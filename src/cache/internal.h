@@ -136,7 +136,7 @@ struct cache {
     struct cache_store store;
     /* any thread, atomic */
     _Atomic uint64_t outside_bytes; /* counted memory that does not come from the slab */
-    _Atomic uint64_t objects, fills, rejected_objects;
+    _Atomic uint64_t objects, fills, rejected_objects, variant_bounds;
     _Atomic uint64_t list_numbers;
     /* under its lock */
     pthread_mutex_t threads_lock;

@@ -6,19 +6,26 @@
 #include "base/arena.h"
 #include "base/hash.h"
 #include "http/message.h"
+#include "http/query.h"
 
 struct cache_key {
     sk_hash128 hash;
-    sk_str text; /* "site|host|path?query", then for a variant "\n" and its normalised request fields */
+    /* "site|host|path?query", the primary part of an URL; then lines of their own for what the site's rules add to it
+     * ("\n@..."), and for a variant its number and its normalised request fields */
+    sk_str text;
 };
 
 #define CACHE_KEY_MAX_BYTES 16384
 
-/* The primary key of a request on SITE: scheme-less, host lower-cased without a default port, path in
- * normal form, query as it is. Borrows nothing from the request; text in ARENA. SK_ERR_MALFORMED (a bad
- * percent escape), SK_ERR_TOO_LARGE, SK_ERR_NO_MEMORY. */
-sk_err cache_key_make(struct sk_arena *arena, sk_str site, const struct http_request *request,
-                      struct cache_key *out_key);
+/* The primary key of a request on SITE under RULES (NULL: the default ones): without the scheme unless they say so,
+ * host lower-cased without a default port, path in normal form, query as the rules say, then the fields and cookies
+ * that they name. Borrows nothing from the request; text in ARENA. SK_ERR_MALFORMED (a bad percent escape),
+ * SK_ERR_TOO_LARGE (the URL), SK_ERR_FULL (the fields and cookies: there can be no key), SK_ERR_NO_MEMORY. */
+sk_err cache_key_make(struct sk_arena *arena, sk_str site, const struct http_key_rules *rules,
+                      const struct http_request *request, struct cache_key *out_key);
+/* The "path?query" that a key's text holds: what an origin is asked for, so that nothing outside of the key changes
+ * its answer. Borrowed. */
+sk_str cache_key_target(sk_str text);
 /* The key of the variant that this request selects among responses with this Vary value (all lines joined,
  * never "*"). */
 sk_err cache_key_vary(struct sk_arena *arena, const struct cache_key *primary, sk_str vary,

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "cache/glob.h"
+#include "base/glob.h"
 #include "cache/purge_internal.h"
 #include "cache/purge_table.h"
 #include "cache/store.h"
@@ -113,7 +113,7 @@ static void look_at_globs(struct look *look, const struct key_parts *parts) {
                pattern = {glob->text + glob->site_bytes, glob->pattern_bytes};
         if (!sk_str_eq(site, parts->site)) continue;
         sk_str host = pattern.data[0] == '/' ? (sk_str){"", 0} : parts->host;
-        if (!cache_glob_match(pattern, host, parts->path)) continue;
+        if (!sk_glob_match(pattern, host, parts->path)) continue;
         purge_times_add(&look->times,
                         (struct purge_times){glob->soft ? 0 : glob->tick, glob->soft ? glob->tick : 0});
     }
@@ -248,7 +248,7 @@ static void record_prefix(struct order *order, sk_str site, sk_str host, sk_str 
 
 /* Coarser: the last whole segment before the first wildcard, or the site when that is in the host. */
 static void fold_pattern(struct order *order, sk_str site, sk_str pattern) {
-    sk_str literal = cache_glob_literal(pattern);
+    sk_str literal = sk_glob_literal(pattern);
     size_t slash = sk_str_find_byte(literal, '/');
     if (slash == 0 || slash == literal.len) {
         record(order, CACHE_PURGE_SITE, scope_of_text(CACHE_PURGE_SITE, site));
@@ -312,7 +312,7 @@ static void order_prefix(struct order *order, const struct cache_purge *purge) {
     }
     char pattern[CACHE_PURGE_GLOB_MAX_BYTES];
     size_t bytes = purge->host.len + purge->text.len + 1;
-    bool literal = cache_glob_literal(purge->text).len == purge->text.len;
+    bool literal = sk_glob_literal(purge->text).len == purge->text.len;
     if (!literal || bytes > sizeof pattern || purge->host.len == 0) {
         record_prefix(order, purge->site, purge->host, sk_str_slice(purge->text, 0, whole));
         return;
@@ -369,7 +369,7 @@ static sk_err check_sizes(const struct cache_purge *purge) {
         return SK_ERR_TOO_LARGE;
     if (purge->kind != CACHE_PURGE_GLOB) return SK_OK;
     bool too_large = purge->text.len > CACHE_PURGE_GLOB_MAX_BYTES ||
-                     cache_glob_stars(purge->text) > CACHE_PURGE_GLOB_MAX_STARS;
+                     sk_glob_stars(purge->text) > CACHE_PURGE_GLOB_MAX_STARS;
     return too_large ? SK_ERR_TOO_LARGE : SK_OK;
 }
 

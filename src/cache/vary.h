@@ -20,11 +20,15 @@
  * SK_ERR_NO_MEMORY. */
 sk_err cache_vary_names(struct sk_arena *arena, sk_str a, sk_str b, sk_str *out_names);
 /* The key of the variant that REQUEST (NULL: without fields) selects, NAMES as above. Values keep their
- * meaning: lines joined, white space trimmed; Accept-Encoding, whose order has no meaning, sorted.
+ * meaning: lines joined, white space trimmed; Accept-Encoding in its normal form (http/accept.h).
  * SK_ERR_TOO_LARGE, SK_ERR_NO_MEMORY. */
 sk_err cache_vary_key(struct sk_arena *arena, const struct cache_key *primary, uint64_t list_number,
                       sk_str names, const struct http_request *request, struct cache_key *out_key);
-/* The primary part of a key's text. */
+/* TEXT, then MARK (which no other part of a key begins with) and the request's values of NAMES on lines of their own:
+ * what cache_vary_key and cache_key_make are made of. Errors as above. */
+sk_err cache_key_append(struct sk_arena *arena, sk_str text, sk_str mark, sk_str names,
+                        const struct http_request *request, struct cache_key *out_key);
+/* The part of a key's text that an URL gives: without what fields, cookies, a variant or a search rule add. */
 static inline sk_str cache_key_primary(sk_str text) {
     return sk_str_slice(text, 0, sk_str_find_byte(text, '\n'));
 }

@@ -1,20 +1,17 @@
 /* skerry edge */
 #include "edge/edge.h"
 
-#include <argp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "cli/arguments.h"
 #include "cli/command.h"
 #include "config/load.h"
-
-enum { LIST_MAX = 64 };
 
 struct edge_arguments {
     struct config_arguments config;
     const char *file;
-    const char *listen[LIST_MAX], *origins[LIST_MAX];
+    const char *listen[CLI_LIST_MAX], *origins[CLI_LIST_MAX];
 };
 
 static const struct argp_option options[] = {
@@ -28,29 +25,15 @@ static const struct argp_option options[] = {
     {0},
 };
 
-static void add(struct argp_state *state, const char **list, size_t *count, const char *flag,
-                const char *value) {
-    if (*count == LIST_MAX) argp_error(state, "%s: more than %d times", flag, LIST_MAX);
-    list[(*count)++] = value;
-}
-
-static uint32_t threads_of(struct argp_state *state, const char *value) {
-    uint64_t threads;
-    if (sk_str_to_u64(sk_str_from_c(value), &threads) || threads < 1 || threads > 1024)
-        argp_error(state, "--threads: found \"%s\", expected a whole number from 1 to 1024 (example: 4)",
-                   value);
-    return (uint32_t)threads;
-}
-
 static error_t on_argument(int key, char *value, struct argp_state *state) {
     struct edge_arguments *arguments = state->input;
     struct config_arguments *config = &arguments->config;
     switch (key) {
     case 'c': arguments->file = value; return 0;
-    case 'l': add(state, arguments->listen, &config->listen_count, "--listen", value); return 0;
-    case 'o': add(state, arguments->origins, &config->origin_count, "--origin", value); return 0;
+    case 'l': cli_add(state, arguments->listen, &config->listen_count, "--listen", value); return 0;
+    case 'o': cli_add(state, arguments->origins, &config->origin_count, "--origin", value); return 0;
     case 'm': config->memory = value; return 0;
-    case 't': config->threads = threads_of(state, value); return 0;
+    case 't': config->threads = cli_threads(state, value); return 0;
     case 'a': config->admin = value; return 0;
     case 'A': config->access_log = value; return 0;
     case ARGP_KEY_ARG: argp_error(state, "unexpected \"%s\"", value); return 0;
@@ -64,7 +47,7 @@ static error_t on_argument(int key, char *value, struct argp_state *state) {
 }
 
 /* The configuration of file and arguments, or NULL with every problem told on stderr. */
-static struct config *load(const struct edge_arguments *arguments, sk_err *out_err) {
+static struct config *load(const struct edge_arguments *arguments, int *out_code) {
     struct config_problems problems;
     struct config *config = NULL;
     config_problems_init(&problems);
@@ -74,12 +57,7 @@ static struct config *load(const struct edge_arguments *arguments, sk_err *out_e
         err = config_apply_arguments(config, &arguments->config, &problems);
         if (err) config_unref(config);
     }
-    if (err && problems.count)
-        fprintf(stderr, "%.*s", SK_STR_ARGS(sk_buf_str(&problems.text)));
-    else if (err)
-        fprintf(stderr, "skerry edge: %s\n", sk_err_text(err));
-    config_problems_free(&problems);
-    *out_err = err;
+    *out_code = cli_tell_problems("skerry edge", &problems, err);
     return err ? NULL : config;
 }
 
@@ -118,14 +96,14 @@ int cli_edge(int argc, char **argv) {
     };
     static struct edge_arguments arguments; /* reloads lay it over the file */
     static struct edge_start start;
-    sk_err err;
+    int code;
     start = (struct edge_start){.program = own_path("skerry"), .arguments = &arguments.config};
     start.argv = keep_arguments("skerry", argc, argv);
     if (!start.argv) return CLI_FAILED;
     arguments.config.listen = arguments.listen;
     arguments.config.origins = arguments.origins;
     cli_parse(&argp, "edge", argc, argv, &arguments);
-    struct config *config = load(&arguments, &err);
-    if (!config) return err == SK_ERR_NO_MEMORY ? CLI_FAILED : CLI_USAGE;
+    struct config *config = load(&arguments, &code);
+    if (!config) return code;
     return edge_main(config, &start);
 }

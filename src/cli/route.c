@@ -1,18 +1,15 @@
 /* skerry route */
 #include "route/route.h"
 
-#include <argp.h>
-#include <stdio.h>
 #include <stdlib.h>
 
+#include "cli/arguments.h"
 #include "cli/command.h"
-
-enum { LIST_MAX = 64 };
 
 struct route_arguments {
     struct config_route_arguments config;
     const char *file;
-    const char *listen[LIST_MAX], *zones[LIST_MAX];
+    const char *listen[CLI_LIST_MAX], *zones[CLI_LIST_MAX];
 };
 
 static const struct argp_option options[] = {
@@ -24,28 +21,14 @@ static const struct argp_option options[] = {
     {0},
 };
 
-static void add(struct argp_state *state, const char **list, size_t *count, const char *flag,
-                const char *value) {
-    if (*count == LIST_MAX) argp_error(state, "%s: more than %d times", flag, LIST_MAX);
-    list[(*count)++] = value;
-}
-
-static uint32_t threads_of(struct argp_state *state, const char *value) {
-    uint64_t threads;
-    if (sk_str_to_u64(sk_str_from_c(value), &threads) || threads < 1 || threads > 1024)
-        argp_error(state, "--threads: found \"%s\", expected a whole number from 1 to 1024 (example: 2)",
-                   value);
-    return (uint32_t)threads;
-}
-
 static error_t on_argument(int key, char *value, struct argp_state *state) {
     struct route_arguments *arguments = state->input;
     struct config_route_arguments *config = &arguments->config;
     switch (key) {
     case 'c': arguments->file = value; return 0;
-    case 'l': add(state, arguments->listen, &config->listen_count, "--listen", value); return 0;
-    case 'z': add(state, arguments->zones, &config->zone_count, "--zone", value); return 0;
-    case 't': config->threads = threads_of(state, value); return 0;
+    case 'l': cli_add(state, arguments->listen, &config->listen_count, "--listen", value); return 0;
+    case 'z': cli_add(state, arguments->zones, &config->zone_count, "--zone", value); return 0;
+    case 't': config->threads = cli_threads(state, value); return 0;
     case 'a': config->admin = value; return 0;
     case ARGP_KEY_ARG: argp_error(state, "unexpected \"%s\"", value); return 0;
     case ARGP_KEY_END:
@@ -58,7 +41,7 @@ static error_t on_argument(int key, char *value, struct argp_state *state) {
 }
 
 /* The configuration of file and arguments, or NULL with every problem told on stderr. */
-static struct config_route *load(const struct route_arguments *arguments, sk_err *out_err) {
+static struct config_route *load(const struct route_arguments *arguments, int *out_code) {
     struct config_problems problems;
     struct config_route *config = NULL;
     config_problems_init(&problems);
@@ -68,12 +51,7 @@ static struct config_route *load(const struct route_arguments *arguments, sk_err
         err = config_route_apply_arguments(config, &arguments->config, &problems);
         if (err) config_route_free(config);
     }
-    if (err && problems.count)
-        fprintf(stderr, "%.*s", SK_STR_ARGS(sk_buf_str(&problems.text)));
-    else if (err)
-        fprintf(stderr, "skerry route: %s\n", sk_err_text(err));
-    config_problems_free(&problems);
-    *out_err = err;
+    *out_code = cli_tell_problems("skerry route", &problems, err);
     return err ? NULL : config;
 }
 
@@ -92,11 +70,11 @@ int cli_route(int argc, char **argv) {
     };
     static struct route_arguments arguments; /* reloads lay it over the file */
     static struct route_start start = {.arguments = &arguments.config};
-    sk_err err;
+    int code;
     arguments.config.listen = arguments.listen;
     arguments.config.zones = arguments.zones;
     cli_parse(&argp, "route", argc, argv, &arguments);
-    struct config_route *config = load(&arguments, &err);
-    if (!config) return err == SK_ERR_NO_MEMORY ? CLI_FAILED : CLI_USAGE;
+    struct config_route *config = load(&arguments, &code);
+    if (!config) return code;
     return route_main(config, &start);
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "config/hosts.h"
+#include "config/negotiate.h"
 #include "config/scan.h"
 #include "config/value.h"
 
@@ -235,6 +236,9 @@ static void compile_site(struct compile *c, const struct config_section *section
     compile_origin_options(c, section_of(section, "origin_options"), raw->origin_options, &site->origin);
     fill(c, section_of(section, "cache"), raw->cache, &site->cache);
     site->cache_enabled = raw->cache ? flag_of(raw->cache->enabled, true) : true;
+    fill(c, section_of(section, "vary"), raw->vary, &site->vary);
+    sk_err err = config_vary_compile(&c->config->arena, raw->vary, &site->vary);
+    if (err) c->err = err;
 }
 
 /* Where host I of a site was written: `host` comes before what `hosts` lists. */

@@ -41,6 +41,17 @@ struct config_origin_options {
     struct config_health_check health;
 };
 
+enum config_agent { CONFIG_AGENT_EXACT, CONFIG_AGENT_CLASSES };
+/* What requests are reduced to before they select a variant, and before an origin is asked. */
+struct config_vary {
+    sk_str *languages; /* the site's default first */
+    uint32_t language_count;
+    sk_str *media_types;
+    uint32_t media_type_count;
+    uint32_t agent; /* enum config_agent */
+    bool any;       /* one of them is in use */
+};
+
 struct config_site {
     sk_str name;
     sk_str *hosts; /* lower case; "*.example.com" and "*" allowed */
@@ -50,6 +61,7 @@ struct config_site {
     struct config_origin_options origin;
     struct http_cache_policy cache;
     bool cache_enabled;
+    struct config_vary vary;
     uint32_t index; /* in config.sites */
 };
 

@@ -46,6 +46,8 @@
     X(ADDRESS, "an IP address, with port if needed", "string", "")                                           \
     X(DOMAIN, "a domain name", "string", "")                                                                 \
     X(DECIMAL, "a number", "number", "^-?[0-9]+(\\.[0-9]+)?$")                                               \
+    X(LANGUAGE, "a language tag", "string", "^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*$")                           \
+    X(MEDIA_TYPE, "a media type without parameters", "string", "^[^/*;, ]+/[^/*;, ]+$")                      \
     X(TEXT, "a text of at most 255 bytes", "string", "")
 
 enum config_kind {
@@ -155,6 +157,18 @@ enum config_kind {
     X(S, VALUE, LIFETIME, heuristic_max, heuristic_max_s, "1d", "0s", "3650d", "1h",                         \
       "Cap on such a guess. none: no cap.")
 
+#define CONFIG_VARY_TABLE(X, S)                                                                              \
+    X(S, LIST, LANGUAGE, languages, languages, "", "0", "64", "de",                                          \
+      "The languages of the site, its default first. A request's Accept-Language becomes the best of them "  \
+      "(RFC 4647 lookup), for the origin too: one variant for each language instead of one for each way to " \
+      "ask.")                                                                                                \
+    X(S, LIST, MEDIA_TYPE, accept, media_types, "", "0", "32", "image/avif",                                 \
+      "Media types that the origin chooses between. A request's Accept becomes the best of those that it "   \
+      "names in full, and everything else.")                                                                 \
+    X(S, VALUE, CHOICE, user_agent, agent, "exact", "exact classes", "", "classes",                          \
+      "`classes`: a request's User-Agent becomes one text for all desktops, one for all mobiles, one for "   \
+      "all bots. `exact`: as it came.")
+
 #define CONFIG_ORIGIN_TABLE(X, S)                                                                            \
     X(S, VALUE, URL, url, url, "", "", "", "http://10.0.0.1:9000",                                           \
       "Scheme, host and port (80 and 443 if not given). Required.")                                          \
@@ -180,7 +194,9 @@ enum config_kind {
     X(S, SECTIONS, ORIGIN, origins, origins, "", "0", "64", "", "The origins.")                              \
     X(S, SECTION, ORIGIN_OPTIONS, origin_options, origin, "", "", "", "",                                    \
       "Timeouts, connections, retries and health of this site's origins.")                                   \
-    X(S, SECTION, CACHE, cache, cache, "", "", "", "", "What is stored, and for how long.")
+    X(S, SECTION, CACHE, cache, cache, "", "", "", "", "What is stored, and for how long.")                  \
+    X(S, SECTION, VARY, vary, vary, "", "", "", "",                                                          \
+      "Request fields that origins negotiate by, reduced to what the site distinguishes.")
 
 #define CONFIG_TOP_TABLE(X, S)                                                                               \
     X(S, ONE_OR_LIST, LISTENER, listen, listeners, "127.0.0.1:8080", "1", "64", "127.0.0.1:8080",            \
@@ -221,6 +237,7 @@ enum config_kind {
     X(HEALTH_CHECK, "health_check", struct config_health_check)                                              \
     X(ORIGIN_OPTIONS, "origin_options", struct config_origin_options)                                        \
     X(CACHE, "cache", struct http_cache_policy)                                                              \
+    X(VARY, "vary", struct config_vary)                                                                      \
     X(ORIGIN, "origins", struct config_origin)                                                               \
     X(SITE, "sites", struct config_site)                                                                     \
     X(TOP, "", struct config)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/units.h"
+#include "http/field.h"
 #include "http/freshness.h"
 #include "http/uri.h"
 #include "io/addr.h"
@@ -222,6 +223,27 @@ static bool is_url_path(sk_str text) {
            http_uri_parse_target(text, &uri) == SK_OK;
 }
 
+/* RFC 5646 as far as its form goes: subtags of one to eight letters and digits, the first of letters. */
+static bool is_language(sk_str text) {
+    sk_str rest = text, subtag;
+    while (sk_str_cut(&rest, '-', &subtag)) {
+        if (subtag.len < 1 || subtag.len > 8) return false;
+        for (size_t i = 0; i < subtag.len; i++) {
+            char c = sk_ascii_lower_byte(subtag.data[i]);
+            bool number = c >= '0' && c <= '9' && subtag.data != text.data;
+            if (!number && (c < 'a' || c > 'z')) return false;
+        }
+    }
+    return text.len >= 1 && text.len <= 64;
+}
+
+static bool is_media_type(sk_str text) {
+    size_t slash = sk_str_find_byte(text, '/');
+    return text.len <= 127 && sk_str_find_byte(text, '*') == text.len &&
+           http_token_valid(sk_str_slice(text, 0, slash)) &&
+           http_token_valid(sk_str_slice(text, slash + 1, text.len));
+}
+
 static bool is_text(enum config_kind kind, sk_str text) {
     struct io_prefix prefix;
     switch (kind) {
@@ -240,6 +262,8 @@ static bool is_text(enum config_kind kind, sk_str text) {
     case CONFIG_KIND_ADDRESS: return is_server(text);
     case CONFIG_KIND_DOMAIN: return is_domain(text);
     case CONFIG_KIND_DECIMAL: return is_decimal(text);
+    case CONFIG_KIND_LANGUAGE: return is_language(text);
+    case CONFIG_KIND_MEDIA_TYPE: return is_media_type(text);
     case CONFIG_KIND_TEXT: return text.len <= 255;
     default: return false;
     }

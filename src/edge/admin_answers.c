@@ -7,7 +7,7 @@
 #include "edge/reload.h"
 
 /* Moves DOC's text into the answer and frees DOC. */
-static sk_err put_json(struct edge_admin_answer *answer, yyjson_mut_doc *doc) {
+static sk_err put_json(struct fleet_admin_answer *answer, yyjson_mut_doc *doc) {
     size_t len;
     char *text = yyjson_mut_write(doc, YYJSON_WRITE_PRETTY_TWO_SPACES, &len);
     yyjson_mut_doc_free(doc);
@@ -49,7 +49,8 @@ static yyjson_mut_val *cache_json(yyjson_mut_doc *doc, const struct edge_process
     return cache;
 }
 
-sk_err edge_admin_health(struct edge_process *process, struct edge_admin_answer *answer) {
+sk_err edge_admin_health(void *role, struct fleet_admin_request *request, struct fleet_admin_answer *answer) {
+    const struct edge_process *process = role;
     const struct edge_snapshot *snapshot = process->snapshot;
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     if (!doc) return SK_ERR_NO_MEMORY;
@@ -73,7 +74,8 @@ sk_err edge_admin_health(struct edge_process *process, struct edge_admin_answer 
     return put_json(answer, doc);
 }
 
-sk_err edge_admin_metrics(struct edge_process *process, struct edge_admin_answer *answer) {
+sk_err edge_admin_metrics(void *role, struct fleet_admin_request *request,
+                          struct fleet_admin_answer *answer) {
     answer->type = "text/plain; version=0.0.4; charset=utf-8";
     return observe_write_prometheus(&answer->body);
 }
@@ -91,7 +93,8 @@ static yyjson_mut_val *site_json(yyjson_mut_doc *doc, const struct config_site *
     return json;
 }
 
-sk_err edge_admin_config(struct edge_process *process, struct edge_admin_answer *answer) {
+sk_err edge_admin_config(void *role, struct fleet_admin_request *request, struct fleet_admin_answer *answer) {
+    const struct edge_process *process = role;
     const struct config *config = process->snapshot->config;
     char text[IO_ADDR_TEXT_BYTES + 8];
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
@@ -117,7 +120,8 @@ sk_err edge_admin_config(struct edge_process *process, struct edge_admin_answer 
     return put_json(answer, doc);
 }
 
-sk_err edge_admin_reload(struct edge_process *process, struct edge_admin_answer *answer) {
+sk_err edge_admin_reload(void *role, struct fleet_admin_request *request, struct fleet_admin_answer *answer) {
+    struct edge_process *process = role;
     struct sk_buf report;
     sk_buf_init(&report, 0);
     sk_err err = edge_reload(process, &report);

@@ -236,18 +236,16 @@ static void answer_ranges(struct edge_exchange *exchange, struct cache_object *o
 
 /* --- which one -------------------------------------------------------------------------------------------- */
 
-/* True when a condition decided, and the answer is given. */
-static bool answer_condition(struct edge_exchange *exchange, struct cache_object *object, bool borrowed) {
-    switch (http_precondition_evaluate(&exchange->request, &object->validators,
-                                       io_loop_wall_s(exchange->worker->loop))) {
-    case HTTP_PRECONDITION_NOT_MODIFIED: answer_not_modified(exchange, object, borrowed); return true;
-    case HTTP_PRECONDITION_FAILED:
-        edge_respond_error(exchange, 412, "a condition of the request is not met");
-        drop(exchange, object, borrowed);
-        return true;
-    case HTTP_PRECONDITION_PASS: break;
-    }
-    return false;
+static enum http_precondition precondition(const struct edge_exchange *exchange,
+                                           const struct cache_object *object) {
+    if (!object->shared || object->status != 200 || !(exchange->traits & EDGE_TRAIT_CONDITIONAL))
+        return HTTP_PRECONDITION_PASS;
+    return http_precondition_evaluate(&exchange->request, &object->validators,
+                                      io_loop_wall_s(exchange->worker->loop));
+}
+
+bool edge_is_for_origin(const struct edge_exchange *exchange, const struct cache_object *object) {
+    return precondition(exchange, object) == HTTP_PRECONDITION_FAILED;
 }
 
 static bool answer_range(struct edge_exchange *exchange, struct cache_object *object, bool borrowed) {
@@ -271,8 +269,10 @@ void edge_answer_object(struct edge_exchange *exchange, struct cache_object *obj
     }
     /* Conditions and ranges concern a 200 that we may answer for; what passes through is the origin's word. */
     bool ours = object->shared && object->status == 200;
-    if (ours && (exchange->traits & EDGE_TRAIT_CONDITIONAL) && answer_condition(exchange, object, borrowed))
+    if (precondition(exchange, object) == HTTP_PRECONDITION_NOT_MODIFIED) {
+        answer_not_modified(exchange, object, borrowed);
         return;
+    }
     if (ours && (exchange->traits & EDGE_TRAIT_RANGE) && exchange->request.method == HTTP_METHOD_GET &&
         answer_range(exchange, object, borrowed))
         return;

@@ -12,6 +12,10 @@
  * when the client is gone. exchange->outcome says what to tell in Cache-Status. */
 void edge_answer_object(struct edge_exchange *exchange, struct cache_object *object, bool borrowed);
 
+/* True when the request has an If-Match or If-Unmodified-Since that OBJECT does not satisfy: whether that is a
+ * 412 only the origin can say (RFC 9111 section 4.3.2). */
+bool edge_is_for_origin(const struct edge_exchange *exchange, const struct cache_object *object);
+
 /* "Age: ...", "Cache-Status: ..." from the outcome, in OUT (EDGE_EXTRA_BYTES); OBJECT NULL: no Age. */
 sk_str edge_status_fields(const struct edge_exchange *exchange, const struct cache_object *object, char *out);
 

@@ -10,6 +10,7 @@
 
 static const char *extra_field(uint16_t status) {
     switch (status) {
+    case 200: /* to OPTIONS */
     case 405: return "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n";
     case 503: return "Retry-After: 1\r\n";
     default: return "";
@@ -50,6 +51,7 @@ uint16_t edge_failure_status(enum origin_phase phase, sk_err err) {
         default: return 502;
         }
     }
+    if (err == SK_ERR_BUSY) return 503; /* our own limit of connections; the origin may be well */
     return err == SK_ERR_TIMEOUT ? 504 : 502;
 }
 

@@ -91,6 +91,7 @@ struct edge_exchange {
     sk_time_ns started;
     bool kept;
     bool responded;            /* respond was called */
+    bool must_revalidate;      /* what is stored is stale, and may answer only when the origin agrees */
     bool client_gone;          /* respond must not be called any more */
     struct io_fiber *fiber;    /* the request fiber, while there is one */
     struct edge_fetch *fetch;  /* the fetch that this exchange leads; a reference */

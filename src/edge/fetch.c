@@ -94,6 +94,7 @@ static bool is_origin_failure(uint16_t status) {
 
 static void fail(struct edge_fetch *fetch, sk_err err) {
     fetch->error = err;
+    cache_fill_blame(fetch->fill, fetch->result.phase, fetch->result.detail);
     cache_fill_fail(fetch->fill, err, edge_fetch_may_serve_stale(fetch));
 }
 
@@ -132,6 +133,7 @@ static void take_response(struct edge_fetch *fetch, struct origin_exchange *orig
     sk_err err;
     fetch->origin_status = response->status;
     edge_fetch_invalidate(fetch, response->status);
+    if (fetch->pass) edge_fetch_head_effects(fetch, response, asked_at);
     if (fetch->conditional && response->status == 304) {
         err = edge_fetch_freshen(fetch, response, asked_at);
         if (err) fail(fetch, err);

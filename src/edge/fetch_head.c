@@ -80,8 +80,7 @@ bool edge_fetch_speaks_of(const struct cache_object *stale, const struct http_re
                           sk_unix_s now) {
     struct http_validators fresh;
     http_validators_of(&response->fields, now, &fresh);
-    if (!fresh.etag.opaque.data) return true;
-    return http_etag_weak_match(fresh.etag, stale->validators.etag);
+    return http_not_modified_means(&fresh, &stale->validators);
 }
 
 /* With what the 304 says it may not be kept, so it is the leader's alone, and the others ask for themselves. */

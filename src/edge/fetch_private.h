@@ -17,6 +17,10 @@ bool edge_fetch_speaks_of(const struct cache_object *stale, const struct http_re
 sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *response, sk_unix_s asked_at);
 /* RFC 9111 section 4.4: an unsafe method that worked makes what is stored for this URI invalid. */
 void edge_fetch_invalidate(struct edge_fetch *fetch, uint16_t status);
+/* RFC 9111 section 4.3.5: a 200 to a HEAD that went to the origin renews the stored answer to GET when it speaks
+ * of the same representation, and removes it when not. */
+void edge_fetch_head_effects(struct edge_fetch *fetch, const struct http_response *response,
+                             sk_unix_s asked_at);
 /* True when the stale object may answer because the origin failed (RFC 5861 section 4). */
 bool edge_fetch_may_serve_stale(const struct edge_fetch *fetch);
 /* Copies the stale object's body into the fill, whose head is published, and finishes or breaks it. */

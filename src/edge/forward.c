@@ -1,6 +1,7 @@
 #include "edge/forward.h"
 
 #include "edge/worker.h"
+#include "http/accept.h"
 #include "http/forward.h"
 
 /* Edges of our name in a row, none of them this process: more are taken for a loop. */
@@ -54,6 +55,19 @@ static void unconditional(struct http_request *request) {
     request->method_text = SK_STR("GET");
 }
 
+/* The origin is asked with what the variant's key is made of, and nothing more: else two requests of one key
+ * could get different responses. */
+static sk_err normal_codings(struct sk_arena *arena, struct http_fields *fields) {
+    struct http_accept_encoding accept;
+    char text[HTTP_ACCEPT_ENCODING_TEXT_MAX];
+    http_accept_encoding_parse(fields, &accept);
+    if (!accept.present) return SK_OK;
+    sk_str normal = sk_arena_copy(arena, (sk_str){text, http_accept_encoding_normal(&accept, text)});
+    if (!normal.data) return SK_ERR_NO_MEMORY;
+    http_fields_remove(fields, HTTP_FIELD_ACCEPT_ENCODING);
+    return http_fields_add_id(fields, arena, HTTP_FIELD_ACCEPT_ENCODING, normal);
+}
+
 static sk_err add_validators(struct edge_fetch *fetch, struct http_fields *fields) {
     const struct cache_object *stale = cache_fill_stale(fetch->fill);
     sk_str etag = http_fields_value(&stale->fields, HTTP_FIELD_ETAG);
@@ -72,7 +86,11 @@ sk_err edge_forward_request(struct edge_fetch *fetch) {
     if (err) return err;
     http_forward_strip_hop_by_hop(&request->fields);
     http_fields_remove(&request->fields, HTTP_FIELD_EXPECT);
-    if (!fetch->pass) unconditional(request);
+    if (!fetch->pass) {
+        unconditional(request);
+        err = normal_codings(&fetch->arena, &request->fields);
+        if (err) return err;
+    }
     if (!fetch->has_body && request->body_kind != HTTP_BODY_NONE) request->body_kind = HTTP_BODY_NONE;
     request->version = HTTP_1_1;
     request->keep_alive = true;
@@ -88,6 +106,8 @@ sk_err edge_forward_request(struct edge_fetch *fetch) {
     };
     err = http_forward_request_fields(&request->fields, &fetch->arena, &context);
     if (!err) err = mark_loop(fetch, &request->fields);
+    if (!err && request->method == HTTP_METHOD_OPTIONS)
+        err = http_forward_count_down(&request->fields, &fetch->arena);
     if (!err && fetch->conditional) err = add_validators(fetch, &request->fields);
     return err;
 }

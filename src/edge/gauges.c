@@ -19,6 +19,7 @@ static double read_budget_bytes(void *arg) { return (double)usage_of(arg).budget
 static double read_evicted_objects(void *arg) { return (double)usage_of(arg).evicted_objects; }
 static double read_evicted_bytes(void *arg) { return (double)usage_of(arg).evicted_bytes; }
 static double read_rejected_objects(void *arg) { return (double)usage_of(arg).rejected_objects; }
+static double read_variant_bounds(void *arg) { return (double)usage_of(arg).variant_bounds; }
 
 static const struct {
     const char *name, *help;

@@ -13,7 +13,9 @@
     X(budget_bytes, "skerry_cache_budget_bytes", "The memory budget")                                        \
     X(evicted_objects, "skerry_cache_evicted_objects", "Objects evicted since the start")                    \
     X(evicted_bytes, "skerry_cache_evicted_bytes", "Bytes evicted since the start")                          \
-    X(rejected_objects, "skerry_cache_rejected_objects", "Objects for which no room could be made")
+    X(rejected_objects, "skerry_cache_rejected_objects", "Objects for which no room could be made")          \
+    X(variant_bounds, "skerry_cache_variant_bounds",                                                         \
+      "Times that a URL had too many variants and its list was begun anew")
 
 void edge_gauges_register(struct edge_process *process);
 void edge_gauges_remove(struct edge_process *process);

@@ -4,6 +4,7 @@
 #include "edge/error_page.h"
 #include "edge/fetch.h"
 #include "edge/forward.h"
+#include "edge/selecting.h"
 #include "edge/tunnel.h"
 #include "edge/worker.h"
 
@@ -21,7 +22,7 @@ static struct edge_fetch_plan plan_of(struct edge_exchange *exchange, struct cac
         .worker = exchange->worker,
         .snapshot = exchange->snapshot,
         .site = exchange->site,
-        .request = &exchange->request,
+        .request = pass ? &exchange->request : edge_selecting(exchange),
         .client = exchange->client,
         .fill = fill,
         .leader = exchange,
@@ -48,35 +49,53 @@ static void forget_fetch(struct edge_exchange *exchange) {
 
 /* --- outcomes --------------------------------------------------------------------------------------------- */
 
-static void give_failure(struct edge_exchange *exchange, sk_err err) {
-    const struct edge_fetch *fetch = exchange->fetch;
-    note_fetch(exchange);
-    if (fetch && fetch->error)
-        edge_respond_failure(exchange, fetch->result.phase, err, fetch->result.detail);
-    else
-        edge_respond_failure(exchange, ORIGIN_PHASE_NONE, err, NULL);
+/* RFC 9111 5.2.2.2: a cache that may not use what it has because the origin cannot be asked says 504. */
+static bool is_cut_off(const struct edge_exchange *exchange, enum origin_phase phase) {
+    bool answered = exchange->fetch && exchange->fetch->origin_status;
+    return exchange->must_revalidate && !answered && phase != ORIGIN_PHASE_BODY_READ;
 }
 
-static void give_stale(struct edge_exchange *exchange, struct cache_object *object, sk_err failure) {
+static void give_failure(struct edge_exchange *exchange, const struct cache_failure *failure) {
+    enum origin_phase phase = (enum origin_phase)failure->phase;
+    note_fetch(exchange);
+    if (is_cut_off(exchange, phase))
+        edge_respond_error(exchange, 504, "what is stored must be validated, and the origin cannot be asked");
+    else
+        edge_respond_failure(exchange, phase, failure->err, failure->detail);
+}
+
+static void fetch_alone(struct edge_exchange *exchange);
+
+/* What came for everybody may not be what this client's If-Match asks for; a private response is the origin's
+ * own answer, and never comes here twice. */
+static void give_object(struct edge_exchange *exchange, struct cache_object *object) {
+    note_fetch(exchange);
+    if (!edge_is_for_origin(exchange, object)) {
+        edge_answer_object(exchange, object, false);
+        return;
+    }
+    cache_object_unref(exchange->worker->cache, object);
+    fetch_alone(exchange);
+}
+
+static void give_stale(struct edge_exchange *exchange, struct cache_object *object,
+                       const struct cache_failure *failure) {
     struct http_cache_control control;
     http_request_cache_control(&exchange->request, &control);
     note_fetch(exchange);
     bool validated = exchange->fetch && exchange->fetch->validated;
-    if (!validated &&
-        !http_may_serve_on_error(&object->freshness, &control, io_loop_wall_s(exchange->worker->loop))) {
-        cache_object_unref(exchange->worker->cache, object);
-        give_failure(exchange, failure ? failure : SK_ERR_IO);
+    if (validated) {
+        give_object(exchange, object);
         return;
     }
-    if (!validated) {
-        exchange->outcome.hit = true;
-        exchange->outcome.reason = HTTP_REASON_HIT_STALE_IF_ERROR;
+    if (edge_is_for_origin(exchange, object) ||
+        !http_may_serve_on_error(&object->freshness, &control, io_loop_wall_s(exchange->worker->loop))) {
+        cache_object_unref(exchange->worker->cache, object);
+        give_failure(exchange, failure->err ? failure : &(struct cache_failure){.err = SK_ERR_IO});
+        return;
     }
-    edge_answer_object(exchange, object, false);
-}
-
-static void give_object(struct edge_exchange *exchange, struct cache_object *object) {
-    note_fetch(exchange);
+    exchange->outcome.hit = true;
+    exchange->outcome.reason = HTTP_REASON_HIT_STALE_IF_ERROR;
     edge_answer_object(exchange, object, false);
 }
 
@@ -87,7 +106,7 @@ static void fetch_alone(struct edge_exchange *exchange) {
     struct cache_fill *fill;
     enum cache_outcome outcome;
     struct cache_object *object = NULL;
-    sk_err failure = SK_OK;
+    struct cache_failure failure = {0};
     forget_fetch(exchange);
     sk_err err = cache_fill_private(worker->cache, &exchange->key, 0, &fill);
     if (err) {
@@ -107,7 +126,8 @@ static void fetch_alone(struct edge_exchange *exchange) {
     else if (exchange->fetch && exchange->fetch->tunnel)
         edge_tunnel(exchange);
     else
-        give_failure(exchange, outcome == CACHE_OUTCOME_FAILED ? failure : SK_ERR_IO);
+        give_failure(exchange,
+                     outcome == CACHE_OUTCOME_FAILED ? &failure : &(struct cache_failure){.err = SK_ERR_IO});
 }
 
 /* --- together --------------------------------------------------------------------------------------------- */
@@ -118,8 +138,8 @@ static bool await_fill(struct edge_exchange *exchange, struct cache_fill *fill, 
     struct edge_worker *worker = exchange->worker;
     enum cache_outcome outcome;
     struct cache_object *object = NULL;
-    sk_err failure = SK_OK;
-    sk_err err = cache_fill_wait(worker->cache, fill, role, &exchange->request, SK_TIME_NEVER, &outcome,
+    struct cache_failure failure = {0};
+    sk_err err = cache_fill_wait(worker->cache, fill, role, edge_selecting(exchange), SK_TIME_NEVER, &outcome,
                                  &object, &failure);
     if (err) { /* cancelled: the client is gone, or the edge stops */
         cache_fill_leave(worker->cache, fill);
@@ -127,8 +147,8 @@ static bool await_fill(struct edge_exchange *exchange, struct cache_fill *fill, 
     }
     switch (outcome) {
     case CACHE_OUTCOME_OBJECT: give_object(exchange, object); return true;
-    case CACHE_OUTCOME_STALE: give_stale(exchange, object, failure); return true;
-    case CACHE_OUTCOME_FAILED: give_failure(exchange, failure); return true;
+    case CACHE_OUTCOME_STALE: give_stale(exchange, object, &failure); return true;
+    case CACHE_OUTCOME_FAILED: give_failure(exchange, &failure); return true;
     case CACHE_OUTCOME_ALONE: *out_alone = true; return false;
     case CACHE_OUTCOME_AGAIN: break;
     }
@@ -142,7 +162,7 @@ static bool fetch_shared_once(struct edge_exchange *exchange, struct cache_objec
     struct cache_object *object;
     forget_fetch(exchange);
     enum cache_role role =
-        cache_fill_begin(worker->cache, &exchange->key, &exchange->request, stale, &fill, &object);
+        cache_fill_begin(worker->cache, &exchange->key, edge_selecting(exchange), stale, &fill, &object);
     switch (role) {
     case CACHE_LEAD: {
         struct edge_fetch_plan plan = plan_of(exchange, fill, false);
@@ -177,6 +197,7 @@ static void fiber_main(void *arg) {
     struct miss *miss = arg;
     struct edge_exchange *exchange = miss->exchange;
     exchange->fiber = io_fiber_self();
+    exchange->must_revalidate = miss->stale && miss->stale->freshness.must_revalidate;
     if (edge_is_loop(exchange)) {
         edge_respond_error(exchange, 508, "the request has come through here already");
     } else {
@@ -212,7 +233,8 @@ void edge_refresh(struct edge_exchange *exchange, struct cache_object *object) {
     struct edge_worker *worker = exchange->worker;
     struct cache_fill *fill;
     struct cache_object *found;
-    switch (cache_fill_begin(worker->cache, &exchange->key, &exchange->request, object, &fill, &found)) {
+    switch (
+        cache_fill_begin(worker->cache, &exchange->key, edge_selecting(exchange), object, &fill, &found)) {
     case CACHE_LEAD: {
         struct edge_fetch_plan plan = plan_of(exchange, fill, false);
         plan.leader = NULL;

@@ -279,7 +279,7 @@ static void tear_down(struct edge_process *process) {
     }
     edge_gauges_remove(process);
     if (process->upgrade) edge_upgrade_free(process);
-    if (process->admin) edge_admin_stop(process);
+    fleet_admin_stop(process->admin);
     access_log_close(process->log);
     if (stuck) {
         sk_log(SK_LOG_WARN, "edge", "some requests did not end when told");

@@ -9,7 +9,7 @@
 #include "edge/listen.h"
 #include "edge/worker.h"
 
-struct edge_admin;
+struct fleet_admin_server;
 struct edge_upgrade;
 
 struct edge_process {
@@ -29,13 +29,13 @@ struct edge_process {
     /* main thread */
     struct edge_snapshot *snapshot; /* in force, a reference */
     struct edge_listeners listeners;
-    struct edge_admin *admin;     /* NULL: none */
-    struct edge_upgrade *upgrade; /* NULL: none is running */
+    struct fleet_admin_server *admin; /* NULL: none */
+    struct edge_upgrade *upgrade;     /* NULL: none is running */
     enum edge_stage stage;
     bool handed_over; /* another process has the listening sockets */
     unsigned workers_done;
     struct io_timer drain_timer;
-    struct observe_gauge gauges[8];
+    struct observe_gauge gauges[9];
     /* written by starting workers, read after `started_workers` was waited for */
     sem_t started_workers;
     _Atomic int start_error; /* the first sk_err of a worker */

@@ -1,17 +1,21 @@
 /* The request path's first station: which site, may the cache answer, and does it have the answer. */
+#include "edge/serve.h"
+
 #include "edge/answer.h"
 #include "edge/error_page.h"
 #include "edge/miss.h"
+#include "edge/selecting.h"
 #include "edge/worker.h"
+#include "http/forward.h"
 
 #define HOST_BYTES 256
 
-static const struct config_site *find_site(const struct edge_exchange *exchange) {
+const struct config_site *edge_site_of(const struct config *config, sk_str authority) {
     char lower[HOST_BYTES];
-    sk_str host = edge_host_of(exchange->request.authority);
+    sk_str host = edge_host_of(authority);
     if (host.len > sizeof lower) return NULL;
     sk_ascii_lower(lower, host.data, host.len);
-    return config_site_for(exchange->snapshot->config, (sk_str){lower, host.len});
+    return config_site_for(config, (sk_str){lower, host.len});
 }
 
 sk_str edge_host_of(sk_str authority) {
@@ -44,7 +48,8 @@ uint32_t edge_traits_of(const struct http_fields *fields) {
     return traits;
 }
 
-/* What is wrong with the request before anybody looks into the cache; 0: nothing. */
+/* The status of what is answered before anybody looks into the cache: what is wrong with the request, or 200 for
+ * an OPTIONS that goes no further; 0: nothing. */
 static uint16_t refusal(const struct edge_exchange *exchange, const char **out_detail) {
     const struct http_request *request = &exchange->request;
     uint64_t body_limit = exchange->snapshot->config->limits.request_body_bytes;
@@ -56,6 +61,7 @@ static uint16_t refusal(const struct edge_exchange *exchange, const char **out_d
         *out_detail = "TRACE is not served here";
         return 405;
     }
+    if (request->method == HTTP_METHOD_OPTIONS && http_forward_ends_here(&request->fields)) return 200;
     if (request->body_kind == HTTP_BODY_LENGTH && request->content_length > body_limit) {
         *out_detail = "the request's body is over the limit";
         return 413;
@@ -68,20 +74,19 @@ bool edge_has_content(const struct http_request *request) {
     return request->body_kind != HTTP_BODY_NONE;
 }
 
-/* NONE: the cache may look at it. */
-static enum http_reason pass_reason(const struct edge_exchange *exchange) {
-    const struct http_request *request = &exchange->request;
+enum http_reason edge_pass_reason(const struct config_site *site, const struct http_request *request) {
     if (request->upgrade.data) return HTTP_REASON_PASS_UPGRADE;
     if (request->method != HTTP_METHOD_GET && request->method != HTTP_METHOD_HEAD)
         return HTTP_REASON_PASS_METHOD;
     if (edge_has_content(request)) return HTTP_REASON_PASS_METHOD;
-    if (!exchange->site->cache_enabled) return HTTP_REASON_PASS_RULE;
+    if (!site->cache_enabled) return HTTP_REASON_PASS_RULE;
     return HTTP_REASON_NONE;
 }
 
-static void request_control(const struct edge_exchange *exchange, struct http_cache_control *out_control) {
-    if (exchange->traits & EDGE_TRAIT_CACHE_CONTROL) {
-        http_request_cache_control(&exchange->request, out_control);
+void edge_request_control(uint32_t traits, const struct http_request *request,
+                          struct http_cache_control *out_control) {
+    if (traits & EDGE_TRAIT_CACHE_CONTROL) {
+        http_request_cache_control(request, out_control);
         return;
     }
     *out_control = (struct http_cache_control){
@@ -99,74 +104,84 @@ static enum http_reason miss_reason(const struct cache_finding *finding) {
     return finding->vary_miss ? HTTP_REASON_MISS_VARY : HTTP_REASON_MISS_NOT_STORED;
 }
 
-enum stored { STORED_ANSWERED, STORED_REFRESH, STORED_VALIDATE };
-
-/* Inside the section: answers when the stored response may be used as it is. Otherwise OBJECT is referenced for
- * the caller, to be refreshed behind the answer's back or validated before it. */
-static enum stored answer_stored(struct edge_exchange *exchange, struct cache_object *object,
-                                 bool soft_purged, const struct http_cache_control *control) {
-    struct http_reuse_answer reuse =
-        http_may_reuse(&object->freshness, control, io_loop_wall_s(exchange->worker->loop));
-    exchange->outcome.reason = reuse.reason;
-    if (reuse.reuse == HTTP_REUSE_NOT_ALLOWED) {
-        edge_respond_error(exchange, 504, "only-if-cached, and nothing stored may be used");
-        return STORED_ANSWERED;
-    }
-    if (reuse.reuse == HTTP_REUSE_SERVE && !soft_purged) {
-        exchange->outcome.hit = true;
-        edge_answer_object(exchange, object, true);
-        return STORED_ANSWERED;
-    }
-    cache_object_ref(object);
-    if (reuse.reuse == HTTP_REUSE_SERVE_REVALIDATE) return STORED_REFRESH;
-    if (soft_purged) exchange->outcome.reason = HTTP_REASON_MISS_PURGED;
-    return STORED_VALIDATE;
+static struct edge_verdict verdict(enum edge_step step, enum http_reason reason) {
+    return (struct edge_verdict){step, reason};
 }
 
-static void serve_missing(struct edge_exchange *exchange, struct cache_object *stale,
-                          const struct http_cache_control *control) {
-    if (!control->only_if_cached) {
-        edge_miss_start(exchange, stale, false);
-        return;
+struct edge_verdict edge_verdict_on(const struct cache_object *object, const struct cache_finding *finding,
+                                    const struct http_cache_control *control, sk_unix_s now) {
+    if (!object)
+        return verdict(control->only_if_cached ? EDGE_STEP_REFUSE : EDGE_STEP_FETCH, miss_reason(finding));
+    struct http_reuse_answer reuse = http_may_reuse(&object->freshness, control, now);
+    switch (reuse.reuse) {
+    case HTTP_REUSE_NOT_ALLOWED: return verdict(EDGE_STEP_REFUSE, reuse.reason);
+    case HTTP_REUSE_SERVE_REVALIDATE: return verdict(EDGE_STEP_ANSWER_REFRESH, reuse.reason);
+    case HTTP_REUSE_VALIDATE:
+        return verdict(EDGE_STEP_VALIDATE, finding->soft_purged ? HTTP_REASON_MISS_PURGED : reuse.reason);
+    case HTTP_REUSE_SERVE: break;
     }
-    if (stale) cache_object_unref(exchange->worker->cache, stale);
-    edge_respond_error(exchange, 504, "only-if-cached, and nothing is stored");
+    if (!finding->soft_purged) return verdict(EDGE_STEP_ANSWER, reuse.reason);
+    return verdict(control->only_if_cached ? EDGE_STEP_REFUSE : EDGE_STEP_VALIDATE, HTTP_REASON_MISS_PURGED);
+}
+
+/* Inside the section: answers when the stored response may be used as it is. Otherwise OBJECT is referenced for
+ * the caller where its step needs it. */
+static struct edge_verdict look_at_stored(struct edge_exchange *exchange, struct cache_object **out_object) {
+    struct edge_worker *worker = exchange->worker;
+    struct http_cache_control control;
+    struct cache_finding finding = {0};
+    edge_request_control(exchange->traits, &exchange->request, &control);
+    struct cache_object *object =
+        cache_find(worker->cache, &exchange->key, edge_selecting(exchange), &finding);
+    struct edge_verdict verdict = edge_verdict_on(object, &finding, &control, io_loop_wall_s(worker->loop));
+    if (object && verdict.step != EDGE_STEP_REFUSE && edge_is_for_origin(exchange, object))
+        verdict = (struct edge_verdict){EDGE_STEP_PASS, HTTP_REASON_MISS_REQUEST};
+    exchange->outcome.reason = verdict.reason;
+    *out_object = object;
+    if (verdict.step == EDGE_STEP_ANSWER) {
+        exchange->outcome.hit = true;
+        edge_answer_object(exchange, object, true);
+    } else if (verdict.step == EDGE_STEP_ANSWER_REFRESH || verdict.step == EDGE_STEP_VALIDATE) {
+        cache_object_ref(object);
+    }
+    return verdict;
 }
 
 static void serve_cached(struct edge_exchange *exchange) {
     struct edge_worker *worker = exchange->worker;
-    struct http_cache_control control;
-    struct cache_finding finding = {0};
-    request_control(exchange, &control);
+    struct cache_object *object;
     cache_enter(worker->cache);
-    struct cache_object *object = cache_find(worker->cache, &exchange->key, &exchange->request, &finding);
-    enum stored stored = STORED_VALIDATE;
-    if (object) stored = answer_stored(exchange, object, finding.soft_purged, &control);
+    struct edge_verdict verdict = look_at_stored(exchange, &object);
     cache_leave(worker->cache);
-    if (stored == STORED_ANSWERED) return;
-    if (stored == STORED_REFRESH) {
+    switch (verdict.step) {
+    case EDGE_STEP_ANSWER: break;
+    case EDGE_STEP_ANSWER_REFRESH:
         exchange->outcome.hit = true;
         edge_refresh(exchange, object);
         edge_answer_object(exchange, object, false);
-        return;
+        break;
+    case EDGE_STEP_VALIDATE: edge_miss_start(exchange, object, false); break;
+    case EDGE_STEP_FETCH: edge_miss_start(exchange, NULL, false); break;
+    case EDGE_STEP_PASS: edge_miss_start(exchange, NULL, true); break;
+    case EDGE_STEP_REFUSE:
+        edge_respond_error(exchange, 504, "only-if-cached, and nothing stored may be used");
+        break;
     }
-    if (!object) exchange->outcome.reason = miss_reason(&finding);
-    serve_missing(exchange, object, &control);
 }
 
 void edge_serve(struct edge_exchange *exchange) {
     const char *detail = "";
-    exchange->site = find_site(exchange);
+    exchange->site = edge_site_of(exchange->snapshot->config, exchange->request.authority);
     exchange->traits = edge_traits_of(&exchange->request.fields);
     uint16_t status = refusal(exchange, &detail);
     if (status) {
         edge_respond_error(exchange, status, detail);
         return;
     }
-    enum http_reason pass = pass_reason(exchange);
+    enum http_reason pass = edge_pass_reason(exchange->site, &exchange->request);
     if (exchange->request.path.len && exchange->request.path.data[0] == '/') {
         sk_err err =
-            cache_key_make(exchange->arena, exchange->site->name, &exchange->request, &exchange->key);
+            cache_key_make(exchange->arena, exchange->site->name, NULL, &exchange->request, &exchange->key);
         if (err) {
             edge_respond_error(exchange,
                                err == SK_ERR_TOO_LARGE   ? 414

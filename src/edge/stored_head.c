@@ -12,6 +12,13 @@ static sk_err copy_list(struct sk_arena *arena, const struct http_fields *from, 
     return SK_OK;
 }
 
+/* RFC 9111 3.1: what the proxy before us agreed with us is for nobody else. */
+static void remove_of_proxy(struct http_fields *fields) {
+    http_fields_remove(fields, HTTP_FIELD_PROXY_AUTHENTICATE);
+    http_fields_remove(fields, HTTP_FIELD_PROXY_AUTHENTICATION_INFO);
+    http_fields_remove(fields, HTTP_FIELD_PROXY_AUTHORIZATION);
+}
+
 static sk_err add_date(struct sk_arena *arena, struct http_fields *fields, sk_unix_s now) {
     char text[HTTP_DATE_BYTES];
     http_date_format(now, text);
@@ -29,6 +36,7 @@ sk_err edge_head_fields(struct sk_arena *arena, const struct http_response *resp
     http_fields_remove(&fields, HTTP_FIELD_TRAILER); /* trailers are not passed on */
     if (!rules->keep_length) http_fields_remove(&fields, HTTP_FIELD_CONTENT_LENGTH);
     if (rules->shared) http_fields_remove(&fields, HTTP_FIELD_AGE);
+    if (rules->shared) remove_of_proxy(&fields);
     if (rules->drop_set_cookie) http_fields_remove(&fields, HTTP_FIELD_SET_COOKIE);
     if (!http_fields_find(&fields, HTTP_FIELD_DATE)) err = add_date(arena, &fields, rules->now);
     if (!err) err = http_forward_response_fields(&fields, arena, rules->pseudonym, response->version);
@@ -50,13 +58,13 @@ sk_err edge_trailer_fields(struct sk_arena *arena, const struct http_fields *tra
     return err;
 }
 
-/* Of the stored body, whatever a 304 says: an origin's 304 often names another encoding or type by mistake. */
+/* How to read the stored bytes, whatever a 304 says: its coding is part of them, its range is of no 304. All
+ * else is renewed, Content-Type too: the name's beginning means nothing (3.2). */
 static bool describes_body(uint16_t id) {
     switch (id) {
     case HTTP_FIELD_CONTENT_ENCODING:
     case HTTP_FIELD_CONTENT_LENGTH:
-    case HTTP_FIELD_CONTENT_RANGE:
-    case HTTP_FIELD_CONTENT_TYPE: return true;
+    case HTTP_FIELD_CONTENT_RANGE: return true;
     default: return false;
     }
 }

@@ -58,7 +58,7 @@ static void on_ready(struct io_watch *watch, unsigned ready) {
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (n <= 0) return; /* it has closed the pipe: its end is seen by itself */
     edge_upgrade_free(process);
-    if (process->admin) edge_admin_hand_over(process);
+    if (process->admin) fleet_admin_hand_over(process->admin);
     edge_process_drain(process, true);
 }
 
@@ -95,7 +95,7 @@ static sk_err package_make(struct package *package, const struct edge_process *p
     if (!err) err = package_add(package, ready_fd);
     if (!err && process->admin) {
         err = sk_buf_append(&package->text, SK_STR("\nadmin="));
-        if (!err) err = package_add(package, edge_admin_fd(process->admin));
+        if (!err) err = package_add(package, fleet_admin_fd(process->admin));
     }
     for (unsigned i = 0; i < process->listeners.count && !err; i++)
         if (process->listeners.items[i].fd_count)

@@ -41,6 +41,15 @@ void http_validators_of(const struct http_fields *response_fields, sk_unix_s now
         out->date = date;
 }
 
+bool http_not_modified_means(const struct http_validators *of_304, const struct http_validators *stored) {
+    if (of_304->etag.opaque.data) {
+        return of_304->etag.weak ? http_etag_weak_match(of_304->etag, stored->etag)
+                                 : http_etag_strong_match(of_304->etag, stored->etag);
+    }
+    if (!of_304->has_last_modified || !stored->has_last_modified) return true;
+    return of_304->last_modified == stored->last_modified;
+}
+
 /* ---- preconditions, RFC 9110 section 13 -------------------------------------------------------------- */
 
 bool http_request_is_conditional(const struct http_request *request) {

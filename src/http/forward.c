@@ -61,6 +61,32 @@ void http_forward_strip_hop_by_hop(struct http_fields *fields) {
     fields->count = kept;
 }
 
+/* ---- Max-Forwards, RFC 9110 7.6.2 -------------------------------------------------------------------- */
+
+static bool forwards_left(const struct http_fields *fields, uint64_t *out_left) {
+    const struct http_field *field = http_fields_find(fields, HTTP_FIELD_MAX_FORWARDS);
+    if (!field) return false;
+    sk_err err = sk_str_to_u64(field->value, out_left);
+    if (err == SK_ERR_TOO_LARGE) *out_left = UINT64_MAX;
+    return err == SK_OK || err == SK_ERR_TOO_LARGE;
+}
+
+bool http_forward_ends_here(const struct http_fields *fields) {
+    uint64_t left;
+    return forwards_left(fields, &left) && left == 0;
+}
+
+sk_err http_forward_count_down(struct http_fields *fields, struct sk_arena *arena) {
+    uint64_t left;
+    char digits[20];
+    if (!forwards_left(fields, &left)) return SK_OK;
+    if (left == 0) return SK_ERR_END;
+    sk_str text = sk_arena_copy(arena, sk_str_make(digits, sk_u64_to_text(left - 1, digits)));
+    if (!text.data) return SK_ERR_NO_MEMORY;
+    http_fields_remove(fields, HTTP_FIELD_MAX_FORWARDS);
+    return http_fields_add_id(fields, arena, HTTP_FIELD_MAX_FORWARDS, text) ? SK_ERR_NO_MEMORY : SK_OK;
+}
+
 /* ---- Via, CDN-Loop ----------------------------------------------------------------------------------- */
 
 /* received-protocol of RFC 9110 7.6.3, where "HTTP/" goes without saying. */

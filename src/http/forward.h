@@ -10,6 +10,12 @@
  * family, Set-Cookie, Strict-Transport-Security, ...) are not removed on Connection's word. */
 void http_forward_strip_hop_by_hop(struct http_fields *fields);
 
+/* RFC 9110 7.6.2, for OPTIONS and TRACE: counts Max-Forwards down, new text in ARENA. SK_ERR_END: it is 0, and
+ * the message must be answered here; SK_ERR_NO_MEMORY. Nothing happens where there is none, or no number. */
+sk_err http_forward_count_down(struct http_fields *fields, struct sk_arena *arena);
+/* True when Max-Forwards is 0. */
+bool http_forward_ends_here(const struct http_fields *fields);
+
 struct http_forward_context {
     sk_str client_ip;    /* text form, no port */
     bool client_trusted; /* the peer is in a configured network: its Forwarded and X-Forwarded-* are kept and

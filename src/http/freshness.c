@@ -1,6 +1,27 @@
 /* Is what is stored fresh, and may it answer: RFC 9111 sections 4, 4.2.3, 4.2.4 and 5.2.1, RFC 5861. */
 #include "http/freshness.h"
 
+static const sk_str lifetime_names[HTTP_LIFETIME_COUNT_] = {
+#define X(name, text, help) [HTTP_LIFETIME_##name] = SK_STR_INIT(text),
+    HTTP_LIFETIME_TABLE(X)
+#undef X
+};
+static const sk_str lifetime_helps[HTTP_LIFETIME_COUNT_] = {
+#define X(name, text, help) [HTTP_LIFETIME_##name] = SK_STR_INIT(help),
+    HTTP_LIFETIME_TABLE(X)
+#undef X
+};
+
+sk_str http_lifetime_name(enum http_lifetime_rule rule) {
+    SK_ASSERT(rule < HTTP_LIFETIME_COUNT_);
+    return lifetime_names[rule];
+}
+
+sk_str http_lifetime_help(enum http_lifetime_rule rule) {
+    SK_ASSERT(rule < HTTP_LIFETIME_COUNT_);
+    return lifetime_helps[rule];
+}
+
 int64_t http_current_age(const struct http_freshness *freshness, sk_unix_s now) {
     int64_t resident = SK_MAX(0, now - freshness->response_time); /* the clock may have been set back */
     return SK_MIN(freshness->initial_age_s + resident, HTTP_SECONDS_MAX);

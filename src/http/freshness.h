@@ -23,6 +23,26 @@ struct http_cache_policy {
 };
 void http_cache_policy_default(struct http_cache_policy *out_policy);
 
+/* Which rule gave a lifetime (RFC 9111 section 4.2.1), in the order in which they are asked. NAME, text, help. */
+#define HTTP_LIFETIME_TABLE(X)                                                                               \
+    X(NONE, "none", "nothing gives a lifetime")                                                              \
+    X(OVERRIDE_TTL, "override_ttl", "the configuration, against the origin's word")                          \
+    X(MALFORMED, "malformed", "a max-age or s-maxage that cannot be read: stale at once (RFC 9111 4.2.1)")   \
+    X(S_MAXAGE, "s-maxage", "the origin, for shared caches (RFC 9111 5.2.2.10)")                             \
+    X(MAX_AGE, "max-age", "the origin (RFC 9111 5.2.2.1)")                                                   \
+    X(EXPIRES, "Expires", "Expires minus Date (RFC 9111 5.3)")                                               \
+    X(HEURISTIC, "heuristic", "a tenth of the time from Last-Modified to Date (RFC 9111 4.2.2)")             \
+    X(DEFAULT_TTL, "default_ttl", "the configuration, where the origin says nothing")
+
+enum http_lifetime_rule {
+#define X(name, text, help) HTTP_LIFETIME_##name,
+    HTTP_LIFETIME_TABLE(X)
+#undef X
+        HTTP_LIFETIME_COUNT_
+};
+sk_str http_lifetime_name(enum http_lifetime_rule rule);
+sk_str http_lifetime_help(enum http_lifetime_rule rule);
+
 /* What a stored response needs for every later decision; computed once, kept with the object. Wall-clock
  * seconds. */
 struct http_freshness {
@@ -36,6 +56,11 @@ struct http_freshness {
     bool always_revalidate; /* unqualified no-cache */
     bool immutable;         /* RFC 8246: reloads do not revalidate it while it is fresh */
     bool has_validator;
+    /* how initial_age_s and lifetime_s came about, to be shown */
+    uint8_t lifetime_rule;     /* enum http_lifetime_rule */
+    bool capped;               /* the rule gave more than max_ttl */
+    uint32_t age_value_s;      /* Age as received */
+    uint32_t response_delay_s; /* from the request to the head */
 };
 
 struct http_store_answer {

@@ -4,8 +4,7 @@
 
 /* ---- If-Range ---------------------------------------------------------------------------------------- */
 
-/* 8.8.2.2: a modification date is strong when the response was made at least a second later. */
-static bool strong_date(const struct http_validators *validators) {
+bool http_last_modified_strong(const struct http_validators *validators) {
     return validators->has_last_modified && validators->date - validators->last_modified >= 1;
 }
 
@@ -18,17 +17,11 @@ static bool if_range_holds(const struct http_request *request, const struct http
     if (!field) return true;
     if (http_fields_next(&request->fields, HTTP_FIELD_IF_RANGE, field)) return false;
     if (http_etag_parse(field->value, &tag)) return http_etag_strong_match(tag, validators->etag);
-    return http_date_parse(field->value, validators->date, &date) == SK_OK && strong_date(validators) &&
-           date == validators->last_modified;
+    return http_date_parse(field->value, validators->date, &date) == SK_OK &&
+           http_last_modified_strong(validators) && date == validators->last_modified;
 }
 
 /* ---- ranges ------------------------------------------------------------------------------------------ */
-
-/* One of "first-last", "first-", "-suffix"; numbers over 64 bits mean the greatest. */
-struct spec {
-    bool suffix, open;
-    uint64_t first, last; /* of a suffix, LAST is its length */
-};
 
 static bool number(sk_str text, uint64_t *out_value) {
     sk_err err = sk_str_to_u64(text, out_value);
@@ -37,11 +30,11 @@ static bool number(sk_str text, uint64_t *out_value) {
 }
 
 /* False when TEXT is no range, or one whose end is before its start: then all of them count for nothing. */
-static bool parse_spec(sk_str text, struct spec *out_spec) {
+static bool parse_spec(sk_str text, struct http_range_spec *out_spec) {
     size_t dash = sk_str_find_byte(text, '-');
     if (dash == text.len) return false;
     sk_str first = sk_str_slice(text, 0, dash), last = sk_str_slice(text, dash + 1, text.len);
-    struct spec spec = {.suffix = first.len == 0, .open = last.len == 0};
+    struct http_range_spec spec = {.suffix = first.len == 0, .open = last.len == 0};
     if (spec.suffix && spec.open) return false;
     if (!spec.suffix && !number(first, &spec.first)) return false;
     if (!spec.open && !number(last, &spec.last)) return false;
@@ -51,7 +44,7 @@ static bool parse_spec(sk_str text, struct spec *out_spec) {
 }
 
 /* The bytes that SPEC means in LENGTH; false when it means none (14.1.2). LENGTH is not 0. */
-static bool resolve(struct spec spec, uint64_t length, struct http_byte_range *out_range) {
+static bool resolve(struct http_range_spec spec, uint64_t length, struct http_byte_range *out_range) {
     if (spec.suffix) {
         if (spec.last == 0) return false;
         *out_range = (struct http_byte_range){length - SK_MIN(spec.last, length), length - 1};
@@ -102,7 +95,7 @@ struct http_range_answer http_range_evaluate(const struct http_request *request,
     if (request->method != HTTP_METHOD_GET || !rest.data || length == 0) return whole;
     if (!if_range_holds(request, validators)) return whole;
     while (http_list_next(&rest, &text)) {
-        struct spec spec;
+        struct http_range_spec spec;
         struct http_byte_range range;
         if (++specs > HTTP_RANGE_MAX || !parse_spec(text, &spec)) return whole;
         if (resolve(spec, length, &range)) add_range(&answer, range);
@@ -110,4 +103,19 @@ struct http_range_answer http_range_evaluate(const struct http_request *request,
     if (specs == 0) return whole;
     if (answer.count == 0) answer.kind = HTTP_RANGE_UNSATISFIABLE;
     return answer;
+}
+
+bool http_range_first(const struct http_request *request, struct http_range_spec *out_spec) {
+    sk_str rest = range_set(request), text;
+    uint32_t specs = 0;
+    struct http_range_spec first = {0};
+    if (request->method != HTTP_METHOD_GET || !rest.data) return false;
+    while (http_list_next(&rest, &text)) {
+        struct http_range_spec spec;
+        if (++specs > HTTP_RANGE_MAX || !parse_spec(text, &spec)) return false;
+        if (specs == 1) first = spec;
+    }
+    if (specs == 0) return false;
+    *out_spec = first;
+    return true;
 }

@@ -97,40 +97,61 @@ static int64_t heuristic_lifetime(const struct facts *facts) {
     return limit == HTTP_SECONDS_NONE ? unchanged / 10 : SK_MIN(unchanged / 10, limit);
 }
 
-static bool explicit_lifetime(const struct facts *facts, int64_t *out_lifetime) {
+static enum http_lifetime_rule explicit_lifetime(const struct facts *facts, int64_t *out_lifetime) {
     const struct http_cache_control *control = &facts->control;
-    if (control->malformed_freshness)
+    if (control->malformed_freshness) {
         *out_lifetime = 0;
-    else if (control->s_maxage != HTTP_SECONDS_NONE)
+        return HTTP_LIFETIME_MALFORMED;
+    }
+    if (control->s_maxage != HTTP_SECONDS_NONE) {
         *out_lifetime = control->s_maxage;
-    else if (control->max_age != HTTP_SECONDS_NONE)
+        return HTTP_LIFETIME_S_MAXAGE;
+    }
+    if (control->max_age != HTTP_SECONDS_NONE) {
         *out_lifetime = control->max_age;
-    else if (!facts->targeted && http_fields_find(&facts->response->fields, HTTP_FIELD_EXPIRES))
-        *out_lifetime = expires_lifetime(facts);
-    else
-        return false;
-    return true;
+        return HTTP_LIFETIME_MAX_AGE;
+    }
+    if (facts->targeted || !http_fields_find(&facts->response->fields, HTTP_FIELD_EXPIRES))
+        return HTTP_LIFETIME_NONE;
+    *out_lifetime = expires_lifetime(facts);
+    return HTTP_LIFETIME_EXPIRES;
 }
 
-/* The lifetime, and which rule gave it; NO_STORE_NO_LIFETIME when none did. */
-static enum http_reason find_lifetime(const struct facts *facts, int64_t *out_lifetime) {
+struct lifetime {
+    int64_t seconds;
+    enum http_lifetime_rule rule;
+    bool capped;
+};
+
+static struct lifetime find_lifetime(const struct facts *facts) {
     const struct http_cache_policy *policy = facts->policy;
-    enum http_reason reason = HTTP_REASON_NO_STORE_NO_LIFETIME;
-    int64_t lifetime = 0;
+    struct lifetime lifetime = {0};
     if (facts->overridden) {
-        reason = HTTP_REASON_STORE_RULE;
-        lifetime = policy->override_ttl_s;
-    } else if (explicit_lifetime(facts, &lifetime)) {
-        reason = HTTP_REASON_STORE_EXPLICIT;
+        lifetime.rule = HTTP_LIFETIME_OVERRIDE_TTL;
+        lifetime.seconds = policy->override_ttl_s;
+    } else if ((lifetime.rule = explicit_lifetime(facts, &lifetime.seconds)) != HTTP_LIFETIME_NONE) {
+        /* the origin's word */
     } else if (facts->cacheable_status && policy->heuristics && facts->validators.has_last_modified) {
-        reason = HTTP_REASON_STORE_HEURISTIC;
-        lifetime = heuristic_lifetime(facts);
+        lifetime.rule = HTTP_LIFETIME_HEURISTIC;
+        lifetime.seconds = heuristic_lifetime(facts);
     } else if (facts->cacheable_status && policy->default_ttl_s != HTTP_SECONDS_NONE) {
-        reason = HTTP_REASON_STORE_RULE;
-        lifetime = policy->default_ttl_s;
+        lifetime.rule = HTTP_LIFETIME_DEFAULT_TTL;
+        lifetime.seconds = policy->default_ttl_s;
     }
-    *out_lifetime = policy->max_ttl_s == HTTP_SECONDS_NONE ? lifetime : SK_MIN(lifetime, policy->max_ttl_s);
-    return reason;
+    lifetime.capped = policy->max_ttl_s != HTTP_SECONDS_NONE && lifetime.seconds > policy->max_ttl_s;
+    if (lifetime.capped) lifetime.seconds = policy->max_ttl_s;
+    return lifetime;
+}
+
+/* The reason that is shown for a lifetime of this rule. */
+static enum http_reason reason_of(enum http_lifetime_rule rule) {
+    switch (rule) {
+    case HTTP_LIFETIME_NONE: return HTTP_REASON_NO_STORE_NO_LIFETIME;
+    case HTTP_LIFETIME_HEURISTIC: return HTTP_REASON_STORE_HEURISTIC;
+    case HTTP_LIFETIME_OVERRIDE_TTL:
+    case HTTP_LIFETIME_DEFAULT_TTL: return HTTP_REASON_STORE_RULE;
+    default: return HTTP_REASON_STORE_EXPLICIT;
+    }
 }
 
 /* ---- age, 4.2.3 -------------------------------------------------------------------------------------- */
@@ -145,10 +166,13 @@ static int64_t age_value(const struct http_fields *fields) {
     return err || age > (uint64_t)HTTP_SECONDS_MAX ? HTTP_SECONDS_MAX : (int64_t)age;
 }
 
+static int64_t response_delay(const struct facts *facts) {
+    return SK_MIN(SK_MAX(0, facts->response_time - facts->request_time), HTTP_SECONDS_MAX);
+}
+
 static int64_t initial_age(const struct facts *facts) {
     int64_t apparent = SK_MAX(0, facts->response_time - facts->validators.date);
-    int64_t delay = SK_MAX(0, facts->response_time - facts->request_time);
-    int64_t corrected = age_value(&facts->response->fields) + delay;
+    int64_t corrected = age_value(&facts->response->fields) + response_delay(facts);
     return SK_MIN(SK_MAX(apparent, corrected), HTTP_SECONDS_MAX);
 }
 
@@ -166,8 +190,7 @@ static int64_t window(const struct facts *facts, int64_t from_origin, int64_t fr
     return shared_lifetime ? 0 : SK_MAX(from_policy, 0);
 }
 
-static struct http_freshness freshness_of(const struct facts *facts, int64_t lifetime,
-                                          enum http_reason reason) {
+static struct http_freshness freshness_of(const struct facts *facts, const struct lifetime *lifetime) {
     const struct http_cache_control *control = &facts->control;
     const struct http_cache_policy *policy = facts->policy;
     bool no_cache = facts->no_cache && !facts->overridden;
@@ -176,15 +199,19 @@ static struct http_freshness freshness_of(const struct facts *facts, int64_t lif
     return (struct http_freshness){
         .response_time = facts->response_time,
         .initial_age_s = initial_age(facts),
-        .lifetime_s = lifetime,
+        .lifetime_s = lifetime->seconds,
         .stale_while_revalidate_s =
             window(facts, control->stale_while_revalidate, policy->stale_while_revalidate_s),
         .stale_if_error_s = window(facts, control->stale_if_error, policy->stale_if_error_s),
-        .heuristic = reason == HTTP_REASON_STORE_HEURISTIC,
+        .heuristic = lifetime->rule == HTTP_LIFETIME_HEURISTIC,
         .must_revalidate = no_cache || (strict && !facts->overridden),
         .always_revalidate = no_cache,
         .immutable = control->immutable,
         .has_validator = facts->validators.etag.opaque.data || facts->validators.has_last_modified,
+        .lifetime_rule = (uint8_t)lifetime->rule,
+        .capped = lifetime->capped,
+        .age_value_s = (uint32_t)age_value(&facts->response->fields),
+        .response_delay_s = (uint32_t)response_delay(facts),
     };
 }
 
@@ -252,15 +279,15 @@ static bool worth_keeping(const struct http_freshness *freshness) {
 
 /* What section 3 asks for besides: an explicit lifetime, or a status cacheable by default. */
 static struct http_store_answer allowed(const struct facts *facts) {
-    int64_t lifetime;
-    enum http_reason reason = find_lifetime(facts, &lifetime);
-    bool none = reason == HTTP_REASON_NO_STORE_NO_LIFETIME;
+    struct lifetime lifetime = find_lifetime(facts);
+    enum http_reason reason = reason_of(lifetime.rule);
+    bool none = lifetime.rule == HTTP_LIFETIME_NONE;
     if (none && !facts->cacheable_status)
         return (struct http_store_answer){.reason = HTTP_REASON_NO_STORE_STATUS};
-    struct http_freshness freshness = freshness_of(facts, lifetime, reason);
+    struct http_freshness freshness = freshness_of(facts, &lifetime);
     if (!worth_keeping(&freshness))
         return (struct http_store_answer){.reason = HTTP_REASON_NO_STORE_NO_LIFETIME};
-    if (lifetime <= freshness.initial_age_s || none) reason = HTTP_REASON_STORE_VALIDATOR;
+    if (lifetime.seconds <= freshness.initial_age_s || none) reason = HTTP_REASON_STORE_VALIDATOR;
     return (struct http_store_answer){.store = true, .reason = reason, .freshness = freshness};
 }
 

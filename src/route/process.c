@@ -245,7 +245,7 @@ static sk_err set_up(struct route_process *process, struct config_route *config)
 static void tear_down(struct route_process *process) {
     for (unsigned i = 0; i < process->udp_running; i++) udp_thread_join(&process->udp[i]);
     for (unsigned i = 0; i < process->running; i++) route_worker_join(&process->workers[i]);
-    route_admin_stop(process->admin);
+    fleet_admin_stop(process->admin);
     notify_free(process->notify);
     if (process->loop) io_loop_destroy(process->loop);
     route_plan_unref(process->plan);
@@ -263,7 +263,7 @@ static int run(struct route_process *process, struct config_route *config) {
     process->plan = plan;
     config = plan->config->config;
     err = bind_all(process, config);
-    if (!err) err = route_admin_start(process, &process->admin);
+    if (!err) err = route_admin_start(process);
     if (!err) err = become_user(config->user);
     if (!err) err = start_workers(process);
     if (err) {

@@ -7,7 +7,7 @@
 #include "route/worker.h"
 
 struct notify_service;
-struct route_admin;
+struct fleet_admin_server;
 
 struct route_process {
     /* set once at start */
@@ -23,7 +23,7 @@ struct route_process {
     int *udp_fds, *tcp_fds; /* [worker][listener] */
     unsigned listener_count;
     struct notify_service *notify;
-    struct route_admin *admin; /* NULL: none */
+    struct fleet_admin_server *admin; /* NULL: none */
     /* main thread */
     struct route_plan *plan; /* in force, a reference */
     uint64_t version;        /* of the last table */

@@ -216,6 +216,20 @@ def test_a_broken_file_is_refused_and_the_old_one_stays(new_edge, origin, how):
     assert edge.admin("/config/reload", "POST").status == 200
 
 
+def test_a_reload_by_the_admin_socket_may_go_deep(new_edge, origin):
+    """What answers there runs on the loop's own stack; a fiber's would not hold a parser's recursion."""
+    origin.default = reply(BODY)
+    edge = new_edge(origin)
+    good = edge.file.read_text()
+    for depth in (20, 60, 1000):
+        edge.file.write_text("listen: " + "[" * depth + "]" * depth + "\n")
+        assert edge.admin("/config/reload", "POST").status == 422
+    edge.file.write_text(good.replace("sites:\n", "sites:\n" + "".join(
+        f"- hosts: [h{i}.test]\n  origins: [{{url: 'http://127.0.0.1:{i + 1}'}}]\n" for i in range(300))))
+    assert edge.admin("/config/reload", "POST").status == 200
+    assert edge.fetch("/a").body == BODY
+
+
 def test_a_reload_with_a_ca_file_that_is_not_there_is_refused(new_edge, origin):
     origin.default = reply(BODY)
     edge = new_edge(origin)
@@ -500,13 +514,13 @@ TOKEN = "0123456789abcdef-secret"
 
 def test_admin_over_tcp_needs_a_token(new_edge, origin):
     place = Reservation()
+    place.close()  # it listens without SO_REUSEPORT
     edge = new_edge(origin, admin=str(place), admin_token=TOKEN)
     assert fetch(place.address, "/health").status == 401
     assert fetch(place.address, "/health", fields=[("Authorization", f"Bearer {TOKEN}x")]).status == 401
     assert fetch(place.address, "/config/reload", "POST", fields=[("Authorization", "Bearer ")]).status == 401
     assert fetch(place.address, "/health", fields=[("Authorization", f"Bearer {TOKEN}")]).status == 200
     assert edge.alive()
-    place.close()
 
 
 def test_admin_over_tcp_without_a_token_does_not_start(new_edge, origin):

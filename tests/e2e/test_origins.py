@@ -214,7 +214,36 @@ def test_unused_connections_are_closed_after_their_time(new_edge, origin):
     wait_until(lambda: origin.open_connections() == 0, 5, "the kept connection to be closed")
 
 
+def test_503_with_retry_after_when_all_connections_to_the_origin_are_in_use(new_edge, origin):
+    go = threading.Event()
+    origin.on("/slow", lambda x: x.wait(go).reply(b"ok", fields=NO_STORE))
+    edge = new_edge(origin, threads=1,
+                    origin_options={"max_connections": 1, "connect_timeout": duration(0.3), "retries": 0})
+    with edge.connect() as first:
+        first.send(build(target="/slow"))
+        origin.wait_for("/slow")
+        response = edge.fetch("/other")
+        assert response.status == 503 and int(response["retry-after"]) >= 1
+        assert "in use" in response.text
+        go.set()
+        assert first.response().status == 200
+
+
 # --- failures that the client is told about
+
+
+def test_followers_are_told_the_phase_that_the_leader_is_told(new_edge, origin):
+    origin.on("/a", lambda x: x.sleep(0.3).send(b"HTTP/1.1 200 OK\r\nContent-Le").close())
+    edge = new_edge(origin, origin_options={"retries": 0})
+    conns = [edge.connect() for _ in range(5)]
+    for conn in conns:
+        conn.send(build(target="/a"))
+    responses = [conn.response() for conn in conns]
+    assert origin.count("/a") == 1
+    assert [response.status for response in responses] == [502] * 5
+    assert len({response.text for response in responses}) == 1 and "response head" in responses[0].text
+    for conn in conns:
+        conn.close()
 
 
 def test_502_names_the_phase_connecting(new_edge, dead):

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from harness.client import Conn
 from harness.edge import binary
 from harness.load import Load
 from harness.message import build
@@ -103,3 +104,13 @@ def test_upgrade_from_the_command_line(new_edge, origin):
     assert edge.fetch("/a").body == BODY
     edge.upgrade()
     assert edge.fetch("/a").body == BODY
+
+
+def test_a_kept_admin_connection_ends_at_an_upgrade(new_edge, origin):
+    """What would be asked next on it is for the new process."""
+    edge = new_edge(origin)
+    with Conn(edge.admin_path) as conn:
+        for _ in range(3):
+            assert conn.request("GET", "/health", host="localhost").status == 200
+        edge.upgrade(wait_old=False)
+        conn.assert_closed(10)

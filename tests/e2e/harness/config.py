@@ -1,11 +1,11 @@
 """From the words of a test to the YAML of an edge.
 
-Top-level keys are those of the file. `origins`, `origin_options`, `cache`, `hosts` and `name` belong to a single site
+Top-level keys are those of the file. `origins`, `origin_options`, `cache`, `vary`, `compress`, `hosts` and `name` belong to a single site
 unless there are `sites`. An origin may be an Origin, a URL or a dictionary."""
 
 import yaml
 
-SITE_KEYS = ("name", "hosts", "origins", "origin_options", "cache")
+SITE_KEYS = ("name", "hosts", "origins", "origin_options", "cache", "vary", "compress")
 
 
 def render(edge, words):

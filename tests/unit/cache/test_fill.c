@@ -41,7 +41,7 @@ static enum cache_role begin(struct cache_thread *thread, struct cache_fill **fi
 static enum cache_outcome wait_for(struct cache_thread *thread, struct cache_fill *fill, enum cache_role role,
                                    struct cache_object **object) {
     enum cache_outcome outcome;
-    sk_err failure = SK_OK;
+    struct cache_failure failure = {0};
     *object = NULL;
     assert_ok(cache_fill_wait(thread, fill, role, NULL, SK_TIME_NEVER, &outcome, object, &failure));
     return outcome;
@@ -292,7 +292,7 @@ static void story_of_time(struct worker *worker, void *arg) {
     struct cache_fill *fill;
     enum cache_outcome outcome;
     struct cache_object *object;
-    sk_err failure;
+    struct cache_failure failure;
     assert_int_equal(begin(worker->thread, &fill), CACHE_LEAD);
     assert_err(cache_fill_wait(worker->thread, fill, CACHE_LEAD, NULL, sk_time_now() + 5 * MS, &outcome,
                                &object, &failure),
@@ -314,14 +314,17 @@ static void story_of_a_failure(struct worker *worker, void *arg) {
     struct cache_fill *lead, *follow;
     enum cache_outcome outcome;
     struct cache_object *object;
-    sk_err failure = SK_OK;
+    struct cache_failure failure = {0};
     assert_int_equal(begin(worker->thread, &lead), CACHE_LEAD);
     assert_int_equal(begin(worker->thread, &follow), CACHE_FOLLOW);
+    cache_fill_blame(lead, 7, "why");
     cache_fill_fail(lead, SK_ERR_REFUSED, true);
     assert_ok(cache_fill_wait(worker->thread, follow, CACHE_FOLLOW, NULL, SK_TIME_NEVER, &outcome, &object,
                               &failure));
     assert_int_equal(outcome, CACHE_OUTCOME_FAILED);
-    assert_int_equal(failure, SK_ERR_REFUSED);
+    assert_int_equal(failure.err, SK_ERR_REFUSED);
+    assert_int_equal(failure.phase, 7);
+    assert_string_equal(failure.detail, "why");
     cache_fill_leave(worker->thread, lead);
     cache_fill_release(lead);
     assert_int_equal(begin(worker->thread, &lead), CACHE_LEAD);

@@ -51,7 +51,7 @@ static void keys_are_canonical(void **state) {
         const struct key_case *c = &key_cases[i];
         struct http_request request = make_request(c);
         struct cache_key key = {0};
-        sk_err err = cache_key_make(&arena, SK_STR("s"), &request, &key);
+        sk_err err = cache_key_make(&arena, SK_STR("s"), NULL, &request, &key);
         if (!c->text)
             assert_int_equal(err, SK_ERR_MALFORMED);
         else if (err || !sk_str_eq(key.text, sk_str_from_c(c->text)))
@@ -62,6 +62,118 @@ static void keys_are_canonical(void **state) {
     (void)state;
 }
 
+/* ---- what rules add --------------------------------------------------------------------------------------- */
+
+static const sk_str two_cookies[] = {SK_STR_INIT("lang"), SK_STR_INIT("ab")};
+
+struct rules_case {
+    const char *name, *scheme;
+    struct http_key_rules rules;
+    const char *cookie, *cookie2, *language; /* NULL: none */
+    const char *text;
+};
+
+static const struct rules_case rules_cases[] = {
+    {"nothing", "http", {0}, "lang=de", NULL, "de", "s|h|/?b=2&a=1"},
+    {"the query", "http", {.query = HTTP_QUERY_SORTED}, NULL, NULL, NULL, "s|h|/?a=1&b=2"},
+    {"the scheme", "HTTPS", {.scheme = true}, NULL, NULL, NULL, "s|h|/?b=2&a=1\n@https"},
+    {"a field",
+     "http",
+     {.headers = SK_STR_INIT("accept-language")},
+     NULL,
+     NULL,
+     "de",
+     "s|h|/?b=2&a=1\n@\naccept-language=de"},
+    {"a field that is not there",
+     "http",
+     {.headers = SK_STR_INIT("accept-language")},
+     NULL,
+     NULL,
+     NULL,
+     "s|h|/?b=2&a=1\n@\naccept-language"},
+    {"cookies by name, others not",
+     "http",
+     {.cookies = two_cookies, .cookie_count = 2},
+     "x=1; ab=2;lang=de; lang2=3",
+     NULL,
+     NULL,
+     "s|h|/?b=2&a=1\n@\n;lang;=de\n;ab;=2"},
+    {"RFC 9113 8.2.3: cookies on several lines",
+     "http",
+     {.cookies = two_cookies, .cookie_count = 2},
+     "lang=de",
+     "ab=2",
+     NULL,
+     "s|h|/?b=2&a=1\n@\n;lang;=de\n;ab;=2"},
+    {"all cookies of one name",
+     "http",
+     {.cookies = two_cookies, .cookie_count = 1},
+     "lang=de; lang=en",
+     "lang=fr",
+     NULL,
+     "s|h|/?b=2&a=1\n@\n;lang;=de;=en;=fr"},
+    {"a cookie without a value is not one without an equals sign",
+     "http",
+     {.cookies = two_cookies, .cookie_count = 2},
+     "lang; ab=",
+     NULL,
+     NULL,
+     "s|h|/?b=2&a=1\n@\n;lang;\n;ab;="},
+    {"no cookies",
+     "http",
+     {.cookies = two_cookies, .cookie_count = 2},
+     NULL,
+     NULL,
+     NULL,
+     "s|h|/?b=2&a=1\n@\n;lang\n;ab"},
+};
+
+static void add_field(struct http_fields *fields, enum http_field_id id, const char *value) {
+    if (value) assert_ok(http_fields_add_id(fields, &arena, id, sk_str_from_c(value)));
+}
+
+static void rules_choose_what_a_key_holds(void **state) {
+    for (size_t i = 0; i < SK_COUNT(rules_cases); i++) {
+        const struct rules_case *c = &rules_cases[i];
+        struct http_request request = {
+            .authority = SK_STR("h"), .path = SK_STR("/"), .query = SK_STR("b=2&a=1")};
+        struct cache_key key;
+        request.scheme = sk_str_from_c(c->scheme);
+        add_field(&request.fields, HTTP_FIELD_COOKIE, c->cookie);
+        add_field(&request.fields, HTTP_FIELD_COOKIE, c->cookie2);
+        add_field(&request.fields, HTTP_FIELD_ACCEPT_LANGUAGE, c->language);
+        assert_ok(cache_key_make(&arena, SK_STR("s"), &c->rules, &request, &key));
+        if (!sk_str_eq(key.text, sk_str_from_c(c->text)))
+            fail_msg("%s: \"%.*s\"", c->name, SK_STR_ARGS(key.text));
+        assert_true(sk_hash128_eq(key.hash, sk_hash128_of(c->text, strlen(c->text))));
+    }
+    (void)state;
+}
+
+static void a_field_too_long_for_a_key_leaves_no_key(void **state) {
+    static char value[CACHE_KEY_MAX_BYTES];
+    memset(value, 'a', sizeof value);
+    struct http_key_rules by_field = {.headers = SK_STR("accept-language")};
+    struct http_key_rules by_cookie = {.cookies = two_cookies, .cookie_count = 1};
+    struct http_request request = {.authority = SK_STR("h"), .path = SK_STR("/")};
+    struct cache_key key;
+    memcpy(value, "lang=", 5);
+    assert_ok(http_fields_add_id(&request.fields, &arena, HTTP_FIELD_ACCEPT_LANGUAGE,
+                                 sk_str_make(value, sizeof value)));
+    assert_ok(
+        http_fields_add_id(&request.fields, &arena, HTTP_FIELD_COOKIE, sk_str_make(value, sizeof value)));
+    assert_err(cache_key_make(&arena, SK_STR("s"), &by_field, &request, &key), SK_ERR_FULL);
+    assert_err(cache_key_make(&arena, SK_STR("s"), &by_cookie, &request, &key), SK_ERR_FULL);
+    (void)state;
+}
+
+static void a_key_knows_the_target_of_its_request(void **state) {
+    assert_str(cache_key_target(SK_STR("s|h|/a?b|c\n@https\n1\nx=y")), SK_STR("/a?b|c"));
+    assert_str(cache_key_target(SK_STR("s|h|/")), SK_STR("/"));
+    assert_str(cache_key_target(SK_STR("")), SK_STR(""));
+    (void)state;
+}
+
 static void a_key_has_a_limit(void **state) {
     static char path[CACHE_KEY_MAX_BYTES + 1];
     struct cache_key key;
@@ -69,7 +181,7 @@ static void a_key_has_a_limit(void **state) {
     memset(path, 'a', sizeof path);
     path[0] = '/';
     request.path = sk_str_make(path, sizeof path);
-    assert_err(cache_key_make(&arena, SK_STR("s"), &request, &key), SK_ERR_TOO_LARGE);
+    assert_err(cache_key_make(&arena, SK_STR("s"), NULL, &request, &key), SK_ERR_TOO_LARGE);
     (void)state;
 }
 
@@ -136,11 +248,23 @@ static const struct vary_case vary_cases[] = {
     {"RFC 9110 12.5.3: the order of codings means nothing",
      "accept-encoding",
      {FIELD("Accept-Encoding", "gzip, br;q=1.0 , zstd ; q=0.5", ACCEPT_ENCODING)},
-     "\naccept-encoding=br,gzip,zstd;q=0.5"},
+     "\naccept-encoding=br, gzip, zstd"},
     {"codings are case-insensitive",
      "accept-encoding",
      {FIELD("Accept-Encoding", "GZIP", ACCEPT_ENCODING)},
      "\naccept-encoding=gzip"},
+    {"RFC 9110 12.5.3: a refused coding is as one not named, and so is one that nobody knows",
+     "accept-encoding",
+     {FIELD("Accept-Encoding", "gzip, br;q=0, x-unheard-of", ACCEPT_ENCODING)},
+     "\naccept-encoding=gzip"},
+    {"RFC 9110 12.5.3: an empty Accept-Encoding takes identity only",
+     "accept-encoding",
+     {FIELD("Accept-Encoding", "", ACCEPT_ENCODING)},
+     "\naccept-encoding=identity"},
+    {"RFC 9110 12.5.3: no Accept-Encoding is not an empty one",
+     "accept-encoding",
+     {{{0}}},
+     "\naccept-encoding"},
     {"several names in order", "b, a", {FIELD("A", "1", UNKNOWN), FIELD("B", "2", UNKNOWN)}, "\na=1\nb=2"},
 };
 
@@ -169,6 +293,9 @@ static void variants_are_selected_by_what_the_fields_mean(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(keys_are_canonical),
+        CASE(rules_choose_what_a_key_holds),
+        CASE(a_field_too_long_for_a_key_leaves_no_key),
+        CASE(a_key_knows_the_target_of_its_request),
         CASE(a_key_has_a_limit),
         CASE(vary_names_are_a_sorted_set),
         CASE(variants_are_selected_by_what_the_fields_mean),

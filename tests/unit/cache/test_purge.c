@@ -1,5 +1,5 @@
 /* Purges against a model that remembers all of them and looks at each. */
-#include "cache/glob.h"
+#include "base/glob.h"
 #include "cache/purge.h"
 #include "cache/purge_table.h"
 #include "cache_test.h"
@@ -35,7 +35,7 @@ static const struct glob_case glob_cases[] = {
 static void patterns_match_what_they_say(void **state) {
     for (size_t i = 0; i < SK_COUNT(glob_cases); i++) {
         const struct glob_case *c = &glob_cases[i];
-        if (cache_glob_match(sk_str_from_c(c->pattern), sk_str_from_c(c->first), sk_str_from_c(c->second)) !=
+        if (sk_glob_match(sk_str_from_c(c->pattern), sk_str_from_c(c->first), sk_str_from_c(c->second)) !=
             c->match)
             fail_msg("\"%s\" and \"%s\"\"%s\"", c->pattern, c->first, c->second);
     }
@@ -387,7 +387,7 @@ static void a_follower_that_came_after_a_purge_of_a_tag_begins_again(void **stat
     struct cache_fill *lead, *follow;
     struct cache_object *object, *found;
     enum cache_outcome outcome;
-    sk_err failure;
+    struct cache_failure failure;
     sk_str tag = SK_STR("t");
     struct cache_head head = make_head(0);
     struct test_key key;
@@ -417,7 +417,7 @@ static void a_purge_during_revalidation_takes_the_stale_one_away(void **state) {
     struct cache_fill *fill;
     struct cache_object *stale, *object;
     enum cache_outcome outcome;
-    sk_err failure = SK_OK;
+    struct cache_failure failure = {0};
     struct test_key key;
     assert_true(put_object(thread, make_key(&key, "/stale", 0), 1, 10, true));
     cache_enter(thread);
@@ -429,7 +429,7 @@ static void a_purge_during_revalidation_takes_the_stale_one_away(void **state) {
     cache_fill_fail(fill, SK_ERR_REFUSED, true);
     assert_ok(cache_fill_wait(thread, fill, CACHE_LEAD, NULL, SK_TIME_NEVER, &outcome, &object, &failure));
     assert_int_equal(outcome, CACHE_OUTCOME_FAILED);
-    assert_int_equal(failure, SK_ERR_REFUSED);
+    assert_int_equal(failure.err, SK_ERR_REFUSED);
     cache_fill_release(fill);
     cache_object_unref(thread, stale);
     (void)state;

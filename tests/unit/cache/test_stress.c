@@ -160,7 +160,7 @@ static void follow_fill(struct client *client, const struct cache_key *key, uint
                         struct cache_fill *fill, enum cache_role role) {
     enum cache_outcome outcome;
     struct cache_object *object;
-    sk_err failure;
+    struct cache_failure failure;
     sk_time_ns deadline = sk_random_below(20) ? SK_TIME_NEVER : sk_time_now();
     sk_err err =
         cache_fill_wait(client->worker->thread, fill, role, NULL, deadline, &outcome, &object, &failure);

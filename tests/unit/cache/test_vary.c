@@ -178,7 +178,7 @@ static enum cache_outcome outcome_of(struct cache_fill *fill, enum cache_role ro
                                      const struct http_request *request) {
     enum cache_outcome outcome;
     struct cache_object *object = NULL;
-    sk_err failure;
+    struct cache_failure failure;
     assert_ok(cache_fill_wait(thread, fill, role, request, SK_TIME_NEVER, &outcome, &object, &failure));
     if (object) cache_object_unref(thread, object);
     return outcome;
@@ -214,6 +214,7 @@ static void a_url_with_endless_variants_starts_over(void **state) {
     assert_int_equal(got(sender(&one, "0", NULL)), -1);
     cache_usage(cache, &usage);
     assert_true(usage.used_bytes <= usage.budget_bytes);
+    assert_int_equal(usage.variant_bounds, 2);
     (void)state;
 }
 

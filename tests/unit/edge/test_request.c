@@ -64,6 +64,7 @@ static void the_status_names_whose_fault_it_was(void **state) {
         {ORIGIN_PHASE_TLS, SK_ERR_TLS_CERTIFICATE, 502}, {ORIGIN_PHASE_BODY_READ, SK_ERR_TIMEOUT, 408},
         {ORIGIN_PHASE_BODY_READ, SK_ERR_TOO_LARGE, 413}, {ORIGIN_PHASE_BODY_READ, SK_ERR_MALFORMED, 400},
         {ORIGIN_PHASE_NONE, SK_ERR_TIMEOUT, 504},        {ORIGIN_PHASE_SELECT, SK_ERR_REFUSED, 502},
+        {ORIGIN_PHASE_CONNECT, SK_ERR_BUSY, 503},
     };
     for (size_t i = 0; i < SK_COUNT(cases); i++)
         assert_int_equal(edge_failure_status(cases[i].phase, cases[i].err), cases[i].status);

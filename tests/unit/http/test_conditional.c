@@ -156,12 +156,46 @@ static void validators_that_are_none_count_for_nothing(void **state) {
     sk_arena_free(&arena);
 }
 
+/* RFC 9111 4.3.4. */
+static void which_stored_response_a_304_means(void **state) {
+    static const struct {
+        const char *name, *stored, *of_304;
+        bool means;
+    } cases[] = {
+        {"RFC 9111 4.3.4: the same strong tag", "ETag: \"a\"", "ETag: \"a\"", true},
+        {"RFC 9111 4.3.4: another strong tag", "ETag: \"a\"", "ETag: \"b\"", false},
+        {"RFC 9111 4.3.4: a strong tag where a weak one is stored", "ETag: W/\"a\"", "ETag: \"a\"", false},
+        {"RFC 9111 4.3.4: a strong tag where none is stored", "Last-Modified: " AT("20"), "ETag: \"a\"",
+         false},
+        {"RFC 9111 4.3.4: a weak tag and a strong one stored", "ETag: \"a\"", "ETag: W/\"a\"", true},
+        {"RFC 9111 4.3.4: the same weak tag", "ETag: W/\"a\"", "ETag: W/\"a\"", true},
+        {"RFC 9111 4.3.4: another weak tag", "ETag: W/\"a\"", "ETag: W/\"b\"", false},
+        {"RFC 9111 4.3.4: the same date", "Last-Modified: " AT("20"), "Last-Modified: " AT("20"), true},
+        {"RFC 9111 4.3.4: another date", "Last-Modified: " AT("20"), "Last-Modified: " AT("21"), false},
+        {"RFC 9111 4.3.4: the tag decides, not the date", "ETag: \"a\"\nLast-Modified: " AT("20"),
+         "ETag: \"a\"\nLast-Modified: " AT("21"), true},
+        {"RFC 9111 4.3.4: no validator, and one response was asked about", "ETag: \"a\"", "A: b", true},
+        {"a date where none is stored", "ETag: \"a\"", "Last-Modified: " AT("20"), true},
+        {"a tag that is none counts for nothing", "ETag: \"a\"", "ETag: b", true},
+    };
+    struct sk_arena arena;
+    (void)state;
+    sk_arena_init(&arena, 4096, 0);
+    for (size_t i = 0; i < SK_COUNT(cases); i++) {
+        struct http_validators stored = validators(&arena, cases[i].stored);
+        struct http_validators of_304 = validators(&arena, cases[i].of_304);
+        if (http_not_modified_means(&of_304, &stored) != cases[i].means) fail_msg("%s", cases[i].name);
+    }
+    sk_arena_free(&arena);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(entity_tags),
         cmocka_unit_test(comparison_of_entity_tags),
         cmocka_unit_test(preconditions),
         cmocka_unit_test(validators_that_are_none_count_for_nothing),
+        cmocka_unit_test(which_stored_response_a_304_means),
     };
     return SK_RUN_TESTS(tests);
 }

@@ -157,11 +157,43 @@ static void loops(void **state) {
     sk_arena_free(&arena);
 }
 
+static void max_forwards(void **state) {
+    static const struct {
+        const char *name, *before, *after; /* after NULL: it ends here */
+    } cases[] = {
+        {"none", "A: b\n", "A: b\n"},
+        {"RFC 9110 7.6.2: counted down", "Max-Forwards: 10\nA: b\n", "A: b\nmax-forwards: 9\n"},
+        {"RFC 9110 7.6.2: the last one", "Max-Forwards: 1\n", "max-forwards: 0\n"},
+        {"RFC 9110 7.6.2: not forwarded at zero", "Max-Forwards: 0\n", NULL},
+        {"RFC 9110 7.6.2: leading zeros", "Max-Forwards: 000\n", NULL},
+        {"RFC 9110 7.6.2: over 64 bits", "Max-Forwards: 99999999999999999999999\n",
+         "max-forwards: 18446744073709551614\n"},
+        {"what is no number passes", "Max-Forwards: x\n", "Max-Forwards: x\n"},
+    };
+    struct sk_arena arena;
+    (void)state;
+    sk_arena_init(&arena, 4096, 0);
+    for (size_t i = 0; i < SK_COUNT(cases); i++) {
+        struct http_fields fields = fields_of(&arena, cases[i].before);
+        if (http_forward_ends_here(&fields) != !cases[i].after) fail_msg("%s: ends", cases[i].name);
+        sk_err err = http_forward_count_down(&fields, &arena);
+        if (!cases[i].after) {
+            assert_int_equal(err, SK_ERR_END);
+            continue;
+        }
+        assert_ok(err);
+        const char *after = lines_of(&arena, &fields);
+        if (strcmp(after, cases[i].after) != 0) fail_msg("%s: %s", cases[i].name, after);
+    }
+    sk_arena_free(&arena);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hop_by_hop_fields),
         cmocka_unit_test(who_asked),
         cmocka_unit_test(loops),
+        cmocka_unit_test(max_forwards),
     };
     return SK_RUN_TESTS(tests);
 }

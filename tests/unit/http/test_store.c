@@ -256,6 +256,70 @@ static void lifetimes_and_ages(void **state) {
     sk_arena_free(&arena);
 }
 
+/* What explain shows is kept with the answer. */
+static void lifetimes_say_which_rule_gave_them(void **state) {
+    static const struct {
+        const char *response;
+        struct http_cache_policy policy;
+        enum http_lifetime_rule rule;
+        bool capped;
+    } cases[] = {
+        {"Cache-Control: max-age=60", {NONE, NONE, NONE, NONE, NONE, NONE}, HTTP_LIFETIME_MAX_AGE, false},
+        {"Cache-Control: max-age=60, s-maxage=30",
+         {NONE, NONE, NONE, NONE, NONE, NONE},
+         HTTP_LIFETIME_S_MAXAGE,
+         false},
+        {"Cache-Control: max-age=60", {NONE, NONE, 30, NONE, NONE, NONE}, HTTP_LIFETIME_MAX_AGE, true},
+        {"Cache-Control: max-age=60", {NONE, NONE, 60, NONE, NONE, NONE}, HTTP_LIFETIME_MAX_AGE, false},
+        {"Cache-Control: max-age=x\nETag: \"a\"",
+         {NONE, NONE, NONE, NONE, NONE, NONE},
+         HTTP_LIFETIME_MALFORMED,
+         false},
+        {DATE "Expires: Sun, 06 Nov 1994 09:49:37 GMT",
+         {NONE, NONE, NONE, NONE, NONE, NONE},
+         HTTP_LIFETIME_EXPIRES,
+         false},
+        {DATE "Last-Modified: Sun, 06 Nov 1994 08:32:57 GMT",
+         {NONE, NONE, NONE, NONE, NONE, NONE, .heuristics = true},
+         HTTP_LIFETIME_HEURISTIC,
+         false},
+        {"ETag: \"a\"", {10, NONE, NONE, NONE, NONE, NONE}, HTTP_LIFETIME_DEFAULT_TTL, false},
+        {"Cache-Control: max-age=60", {NONE, 10, NONE, NONE, NONE, NONE}, HTTP_LIFETIME_OVERRIDE_TTL, false},
+        {"ETag: \"a\"", {NONE, NONE, NONE, NONE, NONE, NONE}, HTTP_LIFETIME_NONE, false},
+        {"Cache-Control: max-age=60\nCDN-Cache-Control: max-age=70",
+         {NONE, NONE, NONE, NONE, NONE, NONE},
+         HTTP_LIFETIME_MAX_AGE,
+         false},
+    };
+    struct sk_arena arena;
+    (void)state;
+    sk_arena_init(&arena, 4096, 0);
+    for (size_t i = 0; i < SK_COUNT(cases); i++) {
+        struct http_request request = get_request(&arena, NULL);
+        struct http_response response = response_of(&arena, 200, cases[i].response);
+        struct http_freshness freshness =
+            http_may_store(&request, &response, NOW, NOW, &cases[i].policy).freshness;
+        if (freshness.lifetime_rule != cases[i].rule)
+            fail_msg("%s: %.*s", cases[i].response,
+                     SK_STR_ARGS(http_lifetime_name((enum http_lifetime_rule)freshness.lifetime_rule)));
+        if (freshness.capped != cases[i].capped) fail_msg("%s: capped", cases[i].response);
+    }
+    sk_arena_free(&arena);
+}
+
+static void ages_say_what_they_were_made_of(void **state) {
+    struct sk_arena arena;
+    (void)state;
+    sk_arena_init(&arena, 4096, 0);
+    struct http_request request = get_request(&arena, NULL);
+    struct http_response response = response_of(&arena, 200, DATE "Cache-Control: max-age=60\nAge: 7");
+    struct http_freshness freshness = http_may_store(&request, &response, NOW, NOW + 2, &policy).freshness;
+    assert_int_equal(freshness.age_value_s, 7);
+    assert_int_equal(freshness.response_delay_s, 2);
+    assert_int_equal(freshness.initial_age_s, 9);
+    sk_arena_free(&arena);
+}
+
 static void rights_to_be_stale(void **state) {
     static const struct {
         const char *name;
@@ -422,6 +486,8 @@ int main(void) {
         cmocka_unit_test(only_get_without_content_is_stored),
         cmocka_unit_test(statuses_cacheable_by_default),
         cmocka_unit_test(lifetimes_and_ages),
+        cmocka_unit_test(lifetimes_say_which_rule_gave_them),
+        cmocka_unit_test(ages_say_what_they_were_made_of),
         cmocka_unit_test(rights_to_be_stale),
         cmocka_unit_test(rules_of_the_operator),
     };

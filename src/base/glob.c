@@ -1,4 +1,4 @@
-#include "cache/glob.h"
+#include "base/glob.h"
 
 struct two_parts {
     sk_str first, second;
@@ -11,7 +11,7 @@ static char byte_at(const struct two_parts *text, size_t i) {
 }
 
 /* Only the last star needs to be tried again: what earlier ones took can stay as short as it was. */
-bool cache_glob_match(sk_str pattern, sk_str first, sk_str second) {
+bool sk_glob_match(sk_str pattern, sk_str first, sk_str second) {
     struct two_parts text = {first, second};
     size_t p = 0, t = 0, star = SIZE_MAX, star_text = 0;
     while (t < length(&text)) {
@@ -33,12 +33,12 @@ bool cache_glob_match(sk_str pattern, sk_str first, sk_str second) {
     return p == pattern.len;
 }
 
-sk_str cache_glob_literal(sk_str pattern) {
+sk_str sk_glob_literal(sk_str pattern) {
     size_t end = SK_MIN(sk_str_find_byte(pattern, '*'), sk_str_find_byte(pattern, '?'));
     return sk_str_slice(pattern, 0, end);
 }
 
-size_t cache_glob_stars(sk_str pattern) {
+size_t sk_glob_stars(sk_str pattern) {
     size_t stars = 0;
     for (size_t i = 0; i < pattern.len; i++) stars += pattern.data[i] == '*';
     return stars;

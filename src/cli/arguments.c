@@ -1,0 +1,29 @@
+#include "cli/arguments.h"
+
+#include <stdio.h>
+
+#include "cli/command.h"
+
+void cli_add(struct argp_state *state, const char **list, size_t *count, const char *flag,
+             const char *value) {
+    if (*count == CLI_LIST_MAX) argp_error(state, "%s: more than %d times", flag, CLI_LIST_MAX);
+    list[(*count)++] = value;
+}
+
+uint32_t cli_threads(struct argp_state *state, const char *value) {
+    uint64_t threads;
+    if (sk_str_to_u64(sk_str_from_c(value), &threads) || threads < 1 || threads > 1024)
+        argp_error(state, "--threads: found \"%s\", expected a whole number from 1 to 1024 (example: 4)",
+                   value);
+    return (uint32_t)threads;
+}
+
+int cli_tell_problems(const char *command, struct config_problems *problems, sk_err err) {
+    if (err && problems->count)
+        fprintf(stderr, "%.*s", SK_STR_ARGS(sk_buf_str(&problems->text)));
+    else if (err)
+        fprintf(stderr, "%s: %s\n", command, sk_err_text(err));
+    config_problems_free(problems);
+    if (!err) return CLI_FINE;
+    return err == SK_ERR_NO_MEMORY ? CLI_FAILED : CLI_USAGE;
+}

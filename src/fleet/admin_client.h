@@ -1,0 +1,24 @@
+/* Asking a role's admin socket: one request, one answer, one connection. For commands: it blocks the calling
+ * thread, so it is never called on a loop. */
+#ifndef SK_FLEET_ADMIN_CLIENT_H
+#define SK_FLEET_ADMIN_CLIENT_H
+
+#include "base/buf.h"
+
+/* Where a role's admin socket is when nobody says otherwise. */
+#define FLEET_ADMIN_DEFAULT "unix:/run/skerry/admin.sock"
+/* For the whole call: connecting, sending, the answer to its end. */
+#define FLEET_ADMIN_TIMEOUT_MS 30000
+
+/* Asks METHOD TARGET ("/explain?url=...") at ADDRESS ("unix:PATH", or an IP address with port) with TOKEN (empty:
+ * none) and BODY (JSON; empty: none). On SK_OK *out_status is whatever the other end answered, and OUT_BODY (the
+ * caller's; its limit bounds the answer) has the answer's content appended.
+ *
+ * SK_ERR_INVALID: an address or target of no valid form. SK_ERR_NOT_FOUND: there is no such socket.
+ * SK_ERR_REFUSED, SK_ERR_DENIED, SK_ERR_UNREACHABLE, SK_ERR_BUSY: nobody answers there, or not to us.
+ * SK_ERR_TIMEOUT; SK_ERR_CLOSED: it ended before the answer did; SK_ERR_MALFORMED: what came is no HTTP/1.1;
+ * SK_ERR_TOO_LARGE: the answer is over OUT_BODY's limit; SK_ERR_NO_MEMORY; SK_ERR_IO. */
+sk_err fleet_admin_call(sk_str address, sk_str token, sk_str method, sk_str target, sk_str body,
+                        uint16_t *out_status, struct sk_buf *out_body);
+
+#endif
