@@ -192,6 +192,10 @@ static sk_err fill_in(struct edge_fetch *fetch, const struct edge_fetch_plan *pl
     char ip[IO_ADDR_TEXT_BYTES];
     sk_err err = wire_h1_request_copy(&fetch->arena, plan->request, &fetch->client_request);
     if (err) return err;
+    if (!plan->pass) { /* HEAD too: the store asks for the whole, and what comes is judged as that */
+        fetch->client_request.method = HTTP_METHOD_GET;
+        fetch->client_request.method_text = SK_STR("GET");
+    }
     fetch->client_ip = sk_arena_copy(&fetch->arena, (sk_str){ip, io_addr_format_ip(plan->client, ip)});
     if (!fetch->client_ip.data) return SK_ERR_NO_MEMORY;
     fetch->client_trusted = edge_is_trusted(plan->snapshot->config, plan->client);

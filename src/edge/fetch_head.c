@@ -83,10 +83,11 @@ bool edge_fetch_speaks_of(const struct cache_object *stale, const struct http_re
     return http_not_modified_means(&fresh, &stale->validators);
 }
 
-/* With what the 304 says it may not be kept, so it is the leader's alone, and the others ask for themselves. */
+/* With what the 304 says it may not be kept, or not under its key: it is the leader's alone, and the others ask
+ * for themselves. REASON NONE: the next response may well be kept. */
 static void give_unkept(struct edge_fetch *fetch, const struct cache_head *head, enum http_reason reason) {
     fetch->store_reason = reason;
-    sk_err err = cache_fill_pass(fetch->fill, head, remember_ms(reason, head->status));
+    sk_err err = cache_fill_pass(fetch->fill, head, reason ? remember_ms(reason, head->status) : 0);
     cache_remove(fetch->worker->cache, cache_fill_key(fetch->fill));
     if (!err) edge_fetch_copy_stale(fetch);
 }
@@ -117,9 +118,10 @@ sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *
     http_validators_of(&fields, now, &head.validators);
     head.freshness = answer.freshness;
     fetch->validated = true;
-    fetch->stored = answer.store;
-    if (!answer.store) {
-        give_unkept(fetch, &head, answer.reason);
+    sk_str vary = http_fields_joined(&stale->fields, HTTP_FIELD_VARY, &fetch->arena);
+    fetch->stored = answer.store && sk_str_eq(vary, head.vary);
+    if (!fetch->stored) {
+        give_unkept(fetch, &head, answer.store ? HTTP_REASON_NONE : answer.reason);
         return SK_OK;
     }
     err = cache_fill_freshen(fetch->fill, &head);
