@@ -110,6 +110,30 @@ static bool shrink_heads(struct world *world, struct trace *trace, const char *c
     return shrunk;
 }
 
+/* *VALUE becomes WANTED, if the trace still disagrees then. */
+static bool try_value(struct world *world, struct trace *trace, uint32_t *value, uint32_t wanted,
+                      const char *complaint) {
+    uint32_t before = *value;
+    if (before == wanted) return false;
+    *value = wanted;
+    if (disagrees(world, trace, complaint)) return true;
+    *value = before;
+    return false;
+}
+
+static bool shrink_values(struct world *world, struct trace *trace, const char *complaint) {
+    bool shrunk = false;
+    for (size_t i = 0; i < trace->count; i++) {
+        struct trace_op *op = &trace->ops[i];
+        for (uint32_t pick = 0; pick < op->pick; pick++)
+            if (try_value(world, trace, &op->pick, pick, complaint)) shrunk = true;
+        shrunk |= try_value(world, trace, &op->content_bytes, 0, complaint);
+        if (op->at_once <= op->body_bytes) continue;
+        shrunk |= try_value(world, trace, &op->body_bytes, 10, complaint);
+    }
+    return shrunk;
+}
+
 static void shrink(struct world *world, struct trace *trace, const char *complaint) {
     struct trace spare = *trace;
     bool again = true;
@@ -120,6 +144,7 @@ static void shrink(struct world *world, struct trace *trace, const char *complai
         for (size_t length = trace->count / 2 + 1; length > 0; length /= 2)
             again |= shrink_by(world, trace, &spare, length, complaint);
         again |= shrink_heads(world, trace, complaint);
+        again |= shrink_values(world, trace, complaint);
     }
     free(spare.ops);
 }
@@ -132,9 +157,8 @@ static void report(struct world *world, struct trace *trace) {
     printf("trace %llu of seed %llu disagrees: %s\n", (unsigned long long)trace->number,
            (unsigned long long)trace->seed, complaint);
     shrink(world, trace, complaint);
-    world_play(world, trace);
     printf("The smallest trace%s that disagrees:\n\n", trace->small_memory ? " (in small memory)" : "");
-    trace_print(trace);
+    world_tell(world, trace);
     printf("\n%s\n\nagain: test_property_cache --seed %llu --start-at %llu --count 1\n",
            world_complaint(world), (unsigned long long)trace->seed, (unsigned long long)trace->number);
 }
@@ -145,8 +169,8 @@ static bool run(struct world *world, const struct options *options) {
         playing.number = options->start_at + i;
         playing.small_memory = playing.number % SMALL_MEMORY_EVERY == SMALL_MEMORY_EVERY - 1;
         generate(&playing);
-        if (options->verbose) trace_print(&playing);
-        if (!world_play(world, &playing)) {
+        bool agrees = options->verbose ? world_tell(world, &playing) : world_play(world, &playing);
+        if (!agrees) {
             report(world, &playing);
             return false;
         }

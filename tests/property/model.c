@@ -17,6 +17,8 @@ struct model *model_create(bool may_forget) {
     return model;
 }
 
+void model_narrate(struct model *model) { model->narrate = true; }
+
 void model_destroy(struct model *model) {
     for (int i = 0; i < model->record_count; i++) free(model->records[i]);
     for (int i = 0; i < model->exchange_count; i++) free(model->exchanges[i]);
@@ -67,19 +69,17 @@ static bool same_slot(const struct model_uri *uri, const struct trace_head *a, c
 }
 
 struct record *model_newest(const struct model *model, const struct asked *request) {
-    const struct model_uri *uri = &model->uris[request->uri];
     struct record *newest = NULL;
     for (int i = 0; i < model->record_count; i++) {
         struct record *record = model->records[i];
         if (record->uri != request->uri || record->verdict == NEVER) continue;
-        if (model->exchanges[record->exchange]->alone || record_hit_by(model, record, false, model->clock))
-            continue;
-        if (!same_slot(uri, record->request, &request->head)) continue;
+        if (record->alone) continue;
+        if (record_hit_by(model, record, false, model->clock)) continue;
+        if (record_varies(record, &request->head)) continue;
         if (!newest || record->came >= newest->came) newest = record;
     }
-    bool certain = newest && newest->sure && !newest->broken && newest->verdict == MUST &&
-                   !record_varies(newest, &request->head);
-    return certain ? newest : NULL;
+    if (!newest || !newest->sure || newest->broken || newest->verdict != MUST) return NULL;
+    return same_slot(&model->uris[request->uri], newest->request, &request->head) ? newest : NULL;
 }
 
 bool model_failed_since(const struct model *model, uint32_t uri, uint64_t place) {
@@ -107,6 +107,9 @@ void model_request(struct model *model, struct model_time now, const struct trac
     if (asked->pass || model->may_forget) return;
     struct record *record = model_newest(model, asked);
     if (!record) return;
+    bool refused =
+        record->status == 200 && record_condition(record, &asked->head, now.wall_s) == CONDITION_FAILED;
+    if (refused) return; /* the origin's to say (RFC 9111 4.3.2) */
     if (record_must_answer(model, record, asked, &refresh)) asked->must = record;
     if (record->complete) asked->fallback = record;
 }
@@ -188,6 +191,11 @@ static void check_alone(struct model *model, const struct exchange *exchange, co
             model_complain(model, "request %u: %s was not passed on as it was", asked->id, conditions[i]);
     }
     if (asked->pass || uri->pass_until_ms > model->now.mono_ms || asked->stage == WAITING) return;
+    for (int i = 0; i < model->record_count; i++) { /* an If-Match that is the origin's to refuse */
+        const struct record *record = model->records[i];
+        if (record->uri != asked->uri || record->status != 200) continue;
+        if (record_condition(record, &asked->head, model->now.wall_s) == CONDITION_FAILED) return;
+    }
     if (!model->may_forget)
         model_complain(model, "request %u went alone, although no response for it was unshareable",
                        asked->id);
@@ -204,7 +212,7 @@ static void check_validators(struct model *model, const struct exchange *exchang
         const char *etag = trace_value(&record->head, "etag"),
                    *modified = trace_value(&record->head, "last-modified");
         if (record->uri != exchange->uri || record->verdict == NEVER || !record->complete) continue;
-        if (record_hit_by(model, record, false, exchange->began)) continue;
+        if (record_gone(model, record, exchange->began)) continue;
         found = (!tag || (etag && strcmp(tag, etag) == 0)) &&
                 (!since || (modified && strcmp(since, modified) == 0));
     }
@@ -228,6 +236,9 @@ void model_forwarded(struct model *model, struct model_time now, uint32_t number
     if (number + 1 != (uint32_t)model->exchange_count) abort();
     exchange->request = request;
     exchange->uri = uri;
+    NARRATE(model, "-> origin: %s for request %u%s, If-None-Match %s, If-Modified-Since %s\n", method,
+            request, alone ? " alone" : "", trace_value(head, "if-none-match"),
+            trace_value(head, "if-modified-since"));
     exchange->began = before ? before->began : model->clock;
     exchange->head = *head;
     exchange->request_time = now.wall_s;
@@ -255,7 +266,7 @@ static void happen(struct model *model, const struct happening *happening) {
 
 /* RFC 9111 4.4. */
 static void invalidate(struct model *model, uint32_t uri) {
-    struct happening happening = {.at = model->clock};
+    struct happening happening = {.at = model->clock, .invalidation = true};
     happening.covers[uri] = true;
     happen(model, &happening);
 }
@@ -294,7 +305,8 @@ static bool worth_keeping(const struct record *record) {
     int64_t date;
     if (record->lifetime > record->initial_age && !record->control.no_cache) return true;
     if ((tag && text_is_tag(tag)) || (modified && text_date(modified, &date))) return true;
-    return record->control.stale_while_revalidate > 0 || record->control.stale_if_error > 0;
+    return stale_window(&record->control, record->control.stale_while_revalidate) > 0 ||
+           stale_window(&record->control, record->control.stale_if_error) > 0;
 }
 
 /* Would a plain GET have been given something for everybody? Else the key may be remembered. */
@@ -319,30 +331,34 @@ static void strip(struct trace_head *head) {
 }
 
 static void take_response(struct model *model, uint32_t number, uint32_t serial, uint16_t status,
-                          const struct trace_head *head) {
+                          const struct trace_head *head, uint64_t length) {
     struct exchange *exchange = model->exchanges[number];
     struct asked asked = *model_asked(model, exchange->request);
     struct record *record = add(model->records, &model->record_count, sizeof *record);
-    record->serial = serial;
+    record->serial = trace_value(head, "x-body") ? serial : 0;
+    record->validation = record->serial ? 0 : serial;
     record->uri = exchange->uri;
     record->exchange = number;
     record->status = status;
     record->head = *head;
+    record->body_bytes = length;
     record->request = &model_asked(model, exchange->request)->head;
     record->request_time = exchange->request_time;
     record->response_time = model->now.wall_s;
     record->began = exchange->began;
     record->came = model->clock;
+    record->alone = exchange->alone;
     /* For the store Skerry asks with GET where the client said HEAD. */
     if (!exchange->alone && strcmp(asked.method, "HEAD") == 0)
         snprintf(asked.method, sizeof asked.method, "GET");
     record_judge(record, &asked);
     if (!exchange->alone) remember(model, record);
     strip(&record->head);
-    if (exchange->alone || record->verdict == NEVER || record_hit_by(model, record, false, model->clock))
-        return;
-    record->sure = false;
+    if (exchange->alone || record->verdict == NEVER) return;
     learn_names(model, record);
+    /* What was purged on its way is only for those who waited, once somebody asks again. */
+    if (record_hit_by(model, record, false, model->clock) || record_hit_by(model, record, true, model->clock))
+        return;
     record->sure = worth_keeping(record) && !model->may_forget &&
                    exchange->began > model->uris[exchange->uri].unsure_before;
 }
@@ -350,8 +366,8 @@ static void take_response(struct model *model, uint32_t number, uint32_t serial,
 /* ---- 304 -------------------------------------------------------------------------------------------------------------- */
 
 static bool describes_body(const char *name) {
-    return strcasecmp(name, "content-type") == 0 || strcasecmp(name, "content-encoding") == 0 ||
-           strcasecmp(name, "content-length") == 0 || strcasecmp(name, "content-range") == 0;
+    return strcasecmp(name, "content-encoding") == 0 || strcasecmp(name, "content-length") == 0 ||
+           strcasecmp(name, "content-range") == 0;
 }
 
 /* RFC 9111 3.2. Age is of the message that it stands in. */
@@ -369,17 +385,30 @@ static void lay_over(struct trace_head *stored, const struct trace_head *fresh) 
             trace_add(stored, fresh->lines[i].name, fresh->lines[i].value);
 }
 
-/* RFC 9111 4.3.4: is it this one that the 304 speaks of? */
-static bool speaks_of(const struct exchange *exchange, const struct trace_head *fresh,
-                      const struct record *record) {
-    const char *asked = trace_value(&exchange->head, "if-none-match"), *since;
+/* RFC 9111 4.3.4, 4.3.5: validators that came must be those of the stored one. */
+static bool same_validators(const struct trace_head *fresh, const struct record *record) {
     const char *tag = trace_value(&record->head, "etag"),
                *modified = trace_value(&record->head, "last-modified");
-    const char *said = trace_value(fresh, "etag");
-    since = trace_value(&exchange->head, "if-modified-since");
+    const char *said = trace_value(fresh, "etag"), *said_modified = trace_value(fresh, "last-modified");
+    int64_t a, b;
+    if (said && text_is_tag(said)) {
+        if (!tag) return false;
+        return strncmp(said, "W/", 2) == 0 ? text_weakly_equal(said, tag) : text_strongly_equal(said, tag);
+    }
+    if (!said_modified || !text_date(said_modified, &a) || !modified || !text_date(modified, &b)) return true;
+    return a == b;
+}
+
+/* Is it this one that the request asked about, and that the 304 speaks of? */
+static bool speaks_of(const struct exchange *exchange, const struct trace_head *fresh,
+                      const struct record *record) {
+    const char *asked = trace_value(&exchange->head, "if-none-match");
+    const char *since = trace_value(&exchange->head, "if-modified-since");
+    const char *tag = trace_value(&record->head, "etag"),
+               *modified = trace_value(&record->head, "last-modified");
     if (asked && (!tag || strcmp(asked, tag) != 0)) return false;
     if (since && (!modified || strcmp(since, modified) != 0)) return false;
-    return !said || !text_is_tag(said) || (tag && text_weakly_equal(said, tag));
+    return same_validators(fresh, record);
 }
 
 /* For each content only its latest form, and the one that was the latest when the fill began. */
@@ -387,11 +416,29 @@ static bool outdated(const struct model *model, const struct record *record, uin
     bool later = false, earlier = false;
     for (int i = 0; i < model->record_count; i++) {
         const struct record *other = model->records[i];
-        if (other->serial != record->serial || other->came <= record->came) continue;
+        if (other->serial != record->serial || other->came <= record->came || other->optional) continue;
         later = true;
         earlier |= other->came < began;
     }
     return record->came < began ? earlier : later;
+}
+
+static bool same_head(const struct trace_head *a, const struct trace_head *b) {
+    bool same = a->count == b->count;
+    for (uint32_t i = 0; same && i < a->count; i++)
+        same = strcmp(a->lines[i].name, b->lines[i].name) == 0 &&
+               strcmp(a->lines[i].value, b->lines[i].value) == 0;
+    return same;
+}
+
+/* The last record is the same as one that the same 304 made of another form of the same content. */
+static bool made_already(const struct model *model, const struct record *record) {
+    for (int i = 0; i < model->record_count - 1; i++) {
+        const struct record *other = model->records[i];
+        if (other->serial != record->serial || other->validation != record->validation) continue;
+        if (other->uri == record->uri && !record->sure && same_head(&other->head, &record->head)) return true;
+    }
+    return false;
 }
 
 static void validate(struct model *model, uint32_t number, uint32_t serial, const struct trace_head *head,
@@ -402,6 +449,7 @@ static void validate(struct model *model, uint32_t number, uint32_t serial, cons
     struct record *record = add(model->records, &model->record_count, sizeof *record);
     strip(&fresh);
     *record = *base;
+    record->base = base;
     record->validation = serial;
     record->exchange = number;
     record->validating = &asked->head;
@@ -417,12 +465,16 @@ static void validate(struct model *model, uint32_t number, uint32_t serial, cons
     record_judge(record, &as_get);
     if (trace_value(&fresh, "vary")) learn_names(model, record);
     record->sure = newest && base->sure && record->verdict == MUST && worth_keeping(record) &&
-                   !trace_value(&fresh, "vary") && exchange->began > model->uris[exchange->uri].unsure_before;
+                   !record_hit_by(model, record, true, model->clock) && !trace_value(&fresh, "vary") &&
+                   exchange->began > model->uris[exchange->uri].unsure_before;
     base->sure = false;
-    if (record->verdict == MUST && worth_keeping(record)) return;
+    record->optional = !record->sure;
+    if (made_already(model, record)) record->uri = TRACE_URIS; /* of no URI: forgotten */
+    if (record->verdict == MUST && worth_keeping(record) && !trace_value(&fresh, "vary")) return;
     /* It may not be kept any more, and everything of its URI may go with it. */
-    doubt(model, record->uri);
-    model->uris[record->uri].unsure_before = model->clock;
+    remember(model, record);
+    doubt(model, base->uri);
+    model->uris[base->uri].unsure_before = model->clock;
 }
 
 static void take_validation(struct model *model, uint32_t number, uint32_t serial,
@@ -434,34 +486,54 @@ static void take_validation(struct model *model, uint32_t number, uint32_t seria
     for (int i = 0; i < count; i++) {
         struct record *record = model->records[i];
         if (record->uri != exchange->uri || !record->complete || record->verdict == NEVER) continue;
-        if (model->exchanges[record->exchange]->alone || record_hit_by(model, record, false, exchange->began))
-            continue;
+        if (record->alone || record_gone(model, record, exchange->began)) continue;
         if (!speaks_of(exchange, head, record) || outdated(model, record, exchange->began)) continue;
         validate(model, number, serial, head, record, record == newest);
+    }
+}
+
+/* RFC 9111 4.3.5: an answer to HEAD may renew what is stored, or end it. */
+static void take_head_answer(struct model *model, uint32_t number, uint32_t serial,
+                             const struct trace_head *head) {
+    const struct exchange *exchange = model->exchanges[number];
+    int count = model->record_count;
+    doubt(model, exchange->uri);
+    model->uris[exchange->uri].unsure_before = model->clock;
+    for (int i = 0; i < count; i++) {
+        struct record *record = model->records[i];
+        if (record->uri != exchange->uri || !record->complete || record->verdict == NEVER) continue;
+        if (record->alone || record_gone(model, record, exchange->began)) continue;
+        if (!same_validators(head, record) || outdated(model, record, exchange->began)) continue;
+        validate(model, number, serial, head, record, false);
     }
 }
 
 static bool is_failure(uint16_t status) { return status == 500 || (status >= 502 && status <= 504); }
 
 void model_answered(struct model *model, struct model_time now, uint32_t number, uint32_t serial,
-                    uint16_t status, const struct trace_head *head) {
+                    uint16_t status, const struct trace_head *head, uint64_t length) {
     struct exchange *exchange = model->exchanges[number];
     const struct asked *asked = model_asked(model, exchange->request);
     step(model, now);
+    NARRATE(model, "<- origin: %u for request %u\n", status, exchange->request);
     exchange->answered = true;
     exchange->answered_at = model->clock;
     exchange->status = status;
     exchange->failed = is_failure(status);
     if (!method_is_safe(asked->method) && status >= 200 && status < 400) invalidate(model, exchange->uri);
-    if (status == 304 && exchange->conditional && !exchange->alone)
+    if (status == 304 && exchange->conditional && !exchange->alone) {
         take_validation(model, number, serial, head);
-    else
-        take_response(model, number, serial, status, head);
+        return;
+    }
+    bool asked_head = exchange->alone && strcmp(asked->method, "HEAD") == 0;
+    take_response(model, number, serial, status, head, length);
+    if (asked_head && status == 200) take_head_answer(model, number, serial, head);
 }
 
 void model_failed(struct model *model, uint32_t number, bool cancelled) {
     struct exchange *exchange = model->exchanges[number];
     model->clock++;
+    NARRATE(model, "<- origin: %s for request %u\n", cancelled ? "cancelled" : "failure", exchange->request);
     exchange->failed = exchange->answered = exchange->over = true;
     exchange->answered_at = cancelled ? 0 : model->clock;
 }
@@ -471,7 +543,7 @@ void model_body_over(struct model *model, uint32_t number, uint64_t bytes, bool 
     model->exchanges[number]->over = true;
     for (int i = 0; i < model->record_count; i++) {
         struct record *record = model->records[i];
-        if (record->exchange != number || record->validation) continue;
+        if (record->exchange != number || record->base) continue;
         record->complete = complete;
         record->broken = !complete;
         record->body_bytes = bytes;

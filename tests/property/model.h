@@ -18,6 +18,8 @@ struct model_time {
 
 /* MAY_FORGET: responses may be evicted or not stored at any time, so nothing is demanded, only forbidden. */
 struct model *model_create(bool may_forget);
+/* From now on tells on stdout what happens. */
+void model_narrate(struct model *model);
 void model_destroy(struct model *model);
 /* What was wrong first; NULL: nothing. */
 const char *model_complaint(const struct model *model);
@@ -32,9 +34,10 @@ void model_aborted(struct model *model, uint32_t request);
 /* A request for REQUEST (its X-Request field) went to the origin as exchange NUMBER. ALONE: for its client only. */
 void model_forwarded(struct model *model, struct model_time now, uint32_t number, uint32_t request,
                      const char *method, uint32_t uri, const struct trace_head *head, bool alone);
-/* The head of the origin's response, which also says X-Body: SERIAL or, for 304, X-Validation: SERIAL. */
+/* The head of the origin's response, which also says X-Body: SERIAL or, for 304, X-Validation: SERIAL. LENGTH is what
+ * it announces, UINT64_MAX when it does not. */
 void model_answered(struct model *model, struct model_time now, uint32_t number, uint32_t serial,
-                    uint16_t status, const struct trace_head *head);
+                    uint16_t status, const struct trace_head *head, uint64_t length);
 /* No response came. CANCELLED: Skerry itself gave it up. */
 void model_failed(struct model *model, uint32_t number, bool cancelled);
 /* The content has ended after BYTES; COMPLETE as the origin meant it. */

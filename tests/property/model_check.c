@@ -32,7 +32,7 @@ static const char *why_not(const struct model *model, const struct record *recor
     if (is_own(model, record, asked)) return NULL;
     if (asked->pass) return "no cache may answer this method";
     if (record->verdict == NEVER) return "it may not be shared (RFC 9111 section 3)";
-    if (model->exchanges[record->exchange]->alone) return "it was fetched for one client only";
+    if (record->alone) return "it was fetched for one client only";
     if (record_varies(record, &asked->head)) return "Vary selects another one (RFC 9111 4.1)";
     if (record_hit_by(model, record, false, asked->at)) return "it was purged or invalidated before";
     if (record->came < asked->at) return why_not_stored(model, record, asked, out_refresh);
@@ -57,23 +57,29 @@ static int count_line(const struct trace_head *head, const struct trace_line *li
     return count;
 }
 
-static void check_fields(struct model *model, const struct asked *asked, const struct record *record,
-                         const struct trace_head *head, bool new_type) {
+/* The first line that is missing, repeated, or not of this response; NULL: none. */
+static const struct trace_line *wrong_line(const struct record *record, const struct trace_head *head,
+                                           bool new_type) {
     for (uint32_t i = 0; i < record->head.count; i++) {
         const struct trace_line *line = &record->head.lines[i];
         if (is_of_message(line->name) || (new_type && strcasecmp(line->name, "content-type") == 0)) continue;
-        if (count_line(head, line) != count_line(&record->head, line))
-            model_complain(model, "request %u: the field %s: %s is missing or repeated", asked->id,
-                           line->name, line->value);
+        if (count_line(head, line) != count_line(&record->head, line)) return line;
     }
     for (uint32_t i = 0; i < head->count; i++) {
         const struct trace_line *line = &head->lines[i];
         if (is_of_message(line->name) || (new_type && strcasecmp(line->name, "content-type") == 0)) continue;
         if (strcasecmp(line->name, "date") == 0 && !trace_value(&record->head, "date")) continue;
-        if (!count_line(&record->head, line))
-            model_complain(model, "request %u: the field %s: %s is not of this response", asked->id,
-                           line->name, line->value);
+        if (!count_line(&record->head, line)) return line;
     }
+    return NULL;
+}
+
+static void check_fields(struct model *model, const struct asked *asked, const struct record *record,
+                         const struct trace_head *head, bool new_type) {
+    const struct trace_line *line = wrong_line(record, head, new_type);
+    if (line)
+        model_complain(model, "request %u: the field %s: %s is missing, repeated or not of response %u",
+                       asked->id, line->name, line->value, record->serial);
 }
 
 /* RFC 9111 5.1 */
@@ -85,7 +91,7 @@ static void check_age(struct model *model, const struct asked *asked, const stru
     if (said && strcmp(said, due) == 0) return;
     bool own = is_own(model, record, asked);
     if (own && !said == !given && (!said || strcmp(said, given) == 0)) return;
-    if (own && record->validation && record->verdict == NEVER) return; /* validated: Age need not be told */
+    if (own && record->validation && !said) return; /* just validated, and not kept */
     model_complain(model, "request %u: Age is %s, not %s (RFC 9111 4.2.3)", asked->id,
                    said ? said : "missing", due);
 }
@@ -167,25 +173,36 @@ static void check_error(struct model *model, const struct asked *asked) {
                        asked->id, asked->status, record->serial);
 }
 
-/* A response with the marks of the one it was made of. */
+/* A response with the marks of the one it was made of. Where it may have been renewed in more than one way, the
+ * fields show which it was. */
 static void check_marked(struct model *model, struct asked *asked, const struct trace_head *head) {
     const char *serial = trace_value(head, "x-body"), *validation = trace_value(head, "x-validation");
-    uint32_t wanted = (uint32_t)atoi(serial), wanted_validation = validation ? (uint32_t)atoi(validation) : 0;
+    uint32_t wanted = serial ? (uint32_t)atoi(serial) : 0,
+             renewed = validation ? (uint32_t)atoi(validation) : 0;
     const char *why = "the origin never gave it for this URI";
+    struct record *found = NULL;
+    bool refresh = false;
     for (int i = model->record_count - 1; i >= 0; i--) {
         struct record *record = model->records[i];
-        bool refresh;
-        if (record->serial != wanted || record->validation != wanted_validation || record->uri != asked->uri)
+        bool refreshed;
+        if (record->serial != wanted || record->validation != renewed || record->uri != asked->uri) continue;
+        const char *why_this_not = why_not(model, record, asked, &refreshed);
+        if (why_this_not) {
+            why = why_this_not;
             continue;
-        why = why_not(model, record, asked, &refresh);
-        if (why) continue;
-        asked->refresh_due = refresh && asked->stage == SERVING;
-        take_content(model, asked, record, head);
-        check_error(model, asked);
+        }
+        if (found && wrong_line(record, head, asked->status == 206)) continue;
+        found = record;
+        refresh = refreshed;
+    }
+    if (!found) {
+        model_complain(model, "request %u: answered with response %u (validation %u): %s", asked->id, wanted,
+                       renewed, why);
         return;
     }
-    model_complain(model, "request %u: answered with response %u (validation %u): %s", asked->id, wanted,
-                   wanted_validation, why);
+    asked->refresh_due = refresh && asked->stage == SERVING;
+    take_content(model, asked, found, head);
+    check_error(model, asked);
 }
 
 /* 304, 412 and 416 that Skerry made of a stored 200. */
@@ -242,7 +259,10 @@ void model_seen(struct model *model, struct model_time now, uint32_t request, ui
     model->now = now;
     model->clock++;
     asked->status = status;
-    if (trace_value(head, "x-body")) {
+    NARRATE(model, "<- client %u: %u, X-Body %s, X-Validation %s, Age %s, %s\n", request, status,
+            trace_value(head, "x-body"), trace_value(head, "x-validation"), trace_value(head, "age"),
+            trace_value(head, "cache-status"));
+    if (trace_value(head, "x-body") || (trace_value(head, "x-validation") && status != 304)) {
         check_marked(model, asked, head);
     } else {
         asked->no_content = has_no_content(asked, status);

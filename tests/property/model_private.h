@@ -14,17 +14,21 @@ enum verdict {
 
 /* A response as it may be stored: what the origin gave, or that with a 304's fields laid over it. */
 struct record {
-    uint32_t serial, validation; /* X-Body, X-Validation; validation 0: as it first came */
+    uint32_t serial,
+        validation; /* X-Body, X-Validation; validation 0: as it first came; serial 0: of a HEAD */
     uint32_t uri, exchange;
+    const struct record *base; /* that a 304 was laid over, or NULL */
     uint16_t status;
     struct trace_head head;
     const struct trace_head *request, *validating; /* whose fields Vary compares; validating may be NULL */
     int64_t request_time, response_time;
     uint64_t began, came; /* when its fill began, when its head came: places in the order of events */
     enum verdict verdict;
-    bool sure; /* Skerry has stored it, as long as nothing has happened to it */
+    bool optional; /* it may have been laid over and stored, or not */
+    bool alone;    /* fetched for its client only */
+    bool sure;     /* Skerry has stored it, as long as nothing has happened to it */
     bool complete, broken;
-    uint64_t body_bytes; /* once complete */
+    uint64_t body_bytes; /* UINT64_MAX until it is known */
     /* from its fields */
     struct text_control control;
     int64_t initial_age, lifetime, longest; /* the lifetime demanded, and the longest that is allowed */
@@ -67,14 +71,14 @@ struct asked {
 
 struct happening { /* a purge, or an invalidation */
     uint64_t at;
-    bool soft;
+    bool soft, invalidation; /* invalidated: may still be validated (RFC 9111 4.4) */
     bool covers[TRACE_URIS];
 };
 
 #define MODEL_MOST 4096
 
 struct model {
-    bool may_forget;
+    bool may_forget, narrate;
     char complaint[1024];
     uint64_t clock; /* counts events: a place in their order */
     struct model_time now;
@@ -99,6 +103,11 @@ struct model {
 
 /* --- model.c */
 
+#define NARRATE(model, ...)                                                                                  \
+    do {                                                                                                     \
+        if ((model)->narrate) printf("           " __VA_ARGS__);                                             \
+    } while (0)
+
 struct asked *model_asked(const struct model *model, uint32_t id);
 /* The newest response stored for this request, when Skerry has it without doubt; else NULL. */
 struct record *model_newest(const struct model *model, const struct asked *request);
@@ -113,6 +122,8 @@ bool method_is_safe(const char *method);
 
 /* --- use.c: may this record answer this request */
 
+/* How long it may be served stale where the origin says SECONDS. */
+int64_t stale_window(const struct text_control *control, int64_t seconds);
 int64_t record_age(const struct record *record, int64_t now);
 bool record_varies(const struct record *record, const struct trace_head *request); /* not the one selected */
 /* NULL: allowed at this time; else why not. *out_refresh: only while it is being refreshed. */
@@ -123,6 +134,8 @@ bool record_must_answer(const struct model *model, const struct record *record, 
                         bool *out_refresh);
 bool record_may_answer_failure(const struct record *record, const struct asked *request, int64_t now);
 bool record_must_answer_failure(const struct record *record, const struct asked *request, int64_t now);
+/* Purged hard, so that not even its validators count any more. */
+bool record_gone(const struct model *model, const struct record *record, uint64_t place);
 /* A hard (or soft) happening between the beginning of its fill and PLACE. */
 bool record_hit_by(const struct model *model, const struct record *record, bool soft, uint64_t place);
 

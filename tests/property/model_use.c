@@ -42,6 +42,15 @@ bool record_hit_by(const struct model *model, const struct record *record, bool 
     return false;
 }
 
+bool record_gone(const struct model *model, const struct record *record, uint64_t place) {
+    for (int i = 0; i < model->happening_count; i++) {
+        const struct happening *h = &model->happenings[i];
+        bool hard = !h->soft && !h->invalidation;
+        if (hard && h->covers[record->uri] && h->at > record->began && h->at < place) return true;
+    }
+    return false;
+}
+
 /* ---- section 4: reuse -------------------------------------------------------------------------------------------- */
 
 static bool never_stale(const struct text_control *control) {
@@ -50,7 +59,7 @@ static bool never_stale(const struct text_control *control) {
 }
 
 /* RFC 5861. must-revalidate and its like forbid it; an s-maxage does not where a window stands beside it. */
-static int64_t window(const struct text_control *control, int64_t seconds) {
+int64_t stale_window(const struct text_control *control, int64_t seconds) {
     bool forbidden = control->must_revalidate || control->proxy_revalidate || control->no_cache;
     return forbidden || seconds == TEXT_NONE ? 0 : seconds;
 }
@@ -81,7 +90,7 @@ const char *record_may_answer(const struct model *model, const struct record *re
     if (left > 0 && !soft) return NULL;
     if (!soft && !never_stale(&record->control) && takes_stale(wish, staleness)) return NULL;
     if (wish->max_age != TEXT_NONE || wish->min_fresh != TEXT_NONE) return "the client takes nothing stale";
-    int64_t allowed = window(&record->control, record->control.stale_while_revalidate);
+    int64_t allowed = stale_window(&record->control, record->control.stale_while_revalidate);
     if (allowed == 0 || staleness > allowed)
         return soft ? "it was purged softly" : "it is stale (RFC 9111 4.2.4)";
     *out_refresh = true;
@@ -102,7 +111,7 @@ bool record_must_answer(const struct model *model, const struct record *record, 
     if (wish->max_age != TEXT_NONE || wish->min_fresh != TEXT_NONE || record->control.s_maxage != TEXT_NONE)
         return false;
     *out_refresh = true;
-    return -left < window(&record->control, record->control.stale_while_revalidate);
+    return -left < stale_window(&record->control, record->control.stale_while_revalidate);
 }
 
 /* RFC 5861 section 4, RFC 9111 4.2.4. */
@@ -110,7 +119,8 @@ bool record_may_answer_failure(const struct record *record, const struct asked *
     const struct text_control *wish = &request->control;
     int64_t staleness = record_age(record, now) - record->longest;
     if (wish->no_cache || record->control.no_cache) return false;
-    if (staleness <= 0 || staleness <= window(&record->control, record->control.stale_if_error)) return true;
+    if (staleness <= 0 || staleness <= stale_window(&record->control, record->control.stale_if_error))
+        return true;
     if (never_stale(&record->control)) return false;
     return staleness <= wish->stale_if_error || takes_stale(wish, staleness);
 }
@@ -119,7 +129,7 @@ bool record_must_answer_failure(const struct record *record, const struct asked 
     int64_t staleness = record_age(record, now) - record->lifetime;
     if (request->control.no_cache || record->control.no_cache || record->lifetime != record->longest)
         return false;
-    return staleness < window(&record->control, record->control.stale_if_error);
+    return staleness < stale_window(&record->control, record->control.stale_if_error);
 }
 
 /* ---- RFC 9110 section 13 ------------------------------------------------------------------------------------------- */

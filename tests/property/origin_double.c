@@ -191,12 +191,14 @@ void double_answer(struct double_exchange *exchange, const struct trace_op *op,
     exchange->allowed = op->at_once;
     exchange->cut = op->cut;
     if (validation) set_tag(exchange, op->tag, &full);
-    trace_add(&full, "Content-Type", validation ? "text/wrong" : "application/octet-stream");
+    trace_add(&full, "Content-Type", validation ? "text/renewed" : "application/octet-stream");
     snprintf(serial, sizeof serial, "%u", op->id);
-    trace_add(&full, validation ? "X-Validation" : "X-Body", serial);
+    bool mark = validation || strcasecmp(exchange->method, "HEAD") == 0; /* of a head without a body */
+    trace_add(&full, mark ? "X-Validation" : "X-Body", serial);
     parse(exchange, head_text(exchange, status, &full, op->framing));
     if (!validation) note(exchange, &full);
-    model_answered(origin_double.model, double_now(), exchange->number, op->id, status, &full);
+    model_answered(origin_double.model, double_now(), exchange->number, op->id, status, &full,
+                   exchange->announced || !exchange->has_body ? exchange->total : UINT64_MAX);
     if (!exchange->has_body) model_body_over(origin_double.model, exchange->number, 0, true);
     wake(exchange);
 }

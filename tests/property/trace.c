@@ -74,7 +74,3 @@ void trace_print_op(const struct trace_op *op) {
     case TRACE_PURGE: print_purge(op); break;
     }
 }
-
-void trace_print(const struct trace *trace) {
-    for (size_t i = 0; i < trace->count; i++) trace_print_op(&trace->ops[i]);
-}

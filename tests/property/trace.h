@@ -87,7 +87,7 @@ static inline char trace_body_byte(uint32_t serial, uint64_t at) {
 
 const char *trace_value(const struct trace_head *head, const char *name); /* of the first; NULL: none */
 void trace_add(struct trace_head *head, const char *name, const char *value);
-void trace_print(const struct trace *trace);
+
 void trace_print_op(const struct trace_op *op);
 
 #endif

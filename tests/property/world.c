@@ -29,6 +29,7 @@ struct world {
     struct model *model;
     struct sk_list clients;
     char complaint[1024];
+    bool tell;
     /* the operation under way */
     struct io_task task, turn;
     int turns;
@@ -159,6 +160,7 @@ static void on_turn(struct io_task *task) {
 }
 
 static void turn(struct world *world, const struct trace_op *op) {
+    if (world->tell && op) trace_print_op(op);
     world->op = op;
     world->turns = TURNS;
     world->task.run = play;
@@ -173,14 +175,17 @@ static void finish(struct world *world) {
     struct trace_op op = {.kind = TRACE_ANSWER, .status = 200, .body_bytes = 10, .at_once = 11};
     for (int i = 0; i < FINISHING_ROUNDS; i++) {
         op.id = 1000000 + (uint32_t)i;
-        op.kind = TRACE_READ;
-        if (double_pick(false, 0)) op.kind = TRACE_BODY;
+        op.kind = i % 2 ? TRACE_READ : TRACE_BODY;
         if (double_pick(true, 0)) op.kind = TRACE_ANSWER;
         op.more_bytes = 1u << 30;
-        if (op.kind == TRACE_READ && sk_list_empty(&world->clients)) break;
+        if (!double_pick(true, 0) && !double_pick(false, 0) && sk_list_empty(&world->clients)) break;
         turn(world, &op);
     }
     for (int i = 0; i < 3; i++) turn(world, NULL);
+    model_over(world->model);
+    /* After a disagreement the next run begins without what this one left. */
+    op.kind = TRACE_ABORT;
+    for (int i = 0; i < FINISHING_ROUNDS && !sk_list_empty(&world->clients); i++) turn(world, &op);
 }
 
 /* ---- a run ---------------------------------------------------------------------------------------------------------- */
@@ -200,20 +205,33 @@ bool world_play(struct world *world, const struct trace *trace) {
     origin_double = (struct origin_double){0};
     sk_list_init(&origin_double.under_way);
     sk_list_init(&world->clients);
+    for (uint32_t i = 0; i < TRACE_URIS; i++) {
+        snprintf(origin_double.last_tag[i], sizeof origin_double.last_tag[i], "\"none\"");
+        snprintf(origin_double.last_modified[i], sizeof origin_double.last_modified[i], "none");
+    }
     if (!open_cache(world, trace->small_memory)) abort();
     world->model = origin_double.model = model_create(trace->small_memory);
+    if (world->tell) model_narrate(world->model);
     for (size_t i = 0; i < trace->count && !model_complaint(world->model); i++) turn(world, &trace->ops[i]);
     finish(world);
-    model_over(world->model);
     const char *complaint = model_complaint(world->model);
     snprintf(world->complaint, sizeof world->complaint, "%s", complaint ? complaint : "");
     if (!sk_list_empty(&world->clients) || io_fiber_count(world->worker.loop)) {
-        fprintf(stderr, "after the trace's end clients or fibers are left: %s\n", world->complaint);
+        fprintf(stderr, "after the trace's end %s clients and %zu fibers are left: %s\n",
+                sk_list_empty(&world->clients) ? "no" : "some", io_fiber_count(world->worker.loop),
+                world->complaint);
         abort();
     }
     model_destroy(world->model);
     close_cache(world);
     return !*world->complaint;
+}
+
+bool world_tell(struct world *world, const struct trace *trace) {
+    world->tell = true;
+    bool agrees = world_play(world, trace);
+    world->tell = false;
+    return agrees;
 }
 
 const char *world_complaint(const struct world *world) { return world->complaint; }

@@ -14,6 +14,8 @@ void world_destroy(struct world *world);
 /* Plays TRACE on an empty cache against a model of its own, up to the first disagreement. True: none; else the
  * complaint, and how many operations were played, are in the world until the next run. */
 bool world_play(struct world *world, const struct trace *trace);
+/* The same, telling on stdout what happens. */
+bool world_tell(struct world *world, const struct trace *trace);
 const char *world_complaint(const struct world *world);
 
 #endif
