@@ -15,6 +15,7 @@ static inline bool sk_list_linked(const struct sk_list *element) {
     return element->next != NULL && element->next != element;
 }
 static inline void sk_list_insert_after(struct sk_list *where, struct sk_list *element) {
+    SK_ASSERT(where->next != NULL); /* a head that was never initialised */
     element->prev = where;
     element->next = where->next;
     where->next->prev = element;

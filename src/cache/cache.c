@@ -30,7 +30,7 @@ static sk_err create_stripes(struct cache *cache, uint32_t count) {
 static sk_err create_parts(struct cache *cache, const struct cache_options *options) {
     uint32_t shards = options->shards ? options->shards : SHARDS_DEFAULT;
     if ((shards & (shards - 1)) != 0 || shards > SHARDS_MAX) return SK_ERR_INVALID;
-    sk_err err = cache_store_create(cache, options->policy ? options->policy : &cache_policy_s3fifo);
+    sk_err err = cache_store_create(cache, options->policy ? options->policy : &cache_policy_gdsf);
     if (!err) err = cache_index_create(cache, shards);
     if (!err) err = cache_purges_create(cache);
     if (!err) err = create_stripes(cache, shards);

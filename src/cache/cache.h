@@ -22,7 +22,7 @@ struct cache_options {
     uint64_t memory_bytes;                 /* at least 8 MiB */
     uint64_t max_object_bytes;             /* larger ones pass through; 0 means memory_bytes / 4 */
     uint32_t shards;                       /* power of two; 0 means 64 */
-    const struct cache_policy_ops *policy; /* NULL means S3-FIFO */
+    const struct cache_policy_ops *policy; /* NULL means GDSF */
 };
 
 sk_err cache_create(const struct cache_options *options, struct cache **out_cache);

@@ -116,7 +116,7 @@ static enum cache_role choose_role(struct cache_thread *thread, const struct cac
         *out_object = &look.entry->object;
         return CACHE_FOUND;
     }
-    if (cache_pass_remembered(cache->passes, look.key.hash, sk_time_now())) return CACHE_ALONE;
+    if (cache_pass_remembered(cache->passes, look.key.hash, sk_time_now(), NULL)) return CACHE_ALONE;
     struct cache_fill *fill = find_fill(cache, stripe, &look.key);
     if (fill) {
         *out_fill = follow(fill);
@@ -142,6 +142,18 @@ enum cache_role cache_fill_begin(struct cache_thread *thread, const struct cache
     cache_section_end(thread);
     sk_arena_reset(&thread->scratch);
     return role;
+}
+
+bool cache_fill_is_coming(struct cache *cache, const struct cache_key *primary, const struct cache_key *key) {
+    struct cache_stripe *stripe = stripe_of(cache, primary);
+    bool coming = false;
+    pthread_mutex_lock(&stripe->lock);
+    SK_LIST_FOR_EACH(link, &stripe->fills) {
+        const struct cache_fill *fill = SK_CONTAINER_OF(link, struct cache_fill, link);
+        coming |= same_key(&fill->key, key) && !cache_purge_covers_key(cache, key->text, fill->born);
+    }
+    pthread_mutex_unlock(&stripe->lock);
+    return coming;
 }
 
 sk_err cache_fill_private(struct cache_thread *thread, const struct cache_key *key, uint32_t window_bytes,

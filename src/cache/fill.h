@@ -28,6 +28,8 @@ enum cache_role {
 enum cache_role cache_fill_begin(struct cache_thread *thread, const struct cache_key *key,
                                  const struct http_request *request, struct cache_object *stale,
                                  struct cache_fill **out_fill, struct cache_object **out_object);
+/* Any thread, inside a section: whether a request for KEY (of PRIMARY's) would join a fill now. */
+bool cache_fill_is_coming(struct cache *cache, const struct cache_key *primary, const struct cache_key *key);
 #define CACHE_WINDOW_BYTES (128 * 1024)
 /* A fill that is never shared: one reader, a window of WINDOW_BYTES (0: CACHE_WINDOW_BYTES) with back-pressure.
  * References as LEAD. SK_ERR_NO_MEMORY. */

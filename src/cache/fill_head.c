@@ -87,7 +87,8 @@ static sk_err go_private(struct cache_fill *fill, const struct cache_head *head)
 sk_err cache_fill_pass(struct cache_fill *fill, const struct cache_head *head, int64_t remember_ms) {
     SK_CHECK_MAGIC(fill, CACHE_FILL_MAGIC);
     if (remember_ms > 0)
-        cache_pass_remember(fill->cache->passes, fill->key.hash, sk_time_now() + remember_ms * SK_NS_PER_MS);
+        cache_pass_remember(fill->cache->passes, fill->key.hash, sk_time_now() + remember_ms * SK_NS_PER_MS,
+                            head->reason);
     return go_private(fill, head);
 }
 

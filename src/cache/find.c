@@ -26,7 +26,6 @@ static void look_at_purges(struct cache *cache, struct cache_look *look) {
 static void look_for_variant(struct cache_thread *thread, const struct cache_key *primary,
                              const struct http_request *request, struct cache_look *look) {
     look->list = look->entry;
-    cache_touch(look->list);
     sk_err err = cache_vary_key(&thread->scratch, primary, look->list->list_number, look->list->object.head,
                                 request, &look->key);
     look->entry = err ? NULL : get(thread->cache, &look->key);
@@ -46,11 +45,11 @@ struct cache_object *cache_find(struct cache_thread *thread, const struct cache_
     struct cache_look look;
     SK_ASSERT(thread->inside);
     cache_look(thread, key, request, &look);
-    if (look.list) sk_arena_reset(&thread->scratch);
-    if (out_finding) {
-        bool vary_miss = look.list && !look.entry && !look.purged;
-        *out_finding = (struct cache_finding){vary_miss, look.purged, look.soft_purged};
+    if (look.list) {
+        cache_touch(look.list);
+        sk_arena_reset(&thread->scratch);
     }
+    if (out_finding) *out_finding = cache_finding_of(&look);
     if (!look.entry) return NULL;
     cache_touch(look.entry);
     return &look.entry->object;

@@ -16,6 +16,11 @@ struct cache_look {
  * when it is done. */
 void cache_look(struct cache_thread *thread, const struct cache_key *primary,
                 const struct http_request *request, struct cache_look *out_look);
+/* What a finder is told besides. */
+static inline struct cache_finding cache_finding_of(const struct cache_look *look) {
+    bool vary_miss = look->list && !look->entry && !look->purged;
+    return (struct cache_finding){vary_miss, look->purged, look->soft_purged};
+}
 /* Marks an access; stores only when the counter changes. */
 static inline void cache_touch(struct cache_entry *entry) {
     /* relaxed: a lost update is harmless */

@@ -35,7 +35,7 @@
 #define CACHE_BODY_MAGIC 0x63626f64u
 #define CACHE_FILL_MAGIC 0x6366696cu
 
-#define CACHE_ACCESSES_MAX 3 /* accesses saturate here; S3-FIFO's choice */
+#define CACHE_ACCESSES_MAX 3 /* accesses saturate here; more tells the policies no more */
 /* A head and a body of known length up to this go into one chunk. */
 #define CACHE_SINGLE_MAX_BYTES 32768
 #define CACHE_TAGS_MAX 1024 /* of one response; with more it is not stored, or purges would miss it */

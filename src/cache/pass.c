@@ -8,6 +8,7 @@
 struct pass_entry {
     uint64_t key;     /* the hash's low half; keyed, so nobody outside can choose a collision */
     sk_time_ns until; /* 0: empty */
+    enum http_reason reason;
 };
 struct pass_bucket {
     struct pass_entry entries[BUCKET_ENTRIES];
@@ -52,18 +53,22 @@ static struct pass_entry *place_for(struct pass_bucket *bucket, uint64_t key) {
     return first;
 }
 
-void cache_pass_remember(struct cache_pass_table *table, sk_hash128 key, sk_time_ns until) {
+void cache_pass_remember(struct cache_pass_table *table, sk_hash128 key, sk_time_ns until,
+                         enum http_reason reason) {
     pthread_mutex_lock(&table->lock);
-    *place_for(&table->buckets[key.high & table->bucket_mask], key.low) = (struct pass_entry){key.low, until};
+    *place_for(&table->buckets[key.high & table->bucket_mask], key.low) =
+        (struct pass_entry){key.low, until, reason};
     pthread_mutex_unlock(&table->lock);
 }
 
-bool cache_pass_remembered(struct cache_pass_table *table, sk_hash128 key, sk_time_ns now) {
+bool cache_pass_remembered(struct cache_pass_table *table, sk_hash128 key, sk_time_ns now,
+                           enum http_reason *out_reason) {
     const struct pass_bucket *bucket = &table->buckets[key.high & table->bucket_mask];
-    bool found = false;
+    const struct pass_entry *found = NULL;
     pthread_mutex_lock(&table->lock);
     for (size_t i = 0; i < BUCKET_ENTRIES; i++)
-        found |= bucket->entries[i].key == key.low && bucket->entries[i].until > now;
+        if (bucket->entries[i].key == key.low && bucket->entries[i].until > now) found = &bucket->entries[i];
+    if (found && out_reason) *out_reason = found->reason;
     pthread_mutex_unlock(&table->lock);
     return found;
 }

@@ -1,5 +1,5 @@
 /* Which object goes when room is needed: the eviction policy behind an interface, so that others (size
- * aware, learned) can take S3-FIFO's place. A policy sees entries, never objects or bytes; the store calls
+ * aware, learned) can take GDSF's place. A policy sees entries, never objects or bytes; the store calls
  * it with its lock held, so it needs none of its own. Hits do not call it: they only raise the entry's
  * access counter, which the policy reads when it decides. */
 #ifndef SK_CACHE_POLICY_H
@@ -32,12 +32,14 @@ struct cache_policy_ops {
     void (*remove)(struct cache_policy *policy, struct cache_policy_entry *entry);
     /* Chooses and takes out one victim; NULL when empty. Amortised O(1). */
     struct cache_policy_entry *(*evict)(struct cache_policy *policy);
-    /* Bytes that the policy itself uses (ghost entries). */
+    /* Bytes that the policy itself uses (ghost entries, a heap). */
     uint64_t (*overhead_bytes)(const struct cache_policy *policy);
 };
 
 /* S3-FIFO (Yang et al., SOSP 2023): small FIFO 10 %, main FIFO with reinsertion, ghost FIFO of hashes. */
 extern const struct cache_policy_ops cache_policy_s3fifo;
+/* GDSF (Cherkasova, HP Labs 1998): accesses divided by bytes, aged; the least worth goes. */
+extern const struct cache_policy_ops cache_policy_gdsf;
 /* First in, first out, and least recently used by counter (CLOCK): for comparison in benchmarks. */
 extern const struct cache_policy_ops cache_policy_fifo;
 extern const struct cache_policy_ops cache_policy_clock;

@@ -169,13 +169,14 @@ uint64_t cache_purge_clock(const struct cache *cache) { return cache_purge_now(c
 enum cache_purge_state cache_purge_look(struct cache *cache, struct cache_entry *entry, uint64_t now) {
     /* relaxed: whole in itself, and a look twice does no harm */
     uint64_t verified = atomic_load_explicit(&entry->object.verified, memory_order_relaxed);
-    enum cache_purge_state before = (enum cache_purge_state)(verified & 3);
+    enum cache_purge_state before = (enum cache_purge_state)SK_MIN(verified & 3, (uint64_t)CACHE_PURGE_HARD);
     struct look look = {.purges = cache->purges, .since = verified >> 2};
     if (before != CACHE_PURGE_HARD) {
         look_at_key(&look, entry->object.key.text);
         look_at_tags(&look, entry);
     }
-    enum cache_purge_state state = SK_MAX(before, state_after(&look.times, entry->object.born));
+    enum cache_purge_state since = state_after(&look.times, entry->object.born);
+    enum cache_purge_state state = before > since ? before : since;
     atomic_store_explicit(&entry->object.verified, cache_verified_make(now, state), memory_order_relaxed);
     return state;
 }

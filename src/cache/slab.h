@@ -43,10 +43,10 @@ size_t cache_chunk_bytes(size_t bytes);
  * not known yet) is what cache_slab_next_owner tells. */
 void *cache_slab_alloc(struct cache_slab *slab, size_t bytes, void *owner);
 /* SENT: its pages may still be in some socket's queue. */
-void cache_slab_free(struct cache_slab *slab, void *chunk, bool sent);
+void cache_slab_free(struct cache_slab *slab, void *data, bool sent);
 /* New pages (zeroed) for a sendable chunk in use. */
-void cache_slab_renew(struct cache_slab *slab, void *chunk);
-void cache_slab_set_owner(struct cache_slab *slab, void *chunk, void *owner);
+void cache_slab_renew(struct cache_slab *slab, void *data);
+void cache_slab_set_owner(struct cache_slab *slab, void *data, void *owner);
 /* Whether a chunk that holds BYTES starts and ends at page borders, so that it may be sent from the file. */
 bool cache_slab_sendable(const struct cache_slab *slab, size_t bytes);
 int cache_slab_fd(const struct cache_slab *slab);

@@ -5,6 +5,8 @@
 #include "base/units.h"
 #include "cli/command.h"
 #include "config/load.h"
+#include "edge/tls.h"
+#include "http/date.h"
 
 enum { FILES_MAX = 64, SITES_SHOWN = 20, HOSTS_SHOWN = 4 };
 
@@ -39,8 +41,10 @@ struct page {
 static void print_listeners(struct page *page, const struct config *config) {
     for (uint32_t i = 0; i < config->listener_count; i++) {
         char text[IO_ADDR_TEXT_BYTES];
-        io_addr_format(&config->listeners[i], text);
-        PRINT(page, "  listen      http on %s\n", text);
+        const struct config_listener *listener = &config->listeners[i];
+        io_addr_format(&listener->addr, text);
+        PRINT(page, "  listen      %s on %s%s\n", listener->tls ? "https" : "http", text,
+              listener->client_ca.len ? ", for clients with a certificate" : "");
     }
     if (config->admin.len) PRINT(page, "  admin       %.*s\n", SK_STR_ARGS(config->admin));
 }
@@ -57,6 +61,25 @@ static void print_process(struct page *page, const struct config *config) {
               config->access_log_format == CONFIG_LOG_JSON ? "json" : "common");
 }
 
+static void print_certificate(struct page *page, const struct wire_tls_certificate *certificate) {
+    char date[HTTP_DATE_BYTES];
+    http_date_format(certificate->not_after, date);
+    PRINT(page, "  certificate %s (%s, to %.*s): ", certificate->file,
+          certificate->kind == WIRE_TLS_RSA ? "RSA" : "ECDSA", HTTP_DATE_BYTES, date);
+    for (uint32_t i = 0; i < certificate->name_count && i < HOSTS_SHOWN; i++)
+        PRINT(page, "%s%.*s", i ? ", " : "", SK_STR_ARGS(certificate->names[i]));
+    if (certificate->name_count > HOSTS_SHOWN)
+        PRINT(page, " and %u more", certificate->name_count - HOSTS_SHOWN);
+    PRINT(page, "\n");
+}
+
+static void print_certificates(struct page *page, const struct wire_tls_store *store) {
+    uint32_t count = wire_tls_store_count(store);
+    for (uint32_t i = 0; i < count && i < SITES_SHOWN; i++)
+        print_certificate(page, wire_tls_store_at(store, i));
+    if (count > SITES_SHOWN) PRINT(page, "  and %u certificates more\n", count - SITES_SHOWN);
+}
+
 static void print_site(struct page *page, const struct config_site *site) {
     PRINT(page, "  site        %.*s%s: ", SK_STR_ARGS(site->name),
           site->cache_enabled ? "" : " (not cached)");
@@ -68,13 +91,29 @@ static void print_site(struct page *page, const struct config_site *site) {
     PRINT(page, "\n");
 }
 
-static void print_summary(struct page *page, const char *file, const struct config *config) {
+static void print_summary(struct page *page, const char *file, const struct config *config,
+                          const struct wire_tls_store *store) {
     PRINT(page, "%s: OK\n", file);
     print_listeners(page, config);
     print_process(page, config);
     for (uint32_t i = 0; i < config->site_count && i < SITES_SHOWN; i++) print_site(page, &config->sites[i]);
+    print_certificates(page, store);
     if (config->site_count > SITES_SHOWN)
         PRINT(page, "  and %u sites more\n", config->site_count - SITES_SHOWN);
+}
+
+/* What is wrong with certificates goes to stderr: what is to be refused, and what is only to be known. */
+static sk_err check_certificates(const char *file, const struct config *config,
+                                 struct wire_tls_store **out_store) {
+    struct sk_buf report;
+    sk_buf_init(&report, 0);
+    sk_err err = edge_tls_load(config, &report, out_store);
+    if (err)
+        fprintf(stderr, "%s: certificates: %.*s", file, SK_STR_ARGS(sk_buf_str(&report)));
+    else if (edge_tls_warn(config, *out_store, sk_wall_now_ns() / SK_NS_PER_S, &report) == SK_OK)
+        fprintf(stderr, "%.*s", SK_STR_ARGS(sk_buf_str(&report)));
+    sk_buf_free(&report);
+    return err;
 }
 
 /* The problems go to stderr. */
@@ -89,9 +128,13 @@ static int check_file(const char *file) {
         fprintf(stderr, "%.*s", SK_STR_ARGS(sk_buf_str(&problems.text)));
         fprintf(stderr, "%s: %u problem%s\n", file, problems.count, problems.count == 1 ? "" : "s");
     } else {
-        sk_buf_init(&page.buf, 0);
-        print_summary(&page, file, config);
-        code = cli_print(&page.buf, page.err);
+        struct wire_tls_store *store = NULL;
+        if (check_certificates(file, config, &store) == SK_OK) {
+            sk_buf_init(&page.buf, 0);
+            print_summary(&page, file, config, store);
+            code = cli_print(&page.buf, page.err);
+        }
+        wire_tls_store_unref(store);
         config_unref(config);
     }
     config_problems_free(&problems);

@@ -16,6 +16,8 @@ enum cli_exit {
     X("edge", cli_edge, "-c FILE | --origin URL [OPTION...]", "serve clients from the cache")                \
     X("route", cli_route, "-c FILE | --zone NAME=FILE [OPTION...]", "tell clients where to go, by DNS")      \
     X("check", cli_check, "FILE...", "say whether configuration files are right, and what they mean")        \
+    X("explain", cli_explain, "URL [-H FIELD]... [--admin ADDRESS]",                                         \
+      "say what would happen to a request, and why")                                                         \
     X("help", cli_help, "[TOPIC]", "explain a command or a topic")
 
 /* ARGV[0] is the command's name; returns an exit code. */

@@ -11,12 +11,15 @@
 struct edge_arguments {
     struct config_arguments config;
     const char *file;
-    const char *listen[CLI_LIST_MAX], *origins[CLI_LIST_MAX];
+    const char *listen[CLI_LIST_MAX], *origins[CLI_LIST_MAX], *certs[CLI_LIST_MAX], *keys[CLI_LIST_MAX];
 };
 
 static const struct argp_option options[] = {
     {"config", 'c', "FILE", 0, "Configuration (YAML); read again at SIGHUP", 1},
-    {"listen", 'l', "ADDRESS", 0, "Accept clients here; may be repeated (default 127.0.0.1:8080)", 2},
+    {"listen", 'l', "ADDRESS", 0,
+     "Accept clients here; may be repeated (default 127.0.0.1:8080); https:// before it: by TLS", 2},
+    {"cert", 'C', "FILE", 0, "Certificate (PEM) for the https:// addresses; may be repeated", 2},
+    {"key", 'K', "FILE", 0, "Its private key (PEM); as many as certificates", 2},
     {"origin", 'o', "URL", 0, "Ask this origin; may be repeated. Without a file only", 2},
     {"memory", 'm', "SIZE", 0, "Memory of the cache (default: a quarter of the machine's, at most 16GiB)", 2},
     {"threads", 't', "N", 0, "Threads that serve (default: one for each core)", 2},
@@ -31,6 +34,8 @@ static error_t on_argument(int key, char *value, struct argp_state *state) {
     switch (key) {
     case 'c': arguments->file = value; return 0;
     case 'l': cli_add(state, arguments->listen, &config->listen_count, "--listen", value); return 0;
+    case 'C': cli_add(state, arguments->certs, &config->cert_count, "--cert", value); return 0;
+    case 'K': cli_add(state, arguments->keys, &config->key_count, "--key", value); return 0;
     case 'o': cli_add(state, arguments->origins, &config->origin_count, "--origin", value); return 0;
     case 'm': config->memory = value; return 0;
     case 't': config->threads = cli_threads(state, value); return 0;
@@ -88,6 +93,8 @@ int cli_edge(int argc, char **argv) {
             "have.\v"
             "Examples:\n"
             "  skerry edge --listen 127.0.0.1:8080 --origin http://127.0.0.1:9000\n"
+            "  skerry edge --listen https://127.0.0.1:8443 --cert www.pem --key www.key --origin "
+            "http://127.0.0.1:9000\n"
             "  skerry edge -c /etc/skerry/edge.yaml\n"
             "  skerry edge -c edge.yaml --listen :8081 --access-log -\n\n"
             "What the command line says wins over the file. All keys of the file: skerry help configuration. "
@@ -102,6 +109,8 @@ int cli_edge(int argc, char **argv) {
     if (!start.argv) return CLI_FAILED;
     arguments.config.listen = arguments.listen;
     arguments.config.origins = arguments.origins;
+    arguments.config.certs = arguments.certs;
+    arguments.config.keys = arguments.keys;
     cli_parse(&argp, "edge", argc, argv, &arguments);
     struct config *config = load(&arguments, &code);
     if (!config) return code;

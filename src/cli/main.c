@@ -29,7 +29,7 @@ void cli_usage(struct sk_buf *out) {
     sk_err err = sk_buf_printf(out, "usage: skerry COMMAND [ARGUMENTS]\n\n"
                                     "Skerry is a content delivery network that you run yourself.\n\n");
     for (size_t i = 0; i < SK_COUNT(commands) && !err; i++)
-        err = sk_buf_printf(out, "  skerry %-6s %-35s %s\n", commands[i].name, commands[i].arguments,
+        err = sk_buf_printf(out, "  skerry %-7s %-38s %s\n", commands[i].name, commands[i].arguments,
                             commands[i].help);
     if (!err)
         err = sk_buf_printf(out, "\n  skerry --version, skerry COMMAND --help, skerry help TOPIC\n\n"

@@ -1,4 +1,4 @@
-#include "config/compile.h"
+#include "config/compile_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,14 +13,7 @@
 #include "config/scan.h"
 #include "config/value.h"
 
-struct compile {
-    const struct config_source *source;
-    struct config_problems *problems;
-    struct config *config;
-    sk_err err; /* the first that is not about the text; all go on with what they have */
-};
-
-enum { PATH_BYTES = 256, QUOTED = CONFIG_QUOTE_BYTES };
+enum { PATH_BYTES = CONFIG_PATH_BYTES, QUOTED = CONFIG_QUOTE_BYTES };
 
 static void problem_at(const struct config_source *source, struct config_problems *problems, const char *path,
                        const char *text) {
@@ -134,6 +127,25 @@ static void read_token(struct compile *c, const char *file) {
         c->config->admin_token = keep(c, value.text);
 }
 
+void config_compile_fill(struct compile *c, const struct config_section *section, const void *raw,
+                         void *fields) {
+    fill(c, section, raw, fields);
+}
+
+void *config_compile_allocate(struct compile *c, size_t count, size_t bytes) {
+    return allocate(c, count, bytes);
+}
+
+void config_compile_problem(struct compile *c, const char *path, const char *text) {
+    problem(c, path, "%s", text);
+}
+
+sk_str config_compile_file(struct compile *c, const char *path, sk_str file) {
+    sk_str whole = resolve_path(c, file);
+    check_readable(c, path, whole);
+    return whole;
+}
+
 /* ---- origins ---- */
 
 static void set_url(struct compile *c, struct config_origin *origin) {
@@ -235,6 +247,7 @@ static void compile_site(struct compile *c, const struct config_section *section
     compile_origins(c, section_of(section, "origins"), raw, site);
     compile_origin_options(c, section_of(section, "origin_options"), raw->origin_options, &site->origin);
     fill(c, section_of(section, "cache"), raw->cache, &site->cache);
+    config_compile_site_certificates(c, raw, site);
     site->cache_enabled = raw->cache ? flag_of(raw->cache->enabled, true) : true;
     fill(c, section_of(section, "vary"), raw->vary, &site->vary);
     sk_err err = config_vary_compile(&c->config->arena, raw->vary, &site->vary);
@@ -317,38 +330,6 @@ static void compile_sites(struct compile *c, const struct config_raw_TOP *raw) {
 
 /* ---- the top ---- */
 
-sk_err config_set_listeners(struct config *config, const char *const *texts, size_t count) {
-    struct io_addr *listeners = sk_arena_zalloc(&config->arena, count * sizeof(*listeners));
-    if (!listeners) return SK_ERR_NO_MEMORY;
-    for (size_t i = 0; i < count; i++) {
-        sk_err err = io_addr_parse(sk_str_from_c(texts[i]), &listeners[i]);
-        if (err) return SK_ERR_INVALID;
-    }
-    config->listeners = listeners;
-    config->listener_count = (uint32_t)count;
-    return SK_OK;
-}
-
-static void compile_listeners(struct compile *c, const struct config_raw_TOP *raw) {
-    const char *fallback = config_option_find(config_top, SK_STR("listen"))->default_text;
-    const char *const *texts = (const char *const *)raw->listen;
-    size_t count = raw->listen_count;
-    if (raw->listen_one || !count) {
-        texts = raw->listen_one ? (const char *const *)&raw->listen_one : &fallback;
-        count = 1;
-    }
-    sk_err err = config_set_listeners(c->config, texts, count);
-    if (err) c->err = err;
-    for (size_t i = 1; i < count && !err; i++)
-        for (size_t j = 0; j < i; j++) {
-            char path[PATH_BYTES], quoted[QUOTED];
-            if (!io_addr_eq(&c->config->listeners[i], &c->config->listeners[j])) continue;
-            snprintf(path, sizeof(path), "listen[%zu]", i);
-            problem(c, path, "found %s again", config_quote(sk_str_from_c(texts[i]), quoted));
-            break;
-        }
-}
-
 static void compile_trusted(struct compile *c, const struct config_raw_TOP *raw) {
     struct io_prefix *prefixes = allocate(c, raw->trusted_proxies_count, sizeof(*prefixes));
     if (!prefixes) return;
@@ -376,7 +357,7 @@ static void compile_top(struct compile *c, const struct config_raw_TOP *raw) {
         problem(c, "admin_token_file", "found both admin_token and admin_token_file, expected one of them");
     else if (raw->admin_token_file)
         read_token(c, raw->admin_token_file);
-    compile_listeners(c, raw);
+    config_compile_listeners(c, raw);
     compile_trusted(c, raw);
 }
 
@@ -389,6 +370,10 @@ void config_check_whole(const struct config *config, const struct config_source 
             "use a Unix socket (example: unix:/run/skerry/admin.sock)");
     if (config->max_object_bytes > config->memory_bytes)
         problem_at(source, problems, "max_object", "found more than memory");
+    if (config_has_tls(config) && !config_has_certificate(config))
+        problem_at(source, problems, "",
+                   "found no certificate, expected one because a listener speaks TLS (example: certificates: "
+                   "[{cert: /etc/skerry/www.pem, key: /etc/skerry/www.key}])");
 }
 
 /* Counts configurations made by this process; relaxed: only to be told apart. */

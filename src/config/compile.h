@@ -19,6 +19,11 @@ sk_err config_compile(const struct config_source *source, const struct config_ra
 
 /* Replaces the listeners. Texts are good (config_check_value). */
 sk_err config_set_listeners(struct config *config, const char *const *texts, size_t count);
+/* Replaces the certificates that are no site's: pairs of paths. SK_ERR_NO_MEMORY. */
+sk_err config_set_certificates(struct config *config, const char *const *certs, const char *const *keys,
+                               size_t count);
+/* True when TLS has a certificate to show. */
+bool config_has_certificate(const struct config *config);
 /* What depends on other values, after these changed: an admin address without a token, an object larger than
  * the memory. */
 void config_check_whole(const struct config *config, const struct config_source *source,

@@ -17,6 +17,12 @@ void config_unref(struct config *config) {
     free(config);
 }
 
+bool config_has_tls(const struct config *config) {
+    for (uint32_t i = 0; i < config->listener_count; i++)
+        if (config->listeners[i].tls) return true;
+    return false;
+}
+
 /* RFC 3986 3.2.2, 3.2.3: without the port, and without the dot that ends an absolute DNS name. */
 static sk_str bare_host(sk_str host) {
     size_t end = 0;

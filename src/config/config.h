@@ -21,6 +21,21 @@ struct config_origin {
     bool verify;     /* default true */
 };
 
+struct config_certificate {
+    sk_str cert, key; /* paths of PEM files; end with NUL */
+};
+
+enum config_pq { CONFIG_PQ_OFF, CONFIG_PQ_OFFER, CONFIG_PQ_PREFER, CONFIG_PQ_REQUIRE };
+enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
+
+struct config_listener {
+    struct io_addr addr;
+    bool tls;
+    enum config_pq pq;
+    enum config_tls_version min_version;
+    sk_str client_ca; /* path of a PEM file; ends with NUL; empty: clients need no certificate */
+};
+
 struct config_hosts;
 
 struct config_health_check {
@@ -62,6 +77,8 @@ struct config_site {
     struct http_cache_policy cache;
     bool cache_enabled;
     struct config_vary vary;
+    struct config_certificate *certificates;
+    uint32_t certificate_count;
     uint32_t index; /* in config.sites */
 };
 
@@ -86,8 +103,10 @@ struct config {
     struct sk_arena arena;
     sk_str path; /* of the file; empty when from the command line */
 
-    struct io_addr *listeners;
+    struct config_listener *listeners;
     uint32_t listener_count;
+    struct config_certificate *certificates; /* beside those of the sites */
+    uint32_t certificate_count;
     sk_str admin; /* "unix:PATH" or "ADDR:PORT"; empty: none */
     sk_str admin_token;
     uint32_t threads;
@@ -110,6 +129,9 @@ struct config {
 /* References may be taken and given back on any thread; the last one frees. NULL may be given back. */
 struct config *config_ref(struct config *config);
 void config_unref(struct config *config);
+
+/* True when a listener speaks TLS. */
+bool config_has_tls(const struct config *config);
 
 /* The site for a host: exact, then the longest wildcard, then "*". NULL when none serves it. HOST may carry a
  * port and is compared without regard to case. Allocates nothing. */

@@ -121,6 +121,22 @@ static sk_err apply_listen(struct config *config, const struct config_arguments 
                     : SK_ERR_INVALID;
 }
 
+static sk_err apply_certificates(struct config *config, const struct config_arguments *arguments,
+                                 struct config_problems *problems) {
+    const struct config_section *section = config_option_find(config_top, SK_STR("certificates"))->section;
+    bool all_good = arguments->cert_count == arguments->key_count;
+    if (!all_good)
+        config_problem(problems, (struct config_place){.name = command_line.name, .path = "--cert"},
+                       "found %zu and %zu of --key, expected a key with each certificate",
+                       arguments->cert_count, arguments->key_count);
+    for (size_t i = 0; all_good && i < arguments->cert_count; i++)
+        all_good = good(section, "cert", arguments->certs[i], "--cert", problems) &&
+                   good(section, "key", arguments->keys[i], "--key", problems);
+    if (!all_good) return SK_ERR_INVALID;
+    if (!arguments->cert_count) return SK_OK;
+    return config_set_certificates(config, arguments->certs, arguments->keys, arguments->cert_count);
+}
+
 /* Everything but origins. */
 static sk_err apply(struct config *config, const struct config_arguments *arguments,
                     struct config_problems *problems) {
@@ -130,6 +146,7 @@ static sk_err apply(struct config *config, const struct config_arguments *argume
     snprintf(threads, sizeof(threads), "%u", arguments->threads);
     sk_err errs[] = {
         apply_listen(config, arguments, problems),
+        apply_certificates(config, arguments, problems),
         apply_one(config, config_top, "memory", arguments->memory, "--memory", problems),
         apply_one(config, config_top, "admin", arguments->admin, "--admin", problems),
         apply_one(config, config_top, "threads", arguments->threads ? threads : NULL, "--threads", problems),

@@ -33,6 +33,8 @@ struct config_arguments {
     size_t origin_count;
     const char *memory, *admin, *access_log;
     uint32_t threads;
+    const char *const *certs, *const *keys;
+    size_t cert_count, key_count;
 };
 sk_err config_from_arguments(const struct config_arguments *arguments, struct config **out_config,
                              struct config_problems *problems);

@@ -35,6 +35,9 @@
     X(FILE, "a path", "string", "")                                                                          \
     X(LOG, "a path, \"-\" for stdout or \"\" for none", "string", "")                                        \
     X(LISTENER, "an IP address with port, or :PORT for all addresses, or unix:PATH", "string", "")           \
+    X(ENDPOINT,                                                                                              \
+      "an IP address with port, or :PORT for all addresses, or unix:PATH; for TLS https:// before it",       \
+      "string", "")                                                                                          \
     X(ADMIN, "unix:PATH, or an IP address with port", "string", "")                                          \
     X(RESOLVERS, "IP addresses, each with port if not 53, separated by commas", "string", "")                \
     X(PREFIX, "an IP network or address", "string", "")                                                      \
@@ -181,6 +184,25 @@ enum config_kind {
     X(S, VALUE, FLAG, verify, verify, "true", "", "", "false",                                               \
       "Verify the certificate of an https origin. Never false outside of a test.")
 
+#define CONFIG_CERTIFICATE_TABLE(X, S)                                                                       \
+    X(S, VALUE, FILE, cert, cert, "", "", "", "/etc/skerry/www.example.com.pem",                             \
+      "The certificate and behind it those that lead to its authority (PEM). Required.")                     \
+    X(S, VALUE, FILE, key, key, "", "", "", "/etc/skerry/www.example.com.key",                               \
+      "The certificate's private key (PEM, without a password). Required.")
+
+#define CONFIG_LISTENERS_TABLE(X, S)                                                                         \
+    X(S, HAND, ENDPOINT, address, addr, "", "", "", "0.0.0.0:443", "Where to accept clients. Required.")     \
+    X(S, VALUE, FLAG, tls, tls, "true", "", "", "false", "Speak TLS there.")                                 \
+    X(S, VALUE, CHOICE, pq, pq, "prefer", "off offer prefer require", "", "require",                         \
+      "Key exchange that a quantum computer cannot undo later (X25519MLKEM768 and its kin). `off`: never; "  \
+      "`offer`: when the client comes with it; `prefer`: with every client that knows it, be it one round "  \
+      "trip more; `require`: other clients are refused.")                                                    \
+    X(S, VALUE, CHOICE, min_version, min_version, "1.2", "1.2 1.3", "", "1.3",                               \
+      "Lowest version of TLS spoken.")                                                                       \
+    X(S, VALUE, FILE, client_ca, client_ca, "", "", "", "/etc/skerry/clients-ca.pem",                        \
+      "Only clients with a certificate from one of these authorities (PEM) are served. Without it: none is " \
+      "asked for.")
+
 #define CONFIG_SITE_TABLE(X, S)                                                                              \
     X(S, VALUE, NAME, name, name, "", "", "", "shop",                                                        \
       "Name in logs and metrics. Without it: the site's first host.")                                        \
@@ -195,12 +217,21 @@ enum config_kind {
     X(S, SECTION, ORIGIN_OPTIONS, origin_options, origin, "", "", "", "",                                    \
       "Timeouts, connections, retries and health of this site's origins.")                                   \
     X(S, SECTION, CACHE, cache, cache, "", "", "", "", "What is stored, and for how long.")                  \
+    X(S, SECTIONS, CERTIFICATE, certificates, certificates, "", "0", "16", "",                               \
+      "Certificates of this site, of either kind or both (ECDSA, RSA). Clients get the one that covers the " \
+      "name they ask for.")                                                                                  \
     X(S, SECTION, VARY, vary, vary, "", "", "", "",                                                          \
       "Request fields that origins negotiate by, reduced to what the site distinguishes.")
 
 #define CONFIG_TOP_TABLE(X, S)                                                                               \
-    X(S, ONE_OR_LIST, LISTENER, listen, listeners, "127.0.0.1:8080", "1", "64", "127.0.0.1:8080",            \
-      "Where to accept clients: one address or a list.")                                                     \
+    X(S, ONE_OR_LIST, ENDPOINT, listen, listeners, "127.0.0.1:8080", "1", "64", "https://0.0.0.0:443",       \
+      "Where to accept clients: one address or a list. With https:// before it: by TLS.")                    \
+    X(S, SECTIONS, LISTENERS, listeners, listeners, "", "0", "64", "",                                       \
+      "More of them, with options of their own. Where there is one, `listen` has no default.")               \
+    X(S, SECTIONS, CERTIFICATE, certificates, certificates, "", "0", "64", "",                               \
+      "Certificates for TLS beside those of the sites. The first one (or else the first site's) is shown "   \
+      "to clients that ask for no name, or for one that no certificate covers. Changed files are read "      \
+      "again within a minute and at a reload.")                                                              \
     X(S, VALUE, ADMIN, admin, admin, "", "", "", "unix:/run/skerry/admin.sock",                              \
       "Where `/health`, `/metrics` and the commands to the running process are answered. On TCP only with "  \
       "a token. Without it: nowhere.")                                                                       \
@@ -239,6 +270,8 @@ enum config_kind {
     X(CACHE, "cache", struct http_cache_policy)                                                              \
     X(VARY, "vary", struct config_vary)                                                                      \
     X(ORIGIN, "origins", struct config_origin)                                                               \
+    X(CERTIFICATE, "certificates", struct config_certificate)                                                \
+    X(LISTENERS, "listeners", struct config_listener)                                                        \
     X(SITE, "sites", struct config_site)                                                                     \
     X(TOP, "", struct config)
 

@@ -141,9 +141,22 @@ static bool is_path(sk_str text) {
     return text.len >= 1 && text.len < TEXT_MAX;
 }
 
+sk_err config_endpoint_parse(sk_str text, struct io_addr *out_addr, bool *out_tls) {
+    static const sk_str tls = SK_STR_INIT("https://"), plain = SK_STR_INIT("http://");
+    *out_tls = sk_str_starts_with(text, tls);
+    sk_str scheme = *out_tls ? tls : sk_str_starts_with(text, plain) ? plain : (sk_str){0};
+    return io_addr_parse(sk_str_slice(text, scheme.len, text.len), out_addr);
+}
+
 static bool is_address(sk_str text) {
     struct io_addr addr;
     return io_addr_parse(text, &addr) == SK_OK;
+}
+
+static bool is_endpoint(sk_str text) {
+    struct io_addr addr;
+    bool tls;
+    return config_endpoint_parse(text, &addr, &tls) == SK_OK;
 }
 
 static bool is_server(sk_str text) {
@@ -251,6 +264,7 @@ static bool is_text(enum config_kind kind, sk_str text) {
     case CONFIG_KIND_SECRET: return is_secret(text);
     case CONFIG_KIND_FILE: return is_path(text);
     case CONFIG_KIND_LOG: return !text.len || is_path(text);
+    case CONFIG_KIND_ENDPOINT: return is_endpoint(text);
     case CONFIG_KIND_LISTENER:
     case CONFIG_KIND_ADMIN: return is_address(text);
     case CONFIG_KIND_RESOLVERS: return is_resolvers(text);

@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "config/options.h"
+#include "io/addr.h"
 
 struct config_value {
     sk_str text;    /* of kinds that stay text */
@@ -17,6 +18,9 @@ sk_err config_value_read(const struct config_option *option, sk_str text, struct
                          struct config_value *out_value);
 /* Puts the value in its field of the section's struct. Text is borrowed. */
 void config_value_store(const struct config_option *option, const struct config_value *value, void *section);
+
+/* "https://0.0.0.0:443" and ":80": an address, and whether TLS is spoken there. SK_ERR_INVALID. */
+sk_err config_endpoint_parse(sk_str text, struct io_addr *out_addr, bool *out_tls);
 
 /* "a size from 8MiB to 64TiB", and the example if there is one, NUL-terminated. */
 #define CONFIG_EXPECTED_BYTES 384

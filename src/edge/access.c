@@ -1,6 +1,7 @@
 #include "edge/access.h"
 
 #include "edge/worker.h"
+#include "wire/tls_server.h"
 
 void edge_access_write(const struct edge_exchange *exchange) {
     struct edge_worker *worker = exchange->worker;
@@ -33,5 +34,11 @@ void edge_access_write(const struct edge_exchange *exchange) {
         .first_byte_ns = outcome->first_byte_at ? outcome->first_byte_at - exchange->started : 0,
         .aborted = outcome->aborted,
     };
+    if (exchange->tls) {
+        entry.tls_version = sk_str_from_c(exchange->tls->version);
+        entry.tls_group = sk_str_from_c(exchange->tls->group);
+        entry.tls_cipher = sk_str_from_c(exchange->tls->cipher);
+        entry.tls_resumed = exchange->tls->resumed;
+    }
     access_log_write(worker->log, &entry);
 }

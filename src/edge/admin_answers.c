@@ -1,30 +1,12 @@
 /* What the admin socket answers. */
 #include <unistd.h>
-#include <yyjson.h>
 
 #include "base/version.h"
 #include "edge/admin.h"
+#include "edge/explain.h"
+#include "edge/explain_query.h"
 #include "edge/reload.h"
-
-/* Moves DOC's text into the answer and frees DOC. */
-static sk_err put_json(struct fleet_admin_answer *answer, yyjson_mut_doc *doc) {
-    size_t len;
-    char *text = yyjson_mut_write(doc, YYJSON_WRITE_PRETTY_TWO_SPACES, &len);
-    yyjson_mut_doc_free(doc);
-    if (!text) return SK_ERR_NO_MEMORY;
-    sk_err err = sk_buf_append(&answer->body, (sk_str){text, len});
-    if (!err) err = sk_buf_append(&answer->body, SK_STR("\n"));
-    free(text);
-    return err;
-}
-
-static yyjson_mut_val *json_str(yyjson_mut_doc *doc, sk_str s) {
-    return yyjson_mut_strncpy(doc, s.data ? s.data : "", s.len);
-}
-
-static void add_str(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *key, sk_str value) {
-    yyjson_mut_obj_add_val(doc, object, key, json_str(doc, value));
-}
+#include "fleet/admin_json.h"
 
 static yyjson_mut_val *describe_origins(yyjson_mut_doc *doc, const struct origin_group *group) {
     struct sk_buf text;
@@ -68,10 +50,10 @@ sk_err edge_admin_health(void *role, struct fleet_admin_request *request, struct
     yyjson_mut_obj_add_val(doc, root, "sites", sites);
     for (uint32_t i = 0; i < snapshot->config->site_count; i++) {
         yyjson_mut_val *site = yyjson_mut_arr_add_obj(doc, sites);
-        add_str(doc, site, "name", snapshot->config->sites[i].name);
+        fleet_json_add(doc, site, "name", snapshot->config->sites[i].name);
         yyjson_mut_obj_add_val(doc, site, "origins", describe_origins(doc, snapshot->groups[i]));
     }
-    return put_json(answer, doc);
+    return fleet_json_answer(answer, doc);
 }
 
 sk_err edge_admin_metrics(void *role, struct fleet_admin_request *request,
@@ -82,11 +64,11 @@ sk_err edge_admin_metrics(void *role, struct fleet_admin_request *request,
 
 static yyjson_mut_val *site_json(yyjson_mut_doc *doc, const struct config_site *site) {
     yyjson_mut_val *json = yyjson_mut_obj(doc), *hosts = yyjson_mut_arr(doc), *origins = yyjson_mut_arr(doc);
-    add_str(doc, json, "name", site->name);
+    fleet_json_add(doc, json, "name", site->name);
     for (uint32_t i = 0; i < site->host_count; i++)
-        yyjson_mut_arr_append(hosts, json_str(doc, site->hosts[i]));
+        yyjson_mut_arr_append(hosts, fleet_json_text(doc, site->hosts[i]));
     for (uint32_t i = 0; i < site->origin_count; i++)
-        yyjson_mut_arr_append(origins, json_str(doc, site->origins[i].url));
+        yyjson_mut_arr_append(origins, fleet_json_text(doc, site->origins[i].url));
     yyjson_mut_obj_add_val(doc, json, "hosts", hosts);
     yyjson_mut_obj_add_val(doc, json, "origins", origins);
     yyjson_mut_obj_add_bool(doc, json, "cache", site->cache_enabled);
@@ -103,21 +85,23 @@ sk_err edge_admin_config(void *role, struct fleet_admin_request *request, struct
                    *sites = yyjson_mut_arr(doc);
     yyjson_mut_doc_set_root(doc, root);
     yyjson_mut_obj_add_uint(doc, root, "number", config->number);
-    add_str(doc, root, "file", config->path);
+    fleet_json_add(doc, root, "file", config->path);
     for (unsigned i = 0; i < process->listeners.count; i++) {
-        size_t len = edge_listener_text(&process->listeners.items[i], text);
-        yyjson_mut_arr_append(listeners, json_str(doc, (sk_str){text, len}));
+        const struct edge_listener *listener = &process->listeners.items[i];
+        size_t len =
+            edge_listener_text(listener, edge_snapshot_tls(process->snapshot, &listener->addr), text);
+        yyjson_mut_arr_append(listeners, fleet_json_text(doc, (sk_str){text, len}));
     }
     yyjson_mut_obj_add_val(doc, root, "listen", listeners);
-    add_str(doc, root, "admin", config->admin);
+    fleet_json_add(doc, root, "admin", config->admin);
     yyjson_mut_obj_add_uint(doc, root, "threads", config->threads);
     yyjson_mut_obj_add_uint(doc, root, "memory_bytes", config->memory_bytes);
-    add_str(doc, root, "server_name", config->server_name);
-    add_str(doc, root, "access_log", config->access_log);
+    fleet_json_add(doc, root, "server_name", config->server_name);
+    fleet_json_add(doc, root, "access_log", config->access_log);
     for (uint32_t i = 0; i < config->site_count; i++)
         yyjson_mut_arr_append(sites, site_json(doc, &config->sites[i]));
     yyjson_mut_obj_add_val(doc, root, "sites", sites);
-    return put_json(answer, doc);
+    return fleet_json_answer(answer, doc);
 }
 
 sk_err edge_admin_reload(void *role, struct fleet_admin_request *request, struct fleet_admin_answer *answer) {
@@ -134,9 +118,37 @@ sk_err edge_admin_reload(void *role, struct fleet_admin_request *request, struct
         yyjson_mut_obj_add_bool(doc, root, "reloaded", err == SK_OK);
         yyjson_mut_obj_add_uint(doc, root, "config_number", process->snapshot->config->number);
         while (text.len && sk_str_cut(&text, '\n', &line))
-            if (line.len) yyjson_mut_arr_append(lines, json_str(doc, line));
+            if (line.len) yyjson_mut_arr_append(lines, fleet_json_text(doc, line));
         yyjson_mut_obj_add_val(doc, root, err ? "problems" : "notes", lines);
     }
     sk_buf_free(&report);
-    return doc ? put_json(answer, doc) : SK_ERR_NO_MEMORY;
+    return doc ? fleet_json_answer(answer, doc) : SK_ERR_NO_MEMORY;
+}
+
+static sk_err explain(struct edge_process *process, const struct http_request *asked, struct sk_arena *arena,
+                      struct fleet_admin_answer *answer) {
+    struct cache_thread *thread;
+    struct edge_explanation explanation;
+    yyjson_mut_doc *doc = NULL;
+    sk_err err = cache_thread_join(process->cache, process->loop, &thread);
+    if (err) return err;
+    cache_enter(thread);
+    err = edge_explain_look(thread, process->snapshot->config, asked, io_loop_wall_s(process->loop), arena,
+                            &explanation);
+    if (!err) doc = edge_explain_json(&explanation, arena);
+    cache_leave(thread);
+    cache_thread_leave(thread);
+    if (err) return err;
+    return doc ? fleet_json_answer(answer, doc) : SK_ERR_NO_MEMORY;
+}
+
+sk_err edge_admin_explain(void *role, struct fleet_admin_request *request,
+                          struct fleet_admin_answer *answer) {
+    struct edge_process *process = role;
+    struct http_request asked;
+    const char *problem = "";
+    sk_err err = edge_explain_query(&request->arena, request->http.query, &process->snapshot->head_limits,
+                                    &asked, &problem);
+    if (err == SK_ERR_INVALID) return fleet_admin_say(answer, 400, problem);
+    return err ? err : explain(process, &asked, &request->arena, answer);
 }

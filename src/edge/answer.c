@@ -5,6 +5,7 @@
 #include "base/random.h"
 #include "edge/error_page.h"
 #include "edge/fetch.h"
+#include "edge/serve.h"
 #include "edge/worker.h"
 
 #define BOUNDARY_BYTES 24
@@ -238,10 +239,8 @@ static void answer_ranges(struct edge_exchange *exchange, struct cache_object *o
 
 static enum http_precondition precondition(const struct edge_exchange *exchange,
                                            const struct cache_object *object) {
-    if (!object->shared || object->status != 200 || !(exchange->traits & EDGE_TRAIT_CONDITIONAL))
-        return HTTP_PRECONDITION_PASS;
-    return http_precondition_evaluate(&exchange->request, &object->validators,
-                                      io_loop_wall_s(exchange->worker->loop));
+    return edge_precondition_on(object, &exchange->request, exchange->traits,
+                                io_loop_wall_s(exchange->worker->loop));
 }
 
 bool edge_is_for_origin(const struct edge_exchange *exchange, const struct cache_object *object) {

@@ -17,6 +17,7 @@
 #include "origin/origin.h"
 
 struct edge_worker;
+struct wire_tls_facts;
 struct edge_snapshot;
 struct edge_fetch;
 struct edge_exchange;
@@ -80,7 +81,8 @@ struct edge_outcome {
 struct edge_exchange {
     const struct edge_exchange_ops *ops;
     struct edge_worker *worker;
-    const struct io_addr *client; /* the connection's */
+    const struct io_addr *client;     /* the connection's */
+    const struct wire_tls_facts *tls; /* the connection's; NULL: plain */
     /* from the head's completion on */
     struct edge_snapshot *snapshot; /* the worker's; referenced when kept */
     const struct config_site *site; /* NULL: none serves this host */

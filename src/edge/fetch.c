@@ -72,7 +72,9 @@ static const struct http_fields *body_trailers(void *arg) {
     struct edge_fetch *fetch = arg;
     const struct http_fields *given = fetch->leader ? fetch->leader->ops->body_trailers(fetch->leader) : NULL;
     struct http_fields *fields = given ? sk_arena_zalloc(&fetch->arena, sizeof *fields) : NULL;
-    return fields && edge_trailer_fields(&fetch->arena, given, fields) == SK_OK ? fields : NULL;
+    if (!fields) return NULL;
+    sk_str hop = http_fields_joined(&fetch->client_request.fields, HTTP_FIELD_CONNECTION, &fetch->arena);
+    return edge_trailer_fields(&fetch->arena, hop, given, fields) == SK_OK ? fields : NULL;
 }
 
 static void on_informational(void *arg, const struct http_response *response) {

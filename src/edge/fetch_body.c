@@ -73,10 +73,13 @@ void edge_fetch_copy_stale(struct edge_fetch *fetch) {
 void edge_fetch_take_body(struct edge_fetch *fetch, struct origin_exchange *origin,
                           const struct http_response *response) {
     sk_err err = SK_ERR_END;
+    /* the head does not outlive the body's first bytes */
+    sk_str hop = http_fields_joined(&response->fields, HTTP_FIELD_CONNECTION, &fetch->arena);
+    hop = hop.data ? sk_arena_copy(&fetch->arena, hop) : hop;
     if (response->body_kind != HTTP_BODY_NONE)
         err = copy_body(fetch, origin, edge_fetch_body_length(response));
     const struct http_fields *trailers = err == SK_ERR_END ? origin_exchange_trailers(origin) : NULL;
-    if (trailers && edge_trailer_fields(&fetch->arena, trailers, &fetch->trailers) != SK_OK)
+    if (trailers && edge_trailer_fields(&fetch->arena, hop, trailers, &fetch->trailers) != SK_OK)
         err = SK_ERR_NO_MEMORY;
     if (err == SK_ERR_END)
         err = cache_fill_finish(fetch->fill);

@@ -12,6 +12,7 @@
 #include "edge/pace.h"
 #include "edge/worker.h"
 #include "wire/h1.h"
+#include "wire/tls_server.h"
 
 enum h1_state { H1_HEAD, H1_EXCHANGE, H1_CLOSED };
 
@@ -34,10 +35,12 @@ struct h1_conn {
     struct edge_exchange exchange;
     struct edge_worker *worker;
     struct io_addr peer;
-    struct sk_list link; /* worker.connections */
+    struct edge_connection connection;
     /* socket */
-    struct io_watch watch; /* fd -1 once it is closed or handed over */
-    struct io_timer timer; /* fires at or before the deadline; armed lazily */
+    struct io_watch watch;     /* fd -1 once it is closed or handed over */
+    struct io_layer *layer;    /* TLS; NULL: plain. Goes with the socket */
+    struct wire_tls_facts tls; /* the last exchange is accounted after the layer is gone */
+    struct io_timer timer;     /* fires at or before the deadline; armed lazily */
     sk_time_ns deadline;
     struct io_task task;
     bool task_queued;
@@ -71,10 +74,9 @@ static inline struct h1_conn *h1_of(struct edge_exchange *exchange) {
 /* True while the request's body has not been read to its end. */
 static inline bool h1_body_unread(const struct h1_conn *conn) { return !wire_h1_message_done(&conn->parser); }
 
-/* Takes FD. The caller has counted it in by edge_limits_enter. */
-void h1_accept(struct edge_worker *worker, int fd, const struct io_addr *peer);
-/* The edge drains: idle connections end soon, others after their answer. */
-void h1_drain(struct h1_conn *conn);
+/* Takes FD, and the LAYER of its TLS after the handshake (NULL: plain). The caller has counted it in by
+ * edge_limits_enter. */
+void h1_accept(struct edge_worker *worker, int fd, const struct io_addr *peer, struct io_layer *layer);
 /* At once: the client is gone as far as the exchange sees. */
 void h1_abort(struct h1_conn *conn);
 

@@ -15,8 +15,9 @@ static void send_continue(struct h1_conn *conn) {
     struct iovec iov = {(void *)(uintptr_t)text, sizeof text - 1};
     size_t n = 0;
     conn->continue_due = false;
-    if (io_sendv(conn->watch.fd, &iov, 1, false, &n) == SK_OK && n < iov.iov_len)
-        conn->body_error = SK_ERR_CLOSED;
+    sk_err err = io_layer_sendv(conn->layer, conn->watch.fd, &iov, 1, false, &n);
+    /* A layer that has not taken it all wants it again, and nobody would offer it. */
+    if (err ? conn->layer != NULL : n < iov.iov_len) conn->body_error = SK_ERR_CLOSED;
 }
 
 static bool body_pace_ok(struct h1_conn *conn) {
@@ -173,9 +174,13 @@ sk_err h1_take_stream(struct edge_exchange *exchange, const struct http_response
     sk_buf_clear(&conn->in);
     struct io_stream *stream = NULL;
     if ((err = io_stream_adopt(conn->worker->loop, fd, &stream)) != SK_OK) {
+        io_layer_free(conn->layer);
+        conn->layer = NULL;
         io_socket_abort(fd);
         return err;
     }
+    io_stream_set_layer(stream, conn->layer);
+    conn->layer = NULL;
     sk_str head = sk_buf_str(&conn->writer.text);
     err = io_stream_write(stream, head.data, head.len, write_deadline(conn));
     if (err) {

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "edge/error_page.h"
 #include "edge/fetch.h"
+#include "edge/tls_layer.h"
 
 #define OWN_ARENA_FIRST_BYTES 4096
 
@@ -32,6 +33,8 @@ static void close_socket(struct h1_conn *conn) {
     if (fd < 0) return;
     io_watch_stop(&conn->watch);
     conn->watch.fd = -1;
+    io_layer_free(conn->layer);
+    conn->layer = NULL;
     if (conn->reset)
         io_socket_abort(fd);
     else if (conn->linger)
@@ -45,8 +48,7 @@ static void conn_free(struct h1_conn *conn) {
     h1_writer_reset(&conn->writer);
     sk_buf_free(&conn->in);
     edge_limits_leave(worker->limits, &conn->peer);
-    sk_list_remove(&conn->link);
-    worker->connection_count--;
+    edge_connection_remove(worker, &conn->connection);
     sk_pool_put(&worker->connection_pool, conn);
     edge_worker_check_drained(worker);
 }
@@ -56,6 +58,8 @@ static void conn_close(struct h1_conn *conn) {
     SK_ASSERT(conn->state == H1_HEAD);
     conn->state = H1_CLOSED;
     io_timer_stop(&conn->timer);
+    /* RFC 8446 6.1: only what has ended well says so; an answer that was cut off does not come here. */
+    if (conn->layer && !conn->reset) conn->layer->ops->finish(conn->layer, conn->watch.fd);
     close_socket(conn);
     h1_queue(conn, false);
 }
@@ -136,6 +140,7 @@ const struct edge_exchange_ops h1_exchange_ops = {
 /* --- heads -------------------------------------------------------------------------------------------- */
 
 static void begin_exchange(struct h1_conn *conn) {
+    conn->exchange.request.scheme = conn->layer ? SK_STR("https") : SK_STR("http");
     conn->state = H1_EXCHANGE;
     conn->head_begun = false;
     conn->answered = conn->linger = false;
@@ -151,7 +156,6 @@ static void begin_exchange(struct h1_conn *conn) {
 static void serve(struct h1_conn *conn) {
     struct http_request *request = &conn->exchange.request;
     begin_exchange(conn);
-    request->scheme = SK_STR("http");
     conn->continue_due = request->expect_continue && request->version >= HTTP_1_1;
     conn->close_after = !request->keep_alive || conn->worker->stage != EDGE_RUNNING ||
                         !config_of(conn)->timeouts.keep_alive_ms;
@@ -168,7 +172,7 @@ void h1_note_refusal(struct h1_conn *conn, enum wire_h1_refusal refusal) {
 /* RFC 9112 section 3: what cannot be understood is answered once, and nothing more is read. */
 static void refuse(struct h1_conn *conn, enum wire_h1_refusal refusal) {
     struct edge_exchange *exchange = &conn->exchange;
-    exchange->request = (struct http_request){.version = HTTP_1_1, .scheme = SK_STR("http")};
+    exchange->request = (struct http_request){.version = HTTP_1_1};
     begin_exchange(conn);
     conn->close_after = conn->linger = true;
     h1_note_refusal(conn, refusal);
@@ -176,7 +180,7 @@ static void refuse(struct h1_conn *conn, enum wire_h1_refusal refusal) {
 }
 
 static void slow_head(struct h1_conn *conn) {
-    conn->exchange.request = (struct http_request){.version = HTTP_1_1, .scheme = SK_STR("http")};
+    conn->exchange.request = (struct http_request){.version = HTTP_1_1};
     begin_exchange(conn);
     conn->close_after = conn->linger = true;
     observe_count(conn->worker->metrics, OBSERVE_TIMEOUTS);
@@ -241,10 +245,10 @@ static void feed(struct h1_conn *conn, sk_str input, bool own) {
 sk_err h1_receive(struct h1_conn *conn, char *data, size_t capacity, size_t *out_n) {
     if (conn->ended) return SK_ERR_END;
     if (!conn->may_read) return SK_ERR_AGAIN;
-    sk_err err = io_recv(conn->watch.fd, data, capacity, out_n);
+    bool drained;
+    sk_err err = io_layer_recv(conn->layer, conn->watch.fd, data, capacity, out_n, &drained);
     if (err == SK_OK) {
-        /* A short read has emptied the socket; the next bytes raise a new event (edge-triggered). */
-        if (*out_n < capacity) conn->may_read = false;
+        if (drained) conn->may_read = false;
         observe_add(conn->worker->metrics, OBSERVE_CLIENT_BYTES_RECEIVED, *out_n);
     } else {
         conn->may_read = false;
@@ -254,6 +258,7 @@ sk_err h1_receive(struct h1_conn *conn, char *data, size_t capacity, size_t *out
 }
 
 static void peer_ended(struct h1_conn *conn, sk_err err) {
+    if (err == SK_ERR_TLS && conn->state == H1_HEAD) conn->linger = true; /* the alert is to arrive */
     if (err != SK_ERR_END || conn->state == H1_HEAD) h1_abort(conn);
 }
 
@@ -333,6 +338,7 @@ static void on_exchange_ready(struct h1_conn *conn, unsigned ready) {
 static void on_ready(struct io_watch *watch, unsigned ready) {
     struct h1_conn *conn = SK_CONTAINER_OF(watch, struct h1_conn, watch);
     if (ready & (IO_READABLE | IO_HANGUP)) conn->may_read = true;
+    if (conn->layer && (ready & IO_WRITABLE)) conn->layer->ops->flush(conn->layer, watch->fd);
     if (conn->state == H1_EXCHANGE)
         on_exchange_ready(conn, ready);
     else if (conn->state == H1_HEAD && conn->may_read && !conn->task_queued)
@@ -357,17 +363,25 @@ static void on_timer(struct io_timer *timer) {
     }
 }
 
-void h1_drain(struct h1_conn *conn) {
+static void on_drain(struct edge_connection *connection) {
+    struct h1_conn *conn = SK_CONTAINER_OF(connection, struct h1_conn, connection);
     /* A running exchange is told by h1_respond; when its head is out already, without a word of closing, the
      * client may send another request, which is the one to be told. */
     if (conn->state == H1_HEAD && !sk_buf_len(&conn->in))
         h1_set_deadline(conn, after_ms(conn, EDGE_DRAIN_IDLE_MS));
 }
 
-void h1_accept(struct edge_worker *worker, int fd, const struct io_addr *peer) {
+static void on_abort(struct edge_connection *connection) {
+    h1_abort(SK_CONTAINER_OF(connection, struct h1_conn, connection));
+}
+
+static const struct edge_connection_ops connection_ops = {.drain = on_drain, .abort = on_abort};
+
+void h1_accept(struct edge_worker *worker, int fd, const struct io_addr *peer, struct io_layer *layer) {
     struct h1_conn *conn = sk_pool_get(&worker->connection_pool);
     if (!conn) {
         edge_limits_leave(worker->limits, peer);
+        io_layer_free(layer);
         close(fd);
         return;
     }
@@ -379,10 +393,19 @@ void h1_accept(struct edge_worker *worker, int fd, const struct io_addr *peer) {
     sk_buf_init(&conn->in, worker->snapshot->head_limits.head_bytes + 2 * EDGE_INPUT_BYTES);
     sk_buf_init(&conn->writer.text, 0);
     wire_h1_parser_init(&conn->parser);
-    sk_list_push_back(&worker->connections, &conn->link);
-    worker->connection_count++;
+    edge_connection_add(worker, &conn->connection, &connection_ops);
+    conn->layer = layer;
+    if (layer) {
+        conn->tls = edge_tls_layer_of(layer)->facts;
+        conn->exchange.tls = &conn->tls;
+    }
     conn->watch = (struct io_watch){.fd = fd, .on_ready = on_ready};
     conn->head_begun = true; /* the first request is awaited with the header deadline, not the idle one */
     h1_set_deadline(conn, after_ms(conn, config_of(conn)->timeouts.header_ms));
-    if (io_watch_start(worker->loop, &conn->watch) != SK_OK) conn_close(conn);
+    if (io_watch_start(worker->loop, &conn->watch) != SK_OK) {
+        conn_close(conn);
+    } else if (layer) { /* the first request may have come with the handshake's end */
+        conn->may_read = true;
+        h1_queue(conn, false);
+    }
 }

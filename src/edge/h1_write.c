@@ -42,8 +42,9 @@ static void round_lead(struct round *round, const void *data, size_t bytes) {
 }
 
 /* Content that may go out now, at most LIMIT bytes. */
-static void round_content(struct h1_writer *writer, struct round *round, const struct cache_piece *pieces,
+static void round_content(struct h1_conn *conn, struct round *round, const struct cache_piece *pieces,
                           size_t count, size_t limit) {
+    struct h1_writer *writer = &conn->writer;
     uint64_t available = 0;
     for (size_t i = 0; i < count; i++) available += pieces[i].bytes;
     if (writer->chunked && !writer->chunk_left) {
@@ -54,7 +55,7 @@ static void round_content(struct h1_writer *writer, struct round *round, const s
     uint64_t room = SK_MIN((uint64_t)limit, writer->promised);
     if (writer->chunked) room = SK_MIN(room, writer->chunk_left);
     /* A chunk's end must follow its content in the same call, so only plain content is sent from the file. */
-    if (pieces[0].fd >= 0 && !writer->chunked && room >= SENDFILE_BYTES) {
+    if (pieces[0].fd >= 0 && !conn->layer && !writer->chunked && room >= SENDFILE_BYTES) {
         round->file = pieces[0];
         round->file.bytes = round->content = (size_t)SK_MIN(room, (uint64_t)pieces[0].bytes);
         round->more = available > round->content;
@@ -124,7 +125,7 @@ static sk_err round_fill(struct h1_conn *conn, struct round *round, size_t limit
     round->state = CACHE_READ_END;
     if (writer->reader.object) round->state = cache_reader_peek(&writer->reader, pieces, PIECES, &count);
     if (round->state == CACHE_READ_DATA)
-        round_content(writer, round, pieces, count, limit);
+        round_content(conn, round, pieces, count, limit);
     else
         round->lead_count = round->count;
     if (round->state == CACHE_READ_END && round_part_end(writer, round)) {
@@ -178,12 +179,14 @@ static sk_err book(struct h1_conn *conn, struct round *round, size_t sent, size_
 }
 
 /* Hands the round to the socket; *out_sent is how much it took, also when that is nothing. */
-static sk_err round_hand_over(int fd, const struct round *round, size_t *out_sent) {
+static sk_err round_hand_over(const struct h1_conn *conn, const struct round *round, size_t *out_sent) {
+    int fd = conn->watch.fd;
     size_t of_file = 0;
     sk_err err = SK_OK;
     *out_sent = 0;
     if (round->count)
-        err = io_sendv(fd, round->iov, round->count, round->more || round->file.bytes, out_sent);
+        err = io_layer_sendv(conn->layer, fd, round->iov, round->count, round->more || round->file.bytes,
+                             out_sent);
     if (!err && round->file.bytes && *out_sent == round->lead) {
         err = io_sendfile(fd, round->file.fd, round->file.fd_offset, round->file.bytes, &of_file);
         if (!err) *out_sent += of_file;
@@ -194,7 +197,7 @@ static sk_err round_hand_over(int fd, const struct round *round, size_t *out_sen
 static enum progress round_send(struct h1_conn *conn, struct round *round, size_t text_lead) {
     size_t total = round->lead + round->content + round->tail, sent = 0;
     if (total) {
-        if (round_hand_over(conn->watch.fd, round, &sent) != SK_OK) return SENT_FAILED;
+        if (round_hand_over(conn, round, &sent) != SK_OK) return SENT_FAILED;
         if (book(conn, round, sent, text_lead) != SK_OK) return SENT_FAILED;
         if (conn->writer.pace.running)
             edge_pace_moved(&conn->writer.pace, sent, io_loop_now(conn->worker->loop));
@@ -404,5 +407,6 @@ void h1_inform(struct edge_exchange *exchange, uint16_t status, const struct htt
     /* What the socket does not take now goes out before the final response. */
     sk_str text = sk_buf_str(&conn->writer.text);
     struct iovec iov = {(void *)(uintptr_t)text.data, text.len};
-    if (io_sendv(conn->watch.fd, &iov, 1, false, &n) == SK_OK) sk_buf_consume(&conn->writer.text, n);
+    if (io_layer_sendv(conn->layer, conn->watch.fd, &iov, 1, false, &n) == SK_OK)
+        sk_buf_consume(&conn->writer.text, n);
 }

@@ -73,7 +73,7 @@ static sk_err grow(struct shard *shard) {
     size_t slot_count = shard->slots ? shard->slot_count * 2 : FIRST_SLOTS;
     struct client *slots = calloc(slot_count, sizeof *slots);
     if (!slots) return SK_ERR_NO_MEMORY;
-    for (size_t i = 0; i < shard->slot_count; i++)
+    for (size_t i = 0; shard->slots && i < shard->slot_count; i++)
         if (shard->slots[i].connections)
             slots[slot_of(slots, slot_count, shard->slots[i].id)] = shard->slots[i];
     free(shard->slots);

@@ -63,10 +63,11 @@ void edge_listener_close(struct edge_listener *listener) {
     listener->fd_count = 0;
 }
 
-size_t edge_listener_text(const struct edge_listener *listener, char out[IO_ADDR_TEXT_BYTES + 8]) {
+size_t edge_listener_text(const struct edge_listener *listener, bool tls, char out[IO_ADDR_TEXT_BYTES + 8]) {
     if (listener->bound.any.sa_family == AF_UNIX) return io_addr_format(&listener->bound, out);
-    memcpy(out, "http://", 7);
-    return 7 + io_addr_format(&listener->bound, out + 7);
+    sk_str scheme = tls ? SK_STR("https://") : SK_STR("http://");
+    memcpy(out, scheme.data, scheme.len);
+    return scheme.len + io_addr_format(&listener->bound, out + scheme.len);
 }
 
 struct edge_listener *edge_listeners_find(const struct edge_listeners *listeners,
@@ -80,7 +81,7 @@ struct edge_listener *edge_listeners_find(const struct edge_listeners *listeners
 static sk_err bind_new(const struct edge_listeners *old, const struct config *config, unsigned workers,
                        struct edge_listeners *fresh, const struct io_addr **out_failed) {
     for (uint32_t i = 0; i < config->listener_count; i++) {
-        const struct io_addr *addr = &config->listeners[i];
+        const struct io_addr *addr = &config->listeners[i].addr;
         if (edge_listeners_find(old, addr)) continue;
         sk_err err = edge_listener_bind(addr, workers, CLIENT_SOCKET_MODE, &fresh->items[i]);
         if (err) {
@@ -103,7 +104,7 @@ sk_err edge_listeners_change(struct edge_listeners *old, const struct config *co
     }
     for (uint32_t i = 0; i < config->listener_count; i++) {
         if (fresh.items[i].fds) continue;
-        struct edge_listener *kept = edge_listeners_find(old, &config->listeners[i]);
+        struct edge_listener *kept = edge_listeners_find(old, &config->listeners[i].addr);
         if (!kept) continue; /* the same address twice: the first one has it */
         fresh.items[i] = *kept;
         *kept = (struct edge_listener){0};

@@ -24,8 +24,8 @@ sk_err edge_listener_bind(const struct io_addr *addr, unsigned count, unsigned u
                           struct edge_listener *out_listener);
 /* Closes our descriptors; the sockets live on in workers and other processes that have duplicates. */
 void edge_listener_close(struct edge_listener *listener);
-/* "http://127.0.0.1:8080" in OUT; returns its length. */
-size_t edge_listener_text(const struct edge_listener *listener, char out[IO_ADDR_TEXT_BYTES + 8]);
+/* "http://127.0.0.1:8080" (with TLS: "https://...") in OUT; returns its length. */
+size_t edge_listener_text(const struct edge_listener *listener, bool tls, char out[IO_ADDR_TEXT_BYTES + 8]);
 /* NULL when none is configured for ADDR. */
 struct edge_listener *edge_listeners_find(const struct edge_listeners *listeners, const struct io_addr *addr);
 /* Makes the list that CONFIG wants: what OLD has is moved over (and emptied there), the rest is bound. On

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "edge/admin.h"
+#include "edge/certificates.h"
 #include "edge/gauges.h"
 #include "edge/notify.h"
 #include "edge/privileges.h"
@@ -83,7 +84,8 @@ sk_err edge_process_accept_from(struct edge_process *process, struct edge_listen
         int source = listener->fds[i % listener->fd_count];
         int fd = fcntl(source, F_DUPFD_CLOEXEC, 3);
         if (fd < 0) return SK_ERR_FULL;
-        struct edge_message message = {.kind = EDGE_TELL_ACCEPT, .fd = fd, .source_fd = source};
+        struct edge_message message = {
+            .kind = EDGE_TELL_ACCEPT, .fd = fd, .source_fd = source, .addr = listener->addr};
         sk_err err = tell(process, i % process->worker_count, message);
         if (err) {
             close(fd);
@@ -169,10 +171,8 @@ static sk_err create_parts(struct edge_process *process, struct config *config) 
     if (err) return failed("cache", err);
     if ((err = edge_limits_create(&process->limits)) != SK_OK) return failed("limits", err);
     if ((err = origin_registry_create(&process->registry)) != SK_OK) return failed("origins", err);
-    struct edge_snapshot *snapshot;
-    if ((err = edge_snapshot_create(config, process->registry, &snapshot)) != SK_OK)
-        return failed("configuration", err);
-    process->snapshot = snapshot;
+    if ((err = wire_tls_tickets_create(&process->tickets)) != SK_OK) return failed("TLS", err);
+    if ((err = edge_first_snapshot(process, config)) != SK_OK) return failed("configuration", err);
     err = origin_thread_join(process->registry, process->loop, process->metrics,
                              edge_process_resolver(process), &process->origins);
     if (err) return failed("origins", err);
@@ -239,8 +239,10 @@ static sk_err accept_all(struct edge_process *process) {
 static void say_ready(struct edge_process *process) {
     char text[IO_ADDR_TEXT_BYTES + 8];
     for (unsigned i = 0; i < process->listeners.count; i++) {
-        if (!process->listeners.items[i].fd_count) continue;
-        size_t len = edge_listener_text(&process->listeners.items[i], text);
+        const struct edge_listener *listener = &process->listeners.items[i];
+        if (!listener->fd_count) continue;
+        size_t len =
+            edge_listener_text(listener, edge_snapshot_tls(process->snapshot, &listener->addr), text);
         fprintf(stderr, "listening on %.*s\n", (int)len, text);
     }
     fprintf(stderr, "ready in %lld ms\n", (long long)((sk_time_now() - process->started) / SK_NS_PER_MS));
@@ -267,6 +269,7 @@ static sk_err start(struct edge_process *process, struct config *config) {
     if (origin_health_start(process->origins, process->snapshot->groups, config->site_count) != SK_OK)
         return failed("health checks", SK_ERR_NO_MEMORY);
     edge_gauges_register(process);
+    edge_certificates_watch(process);
     return accept_all(process);
 }
 
@@ -290,6 +293,7 @@ static void tear_down(struct edge_process *process) {
     edge_listeners_free(&process->listeners);
     io_loop_destroy(process->loop);
     edge_snapshot_unref(process->snapshot);
+    wire_tls_tickets_unref(process->tickets);
     origin_registry_destroy(process->registry);
     cache_destroy(process->cache);
     edge_limits_destroy(process->limits);

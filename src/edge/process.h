@@ -22,6 +22,7 @@ struct edge_process {
     struct observe_thread *metrics;
     struct access_log *log;
     struct edge_limits *limits;
+    struct wire_tls_tickets *tickets;
     struct edge_worker *workers;
     unsigned worker_count;
     char loop_mark[20];
@@ -32,9 +33,11 @@ struct edge_process {
     struct fleet_admin_server *admin; /* NULL: none */
     struct edge_upgrade *upgrade;     /* NULL: none is running */
     enum edge_stage stage;
-    bool handed_over; /* another process has the listening sockets */
+    uint64_t refused_files; /* changed certificates as they were when they could not be used */
+    bool handed_over;       /* another process has the listening sockets */
     unsigned workers_done;
     struct io_timer drain_timer;
+    struct io_timer certificates_timer;
     struct observe_gauge gauges[9];
     /* written by starting workers, read after `started_workers` was waited for */
     sem_t started_workers;

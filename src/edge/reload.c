@@ -1,6 +1,7 @@
 #include "edge/reload.h"
 
 #include "base/log.h"
+#include "edge/certificates.h"
 
 static sk_err read_file(struct edge_process *process, struct config **out_config, struct sk_buf *report) {
     const struct config *old = process->snapshot->config;
@@ -92,9 +93,9 @@ static sk_err note_ca_files(const struct config *config, struct sk_buf *report) 
 static sk_err put_in_force(struct edge_process *process, struct config *config, struct sk_buf *report) {
     const struct config *old = process->snapshot->config;
     struct edge_snapshot *snapshot;
-    sk_err err = edge_snapshot_create(config, process->registry, &snapshot);
+    sk_err err = edge_snapshot_create(config, process->registry, process->tickets, report, &snapshot);
     if (err) {
-        if (err == SK_ERR_INVALID) err = note_ca_files(config, report);
+        if (err == SK_ERR_INVALID && !sk_buf_len(report)) err = note_ca_files(config, report);
         config_unref(config);
         return err;
     }
@@ -139,9 +140,7 @@ void edge_reload_logged(struct edge_process *process) {
     if (!process->snapshot->config->path.len) return; /* SIGHUP had only the log to open again */
     sk_buf_init(&report, 0);
     sk_err err = edge_reload(process, &report);
-    sk_str text = sk_buf_str(&report), line;
-    while (text.len && sk_str_cut(&text, '\n', &line))
-        if (line.len) sk_log(err ? SK_LOG_ERROR : SK_LOG_WARN, "edge", "reload: %.*s", SK_STR_ARGS(line));
+    edge_log_lines(&report, err ? SK_LOG_ERROR : SK_LOG_WARN, "reload");
     if (err)
         sk_log(SK_LOG_ERROR, "edge", "reload refused (%s): the old configuration stays in force",
                sk_err_text(err));

@@ -43,12 +43,16 @@ sk_err edge_selecting_fields(struct sk_arena *arena, const struct config_vary *v
     return err;
 }
 
+const struct http_request *edge_selecting_of(struct sk_arena *arena, const struct config_site *site,
+                                             const struct http_request *request) {
+    if (SK_LIKELY(!site->vary.any)) return request;
+    struct http_request *copy = sk_arena_alloc(arena, sizeof *copy);
+    if (!copy) return request;
+    *copy = *request;
+    sk_err err = edge_selecting_fields(arena, &site->vary, &request->fields, &copy->fields);
+    return err ? request : copy;
+}
+
 const struct http_request *edge_selecting(struct edge_exchange *exchange) {
-    if (SK_LIKELY(!exchange->site->vary.any)) return &exchange->request;
-    struct http_request *request = sk_arena_alloc(exchange->arena, sizeof *request);
-    if (!request) return &exchange->request;
-    *request = exchange->request;
-    sk_err err = edge_selecting_fields(exchange->arena, &exchange->site->vary, &exchange->request.fields,
-                                       &request->fields);
-    return err ? &exchange->request : request;
+    return edge_selecting_of(exchange->arena, exchange->site, &exchange->request);
 }

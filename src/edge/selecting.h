@@ -9,6 +9,9 @@
  * call, since keeping the exchange moves what it points to. Also the own one when out of memory: then it
  * selects a variant of its own, which costs room but is never wrong. */
 const struct http_request *edge_selecting(struct edge_exchange *exchange);
+/* The same for any REQUEST to SITE. */
+const struct http_request *edge_selecting_of(struct sk_arena *arena, const struct config_site *site,
+                                             const struct http_request *request);
 /* FIELDS in normal form, in a list of its own. A field that is absent stays so. SK_ERR_NO_MEMORY. */
 sk_err edge_selecting_fields(struct sk_arena *arena, const struct config_vary *vary,
                              const struct http_fields *fields, struct http_fields *out_fields);

@@ -48,12 +48,10 @@ uint32_t edge_traits_of(const struct http_fields *fields) {
     return traits;
 }
 
-/* The status of what is answered before anybody looks into the cache: what is wrong with the request, or 200 for
- * an OPTIONS that goes no further; 0: nothing. */
-static uint16_t refusal(const struct edge_exchange *exchange, const char **out_detail) {
-    const struct http_request *request = &exchange->request;
-    uint64_t body_limit = exchange->snapshot->config->limits.request_body_bytes;
-    if (!exchange->site) {
+uint16_t edge_refusal(const struct config *config, const struct config_site *site,
+                      const struct http_request *request, const char **out_detail) {
+    uint64_t body_limit = config->limits.request_body_bytes;
+    if (!site) {
         *out_detail = "no site is served under this host";
         return 421;
     }
@@ -74,11 +72,25 @@ bool edge_has_content(const struct http_request *request) {
     return request->body_kind != HTTP_BODY_NONE;
 }
 
+static bool has_path(const struct http_request *request) {
+    return request->path.len && request->path.data[0] == '/';
+}
+
+sk_err edge_key_make(struct sk_arena *arena, const struct config_site *site,
+                     const struct http_request *request, struct cache_key *out_key) {
+    return cache_key_make(arena, site->name, NULL, request, out_key);
+}
+
+uint16_t edge_key_refusal(sk_err err) {
+    return err == SK_ERR_TOO_LARGE ? 414 : err == SK_ERR_MALFORMED ? 400 : 503;
+}
+
 enum http_reason edge_pass_reason(const struct config_site *site, const struct http_request *request) {
     if (request->upgrade.data) return HTTP_REASON_PASS_UPGRADE;
     if (request->method != HTTP_METHOD_GET && request->method != HTTP_METHOD_HEAD)
         return HTTP_REASON_PASS_METHOD;
     if (edge_has_content(request)) return HTTP_REASON_PASS_METHOD;
+    if (!has_path(request)) return HTTP_REASON_PASS_METHOD; /* "*" is nothing that could be stored */
     if (!site->cache_enabled) return HTTP_REASON_PASS_RULE;
     return HTTP_REASON_NONE;
 }
@@ -108,11 +120,10 @@ static struct edge_verdict verdict(enum edge_step step, enum http_reason reason)
     return (struct edge_verdict){step, reason};
 }
 
-struct edge_verdict edge_verdict_on(const struct cache_object *object, const struct cache_finding *finding,
-                                    const struct http_cache_control *control, sk_unix_s now) {
-    if (!object)
-        return verdict(control->only_if_cached ? EDGE_STEP_REFUSE : EDGE_STEP_FETCH, miss_reason(finding));
-    struct http_reuse_answer reuse = http_may_reuse(&object->freshness, control, now);
+static struct edge_verdict verdict_by_freshness(const struct cache_object *object,
+                                                const struct cache_finding *finding,
+                                                const struct edge_asked *asked) {
+    struct http_reuse_answer reuse = http_may_reuse(&object->freshness, &asked->control, asked->now);
     switch (reuse.reuse) {
     case HTTP_REUSE_NOT_ALLOWED: return verdict(EDGE_STEP_REFUSE, reuse.reason);
     case HTTP_REUSE_SERVE_REVALIDATE: return verdict(EDGE_STEP_ANSWER_REFRESH, reuse.reason);
@@ -121,21 +132,41 @@ struct edge_verdict edge_verdict_on(const struct cache_object *object, const str
     case HTTP_REUSE_SERVE: break;
     }
     if (!finding->soft_purged) return verdict(EDGE_STEP_ANSWER, reuse.reason);
-    return verdict(control->only_if_cached ? EDGE_STEP_REFUSE : EDGE_STEP_VALIDATE, HTTP_REASON_MISS_PURGED);
+    return verdict(asked->control.only_if_cached ? EDGE_STEP_REFUSE : EDGE_STEP_VALIDATE,
+                   HTTP_REASON_MISS_PURGED);
+}
+
+struct edge_verdict edge_verdict_on(const struct cache_object *object, const struct cache_finding *finding,
+                                    const struct edge_asked *asked) {
+    if (!object)
+        return verdict(asked->control.only_if_cached ? EDGE_STEP_REFUSE : EDGE_STEP_FETCH,
+                       miss_reason(finding));
+    struct edge_verdict found = verdict_by_freshness(object, finding, asked);
+    if (found.step == EDGE_STEP_REFUSE) return found;
+    enum http_precondition condition =
+        edge_precondition_on(object, asked->request, asked->traits, asked->now);
+    return condition == HTTP_PRECONDITION_FAILED ? verdict(EDGE_STEP_PASS, HTTP_REASON_MISS_REQUEST) : found;
+}
+
+enum http_precondition edge_precondition_on(const struct cache_object *object,
+                                            const struct http_request *request, uint32_t traits,
+                                            sk_unix_s now) {
+    if (!object->shared || object->status != 200 || !(traits & EDGE_TRAIT_CONDITIONAL))
+        return HTTP_PRECONDITION_PASS;
+    return http_precondition_evaluate(request, &object->validators, now);
 }
 
 /* Inside the section: answers when the stored response may be used as it is. Otherwise OBJECT is referenced for
  * the caller where its step needs it. */
 static struct edge_verdict look_at_stored(struct edge_exchange *exchange, struct cache_object **out_object) {
     struct edge_worker *worker = exchange->worker;
-    struct http_cache_control control;
     struct cache_finding finding = {0};
-    edge_request_control(exchange->traits, &exchange->request, &control);
+    struct edge_asked asked = {
+        .request = &exchange->request, .traits = exchange->traits, .now = io_loop_wall_s(worker->loop)};
+    edge_request_control(exchange->traits, &exchange->request, &asked.control);
     struct cache_object *object =
         cache_find(worker->cache, &exchange->key, edge_selecting(exchange), &finding);
-    struct edge_verdict verdict = edge_verdict_on(object, &finding, &control, io_loop_wall_s(worker->loop));
-    if (object && verdict.step != EDGE_STEP_REFUSE && edge_is_for_origin(exchange, object))
-        verdict = (struct edge_verdict){EDGE_STEP_PASS, HTTP_REASON_MISS_REQUEST};
+    struct edge_verdict verdict = edge_verdict_on(object, &finding, &asked);
     exchange->outcome.reason = verdict.reason;
     *out_object = object;
     if (verdict.step == EDGE_STEP_ANSWER) {
@@ -173,30 +204,21 @@ void edge_serve(struct edge_exchange *exchange) {
     const char *detail = "";
     exchange->site = edge_site_of(exchange->snapshot->config, exchange->request.authority);
     exchange->traits = edge_traits_of(&exchange->request.fields);
-    uint16_t status = refusal(exchange, &detail);
+    uint16_t status = edge_refusal(exchange->snapshot->config, exchange->site, &exchange->request, &detail);
     if (status) {
         edge_respond_error(exchange, status, detail);
         return;
     }
-    enum http_reason pass = edge_pass_reason(exchange->site, &exchange->request);
-    if (exchange->request.path.len && exchange->request.path.data[0] == '/') {
-        sk_err err =
-            cache_key_make(exchange->arena, exchange->site->name, NULL, &exchange->request, &exchange->key);
+    if (has_path(&exchange->request)) {
+        sk_err err = edge_key_make(exchange->arena, exchange->site, &exchange->request, &exchange->key);
         if (err) {
-            edge_respond_error(exchange,
-                               err == SK_ERR_TOO_LARGE   ? 414
-                               : err == SK_ERR_MALFORMED ? 400
-                                                         : 503,
-                               "the request's target cannot be used");
+            edge_respond_error(exchange, edge_key_refusal(err), "the request's target cannot be used");
             return;
         }
-    } else if (pass == HTTP_REASON_NONE) {
-        pass = HTTP_REASON_PASS_METHOD; /* "*" is nothing that could be stored */
     }
-    if (pass == HTTP_REASON_NONE) {
+    exchange->outcome.reason = edge_pass_reason(exchange->site, &exchange->request);
+    if (exchange->outcome.reason == HTTP_REASON_NONE)
         serve_cached(exchange);
-        return;
-    }
-    exchange->outcome.reason = pass;
-    edge_miss_start(exchange, NULL, true);
+    else
+        edge_miss_start(exchange, NULL, true);
 }

@@ -5,9 +5,19 @@
 
 #include "cache/cache.h"
 #include "config/config.h"
+#include "http/freshness.h"
 
 /* The site for host[:port]; NULL: none serves it. */
 const struct config_site *edge_site_of(const struct config *config, sk_str authority);
+/* What is wrong with the request before anybody looks into the cache: a status, with *out_detail; 0: nothing. SITE may be
+ * NULL. */
+uint16_t edge_refusal(const struct config *config, const struct config_site *site,
+                      const struct http_request *request, const char **out_detail);
+/* The primary key; as cache_key_make. */
+sk_err edge_key_make(struct sk_arena *arena, const struct config_site *site,
+                     const struct http_request *request, struct cache_key *out_key);
+/* The status for a request that can have no key. */
+uint16_t edge_key_refusal(sk_err err);
 /* NONE: the cache may look at it. */
 enum http_reason edge_pass_reason(const struct config_site *site, const struct http_request *request);
 /* The request's directives; TRAITS (edge_traits_of) say whether it has any. */
@@ -26,8 +36,19 @@ struct edge_verdict {
     enum edge_step step;
     enum http_reason reason;
 };
+/* The request as the decisions look at it. */
+struct edge_asked {
+    const struct http_request *request;
+    uint32_t traits;                   /* edge_traits_of */
+    struct http_cache_control control; /* edge_request_control */
+    sk_unix_s now;
+};
 /* OBJECT is what cache_find gave, with FINDING. */
 struct edge_verdict edge_verdict_on(const struct cache_object *object, const struct cache_finding *finding,
-                                    const struct http_cache_control *control, sk_unix_s now);
+                                    const struct edge_asked *asked);
+/* What the request's conditions say about OBJECT, where it is ours to say: PASS for what is not stored, or no 200. */
+enum http_precondition edge_precondition_on(const struct cache_object *object,
+                                            const struct http_request *request, uint32_t traits,
+                                            sk_unix_s now);
 
 #endif

@@ -13,6 +13,7 @@ static void snapshot_free(struct edge_snapshot *snapshot) {
     for (uint32_t i = 0; snapshot->groups && i < snapshot->config->site_count; i++)
         if (snapshot->groups[i]) origin_group_destroy(snapshot->groups[i]);
     free(snapshot->groups);
+    edge_tls_free(&snapshot->tls, snapshot->config);
     free(snapshot);
 }
 
@@ -25,6 +26,7 @@ static sk_err create_groups(struct edge_snapshot *snapshot, struct origin_regist
 }
 
 sk_err edge_snapshot_create(struct config *config, struct origin_registry *registry,
+                            struct wire_tls_tickets *tickets, struct sk_buf *report,
                             struct edge_snapshot **out_snapshot) {
     struct edge_snapshot *snapshot = calloc(1, sizeof *snapshot);
     if (!snapshot) return SK_ERR_NO_MEMORY;
@@ -32,6 +34,7 @@ sk_err edge_snapshot_create(struct config *config, struct origin_registry *regis
     snapshot->config = config;
     snapshot->groups = calloc(config->site_count + 1, sizeof(struct origin_group *));
     sk_err err = snapshot->groups ? create_groups(snapshot, registry) : SK_ERR_NO_MEMORY;
+    if (!err) err = edge_tls_create(config, tickets, report, &snapshot->tls);
     if (err) {
         snapshot_free(snapshot);
         return err;
@@ -58,4 +61,11 @@ void edge_snapshot_unref(struct edge_snapshot *snapshot) {
 struct origin_group *edge_snapshot_group(const struct edge_snapshot *snapshot,
                                          const struct config_site *site) {
     return snapshot->groups[site->index];
+}
+
+struct wire_tls_server *edge_snapshot_tls(const struct edge_snapshot *snapshot, const struct io_addr *addr) {
+    const struct config *config = snapshot->config;
+    for (uint32_t i = 0; snapshot->tls.servers && i < config->listener_count; i++)
+        if (io_addr_eq(&config->listeners[i].addr, addr)) return snapshot->tls.servers[i];
+    return NULL;
 }

@@ -44,13 +44,20 @@ sk_err edge_head_fields(struct sk_arena *arena, const struct http_response *resp
     return err;
 }
 
-sk_err edge_trailer_fields(struct sk_arena *arena, const struct http_fields *trailers,
+static bool is_named(sk_str list, sk_str name) {
+    sk_str option;
+    while (http_list_next(&list, &option))
+        if (sk_str_ieq(option, name)) return true;
+    return false;
+}
+
+sk_err edge_trailer_fields(struct sk_arena *arena, sk_str connection, const struct http_fields *trailers,
                            struct http_fields *out_fields) {
     struct http_fields fields = {0};
     sk_err err = SK_OK;
     for (uint32_t i = 0; i < trailers->count && !err; i++) {
         const struct http_field *field = &trailers->items[i];
-        if (field->id != HTTP_FIELD_UNKNOWN) continue;
+        if (field->id != HTTP_FIELD_UNKNOWN || is_named(connection, field->name)) continue;
         sk_str name = sk_arena_copy(arena, field->name), value = sk_arena_copy(arena, field->value);
         err = name.data && value.data ? http_fields_add(&fields, arena, name, value) : SK_ERR_NO_MEMORY;
     }

@@ -18,8 +18,9 @@ struct edge_head_rules {
 sk_err edge_head_fields(struct sk_arena *arena, const struct http_response *response,
                         const struct edge_head_rules *rules, struct http_fields *out_fields);
 /* Those of TRAILERS that may be passed on: none that concerns framing, routing, caching or the handling of the
- * message (RFC 9110 section 6.5.1), which is all that we know by name. Deep copies. */
-sk_err edge_trailer_fields(struct sk_arena *arena, const struct http_fields *trailers,
+ * message (RFC 9110 section 6.5.1), which is all that we know by name, and none that CONNECTION, the joined value
+ * of that field in the message's head, names (7.6.1). Deep copies. */
+sk_err edge_trailer_fields(struct sk_arena *arena, sk_str connection, const struct http_fields *trailers,
                            struct http_fields *out_fields);
 /* STORED with everything that FRESH (made by edge_head_fields from a 304) says anew; what describes the stored
  * body itself stays (RFC 9111 section 3.2). */

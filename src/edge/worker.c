@@ -7,7 +7,9 @@
 #include "base/log.h"
 #include "edge/fetch.h"
 #include "edge/h1.h"
+#include "edge/handshake.h"
 #include "edge/process.h"
+#include "edge/tls_layer.h"
 
 #define ACCEPTS_A_TURN 64
 #define ACCEPT_RETRY_MS 50
@@ -24,6 +26,30 @@ sk_str edge_worker_date(struct edge_worker *worker) {
         worker->date_at = now;
     }
     return (sk_str){worker->date, HTTP_DATE_BYTES};
+}
+
+/* --- connections --------------------------------------------------------------------------------------- */
+
+void edge_connection_add(struct edge_worker *worker, struct edge_connection *connection,
+                         const struct edge_connection_ops *ops) {
+    connection->ops = ops;
+    sk_list_push_back(&worker->connections, &connection->link);
+    worker->connection_count++;
+}
+
+void edge_connection_remove(struct edge_worker *worker, struct edge_connection *connection) {
+    sk_list_remove(&connection->link);
+    worker->connection_count--;
+}
+
+struct edge_tls_room *edge_worker_tls_room(struct edge_worker *worker) {
+    if (worker->tls_room) return worker->tls_room;
+    struct edge_tls_room *room = malloc(sizeof *room);
+    if (!room || edge_tls_room_create(room) != SK_OK) {
+        free(room);
+        return NULL;
+    }
+    return worker->tls_room = room;
 }
 
 /* --- accepting ------------------------------------------------------------------------------------------ */
@@ -50,11 +76,15 @@ static void queue_accept(struct edge_accept *accept) {
     io_loop_defer_to_next(accept->worker->loop, &accept->again);
 }
 
-static void take_connection(struct edge_worker *worker, int fd, const struct io_addr *peer) {
+static void take_connection(struct edge_accept *accept, int fd, const struct io_addr *peer) {
+    struct edge_worker *worker = accept->worker;
     sk_err err = edge_limits_enter(worker->limits, peer);
     if (!err) {
         observe_count(worker->metrics, OBSERVE_CONNECTIONS);
-        h1_accept(worker, fd, peer);
+        if (accept->tls)
+            edge_handshake_start(worker, fd, peer, accept->tls);
+        else
+            h1_accept(worker, fd, peer, NULL);
         return;
     }
     close(fd);
@@ -76,7 +106,7 @@ static void accept_turn(struct edge_accept *accept) {
                            io_loop_now(worker->loop) + ACCEPT_RETRY_MS * SK_NS_PER_MS, on_accept_retry);
             return;
         }
-        if (!err) take_connection(worker, fd, &peer);
+        if (!err) take_connection(accept, fd, &peer);
     }
     queue_accept(accept);
 }
@@ -85,7 +115,7 @@ static void on_accept_ready(struct io_watch *watch, unsigned ready) {
     accept_turn(SK_CONTAINER_OF(watch, struct edge_accept, watch));
 }
 
-static void start_accepting(struct edge_worker *worker, int fd, int source_fd) {
+static void start_accepting(struct edge_worker *worker, int fd, int source_fd, const struct io_addr *addr) {
     struct edge_accept *accept = calloc(1, sizeof *accept);
     if (!accept) {
         sk_log(SK_LOG_ERROR, "edge", "a worker cannot accept connections: out of memory");
@@ -94,6 +124,8 @@ static void start_accepting(struct edge_worker *worker, int fd, int source_fd) {
     }
     accept->worker = worker;
     accept->source_fd = source_fd;
+    accept->addr = *addr;
+    accept->tls = edge_snapshot_tls(worker->snapshot, addr);
     accept->watch = (struct io_watch){.fd = fd, .on_ready = on_accept_ready};
     sk_list_push_back(&worker->accepts, &accept->link);
     if (io_watch_start(worker->loop, &accept->watch) != SK_OK)
@@ -104,9 +136,7 @@ static void start_accepting(struct edge_worker *worker, int fd, int source_fd) {
 static void accept_rest(struct edge_accept *accept) {
     int fd;
     struct io_addr peer;
-    sk_err err;
-    while ((err = io_accept(accept->watch.fd, &fd, &peer)) == SK_OK)
-        take_connection(accept->worker, fd, &peer);
+    while (io_accept(accept->watch.fd, &fd, &peer) == SK_OK) take_connection(accept, fd, &peer);
 }
 
 static void stop_accepting(struct edge_accept *accept) {
@@ -142,6 +172,13 @@ void edge_worker_check_drained(struct edge_worker *worker) {
                        on_drain_timer);
 }
 
+static void drain_one(struct edge_connection *connection) { connection->ops->drain(connection); }
+static void abort_one(struct edge_connection *connection) { connection->ops->abort(connection); }
+
+static void for_connections(struct edge_worker *worker, void (*one)(struct edge_connection *connection)) {
+    SK_LIST_FOR_EACH(link, &worker->connections) one(SK_CONTAINER_OF(link, struct edge_connection, link));
+}
+
 static void drain(struct edge_worker *worker, bool accept_waiting) {
     if (worker->stage != EDGE_RUNNING) return;
     SK_LIST_FOR_EACH(link, &worker->accepts) {
@@ -150,7 +187,7 @@ static void drain(struct edge_worker *worker, bool accept_waiting) {
         stop_accepting(accept);
     }
     worker->stage = EDGE_DRAINING;
-    SK_LIST_FOR_EACH(link, &worker->connections) h1_drain(SK_CONTAINER_OF(link, struct h1_conn, link));
+    for_connections(worker, drain_one);
     edge_worker_check_drained(worker);
 }
 
@@ -159,7 +196,7 @@ static void stop(struct edge_worker *worker) {
     if (worker->stage == EDGE_STOPPING) return;
     worker->stage = EDGE_STOPPING;
     worker->stop_by = io_loop_now(worker->loop) + STOP_MS * SK_NS_PER_MS;
-    SK_LIST_FOR_EACH(link, &worker->connections) h1_abort(SK_CONTAINER_OF(link, struct h1_conn, link));
+    for_connections(worker, abort_one);
     cancel_fetches(worker);
     io_timer_start(worker->loop, &worker->drain_timer, worker->stop_by, on_drain_timer);
     edge_worker_check_drained(worker);
@@ -177,6 +214,10 @@ static void use_snapshot(struct edge_worker *worker, struct edge_snapshot *snaps
     if (worker->snapshot) edge_snapshot_unref(worker->snapshot);
     worker->snapshot = snapshot;
     worker->log_wanted = worker->log && snapshot->config->access_log.len;
+    SK_LIST_FOR_EACH(link, &worker->accepts) {
+        struct edge_accept *accept = SK_CONTAINER_OF(link, struct edge_accept, link);
+        accept->tls = edge_snapshot_tls(snapshot, &accept->addr);
+    }
 }
 
 static void refuse_from(struct edge_worker *worker, int source_fd) {
@@ -195,7 +236,7 @@ static void on_told(struct io_task *task) {
     free(told);
     switch (message.kind) {
     case EDGE_TELL_SNAPSHOT: use_snapshot(worker, message.snapshot); break;
-    case EDGE_TELL_ACCEPT: start_accepting(worker, message.fd, message.source_fd); break;
+    case EDGE_TELL_ACCEPT: start_accepting(worker, message.fd, message.source_fd, &message.addr); break;
     case EDGE_TELL_REFUSE: refuse_from(worker, message.source_fd); break;
     case EDGE_TELL_DRAIN: drain(worker, true); break;
     case EDGE_TELL_HAND_OVER: drain(worker, false); break;
@@ -237,6 +278,8 @@ static void leave(struct edge_worker *worker) {
     sk_arena_free(&worker->scratch);
     if (!worker->connection_count) sk_pool_free_all(&worker->connection_pool);
     free(worker->input);
+    if (worker->tls_room) edge_tls_room_free(worker->tls_room);
+    free(worker->tls_room);
 }
 
 static sk_err set_up(struct edge_worker *worker) {

@@ -34,8 +34,21 @@ struct edge_accept {
     struct io_timer retry; /* out of descriptors: try again later */
     struct io_task again;  /* more wait than one turn takes */
     bool queued, closed;
-    int source_fd;       /* the process's own descriptor of the same socket: its name in messages */
-    struct sk_list link; /* worker.accepts */
+    struct io_addr addr; /* as configured: by it the configuration in force tells what is spoken here */
+    struct wire_tls_server *tls; /* the snapshot's; NULL: plain */
+    int source_fd;               /* the process's own descriptor of the same socket: its name in messages */
+    struct sk_list link;         /* worker.accepts */
+};
+
+/* A client's connection, whatever it speaks, as the worker sees it. */
+struct edge_connection;
+struct edge_connection_ops {
+    void (*drain)(struct edge_connection *connection); /* no further request than those that are under way */
+    void (*abort)(struct edge_connection *connection); /* at once */
+};
+struct edge_connection {
+    struct sk_list link; /* worker.connections */
+    const struct edge_connection_ops *ops;
 };
 
 enum edge_stage { EDGE_RUNNING, EDGE_DRAINING, EDGE_STOPPING };
@@ -59,7 +72,8 @@ struct edge_worker {
     enum edge_stage stage;
     struct sk_arena scratch; /* reset before each request */
     struct sk_pool connection_pool;
-    struct sk_list connections; /* struct h1_conn.link */
+    struct edge_tls_room *tls_room; /* NULL before the first TLS connection */
+    struct sk_list connections;     /* struct edge_connection.link */
     size_t connection_count;
     struct sk_list fetches; /* struct edge_fetch.link */
     struct sk_list accepts;
@@ -89,12 +103,19 @@ struct edge_message {
     enum edge_message_kind kind;
     struct edge_snapshot *snapshot;
     int fd, source_fd;
+    struct io_addr addr; /* of ACCEPT: as configured */
 };
 
 /* Starts the thread. It reports through edge_process_worker_ready, later edge_process_worker_done. */
 sk_err edge_worker_start(struct edge_worker *worker);
 /* Main thread. SK_ERR_NO_MEMORY. */
 sk_err edge_worker_tell(struct edge_worker *worker, struct edge_message message);
+/* Own thread: CONNECTION counts from now on, and not any more. */
+void edge_connection_add(struct edge_worker *worker, struct edge_connection *connection,
+                         const struct edge_connection_ops *ops);
+void edge_connection_remove(struct edge_worker *worker, struct edge_connection *connection);
+/* Own thread: what the thread's TLS connections share. NULL: out of memory. */
+struct edge_tls_room *edge_worker_tls_room(struct edge_worker *worker);
 /* Own thread: something ended; a draining worker looks whether it may stop. */
 void edge_worker_check_drained(struct edge_worker *worker);
 /* The Date field's value for now. */

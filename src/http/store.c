@@ -67,7 +67,7 @@ static bool heuristic_status(uint16_t status) {
 
 /* Statuses whose caching asks for more than is done with any other, or that are for one client alone. */
 static bool special_status(uint16_t status) {
-    return status < 200 || status == 206 || status == 304 || status == 416;
+    return status < 200 || status == 206 || status == 304 || status == 416 || status > 599;
 }
 
 /* 5.2.2.3 */

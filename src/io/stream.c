@@ -22,6 +22,7 @@ static void on_ready(struct io_watch *watch, unsigned ready) {
     if (ready & IO_READABLE) stream->ready[IO_READ_SIDE] = true;
     if (ready & IO_WRITABLE) stream->ready[IO_WRITE_SIDE] = true;
     if (ready & IO_HANGUP) stream->hangup = true;
+    if (stream->layer && (ready & IO_WRITABLE)) stream->layer->ops->flush(stream->layer, watch->fd);
     if (ready & (IO_READABLE | IO_HANGUP)) wake(stream, IO_READ_SIDE);
     if (ready & (IO_WRITABLE | IO_HANGUP)) wake(stream, IO_WRITE_SIDE);
     void (*on_event)(void *arg) = stream->on_idle_event;
@@ -53,6 +54,8 @@ sk_err io_stream_adopt(struct io_loop *loop, int fd, struct io_stream **out_stre
     return SK_OK;
 }
 
+void io_stream_set_layer(struct io_stream *stream, struct io_layer *layer) { stream->layer = layer; }
+
 void io_stream_close(struct io_stream *stream) {
     if (!stream) return;
     for (int side = 0; side < IO_SIDE_COUNT; side++) {
@@ -62,6 +65,7 @@ void io_stream_close(struct io_stream *stream) {
         io_fiber_wake(waiter->fiber);
     }
     io_watch_stop(&stream->watch);
+    io_layer_free(stream->layer);
     close(stream->watch.fd);
     free(stream);
 }
@@ -145,9 +149,9 @@ sk_err io_stream_wait(struct io_stream *stream, bool want_read, bool want_write,
 
 sk_err io_stream_try_read(struct io_stream *stream, void *data, size_t bytes, size_t *out_n) {
     size_t n = 0;
-    sk_err err = io_recv(stream->watch.fd, data, bytes, &n);
-    /* A short read has emptied the socket too (epoll(7), "edge-triggered"); an end behind it is a hang-up. */
-    if (err == SK_ERR_AGAIN || (!err && n < bytes)) stream->ready[IO_READ_SIDE] = false;
+    bool drained;
+    sk_err err = io_layer_recv(stream->layer, stream->watch.fd, data, bytes, &n, &drained);
+    if (drained) stream->ready[IO_READ_SIDE] = false; /* an end behind it is a hang-up */
     count_burst(stream, n);
     if (!err) *out_n = n;
     return err;
@@ -179,7 +183,7 @@ static void advance(struct iovec **iov, int *count, size_t bytes) {
 
 static sk_err try_writev(struct io_stream *stream, const struct iovec *iov, int count, size_t *out_n) {
     size_t n = 0;
-    sk_err err = io_sendv(stream->watch.fd, iov, count, false, &n);
+    sk_err err = io_layer_sendv(stream->layer, stream->watch.fd, iov, count, false, &n);
     if (err == SK_ERR_AGAIN) stream->ready[IO_WRITE_SIDE] = false;
     count_burst(stream, n);
     if (!err) *out_n = n;
@@ -216,7 +220,10 @@ sk_err io_stream_try_write(struct io_stream *stream, const void *data, size_t by
     return SK_OK;
 }
 
-void io_stream_shutdown_write(struct io_stream *stream) { shutdown(stream->watch.fd, SHUT_WR); }
+void io_stream_shutdown_write(struct io_stream *stream) {
+    if (stream->layer) stream->layer->ops->finish(stream->layer, stream->watch.fd);
+    shutdown(stream->watch.fd, SHUT_WR);
+}
 
 /* --- idle streams ------------------------------------------------------------------------------------- */
 

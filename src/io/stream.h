@@ -4,7 +4,7 @@
 #define SK_IO_STREAM_H
 
 #include "io/fiber.h"
-#include "io/socket.h"
+#include "io/layer.h"
 
 struct io_stream;
 
@@ -19,6 +19,8 @@ sk_err io_stream_connect_any(struct io_loop *loop, const struct io_addr *addrs, 
                              sk_time_ns deadline, struct io_stream **out_stream, size_t *out_index);
 /* Takes a connected non-blocking fd. */
 sk_err io_stream_adopt(struct io_loop *loop, int fd, struct io_stream **out_stream);
+/* From now on bytes go through LAYER, which belongs to the stream. */
+void io_stream_set_layer(struct io_stream *stream, struct io_layer *layer);
 /* Closes and frees; a fiber parked on it is woken with SK_ERR_CANCELLED. NULL is allowed. */
 void io_stream_close(struct io_stream *stream);
 int io_stream_fd(const struct io_stream *stream);

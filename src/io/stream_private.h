@@ -16,6 +16,7 @@ struct io_stream_waiter {
 struct io_stream {
     struct io_loop *loop;
     struct io_watch watch;
+    struct io_layer *layer; /* NULL: none */
     struct io_stream_waiter *waiters[IO_SIDE_COUNT];
 
     /* Edges seen and not used up yet. False is certain: nothing is there before the next event. True may

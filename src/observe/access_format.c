@@ -28,7 +28,8 @@ enum { FIXED_BYTES = 1024, TEXT_FACTOR = 6 };
 
 static sk_err line_begin(const struct access_log_entry *e, struct sk_buf *out, struct line *line) {
     size_t text = e->client_ip.len + e->method.len + e->host.len + e->target.len + e->user_agent.len +
-                  e->referer.len + e->site.len + e->upstream.len + e->error.len;
+                  e->referer.len + e->site.len + e->upstream.len + e->error.len + e->tls_version.len +
+                  e->tls_group.len + e->tls_cipher.len;
     sk_err err = sk_buf_reserve(out, text * TEXT_FACTOR + FIXED_BYTES);
     if (err == SK_OK) line->at = sk_buf_space(out);
     return err;
@@ -187,6 +188,10 @@ sk_err access_format_json(struct access_format_clock *clock, const struct access
     json_string(&line, FIELD_HOST, e->host);
     json_string(&line, FIELD_TARGET, e->target);
     json_string(&line, FIELD_PROTOCOL, http_version_text(e->version));
+    json_string(&line, FIELD_TLS_VERSION, e->tls_version);
+    json_string(&line, FIELD_TLS_GROUP, e->tls_group);
+    json_string(&line, FIELD_TLS_CIPHER, e->tls_cipher);
+    json_bool(&line, FIELD_TLS_RESUMED, e->tls_resumed);
     json_number(&line, FIELD_STATUS, e->status);
     json_number(&line, FIELD_SENT_BYTES, e->sent_bytes);
     json_number(&line, FIELD_BODY_BYTES, e->body_bytes);

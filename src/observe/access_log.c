@@ -71,7 +71,10 @@ struct access_log_ring {
     X(referer, 255)                                                                                          \
     X(site, 255)                                                                                             \
     X(upstream, 255)                                                                                         \
-    X(error, 128)
+    X(error, 128)                                                                                            \
+    X(tls_version, 64)                                                                                       \
+    X(tls_group, 64)                                                                                         \
+    X(tls_cipher, 64)
 
 /* An entry as it lies in a ring, its texts behind it. */
 struct record {
@@ -79,7 +82,7 @@ struct record {
     uint64_t sent_bytes, body_bytes;
     uint16_t status, origin_status;
     uint8_t version, reason;
-    bool hit, stored, collapsed, aborted;
+    bool hit, stored, collapsed, aborted, tls_resumed;
 #define X(name, max) uint16_t name##_bytes;
     RECORD_TEXT_TABLE(X)
 #undef X
@@ -121,6 +124,7 @@ static void record_fill(struct record *record, const struct access_log_entry *en
     record->stored = entry->stored;
     record->collapsed = entry->collapsed;
     record->aborted = entry->aborted;
+    record->tls_resumed = entry->tls_resumed;
 }
 
 void access_log_write(struct access_log_ring *ring, const struct access_log_entry *entry) {
@@ -259,6 +263,7 @@ static void append(struct access_log *log, const struct record *record) {
         .stored = record->stored,
         .collapsed = record->collapsed,
         .aborted = record->aborted,
+        .tls_resumed = record->tls_resumed,
     };
     const char *text = (const char *)(record + 1);
 #define X(name, max)                                                                                         \

@@ -23,6 +23,11 @@ enum access_log_format { ACCESS_LOG_JSON, ACCESS_LOG_COMMON };
     X(HOST, "host", true, "host asked for")                                                                  \
     X(TARGET, "target", true, "path and query as received, at most 1024 bytes")                              \
     X(PROTOCOL, "protocol", true, "HTTP version spoken with the client")                                     \
+    X(TLS_VERSION, "tls_version", false, "version of TLS spoken with the client, if it was")                 \
+    X(TLS_GROUP, "tls_group", false,                                                                         \
+      "group of the key exchange; those with MLKEM withstand quantum computers")                             \
+    X(TLS_CIPHER, "tls_cipher", false, "cipher suite")                                                       \
+    X(TLS_RESUMED, "tls_resumed", false, "the handshake was abbreviated by a session ticket")                \
     X(STATUS, "status", true, "status of the response")                                                      \
     X(SENT_BYTES, "sent_bytes", true, "bytes sent to the client, head included")                             \
     X(BODY_BYTES, "body_bytes", true, "bytes of content sent to the client")                                 \
@@ -55,11 +60,13 @@ sk_err access_log_change(struct access_log *log, const char *path, enum access_l
 sk_err access_log_join(struct access_log *log, struct observe_thread *metrics,
                        struct access_log_ring **out_ring);
 
-/* Strings are copied, each cut to what the record allows (method 16, target 1024, error 128, client 64, all
- * others 255 bytes). */
+/* Strings are copied, each cut to what the record allows (method 16, target 1024, error 128, client 64,
+ * of TLS 64, all others 255 bytes). */
 struct access_log_entry {
     int64_t wall_ns; /* when the request's head was complete */
     sk_str client_ip, method, host, target, user_agent, referer, site, upstream, error;
+    sk_str tls_version, tls_group, tls_cipher; /* empty: plain */
+    bool tls_resumed;
     enum http_version version;
     enum http_reason reason;
     uint16_t status, origin_status;

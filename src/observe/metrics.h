@@ -13,6 +13,13 @@
     X(CONNECTIONS, "skerry_connections_total", "Client connections accepted")                                \
     X(CONNECTIONS_REFUSED, "skerry_connections_refused_total",                                               \
       "Client connections closed at once: over a limit")                                                     \
+    X(TLS_HANDSHAKES_PQ, "skerry_tls_handshakes_total{key_exchange=\"post_quantum\"}",                       \
+      "TLS handshakes with clients by key exchange")                                                         \
+    X(TLS_HANDSHAKES_CLASSICAL, "skerry_tls_handshakes_total{key_exchange=\"classical\"}",                   \
+      "TLS handshakes with clients by key exchange")                                                         \
+    X(TLS_RESUMED, "skerry_tls_handshakes_resumed_total", "Of these, abbreviated by a session ticket")       \
+    X(TLS_HANDSHAKES_FAILED, "skerry_tls_handshakes_failed_total",                                           \
+      "TLS handshakes with clients that failed")                                                             \
     X(REQUESTS, "skerry_requests_total", "Client requests answered")                                         \
     X(REQUESTS_MALFORMED, "skerry_requests_malformed_total", "Requests refused as malformed")                \
     X(RESPONSES_2XX, "skerry_responses_total{class=\"2xx\"}", "Responses by class")                          \

@@ -256,7 +256,7 @@ static size_t answer_chaos(struct exchange *x) {
     for (size_t i = 0; i < SK_COUNT(names); i++) {
         sk_str text = names[i].version ? options->version : options->identity;
         if (x->query.name.length != names[i].bytes ||
-            memcmp(x->query.name.wire, names[i].wire, names[i].bytes) || x->query.type != DNS_TYPE_TXT ||
+            memcmp(x->query.name.wire, names[i].wire, names[i].bytes) != 0 || x->query.type != DNS_TYPE_TXT ||
             text.len == 0)
             continue;
         uint8_t data[12 + 256] = {0xc0, 12, 0, DNS_TYPE_TXT, 0, CLASS_CHAOS};
@@ -344,6 +344,19 @@ static void count_answer(const struct exchange *x, size_t bytes) {
     if (x->log.truncated) count(x, OBSERVE_DNS_TRUNCATED);
 }
 
+static void tell_log(const struct exchange *x, struct answer_log *out_log) {
+    *out_log = (struct answer_log){.type = x->query.type,
+                                   .name = x->query.name,
+                                   .rcode = x->log.rcode,
+                                   .routed = x->log.routed,
+                                   .truncated = x->log.truncated,
+                                   .rate_limited = x->log.rate_limited,
+                                   .reason = x->log.reason,
+                                   .site = x->log.site,
+                                   .scope_bits = x->log.scope_bits};
+}
+
+/* NOLINTNEXTLINE(readability-function-size): its parameters are what a query is */
 size_t answer_query(struct answerer *answerer, const struct answer_snapshot *snapshot,
                     enum answer_transport transport, const struct io_addr *client, const uint8_t *query,
                     size_t query_bytes, sk_time_ns now, sk_unix_s wall_s, uint8_t *out, size_t capacity,
@@ -370,15 +383,6 @@ size_t answer_query(struct answerer *answerer, const struct answer_snapshot *sna
     size_t bytes = err ? bare(&x, rcode, EDE_NONE) : answer(&x);
     bytes = limit_rate(&x, bytes);
     count_answer(&x, bytes);
-    if (out_log)
-        *out_log = (struct answer_log){.type = x.query.type,
-                                       .name = x.query.name,
-                                       .rcode = x.log.rcode,
-                                       .routed = x.log.routed,
-                                       .truncated = x.log.truncated,
-                                       .rate_limited = x.log.rate_limited,
-                                       .reason = x.log.reason,
-                                       .site = x.log.site,
-                                       .scope_bits = x.log.scope_bits};
+    if (out_log) tell_log(&x, out_log);
     return bytes;
 }

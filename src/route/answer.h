@@ -30,9 +30,9 @@ struct zone_extra answer_routed_mark(const struct answer_routed *routed, uint32_
 struct answer_zones;    /* zones, with the answers that were encoded beforehand; counted */
 struct answer_snapshot; /* zones, routing table, options; counted */
 
-/* Takes the COUNT zones on success (their apexes differ), copies ROUTED (its indexes are those of the marks).
+/* Takes the COUNT zones of LIST on success (their apexes differ), copies ROUTED (its indexes are those of the marks).
  * SK_ERR_EXISTS: an apex twice; SK_ERR_NO_MEMORY. */
-sk_err answer_zones_create(struct zone *const *zones, size_t count, const struct answer_routed *routed,
+sk_err answer_zones_create(struct zone *const *list, size_t count, const struct answer_routed *routed,
                            size_t routed_count, struct answer_zones **out_zones);
 struct answer_zones *answer_zones_ref(struct answer_zones *zones);
 void answer_zones_unref(struct answer_zones *zones);

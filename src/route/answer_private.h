@@ -107,7 +107,7 @@ struct answer_compose {
     bool tailored; /* depends on the client */
     bool routed;   /* a routed set was used */
 };
-/* Writes all sections for NAME and TYPE. */
-void answer_compose(struct answer_compose *compose, const struct dns_name *name, uint16_t type);
+/* Writes all sections for the name FIRST and TYPE. */
+void answer_compose(struct answer_compose *c, const struct dns_name *first, uint16_t type);
 
 #endif

@@ -105,9 +105,9 @@ void decide_rank(const struct decide_site *sites, size_t count, const struct dec
     SK_ASSERT(count <= DECIDE_SITES_MAX);
     struct order orders[DECIDE_SITES_MAX];
     struct decide_score scores[DECIDE_SITES_MAX];
-    for (uint16_t i = 0; i < count; i++) {
-        scores[i] = score_site(&sites[i], i, client, weights, place_hash);
-        orders[i] = (struct order){scores[i].total, !scores[i].eligible, i};
+    for (size_t i = 0; i < count; i++) {
+        scores[i] = score_site(&sites[i], (uint16_t)i, client, weights, place_hash);
+        orders[i] = (struct order){scores[i].total, !scores[i].eligible, (uint16_t)i};
     }
     qsort(orders, count, sizeof *orders, compare_order);
     for (size_t i = 0; i < count; i++) out_scores[i] = scores[orders[i].site];

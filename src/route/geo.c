@@ -59,6 +59,7 @@ static sk_err intern_place(struct places *places, const struct geo_place *place,
     size_t at = place_hash(place) & places->mask;
     for (; places->table[at]; at = (at + 1) & places->mask) {
         uint32_t id = places->table[at] - 1;
+        /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): as said above */
         if (memcmp(&places->items[id], place, sizeof *place) == 0) {
             *out_id = id;
             return SK_OK;

@@ -83,6 +83,7 @@ static void take_answer(struct notify_service *service, const uint8_t *data, siz
                         const struct io_addr *from) {
     if (bytes < 12 || !(data[2] & 0x80)) return;
     uint16_t id = (uint16_t)(data[0] << 8 | data[1]);
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed was taken out of the list */
     SK_LIST_FOR_EACH(link, &service->pending) {
         struct pending *p = SK_CONTAINER_OF(link, struct pending, link);
         if (p->id != id || !io_addr_eq(&p->to, from)) continue;

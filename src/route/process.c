@@ -207,6 +207,7 @@ static sk_err watch_signals(struct route_process *process) {
 
 static sk_err start_udp(struct route_process *process) {
     size_t count = (size_t)process->worker_count * process->listener_count;
+    if (!count) return SK_OK;
     process->udp = calloc(count, sizeof *process->udp);
     if (!process->udp) return SK_ERR_NO_MEMORY;
     for (unsigned i = 0; i < count; i++) {

@@ -18,14 +18,27 @@ class Authority:
 
     def server(self, names=("DNS:localhost", "IP:127.0.0.1"), dates=(), label="server"):
         """An ssl.SSLContext for a server with these subjectAltNames. DATES: ("20200101000000Z", "20200201000000Z")."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*self.files(names, dates, label))
+        return context
+
+    def files(self, names=("DNS:localhost", "IP:127.0.0.1"), dates=(), label="server", rsa=False):
+        """Paths of a certificate and its key."""
         key, request, certificate = (self.directory / f"{label}.{end}" for end in ("key", "csr", "pem"))
         extensions = self.directory / f"{label}.ext"
         extensions.write_text(f"subjectAltName={','.join(names)}\n")
-        _openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=origin",
+        kind = ["rsa:2048"] if rsa else ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        _openssl("req", "-newkey", *kind, "-nodes", "-subj", f"/CN={label}",
                  "-keyout", str(key), "-out", str(request))
-        life = ["-not_before", dates[0], "-not_after", dates[1]] if dates else ["-days", "2"]
+        life = ["-not_before", dates[0], "-not_after", dates[1]] if dates else ["-days", "30"]
         _openssl("x509", "-req", "-in", str(request), "-CA", str(self.certificate), "-CAkey", str(self.key), *life,
                  "-extfile", str(extensions), "-out", str(certificate))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
+        return certificate, key
+
+    def client(self, cert=None, key=None):
+        """An ssl.SSLContext for a client that trusts this authority."""
+        context = ssl.create_default_context(cafile=str(self.certificate))
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # the authority is made in one line
+        if cert:
+            context.load_cert_chain(cert, key)
         return context

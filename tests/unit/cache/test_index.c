@@ -92,7 +92,7 @@ static void with_room_for_all_it_is_a_map(void **state) {
 }
 
 static void short_of_room_it_holds_a_part_and_nothing_wrong(void **state) {
-    const struct cache_policy_ops *policies[] = {&cache_policy_s3fifo, &cache_policy_fifo,
+    const struct cache_policy_ops *policies[] = {&cache_policy_s3fifo, &cache_policy_gdsf, &cache_policy_fifo,
                                                  &cache_policy_clock};
     for (size_t i = 0; i < SK_COUNT(policies); i++) {
         struct cache *cache = make_cache(8 * MIB, policies[i]);
@@ -102,10 +102,11 @@ static void short_of_room_it_holds_a_part_and_nothing_wrong(void **state) {
     (void)state;
 }
 
-/* Sizes that change for good: what the old sizes held must serve the new ones. */
+/* Sizes that change for good: what the old sizes held must serve the new ones. With a policy that does not prefer
+ * the old ones for being small. */
 static void memory_follows_when_sizes_change(void **state) {
     static const uint64_t phases[] = {200, 60000, 1500, 200000, 9000, 100};
-    struct cache *cache = make_cache(16 * MIB, NULL);
+    struct cache *cache = make_cache(16 * MIB, &cache_policy_s3fifo);
     struct cache_thread *thread;
     uint64_t number = 0;
     assert_ok(cache_thread_join(cache, NULL, &thread));

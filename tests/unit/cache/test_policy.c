@@ -75,8 +75,8 @@ static void traces_evict_what_they_should(void **state) {
     (void)state;
 }
 
-static const struct cache_policy_ops *const all_policies[] = {&cache_policy_s3fifo, &cache_policy_fifo,
-                                                              &cache_policy_clock};
+static const struct cache_policy_ops *const all_policies[] = {&cache_policy_s3fifo, &cache_policy_gdsf,
+                                                              &cache_policy_fifo, &cache_policy_clock};
 
 /* Whatever happens, each entry that was put in comes out once: by eviction or by removal. */
 static void every_entry_leaves_exactly_once(void **state) {
@@ -115,14 +115,65 @@ static void every_entry_leaves_exactly_once(void **state) {
     (void)state;
 }
 
+static void insert_sized(const struct cache_policy_ops *ops, struct cache_policy *policy,
+                         struct cache_policy_entry *entry, _Atomic uint8_t *accesses, size_t name,
+                         uint64_t bytes) {
+    *entry = (struct cache_policy_entry){.key_hash = hash_of(name), .bytes = bytes, .accesses = accesses};
+    ops->insert(policy, entry);
+}
+
+/* Cherkasova 1998: the worth is accesses by bytes. */
+static void gdsf_evicts_the_least_accesses_by_bytes(void **state) {
+    static const struct {
+        uint64_t bytes;
+        uint8_t accesses;
+        size_t turn; /* in which it is evicted */
+    } rows[] = {{100, 0, 3}, {1000, 0, 1}, {1000, 3, 2}, {10000, 0, 0}, {10, 0, 4}};
+    const struct cache_policy_ops *ops = &cache_policy_gdsf;
+    struct cache_policy_entry entries[SK_COUNT(rows)];
+    _Atomic uint8_t accesses[SK_COUNT(rows)];
+    struct cache_policy *policy;
+    assert_ok(ops->create(1 << 20, &policy));
+    for (size_t i = 0; i < SK_COUNT(rows); i++) {
+        accesses[i] = rows[i].accesses;
+        insert_sized(ops, policy, &entries[i], &accesses[i], i, rows[i].bytes);
+    }
+    for (size_t turn = 0; turn < SK_COUNT(rows); turn++)
+        assert_int_equal(rows[ops->evict(policy) - entries].turn, turn);
+    ops->destroy(policy);
+    (void)state;
+}
+
+/* What was popular once does not stay for ever: the clock passes it. */
+static void gdsf_forgets_what_is_asked_for_no_more(void **state) {
+    enum { NEW = 3000 };
+    static struct cache_policy_entry entries[NEW + 1];
+    static _Atomic uint8_t accesses[NEW + 1];
+    const struct cache_policy_ops *ops = &cache_policy_gdsf;
+    struct cache_policy *policy;
+    bool gone = false;
+    assert_ok(ops->create(1 << 20, &policy));
+    accesses[NEW] = 3;
+    insert_sized(ops, policy, &entries[NEW], &accesses[NEW], NEW, 100);
+    for (size_t i = 0; i < NEW && !gone; i++) {
+        insert_sized(ops, policy, &entries[i], &accesses[i], i, 100);
+        if (i >= 10) gone = ops->evict(policy) == &entries[NEW];
+    }
+    assert_true(gone);
+    ops->destroy(policy);
+    (void)state;
+}
+
 static void a_zipf_mix_is_kept_better_than_by_fifo(void **state) {
     enum { KEYS = 4000, CAPACITY = 400, STEPS = 60000 };
     static struct cache_policy_entry entries[KEYS];
     static _Atomic uint8_t accesses[KEYS];
     static bool inside[KEYS];
-    size_t hits[2] = {0};
-    for (size_t p = 0; p < 2; p++) {
-        const struct cache_policy_ops *ops = all_policies[p];
+    static const struct cache_policy_ops *const policies[] = {&cache_policy_fifo, &cache_policy_s3fifo,
+                                                              &cache_policy_gdsf};
+    size_t hits[SK_COUNT(policies)] = {0};
+    for (size_t p = 0; p < SK_COUNT(policies); p++) {
+        const struct cache_policy_ops *ops = policies[p];
         struct cache_policy *policy;
         size_t count = 0;
         uint64_t seed = 42;
@@ -146,7 +197,7 @@ static void a_zipf_mix_is_kept_better_than_by_fifo(void **state) {
         }
         ops->destroy(policy);
     }
-    assert_true(hits[0] > hits[1] + STEPS / 50);
+    for (size_t p = 1; p < SK_COUNT(policies); p++) assert_true(hits[p] > hits[0] + STEPS / 50);
     (void)state;
 }
 
@@ -167,6 +218,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(traces_evict_what_they_should),
         cmocka_unit_test(every_entry_leaves_exactly_once),
+        cmocka_unit_test(gdsf_evicts_the_least_accesses_by_bytes),
+        cmocka_unit_test(gdsf_forgets_what_is_asked_for_no_more),
         cmocka_unit_test(a_zipf_mix_is_kept_better_than_by_fifo),
         cmocka_unit_test(a_ghost_is_remembered_for_its_window_and_once),
     };

@@ -83,9 +83,9 @@ static void every_problem_names_its_place_and_what_is_allowed(void **state) {
          "10.0.0.0/8)\n"},
         {"a name to listen on", SK_STR_INIT("listen: localhost:80\n" SITE),
          "f:1:9: listen: found \"localhost:80\", expected an IP address with port, or :PORT for all addresses, or "
-         "unix:PATH (example: 127.0.0.1:8080)\n"},
+         "unix:PATH; for TLS https:// before it (example: https://0.0.0.0:443)\n"},
         {"an address twice", SK_STR_INIT("listen:\n  - :80\n  - 127.0.0.1:81\n  - :80\n" SITE),
-         "f:4:5: listen[2]: found \":80\" again\n"},
+         "f:4:5: listen[2]: found [::]:80 again\n"},
         {"several problems",
          SK_STR_INIT("memory: x\nthread: 3\nsites:\n  - host: a b\n    origin: ftp://x\n"),
          "f:1:9: memory: found \"x\", expected a percentage of the machine's memory, or a size from 8MiB to 64TiB " SIZES
@@ -95,6 +95,20 @@ static void every_problem_names_its_place_and_what_is_allowed(void **state) {
          "www.example.com)\n"
          "f:5:13: sites[0].origin: found \"ftp://x\", expected http:// or https:// with a host, and a port if "
          "needed, but no path (example: http://127.0.0.1:9000)\n"},
+        {"TLS without a certificate", SK_STR_INIT("listen: https://:443\n" SITE),
+         "f: found no certificate, expected one because a listener speaks TLS (example: certificates: [{cert: "
+         "/etc/skerry/www.pem, key: /etc/skerry/www.key}])\n"},
+        {"a listener without an address", SK_STR_INIT("listeners: [{pq: off}]\n" SITE),
+         "f:1:13: listeners[0]: found no address, expected one (example: address: 0.0.0.0:443)\n"},
+        {"a scheme that contradicts",
+         SK_STR_INIT("listeners: [{address: \"https://:1\", tls: false}]\n" SITE),
+         "f:1:13: listeners[0]: found a scheme before the address that contradicts tls\n"},
+        {"options of TLS without it",
+         SK_STR_INIT("listeners: [{address: \":1\", tls: false, pq: off}]\n" SITE),
+         "f:1:13: listeners[0]: found options of TLS where tls is false\n"},
+        {"a certificate without a key", SK_STR_INIT("certificates: [{cert: /dev/null}]\n" SITE),
+         "f:1:23: certificates[0].cert: found \"/dev/null\", expected a file that can be read: not a regular "
+         "file\nf:1:16: certificates[0]: found no key, expected a path\n"},
         {"an origin with a path", SK_STR_INIT("sites: [{origins: [{url: \"http://a/b\"}]}]\n"),
          "f:1:26: sites[0].origins[0].url: found \"http://a/b\", expected http:// or https:// with a host, and a "
          "port if needed, but no path (example: http://10.0.0.1:9000)\n"},
@@ -174,7 +188,7 @@ static void a_site_and_an_origin_are_enough(void **state) {
     assert_int_equal(c->references, 1);
     assert_true(c->number > 0);
     assert_int_equal(c->listener_count, 1);
-    io_addr_format(&c->listeners[0], text);
+    io_addr_format(&c->listeners[0].addr, text);
     assert_string_equal(text, "127.0.0.1:8080");
     assert_true(sk_str_empty(c->admin) && sk_str_empty(c->admin_token) && sk_str_empty(c->user));
     assert_true(sk_str_empty(c->access_log) && sk_str_empty(c->resolver) && sk_str_empty(c->path));
@@ -485,6 +499,33 @@ static void paths_are_relative_to_the_file(void **state) {
     config_problems_free(&problems);
 }
 
+static void listeners_have_options_and_certificates(void **state) {
+    char path[128];
+    struct config_problems problems;
+    struct config *c;
+    write_file("x.pem", "");
+    write_file("edge.yaml", "listen: https://127.0.0.1:1\n"
+                            "listeners:\n  - {address: ':2', pq: require, min_version: 1.2}\n"
+                            "  - {address: 'http://:3', tls: false}\n  - {address: ':4', client_ca: x.pem}\n"
+                            "certificates: [{cert: x.pem, key: x.pem}]\n"
+                            "sites: [{origin: 'http://a', certificates: [{cert: x.pem, key: x.pem}]}]\n");
+    snprintf(path, sizeof(path), "%s/edge.yaml", folder);
+    config_problems_init(&problems);
+    if (config_load_file(path, &c, &problems)) fail_msg("%.*s", SK_STR_ARGS(sk_buf_str(&problems.text)));
+    assert_int_equal(c->listener_count, 4);
+    assert_true(c->listeners[0].tls && c->listeners[1].tls && !c->listeners[2].tls && c->listeners[3].tls);
+    assert_int_equal(c->listeners[0].pq, CONFIG_PQ_PREFER);
+    assert_int_equal(c->listeners[0].min_version, CONFIG_TLS_1_2);
+    assert_int_equal(c->listeners[1].pq, CONFIG_PQ_REQUIRE);
+    assert_int_equal(c->listeners[1].min_version, CONFIG_TLS_1_3); /* 1.2 has no such group */
+    assert_int_equal(io_addr_port(&c->listeners[2].addr), 3);
+    assert_int_equal(c->listeners[3].client_ca.data[0], '/');
+    assert_int_equal(c->certificate_count, 1);
+    assert_int_equal(c->sites[0].certificate_count, 1);
+    config_unref(c);
+    config_problems_free(&problems);
+}
+
 static void keys_of(const struct config_section *section, const char *text) {
     for (size_t i = 0; i < section->count; i++) {
         char key[64];
@@ -615,6 +656,7 @@ int main(void) {
         cmocka_unit_test(hosts_are_found_among_thousands),
         cmocka_unit_test(deep_and_long_texts_are_refused_quickly),
         cmocka_unit_test(paths_are_relative_to_the_file),
+        cmocka_unit_test(listeners_have_options_and_certificates),
         cmocka_unit_test(the_examples_are_good_and_the_full_one_shows_every_key),
         cmocka_unit_test(a_file_that_cannot_be_read_is_a_problem),
         cmocka_unit_test(the_command_line_alone_is_a_configuration),

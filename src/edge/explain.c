@@ -1,0 +1,47 @@
+#include "edge/explain.h"
+
+#include "edge/exchange.h"
+#include "edge/selecting.h"
+
+static sk_err look(struct cache_thread *thread, struct sk_arena *arena,
+                   struct edge_explanation *explanation) {
+    struct edge_asked *asked = &explanation->asked;
+    asked->request = explanation->request;
+    asked->traits = edge_traits_of(&explanation->request->fields);
+    asked->now = explanation->now;
+    edge_request_control(asked->traits, asked->request, &asked->control);
+    explanation->selecting = edge_selecting_of(arena, explanation->site, asked->request);
+    sk_err err = cache_explain(thread, &explanation->key, explanation->selecting, arena, &explanation->cache);
+    if (err) return err;
+    explanation->verdict = edge_verdict_on(explanation->cache.object, &explanation->cache.finding, asked);
+    explanation->looked = true;
+    return SK_OK;
+}
+
+sk_err edge_explain_look(struct cache_thread *thread, const struct config *config,
+                         const struct http_request *request, sk_unix_s now, struct sk_arena *arena,
+                         struct edge_explanation *out_explanation) {
+    struct edge_explanation explanation = {
+        .config = config,
+        .request = request,
+        .now = now,
+        .site = edge_site_of(config, request->authority),
+        .detail = "",
+    };
+    explanation.refused = edge_refusal(config, explanation.site, request, &explanation.detail);
+    if (!explanation.refused) {
+        explanation.pass = edge_pass_reason(explanation.site, request);
+        sk_err err = edge_key_make(arena, explanation.site, request, &explanation.key);
+        if (err == SK_ERR_NO_MEMORY) return err;
+        if (err && request->path.data[0] == '/') {
+            explanation.refused = edge_key_refusal(err);
+            explanation.detail = "the request's target cannot be used";
+        }
+    }
+    if (!explanation.refused && explanation.pass == HTTP_REASON_NONE) {
+        sk_err err = look(thread, arena, &explanation);
+        if (err) return err;
+    }
+    *out_explanation = explanation;
+    return SK_OK;
+}

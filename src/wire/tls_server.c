@@ -1,0 +1,308 @@
+#include "wire/tls_server.h"
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <threads.h>
+
+#include "wire/tls_tickets.h"
+
+#define SERVER_MAGIC 0x746c7376u
+#define CONN_MAGIC 0x746c7363u
+
+/* Groups that belong together are separated by ':', a '/' ends a rank: a group of a higher rank is asked for
+ * (HelloRetryRequest) before one of a lower rank is taken. '?' lets a library that lacks one go on. */
+#define HYBRID "?X25519MLKEM768:?SecP256r1MLKEM768:?SecP384r1MLKEM1024"
+#define CLASSICAL "X25519:secp256r1:secp384r1"
+static const char *const groups[] = {
+    [WIRE_TLS_PQ_OFF] = CLASSICAL,
+    [WIRE_TLS_PQ_OFFER] = HYBRID ":" CLASSICAL,
+    [WIRE_TLS_PQ_PREFER] = HYBRID "/" CLASSICAL,
+    [WIRE_TLS_PQ_REQUIRE] = HYBRID,
+};
+/* Authenticated encryption and forward secrecy only (RFC 9325 section 4.2). */
+#define CIPHERS_1_2                                                                                          \
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"               \
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+#define CIPHERS_1_3 "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
+#define SESSION_S (6 * 3600)
+/* Nobody needs so many on one connection (RFC 8446 4.6.3); each costs us an answer. */
+#define KEY_UPDATES_MAX 64
+
+struct wire_tls_server {
+    uint32_t magic;
+    _Atomic uint32_t references;
+    SSL_CTX *ssl;
+    struct wire_tls_store *store;
+    struct wire_tls_tickets *tickets;
+    bool http2;
+};
+
+struct wire_tls_conn {
+    uint32_t magic;
+    uint32_t key_updates;
+    SSL *ssl;
+    struct wire_tls_server *server;
+    const char *error;
+    /* during a call */
+    sk_str *input;
+    struct sk_buf *output;
+    bool no_memory;
+};
+
+/* --- bytes in and out of the library -------------------------------------------------------------------- */
+
+static int take_input(BIO *bio, char *data, int bytes) {
+    struct wire_tls_conn *conn = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    if (!conn->input || !conn->input->len) {
+        BIO_set_retry_read(bio);
+        return -1;
+    }
+    size_t n = SK_MIN((size_t)bytes, conn->input->len);
+    memcpy(data, conn->input->data, n);
+    *conn->input = sk_str_slice(*conn->input, n, conn->input->len);
+    return (int)n;
+}
+
+static int give_output(BIO *bio, const char *data, int bytes) {
+    struct wire_tls_conn *conn = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    if (conn->output && sk_buf_append(conn->output, (sk_str){data, (size_t)bytes}) == SK_OK) return bytes;
+    conn->no_memory = true;
+    return -1;
+}
+
+static long control(BIO *bio, int command, long number, void *pointer) { return command == BIO_CTRL_FLUSH; }
+
+static BIO_METHOD *method;
+static once_flag method_once = ONCE_FLAG_INIT;
+
+static void make_method(void) {
+    method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "skerry");
+    if (!method) return;
+    BIO_meth_set_read(method, take_input);
+    BIO_meth_set_write(method, give_output);
+    BIO_meth_set_ctrl(method, control);
+}
+
+/* --- servers -------------------------------------------------------------------------------------------- */
+
+static int choose_certificate(SSL *ssl, void *arg) {
+    const struct wire_tls_server *server = arg;
+    const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    return wire_tls_store_use(server->store, sk_str_from_c(name ? name : ""), ssl);
+}
+
+/* RFC 7301 section 3.2: a client that speaks only what we do not is told so. */
+static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_bytes,
+                           const unsigned char *offered, unsigned bytes, void *arg) {
+    static const unsigned char ours[] = "\x02h2\x08http/1.1";
+    const struct wire_tls_server *server = arg;
+    const unsigned char *mine = server->http2 ? ours : ours + 3;
+    unsigned mine_bytes = (unsigned)(ours + sizeof ours - 1 - mine);
+    unsigned char *chosen;
+    int found = SSL_select_next_proto(&chosen, out_bytes, mine, mine_bytes, offered, bytes);
+    if (found != OPENSSL_NPN_NEGOTIATED) return SSL_TLSEXT_ERR_ALERT_FATAL;
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+static void note_message(int writing, int version, int type, const void *data, size_t bytes, SSL *ssl,
+                         void *arg) {
+    bool handshake = !writing && type == SSL3_RT_HANDSHAKE && bytes;
+    struct wire_tls_conn *conn = SSL_get_app_data(ssl);
+    if (handshake && conn && *(const unsigned char *)data == SSL3_MT_KEY_UPDATE) conn->key_updates++;
+}
+
+/* A session of one list of authorities is none of another, or of none at all. */
+static bool set_context_id(SSL_CTX *ssl, const char *client_ca) {
+    unsigned char id[EVP_MAX_MD_SIZE];
+    unsigned bytes = 0;
+    const char *text = client_ca ? client_ca : "";
+    return EVP_Digest(text, strlen(text), id, &bytes, EVP_sha256(), NULL) == 1 &&
+           SSL_CTX_set_session_id_context(ssl, id, bytes) == 1;
+}
+
+static sk_err ask_clients(SSL_CTX *ssl, const char *client_ca) {
+    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(client_ca);
+    if (!names) return SK_ERR_INVALID;
+    SSL_CTX_set_client_CA_list(ssl, names);
+    X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ssl), X509_V_FLAG_PARTIAL_CHAIN);
+    if (SSL_CTX_load_verify_file(ssl, client_ca) != 1) return SK_ERR_INVALID;
+    SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    return SK_OK;
+}
+
+static bool set_policy(SSL_CTX *ssl, const struct wire_tls_server_options *options) {
+    bool only_1_3 = options->only_1_3 || options->pq == WIRE_TLS_PQ_REQUIRE;
+    SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                 SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
+                                 SSL_OP_NO_TX_CERTIFICATE_COMPRESSION | SSL_OP_NO_RX_CERTIFICATE_COMPRESSION);
+    SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_timeout(ssl, SESSION_S);
+    return SSL_CTX_set_min_proto_version(ssl, only_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION) == 1 &&
+           SSL_CTX_set1_groups_list(ssl, groups[options->pq]) == 1 &&
+           SSL_CTX_set_cipher_list(ssl, CIPHERS_1_2) == 1 && SSL_CTX_set_ciphersuites(ssl, CIPHERS_1_3) == 1;
+}
+
+static sk_err set_up(struct wire_tls_server *server, const struct wire_tls_server_options *options) {
+    SSL_CTX *ssl = server->ssl;
+    if (!ssl || !set_policy(ssl, options) || !set_context_id(ssl, options->client_ca))
+        return SK_ERR_NO_MEMORY;
+    SSL_CTX_set_app_data(ssl, server->tickets);
+    SSL_CTX_set_tlsext_ticket_key_evp_cb(ssl, wire_tls_tickets_on_ticket);
+    SSL_CTX_set_cert_cb(ssl, choose_certificate, server);
+    SSL_CTX_set_alpn_select_cb(ssl, choose_protocol, server);
+    SSL_CTX_set_msg_callback(ssl, note_message);
+    return options->client_ca ? ask_clients(ssl, options->client_ca) : SK_OK;
+}
+
+sk_err wire_tls_server_create(const struct wire_tls_server_options *options,
+                              struct wire_tls_server **out_server) {
+    call_once(&method_once, make_method);
+    struct wire_tls_server *server = method ? calloc(1, sizeof *server) : NULL;
+    if (!server) return SK_ERR_NO_MEMORY;
+    ERR_clear_error();
+    server->magic = SERVER_MAGIC;
+    server->references = 1;
+    server->store = wire_tls_store_ref(options->store);
+    server->tickets = wire_tls_tickets_ref(options->tickets);
+    server->http2 = options->http2;
+    server->ssl = SSL_CTX_new(TLS_server_method());
+    sk_err err = set_up(server, options);
+    ERR_clear_error();
+    if (err)
+        wire_tls_server_unref(server);
+    else
+        *out_server = server;
+    return err;
+}
+
+struct wire_tls_server *wire_tls_server_ref(struct wire_tls_server *server) {
+    /* relaxed: whoever hands the pointer over holds a reference already */
+    atomic_fetch_add_explicit(&server->references, 1, memory_order_relaxed);
+    return server;
+}
+
+void wire_tls_server_unref(struct wire_tls_server *server) {
+    /* acq_rel: the last one frees only after all others have read what they wanted to */
+    if (!server || atomic_fetch_sub_explicit(&server->references, 1, memory_order_acq_rel) != 1) return;
+    SK_CHECK_MAGIC(server, SERVER_MAGIC);
+    SSL_CTX_free(server->ssl);
+    wire_tls_store_unref(server->store);
+    wire_tls_tickets_unref(server->tickets);
+    server->magic = 0;
+    free(server);
+}
+
+/* --- connections ---------------------------------------------------------------------------------------- */
+
+sk_err wire_tls_accept(struct wire_tls_server *server, struct wire_tls_conn **out_conn) {
+    SK_CHECK_MAGIC(server, SERVER_MAGIC);
+    struct wire_tls_conn *conn = calloc(1, sizeof *conn);
+    if (!conn) return SK_ERR_NO_MEMORY;
+    *conn = (struct wire_tls_conn){.magic = CONN_MAGIC, .error = "", .ssl = SSL_new(server->ssl)};
+    BIO *bio = conn->ssl ? BIO_new(method) : NULL;
+    if (!bio) {
+        SSL_free(conn->ssl);
+        free(conn);
+        return SK_ERR_NO_MEMORY;
+    }
+    conn->server = wire_tls_server_ref(server);
+    BIO_set_data(bio, conn);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(conn->ssl, bio, bio);
+    SSL_set_app_data(conn->ssl, conn);
+    SSL_set_accept_state(conn->ssl);
+    *out_conn = conn;
+    return SK_OK;
+}
+
+void wire_tls_conn_free(struct wire_tls_conn *conn) {
+    if (!conn) return;
+    SK_CHECK_MAGIC(conn, CONN_MAGIC);
+    SSL_free(conn->ssl);
+    wire_tls_server_unref(conn->server);
+    conn->magic = 0;
+    free(conn);
+}
+
+static void begin(struct wire_tls_conn *conn, sk_str *input, struct sk_buf *output) {
+    ERR_clear_error();
+    conn->input = input;
+    conn->output = output;
+    conn->no_memory = false;
+}
+
+/* The verdict on RESULT of the library's call, which was not success. */
+static sk_err finish(struct wire_tls_conn *conn, int result) {
+    int why = SSL_get_error(conn->ssl, result);
+    conn->input = NULL;
+    conn->output = NULL;
+    if (conn->no_memory) return SK_ERR_NO_MEMORY;
+    if (why == SSL_ERROR_WANT_READ) return SK_ERR_AGAIN;
+    if (why == SSL_ERROR_ZERO_RETURN) return SK_ERR_END;
+    unsigned long code = ERR_peek_last_error();
+    const char *reason = code ? ERR_reason_error_string(code) : NULL;
+    conn->error = reason ? reason : "malformed record";
+    ERR_clear_error();
+    return SK_ERR_TLS;
+}
+
+sk_err wire_tls_conn_handshake(struct wire_tls_conn *conn, sk_str *input, struct sk_buf *output) {
+    begin(conn, input, output);
+    int result = SSL_do_handshake(conn->ssl);
+    return result == 1 ? SK_OK : finish(conn, result);
+}
+
+void wire_tls_conn_facts(const struct wire_tls_conn *conn, struct wire_tls_facts *out_facts) {
+    const unsigned char *protocol;
+    unsigned bytes;
+    const SSL_CIPHER *cipher = SSL_get_current_cipher(conn->ssl);
+    const char *group = SSL_get0_group_name(conn->ssl);
+    SSL_get0_alpn_selected(conn->ssl, &protocol, &bytes);
+    *out_facts = (struct wire_tls_facts){
+        .version = SSL_get_version(conn->ssl),
+        .cipher = cipher ? SSL_CIPHER_standard_name(cipher) : "",
+        .resumed = SSL_session_reused(conn->ssl) == 1,
+        .post_quantum = group && strstr(group, "MLKEM"),
+        .http2 = bytes == 2 && !memcmp(protocol, "h2", 2),
+    };
+    if (group) memcpy(out_facts->group, group, strnlen(group, sizeof out_facts->group - 1));
+}
+
+sk_err wire_tls_conn_read(struct wire_tls_conn *conn, sk_str *input, struct sk_buf *output, char *data,
+                          size_t bytes, size_t *out_n) {
+    begin(conn, input, output);
+    int result = SSL_read_ex(conn->ssl, data, bytes, out_n);
+    if (conn->key_updates > KEY_UPDATES_MAX) {
+        conn->error = "too many key updates";
+        return SK_ERR_TLS;
+    }
+    return result == 1 ? SK_OK : finish(conn, result);
+}
+
+bool wire_tls_conn_has_plaintext(const struct wire_tls_conn *conn) { return SSL_pending(conn->ssl) > 0; }
+
+sk_err wire_tls_conn_write(struct wire_tls_conn *conn, const char *data, size_t bytes,
+                           struct sk_buf *output) {
+    size_t n;
+    if (!bytes) return SK_OK;
+    begin(conn, NULL, output);
+    int result = SSL_write_ex(conn->ssl, data, bytes, &n);
+    if (result == 1 && n == bytes) return SK_OK;
+    sk_err err = finish(conn, result);
+    return err == SK_ERR_AGAIN ? SK_ERR_TLS : err; /* nothing can be awaited here */
+}
+
+void wire_tls_conn_close_notify(struct wire_tls_conn *conn, struct sk_buf *output) {
+    begin(conn, NULL, output);
+    (void)SSL_shutdown(conn->ssl);
+    ERR_clear_error();
+}
+
+const char *wire_tls_conn_error(const struct wire_tls_conn *conn) { return conn->error; }

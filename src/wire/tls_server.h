@@ -1,0 +1,72 @@
+/* TLS of the server's side as a sans-I/O engine: ciphertext in and out, plaintext in and out, memory of its
+ * own only while it is needed. A server (one policy with its certificates) is immutable and shared by all
+ * threads; a connection belongs to its thread. */
+#ifndef SK_WIRE_TLS_SERVER_H
+#define SK_WIRE_TLS_SERVER_H
+
+#include "base/buf.h"
+#include "wire/tls_store.h"
+
+struct wire_tls_server;
+struct wire_tls_conn;
+
+/* Keys of session tickets, shared by all servers and threads of the process: random, changed every few hours,
+ * and gone with the process. */
+struct wire_tls_tickets;
+sk_err wire_tls_tickets_create(struct wire_tls_tickets **out_tickets);
+struct wire_tls_tickets *wire_tls_tickets_ref(struct wire_tls_tickets *tickets);
+void wire_tls_tickets_unref(struct wire_tls_tickets *tickets); /* NULL is allowed */
+
+enum wire_tls_pq {
+    WIRE_TLS_PQ_OFF,     /* no hybrid group */
+    WIRE_TLS_PQ_OFFER,   /* one when the client sends its key share first */
+    WIRE_TLS_PQ_PREFER,  /* one when the client knows it, with HelloRetryRequest if need be */
+    WIRE_TLS_PQ_REQUIRE, /* no other group */
+};
+
+struct wire_tls_server_options {
+    enum wire_tls_pq pq;
+    bool only_1_3;
+    bool http2;                   /* offer h2 before http/1.1 (ALPN, RFC 7301) */
+    const char *client_ca;        /* PEM: clients must show a certificate from it; NULL: none is asked for */
+    struct wire_tls_store *store; /* a reference is taken */
+    struct wire_tls_tickets *tickets; /* a reference is taken */
+};
+/* SK_ERR_INVALID (the client_ca's file), SK_ERR_NO_MEMORY. */
+sk_err wire_tls_server_create(const struct wire_tls_server_options *options,
+                              struct wire_tls_server **out_server);
+/* Any thread. */
+struct wire_tls_server *wire_tls_server_ref(struct wire_tls_server *server);
+void wire_tls_server_unref(struct wire_tls_server *server); /* NULL is allowed */
+
+/* What a handshake has agreed on. It outlives the connection. */
+struct wire_tls_facts {
+    const char *version, *cipher; /* constant: "TLSv1.3", "TLS_AES_128_GCM_SHA256" */
+    char group[24];               /* "X25519MLKEM768"; empty: none (TLS 1.2, resumed) */
+    bool resumed, post_quantum, http2;
+};
+
+/* A client's connection; SERVER is referenced. SK_ERR_NO_MEMORY. */
+sk_err wire_tls_accept(struct wire_tls_server *server, struct wire_tls_conn **out_conn);
+void wire_tls_conn_free(struct wire_tls_conn *conn);
+/* Goes on with the handshake: takes from *INPUT (ciphertext, shortened by what was taken), appends to OUTPUT.
+ * SK_OK when it is done; SK_ERR_AGAIN: more input is needed; SK_ERR_TLS: an alert may be in OUTPUT;
+ * SK_ERR_NO_MEMORY. */
+sk_err wire_tls_conn_handshake(struct wire_tls_conn *conn, sk_str *input, struct sk_buf *output);
+/* After the handshake. */
+void wire_tls_conn_facts(const struct wire_tls_conn *conn, struct wire_tls_facts *out_facts);
+/* Plaintext, at most BYTES. What is to be answered on the way (KeyUpdate) is appended to OUTPUT. SK_ERR_AGAIN:
+ * all input is used up; SK_ERR_END: close_notify; SK_ERR_TLS. An end of the connection without SK_ERR_END
+ * before it is a truncation (RFC 8446 6.1). */
+sk_err wire_tls_conn_read(struct wire_tls_conn *conn, sk_str *input, struct sk_buf *output, char *data,
+                          size_t bytes, size_t *out_n);
+/* True when plaintext is there that wire_tls_conn_read would give without any input. */
+bool wire_tls_conn_has_plaintext(const struct wire_tls_conn *conn);
+/* Appends all BYTES as records to OUTPUT. SK_ERR_TLS; SK_ERR_NO_MEMORY. */
+sk_err wire_tls_conn_write(struct wire_tls_conn *conn, const char *data, size_t bytes, struct sk_buf *output);
+/* Nothing is written after it. */
+void wire_tls_conn_close_notify(struct wire_tls_conn *conn, struct sk_buf *output);
+/* Why the last call failed: constant text, never NULL. */
+const char *wire_tls_conn_error(const struct wire_tls_conn *conn);
+
+#endif

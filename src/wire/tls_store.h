@@ -1,0 +1,44 @@
+/* Certificates to show to clients, found by the name that a client asks for (SNI): thousands of names, with
+ * wildcards, for each an ECDSA certificate, an RSA one, or both. Filled by one thread, then read-only and
+ * shared by counted references. */
+#ifndef SK_WIRE_TLS_STORE_H
+#define SK_WIRE_TLS_STORE_H
+
+#include "base/str.h"
+#include "base/time.h"
+
+struct wire_tls_store;
+
+enum wire_tls_kind { WIRE_TLS_ECDSA, WIRE_TLS_RSA, WIRE_TLS_KINDS };
+
+/* What a certificate says. Lives with its store. */
+struct wire_tls_certificate {
+    const char *file;
+    enum wire_tls_kind kind;
+    sk_unix_s not_before, not_after;
+    const sk_str *names; /* DNS names and IP addresses, in lower case */
+    uint32_t name_count;
+};
+
+#define WIRE_TLS_WHY_BYTES 160
+
+sk_err wire_tls_store_create(struct wire_tls_store **out_store);
+/* Reads a certificate with its chain and its key. Where another one of the same kind covers a name already,
+ * that one stays. SK_ERR_INVALID and what is wrong, file included, in WHY; SK_ERR_NO_MEMORY. */
+sk_err wire_tls_store_add(struct wire_tls_store *store, const char *cert_file, const char *key_file,
+                          char why[WIRE_TLS_WHY_BYTES]);
+/* Any thread. */
+struct wire_tls_store *wire_tls_store_ref(struct wire_tls_store *store);
+void wire_tls_store_unref(struct wire_tls_store *store); /* NULL is allowed */
+
+uint32_t wire_tls_store_count(const struct wire_tls_store *store);
+const struct wire_tls_certificate *wire_tls_store_at(const struct wire_tls_store *store, uint32_t index);
+/* The certificate of KIND for NAME (in any case, maybe with a final dot): of the name itself, else of the
+ * wildcard for it (RFC 6125 6.4.3: for one label, the leftmost); NULL when there is none. */
+const struct wire_tls_certificate *wire_tls_store_find(const struct wire_tls_store *store, sk_str name,
+                                                       enum wire_tls_kind kind);
+/* Gives CONNECTION (an SSL *) the certificates for NAME, or those of the first certificate added when none
+ * covers it. False: out of memory, or the store is empty. */
+bool wire_tls_store_use(const struct wire_tls_store *store, sk_str name, void *connection);
+
+#endif

@@ -1,0 +1,336 @@
+/* The server's side of TLS over memory, with OpenSSL as the client, and the store of its certificates. */
+#include "certificates.h"
+#include "unit.h"
+
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "wire/tls_server.h"
+
+static struct certificate authority;
+static char folder[] = "/tmp/skerry-tls-server-XXXXXX";
+
+struct files {
+    char cert[64], key[64];
+};
+
+static struct files files_for(const char *label, const char *names) {
+    struct certificate made = certificate_make(
+        &(struct certificate_wish){.common_name = label, .names = names, .issuer = &authority});
+    struct files files;
+    snprintf(files.cert, sizeof files.cert, "%s/%s.pem", folder, label);
+    snprintf(files.key, sizeof files.key, "%s/%s.key", folder, label);
+    certificate_save(&made, files.cert);
+    FILE *file = fopen(files.key, "w");
+    assert_non_null(file);
+    assert_int_equal(PEM_write_PrivateKey(file, made.key, NULL, NULL, 0, NULL, NULL), 1);
+    fclose(file);
+    certificate_free(&made);
+    return files;
+}
+
+static int make_folder(void **state) {
+    if (!mkdtemp(folder)) return -1;
+    authority = certificate_make(&(struct certificate_wish){.common_name = "Test CA"});
+    return 0;
+}
+
+static int drop_folder(void **state) {
+    char command[96];
+    certificate_free(&authority);
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    return system(command);
+}
+
+static void add(struct wire_tls_store *store, const char *label, const char *names) {
+    struct files files = files_for(label, names);
+    char why[WIRE_TLS_WHY_BYTES];
+    assert_ok(wire_tls_store_add(store, files.cert, files.key, why));
+}
+
+static const char *file_for(const struct wire_tls_store *store, const char *name) {
+    const struct wire_tls_certificate *found =
+        wire_tls_store_find(store, sk_str_from_c(name), WIRE_TLS_ECDSA);
+    return found ? strrchr(found->file, '/') + 1 : "";
+}
+
+/* --- the store ------------------------------------------------------------------------------------------ */
+
+static void rfc6125_6_4_3_a_wildcard_is_one_whole_label(void **state) {
+    static const struct {
+        const char *name, *file;
+    } cases[] = {
+        {"a.test", "exact.pem"},
+        {"A.Test", "exact.pem"},
+        {"a.test.", "exact.pem"},
+        {"x.wild.test", "wild.pem"},
+        {"X.WILD.test", "wild.pem"},
+        {"wild.test", ""},
+        {"x.y.wild.test", ""},
+        {".wild.test", ""},
+        {"", ""},
+        {"b.test", ""},
+        {"deep.wild.test", "deep.pem"},
+        {"*.wild.test", "wild.pem"},
+        {"127.0.0.1", "exact.pem"},
+    };
+    struct wire_tls_store *store;
+    assert_ok(wire_tls_store_create(&store));
+    add(store, "exact", "DNS:a.test,IP:127.0.0.1");
+    add(store, "wild", "DNS:*.Wild.test");
+    add(store, "deep", "DNS:deep.wild.test");
+    add(store, "late", "DNS:a.test"); /* the first one stays */
+    for (size_t i = 0; i < SK_COUNT(cases); i++)
+        assert_string_equal(file_for(store, cases[i].name), cases[i].file);
+    char longer[600];
+    memset(longer, 'a', sizeof longer);
+    longer[sizeof longer - 1] = 0;
+    assert_string_equal(file_for(store, longer), "");
+    assert_int_equal(wire_tls_store_count(store), 4);
+    assert_int_equal(wire_tls_store_at(store, 0)->name_count, 2);
+    wire_tls_store_unref(store);
+}
+
+static void thousands_of_names_are_found(void **state) {
+    enum { NAMES = 3000 };
+    struct wire_tls_store *store;
+    char *names = malloc(NAMES * 32), *at = names, name[32];
+    for (int i = 0; i < NAMES; i++) at += sprintf(at, "%sDNS:n%d.many.test", i ? "," : "", i);
+    assert_ok(wire_tls_store_create(&store));
+    add(store, "many", names);
+    for (int i = 0; i < NAMES; i++) {
+        snprintf(name, sizeof name, "n%d.many.test", i);
+        assert_string_equal(file_for(store, name), "many.pem");
+    }
+    assert_string_equal(file_for(store, "n3000.many.test"), "");
+    free(names);
+    wire_tls_store_unref(store);
+}
+
+static void what_is_wrong_with_files_is_told(void **state) {
+    struct files one = files_for("one", "DNS:one.test"), two = files_for("two", "DNS:two.test");
+    const struct {
+        const char *cert, *key, *said;
+    } cases[] = {
+        {"/nowhere/x.pem", one.key, "cannot be read"}, {one.cert, "/nowhere/x.key", "cannot be read"},
+        {one.key, one.key, "no certificate"},          {one.cert, one.cert, "no private key"},
+        {one.cert, two.key, "does not belong"},
+    };
+    for (size_t i = 0; i < SK_COUNT(cases); i++) {
+        struct wire_tls_store *store;
+        char why[WIRE_TLS_WHY_BYTES] = "";
+        assert_ok(wire_tls_store_create(&store));
+        assert_int_equal(wire_tls_store_add(store, cases[i].cert, cases[i].key, why), SK_ERR_INVALID);
+        assert_non_null(strstr(why, cases[i].said));
+        assert_int_equal(wire_tls_store_count(store), 0);
+        wire_tls_store_unref(store);
+    }
+}
+
+/* --- connections ---------------------------------------------------------------------------------------- */
+
+struct world {
+    struct wire_tls_store *store;
+    struct wire_tls_tickets *tickets;
+    struct wire_tls_server *server;
+    SSL_CTX *context;
+};
+struct link {
+    struct wire_tls_conn *conn;
+    SSL *client;
+    BIO *in, *out;
+    struct sk_buf to_client;
+};
+
+static struct world world_open(struct wire_tls_server_options options) {
+    struct world world;
+    assert_ok(wire_tls_store_create(&world.store));
+    add(world.store, "server", "DNS:server.test");
+    assert_ok(wire_tls_tickets_create(&world.tickets));
+    options.store = world.store;
+    options.tickets = world.tickets;
+    assert_ok(wire_tls_server_create(&options, &world.server));
+    world.context = SSL_CTX_new(TLS_client_method());
+    return world;
+}
+
+static void world_close(struct world *world) {
+    SSL_CTX_free(world->context);
+    wire_tls_server_unref(world->server);
+    wire_tls_store_unref(world->store);
+    wire_tls_tickets_unref(world->tickets);
+}
+
+static struct link link_open(struct world *world) {
+    struct link link = {
+        .client = SSL_new(world->context), .in = BIO_new(BIO_s_mem()), .out = BIO_new(BIO_s_mem())};
+    SSL_set_bio(link.client, link.in, link.out);
+    SSL_set_connect_state(link.client);
+    sk_buf_init(&link.to_client, 0);
+    assert_ok(wire_tls_accept(world->server, &link.conn));
+    return link;
+}
+
+static void link_close(struct link *link) {
+    SSL_free(link->client);
+    wire_tls_conn_free(link->conn);
+    sk_buf_free(&link->to_client);
+}
+
+static size_t take(struct link *link, char *data, size_t bytes) {
+    int n = BIO_read(link->out, data, (int)bytes);
+    return n > 0 ? (size_t)n : 0;
+}
+
+static void give(struct link *link) {
+    sk_str text = sk_buf_str(&link->to_client);
+    if (text.len) assert_int_equal(BIO_write(link->in, text.data, (int)text.len), (int)text.len);
+    sk_buf_clear(&link->to_client);
+}
+
+/* STEP bytes at a time towards the server. */
+static sk_err shake(struct link *link, size_t step) {
+    static char data[16384];
+    sk_err err = SK_ERR_AGAIN;
+    for (int round = 0; round < 20000 && err == SK_ERR_AGAIN; round++) {
+        SSL_do_handshake(link->client);
+        sk_str input = {data, take(link, data, SK_MIN(step, sizeof data))};
+        err = wire_tls_conn_handshake(link->conn, &input, &link->to_client);
+        if (err == SK_OK) assert_int_equal(input.len, 0);
+        give(link);
+    }
+    SSL_do_handshake(link->client);
+    return err;
+}
+
+static void a_handshake_in_pieces_and_bytes_both_ways(void **state) {
+    static const size_t steps[] = {1, 7, 500, 16384};
+    static char big[100000], back[100000], wire[200000];
+    for (size_t i = 0; i < SK_COUNT(steps); i++) {
+        struct world world = world_open((struct wire_tls_server_options){.pq = WIRE_TLS_PQ_PREFER});
+        struct link link = link_open(&world);
+        struct wire_tls_facts facts;
+        assert_ok(shake(&link, steps[i]));
+        wire_tls_conn_facts(link.conn, &facts);
+        assert_string_equal(facts.version, "TLSv1.3");
+        assert_true(facts.post_quantum && !facts.resumed && !facts.http2);
+        memset(big, (int)i + 1, sizeof big);
+        assert_ok(wire_tls_conn_write(link.conn, big, sizeof big, &link.to_client));
+        give(&link);
+        for (size_t at = 0, n; at < sizeof back; at += n)
+            assert_int_equal(SSL_read_ex(link.client, back + at, sizeof back - at, &n), 1);
+        assert_memory_equal(big, back, sizeof big);
+        assert_int_equal(SSL_write(link.client, big, 50000), 50000);
+        sk_str input = {wire, take(&link, wire, sizeof wire)};
+        size_t at = 0, n = 0;
+        sk_err err;
+        while ((err = wire_tls_conn_read(link.conn, &input, &link.to_client, back + at, 999, &n)) == SK_OK)
+            at += n;
+        assert_int_equal(err, SK_ERR_AGAIN);
+        assert_int_equal(at, 50000);
+        assert_false(wire_tls_conn_has_plaintext(link.conn));
+        link_close(&link);
+        world_close(&world);
+    }
+}
+
+static void rfc8446_6_1_close_notify_is_an_end(void **state) {
+    struct world world = world_open((struct wire_tls_server_options){0});
+    struct link link = link_open(&world);
+    char data[1000];
+    size_t n;
+    assert_ok(shake(&link, 16384));
+    SSL_shutdown(link.client);
+    sk_str input = {data, take(&link, data, sizeof data)};
+    assert_int_equal(wire_tls_conn_read(link.conn, &input, &link.to_client, data, 1, &n), SK_ERR_END);
+    link_close(&link);
+    world_close(&world);
+}
+
+static void garbage_is_an_error_with_an_alert(void **state) {
+    struct world world = world_open((struct wire_tls_server_options){0});
+    struct link link = link_open(&world);
+    sk_str input = SK_STR("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_int_equal(wire_tls_conn_handshake(link.conn, &input, &link.to_client), SK_ERR_TLS);
+    assert_string_not_equal(wire_tls_conn_error(link.conn), "");
+    link_close(&link);
+    world_close(&world);
+}
+
+static void rfc8446_4_6_3_a_flood_of_key_updates_ends_it(void **state) {
+    struct world world = world_open((struct wire_tls_server_options){0});
+    struct link link = link_open(&world);
+    char data[4096];
+    size_t n;
+    sk_err err = SK_OK;
+    assert_ok(shake(&link, 16384));
+    for (int i = 0; i < 100 && err != SK_ERR_TLS; i++) {
+        assert_int_equal(SSL_key_update(link.client, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+        assert_int_equal(SSL_do_handshake(link.client), 1);
+        sk_str input = {data, take(&link, data, sizeof data)};
+        err = wire_tls_conn_read(link.conn, &input, &link.to_client, data, 1, &n);
+    }
+    assert_int_equal(err, SK_ERR_TLS);
+    link_close(&link);
+    world_close(&world);
+}
+
+static int keep_session(SSL *ssl, SSL_SESSION *session) {
+    SSL_SESSION **kept = SSL_get_app_data(ssl);
+    SSL_SESSION_free(*kept);
+    *kept = session;
+    return 1;
+}
+
+/* The ticket is good for every server with the same ticket keys, and for none with others. */
+static void tickets_are_shared_by_servers(void **state) {
+    struct world world = world_open((struct wire_tls_server_options){0});
+    struct world stranger = world_open((struct wire_tls_server_options){0});
+    struct wire_tls_server *again;
+    struct wire_tls_facts facts;
+    SSL_SESSION *session = NULL;
+    SSL_CTX_set_session_cache_mode(world.context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(world.context, keep_session);
+    struct link link = link_open(&world);
+    SSL_set_app_data(link.client, &session);
+    assert_ok(shake(&link, 16384));
+    char byte;
+    SSL_read(link.client, &byte, 1);
+    assert_non_null(session);
+    SSL_set_shutdown(link.client, SSL_SENT_SHUTDOWN);
+    link_close(&link);
+    struct wire_tls_server_options options = {.store = world.store, .tickets = world.tickets};
+    assert_ok(wire_tls_server_create(&options, &again));
+    struct wire_tls_server *servers[] = {again, stranger.server};
+    for (int i = 0; i < 2; i++) {
+        struct world other = {.server = servers[i], .context = world.context};
+        link = link_open(&other);
+        SSL_set_app_data(link.client, &session);
+        SSL_set_session(link.client, session);
+        assert_ok(shake(&link, 16384));
+        wire_tls_conn_facts(link.conn, &facts);
+        assert_int_equal(facts.resumed, i == 0);
+        SSL_set_shutdown(link.client, SSL_SENT_SHUTDOWN);
+        link_close(&link);
+    }
+    SSL_SESSION_free(session);
+    wire_tls_server_unref(again);
+    world_close(&world);
+    world_close(&stranger);
+}
+
+int main(void) {
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rfc6125_6_4_3_a_wildcard_is_one_whole_label),
+        cmocka_unit_test(thousands_of_names_are_found),
+        cmocka_unit_test(what_is_wrong_with_files_is_told),
+        cmocka_unit_test(a_handshake_in_pieces_and_bytes_both_ways),
+        cmocka_unit_test(rfc8446_6_1_close_notify_is_an_end),
+        cmocka_unit_test(garbage_is_an_error_with_an_alert),
+        cmocka_unit_test(rfc8446_4_6_3_a_flood_of_key_updates_ends_it),
+        cmocka_unit_test(tickets_are_shared_by_servers),
+    };
+    return cmocka_run_group_tests(tests, make_folder, drop_folder);
+}
