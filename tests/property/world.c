@@ -246,7 +246,7 @@ static sk_err set_up(struct world *world) {
     if (err) fprintf(stderr, "%.*s", SK_STR_ARGS(sk_buf_str(&problems.text)));
     config_problems_free(&problems);
     if (!err) err = origin_registry_create(&world->registry);
-    if (!err) err = edge_snapshot_create(world->config, world->registry, &worker->snapshot);
+    if (!err) err = edge_snapshot_create(world->config, world->registry, NULL, NULL, &worker->snapshot);
     if (!err) err = io_loop_create("model", &worker->loop);
     if (!err) err = observe_thread_join(&worker->metrics);
     return err;
