@@ -106,6 +106,7 @@ struct cache_entry *cache_entry_create(struct cache *cache, const struct cache_k
     object->validators.etag.opaque = copy_text(base + at.etag, head->validators.etag.opaque);
     if (!head->validators.etag.opaque.data) object->validators.etag.opaque.data = NULL;
     object->store_reason = head->reason;
+    object->codable = head->codable;
     object->stored_at = sk_wall_now_s();
     atomic_init(&object->body_length, head->body_length);
     return entry;

@@ -72,6 +72,7 @@ struct cache_head {
     uint64_t body_length;               /* or CACHE_LENGTH_UNKNOWN */
     sk_str vary;                        /* joined Vary value; empty when none */
     const struct http_request *request; /* selects the variant; NULL as in cache_find */
+    bool codable;                       /* as in cache_object */
     const sk_str *tags;                 /* surrogate keys, for purges; copied */
     uint32_t tag_count;
 };

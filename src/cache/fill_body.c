@@ -144,6 +144,7 @@ static struct cache_entry *create_packed(struct cache *cache, const struct cache
         .freshness = object->freshness,
         .validators = object->validators,
         .reason = object->store_reason,
+        .codable = object->codable,
         .body_length = bytes,
     };
     bool single = entry->chunk_bytes + bytes <= CACHE_SINGLE_MAX_BYTES;
@@ -156,6 +157,7 @@ static struct cache_entry *create_packed(struct cache *cache, const struct cache
     }
     packed->object.shared = true;
     packed->object.born = object->born;
+    packed->object.number = object->number;
     packed->object.stored_at = object->stored_at;
     atomic_init(&packed->object.verified, cache_verified_make(object->born, CACHE_PURGE_NONE));
     atomic_init(&packed->object.accesses,

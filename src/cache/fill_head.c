@@ -48,10 +48,15 @@ static bool fits_one_chunk(const struct cache_key *key, const struct cache_head 
            cache_entry_bytes(key, head) + head->body_length <= CACHE_SINGLE_MAX_BYTES;
 }
 
+static uint64_t new_number(struct cache *cache) {
+    return 1 + atomic_fetch_add_explicit(&cache->numbers, 1, memory_order_relaxed); /* only unique */
+}
+
 /* An entry that gets its bytes from this fill. */
 static void connect(struct cache_fill *fill, struct cache_entry *entry, bool shared) {
     entry->object.shared = shared;
     entry->object.born = fill->born;
+    if (entry->object.codable) entry->object.number = new_number(fill->cache);
     atomic_init(&entry->object.verified, cache_verified_make(fill->born, CACHE_PURGE_NONE));
     fill->entry = entry;
     fill_ref(fill);
@@ -136,9 +141,7 @@ static sk_err choose_list(struct cache_fill *fill, const struct cache_head *head
         plan->list = plan->present;
         cache_entry_ref(plan->list);
     } else {
-        uint64_t number =
-            1 + atomic_fetch_add_explicit(&cache->list_numbers, 1, memory_order_relaxed); /* only unique */
-        plan->list = cache_entry_create_list(cache, &fill->primary, names, number);
+        plan->list = cache_entry_create_list(cache, &fill->primary, names, new_number(cache));
         if (!plan->list) return SK_ERR_FULL;
     }
     return cache_vary_key(&fill->thread->scratch, &fill->primary, plan->list->list_number,
@@ -266,6 +269,8 @@ static struct cache_entry *create_fresh(struct cache_fill *fill, const struct ca
     if (stale->body) cache_body_ref(entry->body = stale->body);
     entry->object.shared = true;
     entry->object.born = fill->born;
+    entry->object.number = stale->object.number; /* the same content, so its forms stay good */
+    if (entry->object.codable && !entry->object.number) entry->object.number = new_number(fill->cache);
     atomic_init(&entry->object.verified, cache_verified_make(fill->born, CACHE_PURGE_NONE));
     atomic_init(&entry->object.available, length);
     atomic_init(&entry->object.complete, CACHE_COMPLETE);

@@ -29,6 +29,7 @@ struct cache_object {
     _Atomic uint64_t verified; /* private: up to which tick of the purge clock it was looked at */
     _Atomic uint8_t complete;  /* any thread: enum cache_completeness, release by the fill */
     uint8_t kind;              /* private */
+    bool codable;              /* set before it is published: may be given out in a content coding */
     /* set before it is published */
     struct http_freshness freshness;
     sk_str head; /* the fields as text, "Name: value\r\n" each: one copy on a hit */
@@ -37,6 +38,7 @@ struct cache_object {
     struct http_validators validators;
     struct http_fields fields; /* end-to-end fields, without Age, Cache-Status, framing, Connection, Via */
     uint64_t born;             /* purge clock when its fill began */
+    uint64_t number;           /* of its content, if codable: no other content ever had it */
     /* any thread, atomic */
     _Atomic uint64_t body_length; /* CACHE_LENGTH_UNKNOWN until the end when the origin did not say */
     _Atomic uint64_t available; /* bytes from 0 that can be read (release by the fill, acquire by readers) */

@@ -250,7 +250,9 @@ static void compile_site(struct compile *c, const struct config_section *section
     config_compile_site_certificates(c, raw, site);
     site->cache_enabled = raw->cache ? flag_of(raw->cache->enabled, true) : true;
     fill(c, section_of(section, "vary"), raw->vary, &site->vary);
+    fill(c, section_of(section, "compress"), raw->compress, &site->compress);
     sk_err err = config_vary_compile(&c->config->arena, raw->vary, &site->vary);
+    if (!err) err = config_compress_compile(&c->config->arena, raw->compress, &site->compress);
     if (err) c->err = err;
 }
 

@@ -67,6 +67,16 @@ struct config_vary {
     bool any;       /* one of them is in use */
 };
 
+struct config_compress {
+    bool enabled;
+    uint8_t codings[3]; /* enum http_coding, the favourite first */
+    uint32_t coding_count;
+    sk_str *types; /* "text/html", "text/" and a star, or a star and "+json" */
+    uint32_t type_count;
+    uint64_t min_bytes, max_bytes;
+    uint32_t level;
+};
+
 struct config_site {
     sk_str name;
     sk_str *hosts; /* lower case; "*.example.com" and "*" allowed */
@@ -77,6 +87,7 @@ struct config_site {
     struct http_cache_policy cache;
     bool cache_enabled;
     struct config_vary vary;
+    struct config_compress compress;
     struct config_certificate *certificates;
     uint32_t certificate_count;
     uint32_t index; /* in config.sites */

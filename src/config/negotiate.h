@@ -9,5 +9,8 @@
  * SK_ERR_NO_MEMORY. */
 sk_err config_vary_compile(struct sk_arena *arena, const struct config_raw_VARY *raw,
                            struct config_vary *out_vary);
+/* The same for `compress`, with the defaults of its lists. */
+sk_err config_compress_compile(struct sk_arena *arena, const struct config_raw_COMPRESS *raw,
+                               struct config_compress *out_compress);
 
 #endif

@@ -51,6 +51,9 @@
     X(DECIMAL, "a number", "number", "^-?[0-9]+(\\.[0-9]+)?$")                                               \
     X(LANGUAGE, "a language tag", "string", "^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*$")                           \
     X(MEDIA_TYPE, "a media type without parameters", "string", "^[^/*;, ]+/[^/*;, ]+$")                      \
+    X(MEDIA_RANGE, "a media type, as text/html, text/* or *+json", "string",                                 \
+      "^([^/*;, ]+/([^/*;, ]+|\\*)|\\*\\+[^/*;, ]+)$")                                                       \
+    X(CODING, "zstd, br or gzip", "string", "^(zstd|br|gzip)$")                                              \
     X(TEXT, "a text of at most 255 bytes", "string", "")
 
 enum config_kind {
@@ -160,6 +163,23 @@ enum config_kind {
     X(S, VALUE, LIFETIME, heuristic_max, heuristic_max_s, "1d", "0s", "3650d", "1h",                         \
       "Cap on such a guess. none: no cap.")
 
+#define CONFIG_COMPRESS_TABLE(X, S)                                                                          \
+    X(S, VALUE, FLAG, enabled, enabled, "true", "", "", "false",                                             \
+      "Send stored responses compressed to clients that ask for it. What is not stored is never compressed " \
+      "here, so no response mixes one client's secrets with another's guesses.")                             \
+    X(S, LIST, CODING, codings, codings, "", "0", "3", "br",                                                 \
+      "The codings, the best first: it wins where a client likes several equally. Without it: zstd, br, "    \
+      "gzip.")                                                                                               \
+    X(S, LIST, MEDIA_RANGE, types, types, "", "0", "100", "text/*",                                          \
+      "Content types that are compressed. Without it: text, JSON, JavaScript, XML, SVG, WebAssembly and "    \
+      "other types that shrink.")                                                                            \
+    X(S, VALUE, SIZE, min_size, min_bytes, "512", "1", "1GiB", "1KiB",                                       \
+      "Content smaller than this stays as it is.")                                                           \
+    X(S, VALUE, SIZE, max_size, max_bytes, "32MiB", "1", "64TiB", "100MiB",                                  \
+      "Content whose length is announced and larger than this stays as it is.")                              \
+    X(S, VALUE, COUNT, level, level, "4", "1", "5", "2",                                                     \
+      "How hard to try while a client waits: 1 is fastest, 5 smallest.")
+
 #define CONFIG_VARY_TABLE(X, S)                                                                              \
     X(S, LIST, LANGUAGE, languages, languages, "", "0", "64", "de",                                          \
       "The languages of the site, its default first. A request's Accept-Language becomes the best of them "  \
@@ -217,6 +237,7 @@ enum config_kind {
     X(S, SECTION, ORIGIN_OPTIONS, origin_options, origin, "", "", "", "",                                    \
       "Timeouts, connections, retries and health of this site's origins.")                                   \
     X(S, SECTION, CACHE, cache, cache, "", "", "", "", "What is stored, and for how long.")                  \
+    X(S, SECTION, COMPRESS, compress, compress, "", "", "", "", "Compression of stored responses.")          \
     X(S, SECTIONS, CERTIFICATE, certificates, certificates, "", "0", "16", "",                               \
       "Certificates of this site, of either kind or both (ECDSA, RSA). Clients get the one that covers the " \
       "name they ask for.")                                                                                  \
@@ -268,6 +289,7 @@ enum config_kind {
     X(HEALTH_CHECK, "health_check", struct config_health_check)                                              \
     X(ORIGIN_OPTIONS, "origin_options", struct config_origin_options)                                        \
     X(CACHE, "cache", struct http_cache_policy)                                                              \
+    X(COMPRESS, "compress", struct config_compress)                                                          \
     X(VARY, "vary", struct config_vary)                                                                      \
     X(ORIGIN, "origins", struct config_origin)                                                               \
     X(CERTIFICATE, "certificates", struct config_certificate)                                                \

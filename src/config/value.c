@@ -257,6 +257,22 @@ static bool is_media_type(sk_str text) {
            http_token_valid(sk_str_slice(text, slash + 1, text.len));
 }
 
+static bool is_media_range(sk_str text) {
+    if (sk_str_ends_with(text, SK_STR("/*")))
+        text.len -= 2;
+    else if (sk_str_starts_with(text, SK_STR("*+")))
+        text = sk_str_slice(text, 2, text.len);
+    else
+        return is_media_type(text);
+    return text.len <= 127 && sk_str_find_byte(text, '*') == text.len &&
+           sk_str_find_byte(text, '/') == text.len && http_token_valid(text);
+}
+
+static bool is_coding(sk_str text) {
+    return sk_str_eq(text, SK_STR("zstd")) || sk_str_eq(text, SK_STR("br")) ||
+           sk_str_eq(text, SK_STR("gzip"));
+}
+
 static bool is_text(enum config_kind kind, sk_str text) {
     struct io_prefix prefix;
     switch (kind) {
@@ -278,6 +294,8 @@ static bool is_text(enum config_kind kind, sk_str text) {
     case CONFIG_KIND_DECIMAL: return is_decimal(text);
     case CONFIG_KIND_LANGUAGE: return is_language(text);
     case CONFIG_KIND_MEDIA_TYPE: return is_media_type(text);
+    case CONFIG_KIND_MEDIA_RANGE: return is_media_range(text);
+    case CONFIG_KIND_CODING: return is_coding(text);
     case CONFIG_KIND_TEXT: return text.len <= 255;
     default: return false;
     }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/random.h"
+#include "edge/coding.h"
 #include "edge/error_page.h"
 #include "edge/fetch.h"
 #include "edge/serve.h"
@@ -97,12 +98,21 @@ static void drop(struct edge_worker *worker, struct cache_object *object, bool b
     if (!borrowed) cache_object_unref(worker->cache, object);
 }
 
+/* As the 200 would be for this client. */
+static sk_str not_modified_head(const struct edge_exchange *exchange, const struct cache_object *object) {
+    struct http_fields fields = object->fields;
+    if (edge_coding_choose(exchange, object) != HTTP_CODING_IDENTITY &&
+        edge_coding_weaken(exchange->arena, &object->fields, &fields))
+        return (sk_str){0};
+    return edge_not_modified_head(exchange->arena, &fields);
+}
+
 static void answer_not_modified(struct edge_exchange *exchange, struct cache_object *object, bool borrowed) {
     struct edge_worker *worker = exchange->worker;
     char extra[EDGE_EXTRA_BYTES];
     struct edge_response response = {
         .status = 304,
-        .head = edge_not_modified_head(exchange->arena, &object->fields),
+        .head = not_modified_head(exchange, object),
         .extra_head = edge_status_fields(exchange, object, extra),
         .head_only = true,
         .own_length = true,
@@ -158,6 +168,42 @@ static void answer_whole(struct edge_exchange *exchange, struct cache_object *ob
         .part_count = 1,
     };
     exchange->ops->respond(exchange, &response);
+}
+
+static void count_form(struct edge_exchange *exchange, const struct cache_object *object, uint64_t length) {
+    struct observe_thread *metrics = exchange->worker->metrics;
+    uint64_t whole = atomic_load_explicit(&object->body_length, memory_order_acquire);
+    observe_count(metrics, OBSERVE_CODED_RESPONSES);
+    if (whole != CACHE_LENGTH_UNKNOWN && length < whole && exchange->request.method == HTTP_METHOD_GET)
+        observe_add(metrics, OBSERVE_CODED_SAVED_BYTES, whole - length);
+}
+
+/* With OBJECT's fields and the bytes of its FORM, which is borrowed or referenced as OBJECT is. */
+static void answer_form(struct edge_exchange *exchange, struct cache_object *object,
+                        struct cache_object *form, enum http_coding coding, bool borrowed) {
+    struct edge_worker *worker = exchange->worker;
+    char extra[EDGE_EXTRA_BYTES];
+    uint64_t length = atomic_load_explicit(&form->body_length, memory_order_acquire);
+    exchange->part = (struct edge_part){.first = 0, .end = length};
+    struct edge_response response = {
+        .status = object->status,
+        .head = edge_coding_head(exchange->arena, &object->fields, coding),
+        .extra_head = edge_status_fields(exchange, object, extra),
+        .body_length = length,
+        .head_only = exchange->request.method == HTTP_METHOD_HEAD,
+        .object = form,
+        .borrowed = borrowed,
+        .parts = &exchange->part,
+        .part_count = 1,
+    };
+    if (response.head.data) {
+        count_form(exchange, object, length);
+        exchange->ops->respond(exchange, &response);
+    } else {
+        edge_respond_error(exchange, 503, "out of memory");
+        drop(worker, form, borrowed);
+    }
+    drop(worker, object, borrowed);
 }
 
 static void answer_one_range(struct edge_exchange *exchange, struct cache_object *object, bool borrowed,
@@ -264,19 +310,44 @@ static bool answer_range(struct edge_exchange *exchange, struct cache_object *ob
     return true;
 }
 
-void edge_answer_object(struct edge_exchange *exchange, struct cache_object *object, bool borrowed) {
+/* In a coding, where one is wanted. False: in identity. *out_missing: inside a section a form can only be found,
+ * and this one is not there. */
+static bool answer_coded(struct edge_exchange *exchange, struct cache_object *object, bool borrowed,
+                         bool *out_missing) {
+    enum http_coding coding = edge_coding_choose(exchange, object);
+    if (coding == HTTP_CODING_IDENTITY) return false;
+    struct cache_object *form =
+        borrowed ? edge_coding_find(exchange, object, coding) : edge_coding_get(exchange, object, coding);
+    *out_missing = borrowed && !form;
+    if (form) answer_form(exchange, object, form, coding, borrowed);
+    return form != NULL;
+}
+
+static bool answer(struct edge_exchange *exchange, struct cache_object *object, bool borrowed) {
+    bool missing = false;
     if (exchange->client_gone) {
         drop(exchange->worker, object, borrowed);
-        return;
+        return true;
     }
     /* Conditions and ranges concern a 200 that we may answer for; what passes through is the origin's word. */
     bool ours = object->shared && object->status == 200;
     if (precondition(exchange, object) == HTTP_PRECONDITION_NOT_MODIFIED) {
         answer_not_modified(exchange, object, borrowed);
-        return;
+        return true;
     }
     if (ours && (exchange->traits & EDGE_TRAIT_RANGE) && exchange->request.method == HTTP_METHOD_GET &&
         answer_range(exchange, object, borrowed))
-        return;
+        return true;
+    if (object->codable && answer_coded(exchange, object, borrowed, &missing)) return true;
+    if (missing) return false;
     answer_whole(exchange, object, borrowed);
+    return true;
+}
+
+bool edge_answer_borrowed(struct edge_exchange *exchange, struct cache_object *object) {
+    return answer(exchange, object, true);
+}
+
+void edge_answer_object(struct edge_exchange *exchange, struct cache_object *object) {
+    (void)answer(exchange, object, false);
 }

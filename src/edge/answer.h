@@ -8,9 +8,12 @@
 /* Room for Age, Cache-Status, Content-Range and their names. */
 #define EDGE_EXTRA_BYTES (HTTP_CACHE_STATUS_MAX + 256)
 
-/* Answers EXCHANGE with OBJECT. BORROWED as in struct edge_response; else the reference is taken over, also
- * when the client is gone. exchange->outcome says what to tell in Cache-Status. */
-void edge_answer_object(struct edge_exchange *exchange, struct cache_object *object, bool borrowed);
+/* Answers EXCHANGE with OBJECT, whose reference is taken over, also when the client is gone. Outside of a section.
+ * exchange->outcome says what to tell in Cache-Status. */
+void edge_answer_object(struct edge_exchange *exchange, struct cache_object *object);
+/* The hit's way: inside of the section that holds OBJECT. False: not answered, since a coded form must be made
+ * first, which a section does not allow; reference OBJECT and call the other one after the section. */
+bool edge_answer_borrowed(struct edge_exchange *exchange, struct cache_object *object);
 
 /* True when the request has an If-Match or If-Unmodified-Since that OBJECT does not satisfy: whether that is a
  * 412 only the origin can say (RFC 9111 section 4.3.2). */

@@ -1,4 +1,5 @@
 /* What becomes of a response's head: stored, passed to one client, or laid over what is stored. */
+#include "edge/codable.h"
 #include "edge/fetch_private.h"
 #include "edge/stored_head.h"
 #include "edge/worker.h"
@@ -60,12 +61,15 @@ sk_err edge_fetch_publish(struct edge_fetch *fetch, const struct http_response *
     if (err) return err;
     head.freshness = answer.freshness;
     head.reason = answer.reason;
+    if (answer.store) err = edge_codable_mark(&fetch->arena, &fetch->site->compress, &fields, &head);
+    if (err) return err;
     fetch->stored = answer.store;
     fetch->published = true;
-    /* One that went alone was not judged: it says nothing about the next one. */
-    if (!answer.store)
-        return cache_fill_pass(fetch->fill, &head,
-                               fetch->pass ? 0 : remember_ms(answer.reason, response->status));
+    if (!answer.store) {
+        /* What went alone from the start says nothing about a request that the cache looks at. */
+        int64_t remember = fetch->pass ? 0 : remember_ms(answer.reason, response->status);
+        return cache_fill_pass(fetch->fill, &head, remember);
+    }
     err = cache_fill_store(fetch->fill, &head);
     if (err == SK_ERR_TOO_LARGE || err == SK_ERR_FULL) {
         fetch->stored = false;
@@ -124,6 +128,8 @@ sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *
         give_unkept(fetch, &head, answer.store ? HTTP_REASON_NONE : answer.reason);
         return SK_OK;
     }
+    err = edge_codable_mark(&fetch->arena, &fetch->site->compress, &fields, &head);
+    if (err) return err;
     err = cache_fill_freshen(fetch->fill, &head);
     return err == SK_ERR_FULL || err == SK_ERR_NO_MEMORY ? SK_OK : err; /* everybody has the stale one then */
 }

@@ -71,7 +71,7 @@ static void fetch_alone(struct edge_exchange *exchange);
 static void give_object(struct edge_exchange *exchange, struct cache_object *object) {
     note_fetch(exchange);
     if (!edge_is_for_origin(exchange, object)) {
-        edge_answer_object(exchange, object, false);
+        edge_answer_object(exchange, object);
         return;
     }
     cache_object_unref(exchange->worker->cache, object);
@@ -96,7 +96,7 @@ static void give_stale(struct edge_exchange *exchange, struct cache_object *obje
     }
     exchange->outcome.hit = true;
     exchange->outcome.reason = HTTP_REASON_HIT_STALE_IF_ERROR;
-    edge_answer_object(exchange, object, false);
+    edge_answer_object(exchange, object);
 }
 
 /* --- alone ------------------------------------------------------------------------------------------------ */

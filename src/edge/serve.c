@@ -35,6 +35,7 @@ uint32_t edge_traits_of(const struct http_fields *fields) {
         case HTTP_FIELD_IF_UNMODIFIED_SINCE:
         case HTTP_FIELD_IF_RANGE: traits |= EDGE_TRAIT_CONDITIONAL; break;
         case HTTP_FIELD_RANGE: traits |= EDGE_TRAIT_RANGE; break;
+        case HTTP_FIELD_ACCEPT_ENCODING: traits |= EDGE_TRAIT_ACCEPT_ENCODING; break;
         case HTTP_FIELD_CACHE_CONTROL:
         case HTTP_FIELD_PRAGMA: traits |= EDGE_TRAIT_CACHE_CONTROL; break;
         case HTTP_FIELD_CDN_LOOP:
@@ -171,7 +172,10 @@ static struct edge_verdict look_at_stored(struct edge_exchange *exchange, struct
     *out_object = object;
     if (verdict.step == EDGE_STEP_ANSWER) {
         exchange->outcome.hit = true;
-        edge_answer_object(exchange, object, true);
+        if (edge_answer_borrowed(exchange, object))
+            *out_object = NULL;
+        else
+            cache_object_ref(object);
     } else if (verdict.step == EDGE_STEP_ANSWER_REFRESH || verdict.step == EDGE_STEP_VALIDATE) {
         cache_object_ref(object);
     }
@@ -185,11 +189,13 @@ static void serve_cached(struct edge_exchange *exchange) {
     struct edge_verdict verdict = look_at_stored(exchange, &object);
     cache_leave(worker->cache);
     switch (verdict.step) {
-    case EDGE_STEP_ANSWER: break;
+    case EDGE_STEP_ANSWER:
+        if (object) edge_answer_object(exchange, object); /* not answered inside of the section */
+        break;
     case EDGE_STEP_ANSWER_REFRESH:
         exchange->outcome.hit = true;
         edge_refresh(exchange, object);
-        edge_answer_object(exchange, object, false);
+        edge_answer_object(exchange, object);
         break;
     case EDGE_STEP_VALIDATE: edge_miss_start(exchange, object, false); break;
     case EDGE_STEP_FETCH: edge_miss_start(exchange, NULL, false); break;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "edge/encode.h"
 #include "edge/fetch.h"
 #include "edge/h1.h"
 #include "edge/handshake.h"
@@ -153,6 +154,7 @@ static void stop_accepting(struct edge_accept *accept) {
 static void cancel_fetches(struct edge_worker *worker) {
     SK_LIST_FOR_EACH(link, &worker->fetches)
     edge_fetch_cancel(SK_CONTAINER_OF(link, struct edge_fetch, link));
+    edge_encode_cancel_all(worker);
 }
 
 static void on_drain_timer(struct io_timer *timer) {
@@ -286,6 +288,7 @@ static sk_err set_up(struct edge_worker *worker) {
     sk_list_init(&worker->connections);
     sk_list_init(&worker->fetches);
     sk_list_init(&worker->accepts);
+    sk_list_init(&worker->encodes);
     sk_arena_init(&worker->scratch, SCRATCH_FIRST_BYTES, 0);
     sk_pool_init(&worker->connection_pool, sizeof(struct h1_conn), CONNECTIONS_KEPT);
     worker->input = malloc(EDGE_INPUT_BYTES);

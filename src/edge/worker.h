@@ -77,6 +77,8 @@ struct edge_worker {
     size_t connection_count;
     struct sk_list fetches; /* struct edge_fetch.link */
     struct sk_list accepts;
+    struct sk_list encodes; /* struct edge_encode.link */
+    uint32_t encode_count;
     struct io_timer drain_timer;
     sk_time_ns stop_by;
     /* main thread */

@@ -43,6 +43,12 @@
     X(TIMEOUTS, "skerry_client_timeouts_total", "Client connections closed for slowness")                    \
     X(RELOADS, "skerry_config_reloads_total", "Configurations put in force")                                 \
     X(RELOADS_REFUSED, "skerry_config_reloads_refused_total", "Configurations refused")                      \
+    X(CODED_RESPONSES, "skerry_coded_responses_total", "Responses sent in a content coding made here")       \
+    X(CODED_SAVED_BYTES, "skerry_coded_saved_bytes_total",                                                   \
+      "Bytes that these were shorter than their identity, where both lengths were known")                    \
+    X(ENCODES_BR, "skerry_encodes_total{coding=\"br\"}", "Coded forms of stored responses made")             \
+    X(ENCODES_GZIP, "skerry_encodes_total{coding=\"gzip\"}", "Coded forms of stored responses made")         \
+    X(ENCODES_ZSTD, "skerry_encodes_total{coding=\"zstd\"}", "Coded forms of stored responses made")         \
     X(LOG_DROPPED, "skerry_access_log_dropped_total",                                                        \
       "Access log lines dropped because the writer was behind")                                              \
     X(LOG_LOST, "skerry_access_log_lost_total",                                                              \
@@ -71,7 +77,8 @@ enum observe_counter {
 #define OBSERVE_HISTOGRAM_TABLE(X)                                                                           \
     X(HIT_SECONDS, "skerry_hit_duration_seconds", "Time to first byte of hits")                              \
     X(MISS_SECONDS, "skerry_miss_duration_seconds", "Time to first byte of requests that needed an origin")  \
-    X(ORIGIN_SECONDS, "skerry_origin_duration_seconds", "Time to an origin's response head")
+    X(ORIGIN_SECONDS, "skerry_origin_duration_seconds", "Time to an origin's response head")                 \
+    X(ENCODE_SECONDS, "skerry_encode_duration_seconds", "Time spent coding one form of a stored response")
 enum observe_histogram {
 #define X(name, text, help) OBSERVE_##name,
     OBSERVE_HISTOGRAM_TABLE(X)

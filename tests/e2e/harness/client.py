@@ -155,6 +155,12 @@ class Conn:
         except ValueError:
             raise BadMessage(f"bad chunk size {line!r}") from None
 
+    def chunk(self):
+        """The content of the next chunk."""
+        content = self.read(self._chunk_size())
+        self.read(2)
+        return content
+
     def _trailers(self, response):
         while not (self.input.startswith(b"\r\n") or b"\r\n\r\n" in self.input):
             if not self._fill():
