@@ -96,6 +96,26 @@ static void give_unkept(struct edge_fetch *fetch, const struct cache_head *head,
     if (!err) edge_fetch_copy_stale(fetch);
 }
 
+static bool varies_by(const struct http_fields *fields, sk_str name) {
+    for (const struct http_field *f = NULL; (f = http_fields_next(fields, HTTP_FIELD_VARY, f));) {
+        sk_str rest = f->value, element;
+        while (http_list_next(&rest, &element))
+            if (sk_str_ieq(element, name)) return true;
+    }
+    return false;
+}
+
+/* The 304's Vary names a field that the stored response was not selected by: its key does not tell apart what it
+ * now should (RFC 9111 section 4.1). */
+static bool varies_by_more(const struct http_fields *stored, const struct http_fields *of_304) {
+    for (const struct http_field *f = NULL; (f = http_fields_next(of_304, HTTP_FIELD_VARY, f));) {
+        sk_str rest = f->value, element;
+        while (http_list_next(&rest, &element))
+            if (!varies_by(stored, element)) return true;
+    }
+    return false;
+}
+
 sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *response,
                           sk_unix_s asked_at) {
     struct cache_object *stale = cache_fill_stale(fetch->fill);
@@ -122,8 +142,7 @@ sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *
     http_validators_of(&fields, now, &head.validators);
     head.freshness = answer.freshness;
     fetch->validated = true;
-    sk_str vary = http_fields_joined(&stale->fields, HTTP_FIELD_VARY, &fetch->arena);
-    fetch->stored = answer.store && sk_str_eq(vary, head.vary);
+    fetch->stored = answer.store && !varies_by_more(&stale->fields, &response->fields);
     if (!fetch->stored) {
         give_unkept(fetch, &head, answer.store ? HTTP_REASON_NONE : answer.reason);
         return SK_OK;

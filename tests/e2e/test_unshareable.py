@@ -69,3 +69,15 @@ def test_rfc9111_4_1_a_304_that_names_other_fields_in_vary(edge, origin):
     first = edge.fetch("/a", fields=[("Accept-Language", "de")])
     assert (first.status, first.body, first["vary"]) == (200, BODY, "Accept-Language")
     assert edge.fetch("/a", fields=[("Accept-Language", "en")]).body == b"en"
+
+
+def test_rfc9111_3_2_a_304_that_repeats_vary_is_kept(edge, origin):
+    """In any spelling, also where Vary has grown by Accept-Encoding because the type can be compressed."""
+    vary = ("Vary", "Accept-Language")
+    text = ("Content-Type", "text/html")
+    renewed = reply(status=304, fields=[("ETag", '"v1"'), FRESH, ("Vary", "accept-language")])
+    origin.on("/a", sequence(cacheable(BODY, 1, [("ETag", '"v1"'), vary, text]), renewed))
+    edge.fetch("/a")
+    time.sleep(2.1)
+    assert edge.fetch("/a").body == BODY
+    assert edge.fetch("/a").hit and origin.count("/a") == 2

@@ -191,7 +191,7 @@ void double_answer(struct double_exchange *exchange, const struct trace_op *op,
     exchange->allowed = op->at_once;
     exchange->cut = op->cut;
     if (validation) set_tag(exchange, op->tag, &full);
-    trace_add(&full, "Content-Type", validation ? "text/renewed" : "application/octet-stream");
+    trace_add(&full, "Content-Type", validation ? "application/renewed" : "application/octet-stream");
     snprintf(serial, sizeof serial, "%u", op->id);
     bool mark = validation || strcasecmp(exchange->method, "HEAD") == 0; /* of a head without a body */
     trace_add(&full, mark ? "X-Validation" : "X-Body", serial);
