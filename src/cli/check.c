@@ -81,8 +81,7 @@ static void print_certificates(struct page *page, const struct wire_tls_store *s
 }
 
 static void print_site(struct page *page, const struct config_site *site) {
-    PRINT(page, "  site        %.*s%s: ", SK_STR_ARGS(site->name),
-          site->cache_enabled ? "" : " (not cached)");
+    PRINT(page, "  site        %.*s%s: ", SK_STR_ARGS(site->name), site->base.enabled ? "" : " (not cached)");
     for (uint32_t i = 0; i < site->host_count && i < HOSTS_SHOWN; i++)
         PRINT(page, "%s%.*s", i ? ", " : "", SK_STR_ARGS(site->hosts[i]));
     if (site->host_count > HOSTS_SHOWN) PRINT(page, " and %u more", site->host_count - HOSTS_SHOWN);

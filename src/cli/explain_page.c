@@ -95,6 +95,8 @@ static void print_request(struct page *page, yyjson_val *root) {
     if (enter(page, root, "site"))
         PRINT(page, "  %-22s %s (%s is served as %s)\n", "site", text(page, "name"), text(page, "host"),
               text(page, "matched"));
+    if (page->section && yyjson_obj_get(page->section, "rule"))
+        PRINT(page, "  %-22s rules[%lld], %s\n", "rule", number(page, "rule"), text(page, "rule_path"));
     if (enter(page, root, "key")) print_key(page);
     if (enter(page, root, "variant")) print_variant(page);
     if (enter(page, root, "request")) print_directives(page);

@@ -10,6 +10,7 @@
 
 #include "config/hosts.h"
 #include "config/negotiate.h"
+#include "config/rule_compile.h"
 #include "config/scan.h"
 #include "config/value.h"
 
@@ -239,6 +240,25 @@ static void compile_hosts(struct compile *c, const struct config_raw_SITE *raw, 
     if (!site->host_count) add_host(c, site, "*");
 }
 
+static void compile_rules(struct compile *c, const struct config_section *section,
+                          const struct config_raw_SITE *raw, struct config_site *site) {
+    struct sk_arena *arena = &c->config->arena;
+    char path[PATH_BYTES];
+    fill(c, section_of(section, "cache"), raw->cache, &site->base.cache);
+    fill(c, section_of(section, "key"), raw->key, &site->base.key);
+    sk_err err = config_base_compile(arena, raw, &site->base);
+    site->rules = allocate(c, raw->rules_count, sizeof(*site->rules));
+    for (uint32_t i = 0; site->rules && i < raw->rules_count && !err; i++) {
+        err = config_rule_compile(arena, &raw->rules[i], &site->base, &site->rules[i]);
+        site->rules[i].index = i;
+        if (err || site->rules[i].path_count) continue;
+        snprintf(path, sizeof(path), "sites[%u].rules[%u]", site->index, i);
+        problem(c, path, "found no path, expected one (example: path: /static/*)");
+    }
+    site->rule_count = raw->rules_count;
+    if (err && !c->err) c->err = err;
+}
+
 static void compile_site(struct compile *c, const struct config_section *section,
                          const struct config_raw_SITE *raw, struct config_site *site) {
     fill(c, section, raw, site);
@@ -246,9 +266,8 @@ static void compile_site(struct compile *c, const struct config_section *section
     if (!site->name.len && site->host_count) site->name = site->hosts[0];
     compile_origins(c, section_of(section, "origins"), raw, site);
     compile_origin_options(c, section_of(section, "origin_options"), raw->origin_options, &site->origin);
-    fill(c, section_of(section, "cache"), raw->cache, &site->cache);
+    compile_rules(c, section, raw, site);
     config_compile_site_certificates(c, raw, site);
-    site->cache_enabled = raw->cache ? flag_of(raw->cache->enabled, true) : true;
     fill(c, section_of(section, "vary"), raw->vary, &site->vary);
     fill(c, section_of(section, "compress"), raw->compress, &site->compress);
     sk_err err = config_vary_compile(&c->config->arena, raw->vary, &site->vary);

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "base/arena.h"
+#include "config/rule.h"
 #include "http/freshness.h"
 #include "http/uri.h"
 #include "io/addr.h"
@@ -84,8 +85,9 @@ struct config_site {
     struct config_origin *origins;
     uint32_t origin_count;
     struct config_origin_options origin;
-    struct http_cache_policy cache;
-    bool cache_enabled;
+    struct config_rule base;   /* what holds where no rule says otherwise */
+    struct config_rule *rules; /* config_rule_for */
+    uint32_t rule_count;
     struct config_vary vary;
     struct config_compress compress;
     struct config_certificate *certificates;

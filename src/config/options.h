@@ -51,6 +51,16 @@
     X(DECIMAL, "a number", "number", "^-?[0-9]+(\\.[0-9]+)?$")                                               \
     X(LANGUAGE, "a language tag", "string", "^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*$")                           \
     X(MEDIA_TYPE, "a media type without parameters", "string", "^[^/*;, ]+/[^/*;, ]+$")                      \
+    X(PATTERN, "a pattern of paths in normal form that begins with / or *; * is any text, ? any byte",       \
+      "string", "^[/*]")                                                                                     \
+    X(NAMES, "a name, or a pattern of names with * and ?", "string", "")                                     \
+    X(FIELD, "the name of a field, but not of framing or one that is ours to write", "string",               \
+      "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")                                                                       \
+    X(FIELD_LINE, "a field as \"Name: value\", but not of framing or one that is ours to write", "string",   \
+      "^[!#$%&'*+.^_`|~0-9A-Za-z-]+:")                                                                       \
+    X(COOKIE, "the name of a cookie", "string", "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")                             \
+    X(STATUS_TTLS, "none, or lifetimes by status, separated by blanks", "string",                            \
+      "^(none|([2-5]([0-9][0-9](-[2-5][0-9][0-9])?|xx)=[0-9a-z.]+ *)+)$")                                    \
     X(MEDIA_RANGE, "a media type, as text/html, text/* or *+json", "string",                                 \
       "^([^/*;, ]+/([^/*;, ]+|\\*)|\\*\\+[^/*;, ]+)$")                                                       \
     X(CODING, "zstd, br or gzip", "string", "^(zstd|br|gzip)$")                                              \
@@ -161,7 +171,54 @@ enum config_kind {
     X(S, VALUE, FLAG, heuristics, heuristics, "true", "", "", "false",                                       \
       "Guess a lifetime from Last-Modified where the origin says nothing (RFC 9111 4.2.2).")                 \
     X(S, VALUE, LIFETIME, heuristic_max, heuristic_max_s, "1d", "0s", "3650d", "1h",                         \
-      "Cap on such a guess. none: no cap.")
+      "Cap on such a guess. none: no cap.")                                                                  \
+    X(S, HAND, STATUS_TTLS, ttl_by_status, default_by_status, "none", "", "", "301=1h 302=1m",               \
+      "Lifetime of responses with these statuses whose origin says nothing about it, instead of "            \
+      "`default_ttl`. The first that names a status counts.")                                                \
+    X(S, HAND, STATUS_TTLS, negative_ttl, negative, "404=10s 405=10s 410=1m 501=10s", "", "",                \
+      "404=30s 410=10m 5xx=1s",                                                                              \
+      "The same for errors, which never get `default_ttl`. An error that it does not name is stored only "   \
+      "on the origin's word.")                                                                               \
+    X(S, HAND, STATUS_TTLS, override_ttl_by_status, override_by_status, "none", "", "", "404=1m",            \
+      "As `override_ttl`, for these statuses, of which any can be named.")                                   \
+    X(S, VALUE, FLAG, deception_armor, deception_armor, "true", "", "", "false",                             \
+      "Do not store a page under the name of a file (`/account/x.css` that is HTML), unless the origin "     \
+      "says `public` or `s-maxage`; nor what an origin may read as another path (`/img/..%2Faccount`).")
+
+#define CONFIG_KEY_TABLE(X, S)                                                                               \
+    X(S, VALUE, FLAG, scheme, scheme, "false", "", "", "true",                                               \
+      "Keep http and https apart. For origins that answer by X-Forwarded-Proto.")                            \
+    X(S, VALUE, CHOICE, query, query, "as-is", "as-is sorted none", "", "sorted",                            \
+      "`as-is`: queries that are written differently are different. `sorted`: the order of parameters with " \
+      "different names does not count. `none`: the whole query does not. The origin gets what is left.")     \
+    X(S, LIST, NAMES, query_keep, query_keep, "", "0", "256", "page",                                        \
+      "Only these parameters count, and only these go to the origin.")                                       \
+    X(S, LIST, NAMES, query_drop, query_drop, "", "0", "256", "\"utm_*\"",                                   \
+      "These parameters do not count, and do not go to the origin.")                                         \
+    X(S, LIST, FIELD, headers, headers, "", "0", "16", "X-Country",                                          \
+      "Request fields that are part of the key. For origins that answer by them without saying Vary.")       \
+    X(S, LIST, COOKIE, cookies, cookies, "", "0", "16", "currency",                                          \
+      "Cookies that are part of the key. No other cookie is.")
+
+#define CONFIG_RULE_TABLE(X, S)                                                                              \
+    X(S, HAND, PATTERN, path, paths, "", "", "", "/static/*",                                                \
+      "The paths that it is for, when one pattern says it.")                                                 \
+    X(S, LIST, PATTERN, paths, paths, "", "0", "256", "/static/*", "The same, when it takes several.")       \
+    X(S, VALUE, HOST, host, host, "", "", "", "img.example.com",                                             \
+      "Only on this host (`*.example.com`: and those below). Without it: on all hosts of the site.")         \
+    X(S, SECTION, CACHE, cache, cache, "", "", "", "",                                                       \
+      "As `cache` of the site; what is not given here is as it is there. `enabled: false` lets these paths " \
+      "pass.")                                                                                               \
+    X(S, SECTION, KEY, key, key, "", "", "", "",                                                             \
+      "As `key` of the site; what is not given here is as it is there.")                                     \
+    X(S, LIST, FIELD, strip_request_fields, request, "", "0", "64", "Cookie",                                \
+      "Fields that do not go to the origin.")                                                                \
+    X(S, LIST, FIELD_LINE, set_request_fields, request, "", "0", "64", "\"X-Tier: static\"",                 \
+      "Fields that the origin gets, instead of any of their name that the client sent.")                     \
+    X(S, LIST, FIELD, strip_response_fields, response, "", "0", "64", "X-Powered-By",                        \
+      "Fields of the origin that count for nothing: they are neither stored nor sent.")                      \
+    X(S, LIST, FIELD_LINE, add_response_fields, response, "", "0", "64", "\"X-Robots-Tag: noindex\"",        \
+      "Fields that responses get as if the origin had sent them, after `strip_response_fields`.")
 
 #define CONFIG_COMPRESS_TABLE(X, S)                                                                          \
     X(S, VALUE, FLAG, enabled, enabled, "true", "", "", "false",                                             \
@@ -236,7 +293,10 @@ enum config_kind {
     X(S, SECTIONS, ORIGIN, origins, origins, "", "0", "64", "", "The origins.")                              \
     X(S, SECTION, ORIGIN_OPTIONS, origin_options, origin, "", "", "", "",                                    \
       "Timeouts, connections, retries and health of this site's origins.")                                   \
-    X(S, SECTION, CACHE, cache, cache, "", "", "", "", "What is stored, and for how long.")                  \
+    X(S, SECTION, CACHE, cache, base.cache, "", "", "", "", "What is stored, and for how long.")             \
+    X(S, SECTION, KEY, key, base.key, "", "", "", "", "What makes two requests ask for the same.")           \
+    X(S, SECTIONS, RULE, rules, rules, "", "0", "1000", "",                                                  \
+      "What is different for some paths: of each request the first rule that its path matches.")             \
     X(S, SECTION, COMPRESS, compress, compress, "", "", "", "", "Compression of stored responses.")          \
     X(S, SECTIONS, CERTIFICATE, certificates, certificates, "", "0", "16", "",                               \
       "Certificates of this site, of either kind or both (ECDSA, RSA). Clients get the one that covers the " \
@@ -289,6 +349,8 @@ enum config_kind {
     X(HEALTH_CHECK, "health_check", struct config_health_check)                                              \
     X(ORIGIN_OPTIONS, "origin_options", struct config_origin_options)                                        \
     X(CACHE, "cache", struct http_cache_policy)                                                              \
+    X(KEY, "key", struct http_key_rules)                                                                     \
+    X(RULE, "rules", struct config_rule)                                                                     \
     X(COMPRESS, "compress", struct config_compress)                                                          \
     X(VARY, "vary", struct config_vary)                                                                      \
     X(ORIGIN, "origins", struct config_origin)                                                               \

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/units.h"
+#include "config/rule_compile.h"
 #include "http/field.h"
 #include "http/freshness.h"
 #include "http/uri.h"
@@ -294,6 +295,12 @@ static bool is_text(enum config_kind kind, sk_str text) {
     case CONFIG_KIND_DECIMAL: return is_decimal(text);
     case CONFIG_KIND_LANGUAGE: return is_language(text);
     case CONFIG_KIND_MEDIA_TYPE: return is_media_type(text);
+    case CONFIG_KIND_PATTERN: return config_is_pattern(text);
+    case CONFIG_KIND_NAMES: return config_is_names(text);
+    case CONFIG_KIND_FIELD: return config_is_field(text);
+    case CONFIG_KIND_FIELD_LINE: return config_is_field_line(text);
+    case CONFIG_KIND_COOKIE: return text.len <= 128 && http_token_valid(text);
+    case CONFIG_KIND_STATUS_TTLS: return config_status_ttls_read(NULL, text, NULL) == SK_OK;
     case CONFIG_KIND_MEDIA_RANGE: return is_media_range(text);
     case CONFIG_KIND_CODING: return is_coding(text);
     case CONFIG_KIND_TEXT: return text.len <= 255;

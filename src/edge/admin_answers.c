@@ -71,7 +71,7 @@ static yyjson_mut_val *site_json(yyjson_mut_doc *doc, const struct config_site *
         yyjson_mut_arr_append(origins, fleet_json_text(doc, site->origins[i].url));
     yyjson_mut_obj_add_val(doc, json, "hosts", hosts);
     yyjson_mut_obj_add_val(doc, json, "origins", origins);
-    yyjson_mut_obj_add_bool(doc, json, "cache", site->cache_enabled);
+    yyjson_mut_obj_add_bool(doc, json, "cache", site->base.enabled);
     return json;
 }
 

@@ -9,6 +9,7 @@ void edge_exchange_begin(struct edge_exchange *exchange, struct edge_worker *wor
     exchange->worker = worker;
     exchange->snapshot = worker->snapshot;
     exchange->site = NULL;
+    exchange->rule = NULL;
     exchange->arena = &worker->scratch;
     exchange->key = (struct cache_key){.text = SK_STR("")};
     exchange->traits = 0;

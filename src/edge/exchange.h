@@ -86,6 +86,7 @@ struct edge_exchange {
     /* from the head's completion on */
     struct edge_snapshot *snapshot; /* the worker's; referenced when kept */
     const struct config_site *site; /* NULL: none serves this host */
+    const struct config_rule *rule; /* of the site; never NULL with a site */
     struct http_request request;    /* borrowed from the connection until kept */
     struct sk_arena *arena;         /* the worker's scratch until kept, then own_arena */
     struct cache_key key;           /* text empty when not made */

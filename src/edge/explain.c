@@ -1,6 +1,7 @@
 #include "edge/explain.h"
 
 #include "edge/exchange.h"
+#include "edge/rules.h"
 #include "edge/selecting.h"
 
 static sk_err look(struct cache_thread *thread, struct sk_arena *arena,
@@ -30,13 +31,14 @@ sk_err edge_explain_look(struct cache_thread *thread, const struct config *confi
     };
     explanation.refused = edge_refusal(config, explanation.site, request, &explanation.detail);
     if (!explanation.refused) {
-        explanation.pass = edge_pass_reason(explanation.site, request);
-        sk_err err = edge_key_make(arena, explanation.site, request, &explanation.key);
+        explanation.rule = edge_rule_of(explanation.site, request, arena);
+        sk_err err = edge_key_make(arena, explanation.site, explanation.rule, request, &explanation.key);
         if (err == SK_ERR_NO_MEMORY) return err;
         if (err && request->path.data[0] == '/') {
             explanation.refused = edge_key_refusal(err);
             explanation.detail = "the request's target cannot be used";
         }
+        explanation.pass = edge_pass_reason(explanation.rule, request, &explanation.key);
     }
     if (!explanation.refused && explanation.pass == HTTP_REASON_NONE) {
         sk_err err = look(thread, arena, &explanation);

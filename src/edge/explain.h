@@ -14,6 +14,7 @@ struct edge_explanation {
     sk_unix_s now;
     /* the request's way to the cache */
     const struct config_site *site; /* NULL: none serves the host */
+    const struct config_rule *rule; /* of the site; NULL: none was looked for */
     uint16_t refused;               /* a status, with DETAIL; 0: it is not */
     const char *detail;
     struct cache_key key; /* primary; text empty: none */

@@ -91,6 +91,10 @@ static void site(struct page *page) {
     text(page, object, "name", explanation->site->name);
     text(page, object, "host", host);
     text(page, object, "matched", matched_name(explanation->site, host));
+    const struct config_rule *rule = explanation->rule;
+    if (!rule || !rule->path_count) return;
+    number(page, object, "rule", rule->index);
+    text(page, object, "rule_path", rule->paths[0].text);
 }
 
 static void key(struct page *page) {

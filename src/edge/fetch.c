@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "edge/fetch_private.h"
 #include "edge/forward.h"
+#include "edge/rules.h"
 #include "edge/stored_head.h"
 #include "edge/worker.h"
 #include "wire/h1.h"
@@ -127,6 +128,9 @@ static sk_err ask(struct edge_fetch *fetch, struct origin_exchange **out_origin,
             (struct origin_body_source){.read = read_body, .trailers = body_trailers, .arg = fetch};
     if (fetch->conditional) observe_count(fetch->worker->metrics, OBSERVE_REVALIDATIONS);
     err = origin_exchange_open(fetch->worker->origins, &request, out_origin, out_response, &fetch->result);
+    if (err) return err;
+    err = edge_edit_response(&fetch->arena, fetch->rule, *out_response, out_response);
+    if (err) origin_exchange_close(*out_origin);
     return err;
 }
 
@@ -226,6 +230,7 @@ void edge_fetch_start(const struct edge_fetch_plan *plan) {
     fetch->worker = plan->worker;
     fetch->snapshot = edge_snapshot_ref(plan->snapshot);
     fetch->site = plan->site;
+    fetch->rule = plan->rule;
     fetch->fill = plan->fill;
     fetch->leader = plan->leader;
     fetch->pass = plan->pass;

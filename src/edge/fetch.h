@@ -14,6 +14,7 @@ struct edge_fetch {
     struct edge_worker *worker;
     struct edge_snapshot *snapshot; /* a reference */
     const struct config_site *site;
+    const struct config_rule *rule;
     struct cache_fill *fill;
     struct edge_exchange *leader; /* NULL: a refresh, or the client has left */
     struct sk_arena arena;
@@ -42,6 +43,7 @@ struct edge_fetch_plan {
     struct edge_worker *worker;
     struct edge_snapshot *snapshot;
     const struct config_site *site;
+    const struct config_rule *rule;
     const struct http_request *request; /* copied */
     const struct io_addr *client;
     struct cache_fill *fill;      /* the fetch's reference is taken over */

@@ -21,7 +21,7 @@ static sk_err make_head(struct edge_fetch *fetch, const struct http_response *re
     struct edge_head_rules rules = {
         .pseudonym = fetch->snapshot->config->server_name,
         .shared = store,
-        .drop_set_cookie = store && fetch->site->cache.ignore_set_cookie,
+        .drop_set_cookie = store && fetch->rule->cache.ignore_set_cookie,
         .keep_length = !store && response->body_kind == HTTP_BODY_NONE,
         .now = now,
     };
@@ -55,7 +55,7 @@ sk_err edge_fetch_publish(struct edge_fetch *fetch, const struct http_response *
     struct http_store_answer answer = {.reason = HTTP_REASON_NONE};
     if (!fetch->pass)
         answer = http_may_store(&fetch->client_request, response, asked_at,
-                                io_loop_wall_s(fetch->worker->loop), &fetch->site->cache);
+                                io_loop_wall_s(fetch->worker->loop), &fetch->rule->cache);
     fetch->store_reason = answer.reason;
     sk_err err = make_head(fetch, response, answer.store, &fields, &head);
     if (err) return err;
@@ -133,7 +133,7 @@ sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *
     if (err) return err;
     sk_unix_s now = io_loop_wall_s(fetch->worker->loop);
     struct http_store_answer answer =
-        http_may_store(&fetch->client_request, &renewed, asked_at, now, &fetch->site->cache);
+        http_may_store(&fetch->client_request, &renewed, asked_at, now, &fetch->rule->cache);
     head.status = stale->status;
     head.fields = &fields;
     head.body_length = atomic_load_explicit(&stale->body_length, memory_order_acquire);

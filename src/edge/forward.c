@@ -1,5 +1,6 @@
 #include "edge/forward.h"
 
+#include "edge/rules.h"
 #include "edge/worker.h"
 #include "http/accept.h"
 #include "http/forward.h"
@@ -79,6 +80,21 @@ static sk_err add_validators(struct edge_fetch *fetch, struct http_fields *field
     return err;
 }
 
+/* The target of what the key was made of (edge_use_key_target); of a request that passes, as it came. */
+static sk_err set_target(struct sk_arena *arena, struct http_request *request) {
+    if (!request->path.len || request->path.data[0] != '/') return SK_OK;
+    request->target = sk_arena_printf(arena, request->query.data ? "%.*s?%.*s" : "%.*s",
+                                      SK_STR_ARGS(request->path), SK_STR_ARGS(request->query));
+    return request->target.data ? SK_OK : SK_ERR_NO_MEMORY;
+}
+
+/* Fields that the rule sets take the place of the client's. */
+static sk_err edit(struct edge_fetch *fetch, struct http_fields *fields) {
+    const struct config_edits *edits = &fetch->rule->request;
+    for (uint32_t i = 0; i < edits->add_count; i++) http_fields_remove_name(fields, edits->add[i].name);
+    return edge_edit_fields(&fetch->arena, edits, fields);
+}
+
 sk_err edge_forward_request(struct edge_fetch *fetch) {
     struct http_request *request = &fetch->request;
     *request = fetch->client_request;
@@ -103,8 +119,12 @@ sk_err edge_forward_request(struct edge_fetch *fetch) {
         .host = fetch->client_request.authority,
         .pseudonym = fetch->snapshot->config->server_name,
         .received_version = fetch->client_request.version,
+        .override_means_nothing = fetch->client_request.method == HTTP_METHOD_GET ||
+                                  fetch->client_request.method == HTTP_METHOD_HEAD,
     };
-    err = http_forward_request_fields(&request->fields, &fetch->arena, &context);
+    err = set_target(&fetch->arena, request);
+    if (!err) err = http_forward_request_fields(&request->fields, &fetch->arena, &context);
+    if (!err) err = edit(fetch, &request->fields);
     if (!err) err = mark_loop(fetch, &request->fields);
     if (!err && request->method == HTTP_METHOD_OPTIONS)
         err = http_forward_count_down(&request->fields, &fetch->arena);

@@ -4,6 +4,7 @@
 #include "edge/error_page.h"
 #include "edge/fetch.h"
 #include "edge/forward.h"
+#include "edge/rules.h"
 #include "edge/selecting.h"
 #include "edge/tunnel.h"
 #include "edge/worker.h"
@@ -22,6 +23,7 @@ static struct edge_fetch_plan plan_of(struct edge_exchange *exchange, struct cac
         .worker = exchange->worker,
         .snapshot = exchange->snapshot,
         .site = exchange->site,
+        .rule = exchange->rule,
         .request = pass ? &exchange->request : edge_selecting(exchange),
         .client = exchange->client,
         .fill = fill,
@@ -215,6 +217,7 @@ static void fiber_main(void *arg) {
 
 void edge_miss_start(struct edge_exchange *exchange, struct cache_object *stale, bool pass) {
     struct miss *miss = NULL;
+    if (!pass) edge_use_key_target(&exchange->request, exchange->key.text);
     sk_err err = edge_exchange_keep(exchange);
     if (!err) {
         miss = sk_arena_alloc(exchange->arena, sizeof *miss);
@@ -233,6 +236,7 @@ void edge_refresh(struct edge_exchange *exchange, struct cache_object *object) {
     struct edge_worker *worker = exchange->worker;
     struct cache_fill *fill;
     struct cache_object *found;
+    edge_use_key_target(&exchange->request, exchange->key.text);
     switch (
         cache_fill_begin(worker->cache, &exchange->key, edge_selecting(exchange), object, &fill, &found)) {
     case CACHE_LEAD: {

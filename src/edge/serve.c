@@ -4,6 +4,7 @@
 #include "edge/answer.h"
 #include "edge/error_page.h"
 #include "edge/miss.h"
+#include "edge/rules.h"
 #include "edge/selecting.h"
 #include "edge/worker.h"
 #include "http/forward.h"
@@ -77,22 +78,27 @@ static bool has_path(const struct http_request *request) {
     return request->path.len && request->path.data[0] == '/';
 }
 
-sk_err edge_key_make(struct sk_arena *arena, const struct config_site *site,
+sk_err edge_key_make(struct sk_arena *arena, const struct config_site *site, const struct config_rule *rule,
                      const struct http_request *request, struct cache_key *out_key) {
-    return cache_key_make(arena, site->name, NULL, request, out_key);
+    sk_err err = cache_key_make(arena, site->name, &rule->key, request, out_key);
+    if (err != SK_ERR_FULL) return err;
+    *out_key = (struct cache_key){.text = SK_STR("")};
+    return SK_OK;
 }
 
 uint16_t edge_key_refusal(sk_err err) {
     return err == SK_ERR_TOO_LARGE ? 414 : err == SK_ERR_MALFORMED ? 400 : 503;
 }
 
-enum http_reason edge_pass_reason(const struct config_site *site, const struct http_request *request) {
+enum http_reason edge_pass_reason(const struct config_rule *rule, const struct http_request *request,
+                                  const struct cache_key *key) {
     if (request->upgrade.data) return HTTP_REASON_PASS_UPGRADE;
     if (request->method != HTTP_METHOD_GET && request->method != HTTP_METHOD_HEAD)
         return HTTP_REASON_PASS_METHOD;
     if (edge_has_content(request)) return HTTP_REASON_PASS_METHOD;
     if (!has_path(request)) return HTTP_REASON_PASS_METHOD; /* "*" is nothing that could be stored */
-    if (!site->cache_enabled) return HTTP_REASON_PASS_RULE;
+    if (!rule->enabled) return HTTP_REASON_PASS_RULE;
+    if (!key->text.len) return HTTP_REASON_PASS_KEY;
     return HTTP_REASON_NONE;
 }
 
@@ -215,14 +221,16 @@ void edge_serve(struct edge_exchange *exchange) {
         edge_respond_error(exchange, status, detail);
         return;
     }
+    exchange->rule = edge_rule_of(exchange->site, &exchange->request, exchange->arena);
     if (has_path(&exchange->request)) {
-        sk_err err = edge_key_make(exchange->arena, exchange->site, &exchange->request, &exchange->key);
+        sk_err err = edge_key_make(exchange->arena, exchange->site, exchange->rule, &exchange->request,
+                                   &exchange->key);
         if (err) {
             edge_respond_error(exchange, edge_key_refusal(err), "the request's target cannot be used");
             return;
         }
     }
-    exchange->outcome.reason = edge_pass_reason(exchange->site, &exchange->request);
+    exchange->outcome.reason = edge_pass_reason(exchange->rule, &exchange->request, &exchange->key);
     if (exchange->outcome.reason == HTTP_REASON_NONE)
         serve_cached(exchange);
     else

@@ -13,13 +13,14 @@ const struct config_site *edge_site_of(const struct config *config, sk_str autho
  * NULL. */
 uint16_t edge_refusal(const struct config *config, const struct config_site *site,
                       const struct http_request *request, const char **out_detail);
-/* The primary key; as cache_key_make. */
-sk_err edge_key_make(struct sk_arena *arena, const struct config_site *site,
+/* The primary key; as cache_key_make, but where fields or cookies are too long for a key it is empty. */
+sk_err edge_key_make(struct sk_arena *arena, const struct config_site *site, const struct config_rule *rule,
                      const struct http_request *request, struct cache_key *out_key);
 /* The status for a request that can have no key. */
 uint16_t edge_key_refusal(sk_err err);
-/* NONE: the cache may look at it. */
-enum http_reason edge_pass_reason(const struct config_site *site, const struct http_request *request);
+/* NONE: the cache may look at it. KEY is the request's. */
+enum http_reason edge_pass_reason(const struct config_rule *rule, const struct http_request *request,
+                                  const struct cache_key *key);
 /* The request's directives; TRAITS (edge_traits_of) say whether it has any. */
 void edge_request_control(uint32_t traits, const struct http_request *request,
                           struct http_cache_control *out_control);

@@ -90,6 +90,7 @@ static sk_str fwd_of(enum http_reason reason) {
     case HTTP_REASON_MISS_PARTIAL: return SK_STR("partial");
     case HTTP_REASON_PASS_METHOD: return SK_STR("method");
     case HTTP_REASON_PASS_RULE:
+    case HTTP_REASON_PASS_KEY:
     case HTTP_REASON_PASS_REMEMBERED:
     case HTTP_REASON_PASS_UPGRADE: return SK_STR("bypass");
     default: return SK_STR("miss");

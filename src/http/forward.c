@@ -128,14 +128,52 @@ uint32_t http_forward_loop_count(const struct http_fields *fields, sk_str pseudo
 
 /* ---- who asked, RFC 7239 and its forerunners --------------------------------------------------------- */
 
-/* What a stranger claims about those before him is not passed on, in any of its spellings. */
-static void remove_claims(struct http_fields *fields) {
+/* Other names for the same claims, for another URL or host than the key is made of, and what CGI would take for an
+ * environment variable of its own (HTTP_PROXY). */
+static const sk_str claims[] = {
+    SK_STR_INIT("client-ip"),      SK_STR_INIT("front-end-https"),      SK_STR_INIT("proxy"),
+    SK_STR_INIT("true-client-ip"), SK_STR_INIT("x-client-ip"),          SK_STR_INIT("x-cluster-client-ip"),
+    SK_STR_INIT("x-forwarded"),    SK_STR_INIT("x-forward-for"),        SK_STR_INIT("x-forwarder-for"),
+    SK_STR_INIT("x-host"),         SK_STR_INIT("x-http-host-override"), SK_STR_INIT("x-original-host"),
+    SK_STR_INIT("x-original-uri"), SK_STR_INIT("x-original-url"),       SK_STR_INIT("x-originating-ip"),
+    SK_STR_INIT("x-override-url"), SK_STR_INIT("x-proxyuser-ip"),       SK_STR_INIT("x-real-ip"),
+    SK_STR_INIT("x-remote-addr"),  SK_STR_INIT("x-remote-ip"),          SK_STR_INIT("x-rewrite-url"),
+    SK_STR_INIT("x-scheme"),       SK_STR_INIT("x-url-scheme"),
+};
+static const sk_str overrides[] = {
+    SK_STR_INIT("x-http-method"),
+    SK_STR_INIT("x-http-method-override"),
+    SK_STR_INIT("x-method"),
+    SK_STR_INIT("x-method-override"),
+};
+
+static bool among(const sk_str *names, size_t count, sk_str name) {
+    for (size_t i = 0; i < count; i++)
+        if (sk_str_ieq(names[i], name)) return true;
+    return false;
+}
+
+/* Some servers take "_" in a name for "-". */
+static sk_str dashed(sk_str name, char out[32]) {
+    if (name.len > 32) return name;
+    for (size_t i = 0; i < name.len; i++) out[i] = name.data[i] == '_' ? '-' : name.data[i];
+    return sk_str_make(out, name.len);
+}
+
+static bool is_claim(const struct http_field *field, const struct http_forward_context *context) {
+    char room[32];
+    sk_str name = dashed(field->name, room);
+    if (context->override_means_nothing && among(overrides, SK_COUNT(overrides), name)) return true;
+    if (context->client_trusted) return false;
+    return field->id == HTTP_FIELD_FORWARDED || is_forwarding_name(name) ||
+           among(claims, SK_COUNT(claims), name);
+}
+
+/* What a stranger claims is not passed on, in any of its spellings. */
+static void remove_claims(struct http_fields *fields, const struct http_forward_context *context) {
     uint32_t kept = 0;
-    for (uint32_t i = 0; i < fields->count; i++) {
-        const struct http_field *field = &fields->items[i];
-        if (field->id == HTTP_FIELD_FORWARDED || is_forwarding_name(field->name)) continue;
-        fields->items[kept++] = *field;
-    }
+    for (uint32_t i = 0; i < fields->count; i++)
+        if (!is_claim(&fields->items[i], context)) fields->items[kept++] = fields->items[i];
     fields->count = kept;
 }
 
@@ -179,7 +217,7 @@ static sk_str forwarded_element(struct sk_arena *arena, const struct http_forwar
 
 sk_err http_forward_request_fields(struct http_fields *fields, struct sk_arena *arena,
                                    const struct http_forward_context *context) {
-    if (!context->client_trusted) remove_claims(fields);
+    remove_claims(fields, context);
     sk_str element = forwarded_element(arena, context);
     if (!element.data) return SK_ERR_NO_MEMORY;
     sk_err err = append(fields, arena, HTTP_FIELD_X_FORWARDED_FOR, context->client_ip);

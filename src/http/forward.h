@@ -24,8 +24,12 @@ struct http_forward_context {
     sk_str host;         /* authority the client asked for */
     sk_str pseudonym;    /* our name in Via and CDN-Loop */
     enum http_version received_version;
+    bool
+        override_means_nothing; /* a GET or HEAD: fields by which some frameworks take it for another method go, whoever
+                                    sent them; a POST that says PUT so is between client and origin */
 };
-/* Sets Via, X-Forwarded-For, -Proto, -Host, Forwarded and CDN-Loop on a request to an origin. New text lives
+/* Takes away what a client that is not trusted claims about itself, those before it, or the URL and host that it
+ * "really" means (X-Original-URL, X-Host, ...): no key holds it, and an origin may answer by it. Sets Via, X-Forwarded-For, -Proto, -Host, Forwarded and CDN-Loop on a request to an origin. New text lives
  * in ARENA. SK_ERR_NO_MEMORY. */
 sk_err http_forward_request_fields(struct http_fields *fields, struct sk_arena *arena,
                                    const struct http_forward_context *context);

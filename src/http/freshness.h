@@ -8,6 +8,16 @@
 #include "http/message.h"
 #include "http/reason.h"
 
+/* Lifetimes by status; the first entry that names a status counts. */
+struct http_status_ttl {
+    uint16_t first, last;
+    int64_t ttl_s; /* HTTP_SECONDS_NONE: no word on these */
+};
+struct http_status_ttls {
+    const struct http_status_ttl *items; /* lives as long as the policy */
+    uint32_t count;
+};
+
 /* What configuration says; all optional (HTTP_SECONDS_NONE: no word). */
 struct http_cache_policy {
     int64_t default_ttl_s; /* where the origin gives no freshness and no heuristics apply */
@@ -20,18 +30,24 @@ struct http_cache_policy {
     int64_t stale_while_revalidate_s, stale_if_error_s; /* when the origin gives none */
     bool ignore_set_cookie; /* a Set-Cookie response may be stored (the field is removed) */
     bool heuristics;        /* RFC 9111 4.2.2; default true */
+    bool deception_armor;   /* http/deception.h; default true */
+    /* of any status, as it is spelled out: over override_ttl_s, over default_ttl_s, and instead of it for errors */
+    struct http_status_ttls override_by_status, default_by_status, negative;
 };
 void http_cache_policy_default(struct http_cache_policy *out_policy);
 
 /* Which rule gave a lifetime (RFC 9111 section 4.2.1), in the order in which they are asked. NAME, text, help. */
 #define HTTP_LIFETIME_TABLE(X)                                                                               \
     X(NONE, "none", "nothing gives a lifetime")                                                              \
+    X(OVERRIDE_BY_STATUS, "override_ttl_by_status", "the configuration, against the origin's word")          \
     X(OVERRIDE_TTL, "override_ttl", "the configuration, against the origin's word")                          \
     X(MALFORMED, "malformed", "a max-age or s-maxage that cannot be read: stale at once (RFC 9111 4.2.1)")   \
     X(S_MAXAGE, "s-maxage", "the origin, for shared caches (RFC 9111 5.2.2.10)")                             \
     X(MAX_AGE, "max-age", "the origin (RFC 9111 5.2.2.1)")                                                   \
     X(EXPIRES, "Expires", "Expires minus Date (RFC 9111 5.3)")                                               \
     X(HEURISTIC, "heuristic", "a tenth of the time from Last-Modified to Date (RFC 9111 4.2.2)")             \
+    X(TTL_BY_STATUS, "ttl_by_status", "the configuration, where the origin says nothing")                    \
+    X(NEGATIVE_TTL, "negative_ttl", "the configuration, of an error whose origin says nothing")              \
     X(DEFAULT_TTL, "default_ttl", "the configuration, where the origin says nothing")
 
 enum http_lifetime_rule {

@@ -22,6 +22,7 @@
     X(PASS_METHOD, "method", "the method is not one that a cache answers")                                   \
     X(PASS_RULE, "bypass", "a rule of the configuration says pass")                                          \
     X(PASS_REMEMBERED, "hit-for-miss", "a recent response to this key was not shareable")                    \
+    X(PASS_KEY, "key-too-long", "a field or cookie that belongs to the key is too long for one")             \
     X(PASS_UPGRADE, "upgrade", "the connection changes its protocol")                                        \
     X(STORE_EXPLICIT, "stored", "explicit freshness allows it")                                              \
     X(STORE_HEURISTIC, "stored-heuristic", "no explicit freshness; 10 % of its age (RFC 9111 4.2.2)")        \
@@ -37,6 +38,10 @@
     X(NO_STORE_SET_COOKIE, "set-cookie", "the response sets a cookie and nothing says it may be shared")     \
     X(NO_STORE_VARY_STAR, "vary-star", "Vary: * (RFC 9111 4.1)")                                             \
     X(NO_STORE_NO_LIFETIME, "no-lifetime", "neither freshness nor validator")                                \
+    X(NO_STORE_CLIENT_ERROR, "client-error",                                                                 \
+      "an error of the request's own making, which others do not make")                                      \
+    X(NO_STORE_DECEPTION, "deception", "the path ends like a file, but the content is something else")       \
+    X(NO_STORE_AMBIGUOUS, "ambiguous-path", "the path may be another one to the origin")                     \
     X(NO_STORE_TOO_LARGE, "too-large", "larger than the cache may hold")                                     \
     X(NO_STORE_INCOMPLETE, "incomplete", "the origin's response was cut off")                                \
     X(NO_STORE_PARTIAL, "partial-content", "a 206 that cannot be combined")                                  \

@@ -1,20 +1,10 @@
 /* May it be stored, and for how long is it fresh: RFC 9111 sections 3 and 4.2 for a shared cache. */
 #include "http/conditional.h"
 #include "http/date.h"
+#include "http/deception.h"
 #include "http/freshness.h"
+#include "http/policy.h"
 #include "http/targeted.h"
-
-#define HEURISTIC_MAX_S INT64_C(86400)
-
-void http_cache_policy_default(struct http_cache_policy *out_policy) {
-    *out_policy = (struct http_cache_policy){.default_ttl_s = HTTP_SECONDS_NONE,
-                                             .override_ttl_s = HTTP_SECONDS_NONE,
-                                             .max_ttl_s = HTTP_SECONDS_NONE,
-                                             .heuristic_max_s = HEURISTIC_MAX_S,
-                                             .stale_while_revalidate_s = HTTP_SECONDS_NONE,
-                                             .stale_if_error_s = HTTP_SECONDS_NONE,
-                                             .heuristics = true};
-}
 
 /* Everything that the decisions below look at, read once. */
 struct facts {
@@ -26,8 +16,10 @@ struct facts {
     sk_unix_s request_time, response_time;
     bool no_cache, is_private; /* unqualified, or as good as that */
     bool cacheable_status;     /* by default, or because the response is public (4.2.2) */
-    bool targeted;   /* the directives came from a targeted field: Expires does not count (RFC 9213 2.2) */
-    bool overridden; /* by the operator */
+    bool targeted;      /* the directives came from a targeted field: Expires does not count (RFC 9213 2.2) */
+    bool overridden;    /* by the operator */
+    int64_t override_s; /* when overridden */
+    enum http_lifetime_rule override_rule;
 };
 
 /* True when the response has one of the fields that a qualified no-cache or private names. Kept without
@@ -73,6 +65,51 @@ static bool special_status(uint16_t status) {
 /* 5.2.2.3 */
 static bool understood(uint16_t status) {
     return !special_status(status) && http_status_reason(status).len > 0;
+}
+
+/* ---- the operator's word on a status ----------------------------------------------------------------- */
+
+static bool gives(const struct http_status_ttls *ttls, uint16_t status) {
+    const struct http_status_ttl *entry = http_status_ttl_find(ttls, status);
+    return entry && entry->ttl_s != HTTP_SECONDS_NONE;
+}
+
+/* Storing what is not stored otherwise is spelled out. */
+static bool spelled_out(const struct facts *facts) {
+    const struct http_cache_policy *policy = facts->policy;
+    uint16_t status = facts->response->status;
+    return gives(&policy->override_by_status, status) || gives(&policy->default_by_status, status) ||
+           gives(&policy->negative, status);
+}
+
+static void find_override(struct facts *facts) {
+    uint16_t status = facts->response->status;
+    const struct http_status_ttl *entry = http_status_ttl_find(&facts->policy->override_by_status, status);
+    facts->override_rule = entry ? HTTP_LIFETIME_OVERRIDE_BY_STATUS : HTTP_LIFETIME_OVERRIDE_TTL;
+    facts->override_s = entry                      ? entry->ttl_s
+                        : heuristic_status(status) ? facts->policy->override_ttl_s
+                                                   : HTTP_SECONDS_NONE;
+    facts->overridden = facts->override_s != HTTP_SECONDS_NONE;
+}
+
+/* The operator's lifetime where the origin gives none. An error never gets that of good answers. */
+static enum http_lifetime_rule find_default(const struct facts *facts, int64_t *out_lifetime) {
+    const struct http_cache_policy *policy = facts->policy;
+    uint16_t status = facts->response->status;
+    const struct http_status_ttl *entry = http_status_ttl_find(&policy->default_by_status, status);
+    enum http_lifetime_rule rule = HTTP_LIFETIME_TTL_BY_STATUS;
+    if (!entry && status >= 400) {
+        entry = http_status_ttl_find(&policy->negative, status);
+        rule = HTTP_LIFETIME_NEGATIVE_TTL;
+    }
+    int64_t lifetime = entry ? entry->ttl_s : HTTP_SECONDS_NONE;
+    if (!entry && status < 400 && facts->cacheable_status) {
+        lifetime = policy->default_ttl_s;
+        rule = HTTP_LIFETIME_DEFAULT_TTL;
+    }
+    if (lifetime == HTTP_SECONDS_NONE) return HTTP_LIFETIME_NONE;
+    *out_lifetime = lifetime;
+    return rule;
 }
 
 /* ---- freshness lifetime, 4.2.1 ----------------------------------------------------------------------- */
@@ -127,16 +164,15 @@ static struct lifetime find_lifetime(const struct facts *facts) {
     const struct http_cache_policy *policy = facts->policy;
     struct lifetime lifetime = {0};
     if (facts->overridden) {
-        lifetime.rule = HTTP_LIFETIME_OVERRIDE_TTL;
-        lifetime.seconds = policy->override_ttl_s;
+        lifetime.rule = facts->override_rule;
+        lifetime.seconds = facts->override_s;
     } else if ((lifetime.rule = explicit_lifetime(facts, &lifetime.seconds)) != HTTP_LIFETIME_NONE) {
         /* the origin's word */
     } else if (facts->cacheable_status && policy->heuristics && facts->validators.has_last_modified) {
         lifetime.rule = HTTP_LIFETIME_HEURISTIC;
         lifetime.seconds = heuristic_lifetime(facts);
-    } else if (facts->cacheable_status && policy->default_ttl_s != HTTP_SECONDS_NONE) {
-        lifetime.rule = HTTP_LIFETIME_DEFAULT_TTL;
-        lifetime.seconds = policy->default_ttl_s;
+    } else {
+        lifetime.rule = find_default(facts, &lifetime.seconds);
     }
     lifetime.capped = policy->max_ttl_s != HTTP_SECONDS_NONE && lifetime.seconds > policy->max_ttl_s;
     if (lifetime.capped) lifetime.seconds = policy->max_ttl_s;
@@ -148,7 +184,10 @@ static enum http_reason reason_of(enum http_lifetime_rule rule) {
     switch (rule) {
     case HTTP_LIFETIME_NONE: return HTTP_REASON_NO_STORE_NO_LIFETIME;
     case HTTP_LIFETIME_HEURISTIC: return HTTP_REASON_STORE_HEURISTIC;
+    case HTTP_LIFETIME_OVERRIDE_BY_STATUS:
     case HTTP_LIFETIME_OVERRIDE_TTL:
+    case HTTP_LIFETIME_TTL_BY_STATUS:
+    case HTTP_LIFETIME_NEGATIVE_TTL:
     case HTTP_LIFETIME_DEFAULT_TTL: return HTTP_REASON_STORE_RULE;
     default: return HTTP_REASON_STORE_EXPLICIT;
     }
@@ -206,7 +245,7 @@ static struct http_freshness freshness_of(const struct facts *facts, const struc
         .heuristic = lifetime->rule == HTTP_LIFETIME_HEURISTIC,
         .must_revalidate = no_cache || (strict && !facts->overridden),
         .always_revalidate = no_cache,
-        .immutable = control->immutable,
+        .immutable = control->immutable && facts->response->body_kind != HTTP_BODY_CLOSE, /* RFC 8246 3 */
         .has_validator = facts->validators.etag.opaque.data || facts->validators.has_last_modified,
         .lifetime_rule = (uint8_t)lifetime->rule,
         .capped = lifetime->capped,
@@ -250,6 +289,23 @@ static enum http_reason forbidden_by_directives(const struct facts *facts) {
     return HTTP_REASON_NONE;
 }
 
+/* What somebody may have led us to store. The origin's own word that everybody may have it settles the suffix; the
+ * operator's lifetime does not, as it is given to a pattern of paths, and just that is led astray. Errors are exempt:
+ * the page of a missing picture is HTML everywhere. */
+static enum http_reason forbidden_by_suspicion(const struct facts *facts) {
+    const struct http_cache_control *control = &facts->control;
+    uint16_t status = facts->response->status;
+    if (http_status_client_error(status) && !spelled_out(facts)) return HTTP_REASON_NO_STORE_CLIENT_ERROR;
+    if (!facts->policy->deception_armor) return HTTP_REASON_NONE;
+    if (http_path_ambiguous(facts->request->path)) return HTTP_REASON_NO_STORE_AMBIGUOUS;
+    bool shared = control->is_public || control->s_maxage != HTTP_SECONDS_NONE || facts->targeted;
+    if (shared && !control->no_store && !facts->is_private) return HTTP_REASON_NONE;
+    if (status < 200 || status > 299) return HTTP_REASON_NONE;
+    bool differs = http_type_differs(facts->request->path,
+                                     http_fields_value(&facts->response->fields, HTTP_FIELD_CONTENT_TYPE));
+    return differs ? HTTP_REASON_NO_STORE_DECEPTION : HTTP_REASON_NONE;
+}
+
 /* What makes it a response to one client, unless the origin says that it may be shared. */
 static enum http_reason forbidden_by_identity(const struct facts *facts) {
     const struct http_cache_control *control = &facts->control;
@@ -267,7 +323,8 @@ static enum http_reason forbidden(const struct facts *facts) {
     if (facts->response->status == 206) return HTTP_REASON_NO_STORE_PARTIAL;
     if (special_status(facts->response->status)) return HTTP_REASON_NO_STORE_STATUS;
     reason = forbidden_by_directives(facts);
-    return reason ? reason : forbidden_by_identity(facts);
+    if (!reason) reason = forbidden_by_identity(facts);
+    return reason ? reason : forbidden_by_suspicion(facts);
 }
 
 /* Something to gain: it is fresh for a while, can be asked about, or may be served stale. */
@@ -305,7 +362,7 @@ struct http_store_answer http_may_store(const struct http_request *request,
     facts.no_cache = unqualified(&response->fields, control->no_cache, control->no_cache_fields);
     facts.is_private = unqualified(&response->fields, control->is_private, control->private_fields);
     facts.cacheable_status = heuristic_status(response->status) || facts.control.is_public;
-    facts.overridden = policy->override_ttl_s != HTTP_SECONDS_NONE && heuristic_status(response->status);
+    find_override(&facts);
     enum http_reason reason = forbidden(&facts);
     return reason ? (struct http_store_answer){.reason = reason} : allowed(&facts);
 }

@@ -5,7 +5,7 @@ unless there are `sites`. An origin may be an Origin, a URL or a dictionary."""
 
 import yaml
 
-SITE_KEYS = ("name", "hosts", "origins", "origin_options", "cache", "vary", "compress")
+SITE_KEYS = ("name", "hosts", "origins", "origin_options", "cache", "vary", "compress", "key", "rules")
 
 
 def render(edge, words):

@@ -219,14 +219,14 @@ static void a_site_and_an_origin_are_enough(void **state) {
     assert_str(s->name, SK_STR("*"));
     assert_int_equal(s->host_count, 1);
     assert_str(s->hosts[0], SK_STR("*"));
-    assert_true(s->cache_enabled);
-    assert_int_equal(s->cache.default_ttl_s, HTTP_SECONDS_NONE);
-    assert_int_equal(s->cache.override_ttl_s, HTTP_SECONDS_NONE);
-    assert_int_equal(s->cache.max_ttl_s, HTTP_SECONDS_NONE);
-    assert_int_equal(s->cache.stale_while_revalidate_s, HTTP_SECONDS_NONE);
-    assert_int_equal(s->cache.stale_if_error_s, HTTP_SECONDS_NONE);
-    assert_true(s->cache.heuristics);
-    assert_false(s->cache.ignore_set_cookie);
+    assert_true(s->base.enabled);
+    assert_int_equal(s->base.cache.default_ttl_s, HTTP_SECONDS_NONE);
+    assert_int_equal(s->base.cache.override_ttl_s, HTTP_SECONDS_NONE);
+    assert_int_equal(s->base.cache.max_ttl_s, HTTP_SECONDS_NONE);
+    assert_int_equal(s->base.cache.stale_while_revalidate_s, HTTP_SECONDS_NONE);
+    assert_int_equal(s->base.cache.stale_if_error_s, HTTP_SECONDS_NONE);
+    assert_true(s->base.cache.heuristics);
+    assert_false(s->base.cache.ignore_set_cookie);
     const struct config_origin_options *o = &s->origin;
     assert_int_equal(o->connect_timeout_ms, 3000);
     assert_int_equal(o->first_byte_timeout_ms, 30000);
@@ -251,7 +251,7 @@ static void a_site_and_an_origin_are_enough(void **state) {
 
 static void the_cache_defaults_are_those_of_http(void **state) {
     struct config *c = parsed(SITE);
-    const struct http_cache_policy *got = &c->sites[0].cache;
+    const struct http_cache_policy *got = &c->sites[0].base.cache;
     struct http_cache_policy policy;
     (void)state;
     http_cache_policy_default(&policy);
@@ -320,12 +320,12 @@ static void every_kind_of_value_arrives(void **state) {
     assert_int_equal(s->origin.health.interval_ms, 5000);
     assert_int_equal(s->origin.health.expect_status_min, 204);
     assert_int_equal(s->origin.health.expect_status_max, 204);
-    assert_false(s->cache_enabled);
-    assert_int_equal(s->cache.default_ttl_s, 300);
-    assert_int_equal(s->cache.override_ttl_s, HTTP_SECONDS_NONE);
-    assert_int_equal(s->cache.stale_if_error_s, 86400);
-    assert_true(s->cache.ignore_set_cookie);
-    assert_false(s->cache.heuristics);
+    assert_false(s->base.enabled);
+    assert_int_equal(s->base.cache.default_ttl_s, 300);
+    assert_int_equal(s->base.cache.override_ttl_s, HTTP_SECONDS_NONE);
+    assert_int_equal(s->base.cache.stale_if_error_s, 86400);
+    assert_true(s->base.cache.ignore_set_cookie);
+    assert_false(s->base.cache.heuristics);
     config_unref(c);
 }
 

@@ -152,9 +152,9 @@ static void only_get_without_content_is_stored(void **state) {
     sk_arena_free(&arena);
 }
 
-/* RFC 9110 15.1: exactly these may be kept on a guess. */
+/* RFC 9110 15.1: exactly these may be kept on a guess, and of them 414 is not: it is the client's own fault. */
 static void statuses_cacheable_by_default(void **state) {
-    static const uint16_t cacheable[] = {200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501};
+    static const uint16_t cacheable[] = {200, 203, 204, 300, 301, 308, 404, 405, 410, 501};
     struct sk_arena arena;
     (void)state;
     sk_arena_init(&arena, 4096, 0);
@@ -366,6 +366,23 @@ static void rights_to_be_stale(void **state) {
     sk_arena_free(&arena);
 }
 
+/* RFC 8246 section 3: nothing tells whether a body that ends with its connection is whole. */
+static void immutable_needs_a_length(void **state) {
+    struct sk_arena arena;
+    (void)state;
+    sk_arena_init(&arena, 4096, 0);
+    struct http_request request = get_request(&arena, NULL);
+    struct http_response response =
+        response_of(&arena, 200, "Cache-Control: max-age=60, immutable, immutable=1");
+    assert_true(http_may_store(&request, &response, NOW, NOW, &policy).freshness.immutable);
+    response.body_kind = HTTP_BODY_CLOSE;
+    struct http_store_answer answer = http_may_store(&request, &response, NOW, NOW, &policy);
+    assert_true(answer.store && !answer.freshness.immutable);
+    response = response_of(&arena, 200, "CDN-Cache-Control: max-age=60, immutable=5");
+    assert_true(http_may_store(&request, &response, NOW, NOW, &policy).freshness.immutable);
+    sk_arena_free(&arena);
+}
+
 /* ---- the operator's word ----------------------------------------------------------------------------- */
 
 static const struct {
@@ -480,6 +497,223 @@ static void rules_of_the_operator(void **state) {
     sk_arena_free(&arena);
 }
 
+/* ---- by status --------------------------------------------------------------------------------------- */
+
+static const struct http_status_ttl few_errors[] = {{404, 404, 10}, {410, 410, 60}, {500, 599, 1}};
+static const struct http_status_ttl redirects[] = {{301, 301, 3600}, {404, 404, HTTP_SECONDS_NONE}};
+static const struct http_status_ttl gone[] = {{410, 410, 7}, {414, 414, 5}};
+#define TTLS(items) {items, SK_COUNT(items)}
+
+static const struct {
+    const char *name;
+    struct http_status_ttls override, by_status, negative;
+    int64_t default_ttl;
+    uint16_t status;
+    const char *response;
+    enum http_reason reason;
+    enum http_lifetime_rule rule;
+    int64_t lifetime;
+} status_cases[] = {
+    {"an error's own lifetime",
+     {0},
+     {0},
+     TTLS(few_errors),
+     300,
+     404,
+     "A: b",
+     R(STORE_RULE),
+     HTTP_LIFETIME_NEGATIVE_TTL,
+     10},
+    {"never that of good answers", {0}, {0}, {0}, 300, 404, "A: b", R(NO_STORE_NO_LIFETIME), 0, 0},
+    {"a good answer never gets an error's",
+     {0},
+     {0},
+     TTLS(few_errors),
+     NONE,
+     200,
+     "A: b",
+     R(NO_STORE_NO_LIFETIME),
+     0,
+     0},
+    {"RFC 9111 4.2.2: a 503 only because it is spelled out",
+     {0},
+     {0},
+     TTLS(few_errors),
+     NONE,
+     503,
+     "A: b",
+     R(STORE_RULE),
+     HTTP_LIFETIME_NEGATIVE_TTL,
+     1},
+    {"RFC 9111 4.2.2: no other error",
+     {0},
+     {0},
+     TTLS(few_errors),
+     NONE,
+     403,
+     "A: b",
+     R(NO_STORE_STATUS),
+     0,
+     0},
+    {"RFC 9111 4.2.1: the origin's word on an error",
+     {0},
+     {0},
+     TTLS(few_errors),
+     NONE,
+     404,
+     "Cache-Control: max-age=60",
+     R(STORE_EXPLICIT),
+     HTTP_LIFETIME_MAX_AGE,
+     60},
+    {"RFC 9111 5.2.2.5: no-store on an error",
+     {0},
+     {0},
+     TTLS(few_errors),
+     NONE,
+     404,
+     "Cache-Control: no-store",
+     R(NO_STORE_DIRECTIVE),
+     0,
+     0},
+    {"by status before the default",
+     {0},
+     TTLS(redirects),
+     {0},
+     300,
+     301,
+     "A: b",
+     R(STORE_RULE),
+     HTTP_LIFETIME_TTL_BY_STATUS,
+     3600},
+    {"others get the default",
+     {0},
+     TTLS(redirects),
+     {0},
+     300,
+     302,
+     "Cache-Control: public",
+     R(STORE_RULE),
+     HTTP_LIFETIME_DEFAULT_TTL,
+     300},
+    {"none takes an error out",
+     {0},
+     TTLS(redirects),
+     TTLS(few_errors),
+     300,
+     404,
+     "A: b",
+     R(NO_STORE_NO_LIFETIME),
+     0,
+     0},
+    {"against the origin's word",
+     TTLS(gone),
+     {0},
+     TTLS(few_errors),
+     NONE,
+     410,
+     "Cache-Control: no-store",
+     R(STORE_RULE),
+     HTTP_LIFETIME_OVERRIDE_BY_STATUS,
+     7},
+    {"a client's error that is spelled out",
+     TTLS(gone),
+     {0},
+     {0},
+     NONE,
+     414,
+     "A: b",
+     R(STORE_RULE),
+     HTTP_LIFETIME_OVERRIDE_BY_STATUS,
+     5},
+};
+
+static void lifetimes_by_status(void **state) {
+    struct sk_arena arena;
+    (void)state;
+    sk_arena_init(&arena, 4096, 0);
+    for (size_t i = 0; i < SK_COUNT(status_cases); i++) {
+        struct http_cache_policy own = policy;
+        own.override_by_status = status_cases[i].override;
+        own.default_by_status = status_cases[i].by_status;
+        own.negative = status_cases[i].negative;
+        own.default_ttl_s = status_cases[i].default_ttl;
+        struct http_request request = get_request(&arena, NULL);
+        struct http_response response = response_of(&arena, status_cases[i].status, status_cases[i].response);
+        struct http_store_answer answer = http_may_store(&request, &response, NOW, NOW, &own);
+        if (answer.reason != status_cases[i].reason)
+            fail_msg("%s: %.*s", status_cases[i].name, SK_STR_ARGS(http_reason_name(answer.reason)));
+        if (answer.store && (answer.freshness.lifetime_rule != status_cases[i].rule ||
+                             answer.freshness.lifetime_s != status_cases[i].lifetime))
+            fail_msg("%s: %lld", status_cases[i].name, (long long)answer.freshness.lifetime_s);
+    }
+    sk_arena_free(&arena);
+}
+
+/* ---- what somebody may have led us to store ------------------------------------------------------------ */
+
+/* Whatever the origin says of its lifetime: these are what the CPDoS attacks (header oversize, meta characters) earn. */
+static void errors_of_the_clients_own_making_are_not_stored(void **state) {
+    static const uint16_t statuses[] = {400, 406, 411, 413, 414, 415, 417, 421, 426, 428, 431};
+    struct sk_arena arena;
+    (void)state;
+    sk_arena_init(&arena, 4096, 0);
+    for (size_t i = 0; i < SK_COUNT(statuses); i++) {
+        struct store_case c = {"", NULL, statuses[i], "Cache-Control: public, max-age=60", 0};
+        assert_int_equal(ask(&arena, &c).reason, R(NO_STORE_CLIENT_ERROR));
+    }
+    sk_arena_free(&arena);
+}
+
+static const struct {
+    const char *name, *path;
+    uint16_t status;
+    const char *response;
+    enum http_reason reason;
+} deception_cases[] = {
+    {"a page under a picture's name", "/account/x.png", 200,
+     "Cache-Control: max-age=60\nContent-Type: text/html", R(NO_STORE_DECEPTION)},
+    {"a picture", "/x.png", 200, "Cache-Control: max-age=60\nContent-Type: image/webp", R(STORE_EXPLICIT)},
+    {"a page", "/account/", 200, "Cache-Control: max-age=60\nContent-Type: text/html", R(STORE_EXPLICIT)},
+    {"the origin says that all may have it", "/x.css", 200,
+     "Cache-Control: public, max-age=60\nContent-Type: text/html", R(STORE_EXPLICIT)},
+    {"s-maxage says so too", "/x.css", 200, "Cache-Control: s-maxage=60\nContent-Type: text/html",
+     R(STORE_EXPLICIT)},
+    {"RFC 9213: a targeted field says so too", "/x.css", 200,
+     "CDN-Cache-Control: max-age=60\nContent-Type: text/html", R(STORE_EXPLICIT)},
+    {"an error page for a missing picture", "/x.png", 404,
+     "Cache-Control: max-age=60\nContent-Type: text/html", R(STORE_EXPLICIT)},
+    {"a path that may be another one", "/static/..%2Faccount", 200, "Cache-Control: public, max-age=60",
+     R(NO_STORE_AMBIGUOUS)},
+};
+
+static void what_is_led_astray_is_not_stored(void **state) {
+    struct sk_arena arena;
+    struct http_cache_policy forced = policy, open = policy;
+    (void)state;
+    forced.override_ttl_s = 60;
+    open.deception_armor = false;
+    sk_arena_init(&arena, 4096, 0);
+    for (size_t i = 0; i < SK_COUNT(deception_cases); i++) {
+        struct http_request request = get_request(&arena, NULL);
+        request.path = sk_str_from_c(deception_cases[i].path);
+        struct http_response response =
+            response_of(&arena, deception_cases[i].status, deception_cases[i].response);
+        enum http_reason reason = http_may_store(&request, &response, NOW, NOW, &policy).reason;
+        if (reason != deception_cases[i].reason)
+            fail_msg("%s: %.*s", deception_cases[i].name, SK_STR_ARGS(http_reason_name(reason)));
+        assert_true(http_may_store(&request, &response, NOW, NOW, &open).store);
+        /* the operator's lifetime for "*.png" is just what the attack aims at */
+        bool stored = http_may_store(&request, &response, NOW, NOW, &forced).store;
+        assert_int_equal(stored, reason == R(STORE_EXPLICIT));
+    }
+    struct http_request request = get_request(&arena, NULL);
+    request.path = SK_STR("/account/x.css");
+    struct http_response mine =
+        response_of(&arena, 200, "Cache-Control: private, public\nContent-Type: text/html");
+    assert_int_equal(http_may_store(&request, &mine, NOW, NOW, &forced).reason, R(NO_STORE_DECEPTION));
+    sk_arena_free(&arena);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(storing),
@@ -489,7 +723,11 @@ int main(void) {
         cmocka_unit_test(lifetimes_say_which_rule_gave_them),
         cmocka_unit_test(ages_say_what_they_were_made_of),
         cmocka_unit_test(rights_to_be_stale),
+        cmocka_unit_test(immutable_needs_a_length),
         cmocka_unit_test(rules_of_the_operator),
+        cmocka_unit_test(lifetimes_by_status),
+        cmocka_unit_test(errors_of_the_clients_own_making_are_not_stored),
+        cmocka_unit_test(what_is_led_astray_is_not_stored),
     };
     http_cache_policy_default(&policy);
     return SK_RUN_TESTS(tests);
