@@ -81,3 +81,12 @@ def test_rfc9111_3_2_a_304_that_repeats_vary_is_kept(edge, origin):
     time.sleep(2.1)
     assert edge.fetch("/a").body == BODY
     assert edge.fetch("/a").hit and origin.count("/a") == 2
+
+
+def test_rfc9111_5_2_1_7_only_if_cached_asks_nobody_about_if_match(edge, origin):
+    """A condition that what is stored does not meet is the origin's to judge, but it must not be asked."""
+    origin.on("/a", cacheable(BODY, fields=[("ETag", '"v1"')]))
+    edge.fetch("/a")
+    wish = [("Cache-Control", "only-if-cached"), ("If-Match", '"v2"')]
+    assert edge.fetch("/a", fields=wish).status == 504
+    assert origin.count("/a") == 1

@@ -43,6 +43,12 @@ static int64_t heuristic_lifetime(const struct record *record, int64_t date) {
     return tenth < 86400 ? tenth : 86400;
 }
 
+/* Where the origin says nothing about an error: the default of negative_ttl. */
+static int64_t negative_lifetime(uint16_t status) {
+    if (status == 404 || status == 405 || status == 501) return 10;
+    return status == 410 ? 60 : 0;
+}
+
 /* True when the lifetime is spelled out (4.2.1). */
 static bool set_lifetime(struct record *record, int64_t date) {
     const struct text_control *control = &record->control;
@@ -57,8 +63,14 @@ static bool set_lifetime(struct record *record, int64_t date) {
     } else if (!control->targeted && trace_value(&record->head, "expires")) {
         expires_lifetime(record, date);
     } else {
-        if (heuristically_cacheable(record->status) || control->is_public)
-            record->lifetime = record->longest = heuristic_lifetime(record, date);
+        const char *modified = trace_value(&record->head, "last-modified");
+        bool cacheable = heuristically_cacheable(record->status) || control->is_public;
+        int64_t unused;
+        if (!modified || !text_date(modified, &unused))
+            record->lifetime = negative_lifetime(record->status);
+        else if (cacheable)
+            record->lifetime = heuristic_lifetime(record, date);
+        record->longest = record->lifetime;
         return false;
     }
     return true;
@@ -88,6 +100,8 @@ static bool forbidden_by_response(const struct record *record, const struct aske
     bool shared = control->is_public || control->s_maxage != TEXT_NONE;
     if (record->status < 200 || record->status == 206 || record->status == 304 || record->status == 416)
         return true;
+    if (record->status == 414)
+        return true; /* a promise: what the client itself has caused is for nobody else */
     if (control->must_understand && !understood(record->status)) return true;
     if (control->no_store && !control->must_understand) return true;
     if (control->is_private) return true;
