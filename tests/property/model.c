@@ -264,10 +264,32 @@ static void happen(struct model *model, const struct happening *happening) {
         if (happening->covers[i]) model->uris[i].known_count = 0;
 }
 
+/* Which of the URIs PLACE means in a response for URI, on the same host only; -1: none. */
+static int resolve(uint32_t uri, const char *place) {
+    const struct trace_uri *base = &trace_uris[uri];
+    char path[TRACE_VALUE_BYTES];
+    if (strncmp(place, "http://", 7) == 0) {
+        size_t host = strlen(base->host);
+        if (strncmp(place + 7, base->host, host) != 0) return -1;
+        place += 7 + host;
+    }
+    size_t folder = strlen(base->target) - strlen(strrchr(base->target, '/')) + 1;
+    snprintf(path, sizeof path, "%.*s%s", *place == '/' ? 0 : (int)folder, base->target, place);
+    for (int i = 0; i < TRACE_URIS; i++)
+        if (strcmp(trace_uris[i].host, base->host) == 0 && strcmp(trace_uris[i].target, path) == 0) return i;
+    return -1;
+}
+
 /* RFC 9111 4.4. */
-static void invalidate(struct model *model, uint32_t uri) {
+static void invalidate(struct model *model, uint32_t uri, const struct trace_head *head) {
     struct happening happening = {.at = model->clock, .invalidation = true};
     happening.covers[uri] = true;
+    static const char *const names[] = {"location", "content-location"};
+    for (size_t i = 0; i < 2; i++) {
+        const char *place = trace_value(head, names[i]);
+        int other = place ? resolve(uri, place) : -1;
+        if (other >= 0) happening.covers[other] = true;
+    }
     happen(model, &happening);
 }
 
@@ -520,7 +542,7 @@ void model_answered(struct model *model, struct model_time now, uint32_t number,
     exchange->answered_at = model->clock;
     exchange->status = status;
     exchange->failed = is_failure(status);
-    if (!method_is_safe(asked->method) && status >= 200 && status < 400) invalidate(model, exchange->uri);
+    if (!method_is_safe(asked->method) && status >= 200 && status < 400) invalidate(model, exchange->uri, head);
     if (status == 304 && exchange->conditional && !exchange->alone) {
         take_validation(model, number, serial, head);
         return;
