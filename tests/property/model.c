@@ -542,7 +542,8 @@ void model_answered(struct model *model, struct model_time now, uint32_t number,
     exchange->answered_at = model->clock;
     exchange->status = status;
     exchange->failed = is_failure(status);
-    if (!method_is_safe(asked->method) && status >= 200 && status < 400) invalidate(model, exchange->uri, head);
+    if (!method_is_safe(asked->method) && status >= 200 && status < 400)
+        invalidate(model, exchange->uri, head);
     if (status == 304 && exchange->conditional && !exchange->alone) {
         take_validation(model, number, serial, head);
         return;
