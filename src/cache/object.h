@@ -29,7 +29,8 @@ struct cache_object {
     _Atomic uint64_t verified; /* private: up to which tick of the purge clock it was looked at */
     _Atomic uint8_t complete;  /* any thread: enum cache_completeness, release by the fill */
     uint8_t kind;              /* private */
-    bool codable;              /* set before it is published: may be given out in a content coding */
+    _Atomic uint8_t effort; /* any thread; of a coded form: how hard the coder has tried; relaxed, a hint */
+    bool codable;           /* set before it is published: may be given out in a content coding */
     /* set before it is published */
     struct http_freshness freshness;
     sk_str head; /* the fields as text, "Name: value\r\n" each: one copy on a hit */

@@ -6,6 +6,7 @@
 #include "edge/coding.h"
 #include "edge/error_page.h"
 #include "edge/fetch.h"
+#include "edge/improve.h"
 #include "edge/serve.h"
 #include "edge/worker.h"
 
@@ -16,6 +17,7 @@
 static bool is_of_not_modified(const struct http_field *field) {
     switch (field->id) {
     case HTTP_FIELD_CACHE_CONTROL:
+    case HTTP_FIELD_CACHE_STATUS:
     case HTTP_FIELD_CDN_CACHE_CONTROL:
     case HTTP_FIELD_CONTENT_LOCATION:
     case HTTP_FIELD_DATE:
@@ -67,24 +69,28 @@ static char *put(char *at, sk_str text) {
 sk_str edge_status_fields(const struct edge_exchange *exchange, const struct cache_object *object,
                           char *out) {
     const struct edge_outcome *outcome = &exchange->outcome;
+    uint32_t shown = exchange->site ? exchange->site->cache_status : CONFIG_CACHE_STATUS_ON;
     struct http_cache_status status = {
         .cache_name = exchange->snapshot->config->server_name,
         .reason = outcome->reason,
         .store_reason = outcome->store_reason,
-        .hit = outcome->hit,
+        .hit = outcome->hit && !outcome->forwarded, /* RFC 9211 2.1: what went forward is none */
         .fwd_status = outcome->origin_status,
         .stored = outcome->stored,
         .collapsed = outcome->collapsed,
+        .key = shown == CONFIG_CACHE_STATUS_KEY ? exchange->key.text : (sk_str){0},
     };
     char *at = out;
     if (object && object->shared) {
         int64_t age = http_current_age(&object->freshness, io_loop_wall_s(exchange->worker->loop));
         status.has_ttl = outcome->hit || outcome->stored;
         status.ttl_s = object->freshness.lifetime_s - age;
+        status.heuristic = status.has_ttl && object->freshness.heuristic;
         at = put(at, SK_STR("Age: "));
         at += sk_u64_to_text((uint64_t)SK_MAX(age, 0), at);
         at = put(at, SK_STR("\r\n"));
     }
+    if (shown == CONFIG_CACHE_STATUS_OFF) return (sk_str){out, (size_t)(at - out)};
     at = put(at, SK_STR("Cache-Status: "));
     at += http_cache_status_format(&status, at);
     at = put(at, SK_STR("\r\n"));
@@ -198,6 +204,7 @@ static void answer_form(struct edge_exchange *exchange, struct cache_object *obj
     };
     if (response.head.data) {
         count_form(exchange, object, length);
+        edge_improve_consider(exchange, object, form, coding);
         exchange->ops->respond(exchange, &response);
     } else {
         edge_respond_error(exchange, 503, "out of memory");

@@ -22,6 +22,7 @@ static sk_err make_head(struct edge_fetch *fetch, const struct http_response *re
         .pseudonym = fetch->snapshot->config->server_name,
         .shared = store,
         .drop_set_cookie = store && fetch->rule->cache.ignore_set_cookie,
+        .drop_cache_status = fetch->site->cache_status == CONFIG_CACHE_STATUS_OFF,
         .keep_tags = fetch->site->pass_tags,
         .keep_length = !store && response->body_kind == HTTP_BODY_NONE,
         .now = now,
@@ -156,6 +157,7 @@ sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *
     }
     err = edge_codable_mark(&fetch->arena, &fetch->site->compress, &fields, &head);
     if (err) return err;
+    fetch->store_reason = answer.reason;
     err = cache_fill_freshen(fetch->fill, &head);
     return err == SK_ERR_FULL || err == SK_ERR_NO_MEMORY ? SK_OK : err; /* everybody has the stale one then */
 }

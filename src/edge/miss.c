@@ -39,7 +39,7 @@ static void note_fetch(struct edge_exchange *exchange) {
     if (!fetch) return;
     outcome->origin_status = fetch->origin_status;
     outcome->stored = fetch->stored;
-    outcome->store_reason = fetch->stored ? HTTP_REASON_NONE : fetch->store_reason;
+    outcome->store_reason = fetch->store_reason;
     outcome->upstream = fetch->result.origin;
     if (fetch->validated) outcome->reason = HTTP_REASON_HIT_REVALIDATED;
 }

@@ -4,6 +4,7 @@
 #include "edge/answer.h"
 #include "edge/error_page.h"
 #include "edge/miss.h"
+#include "edge/purge_method.h"
 #include "edge/rules.h"
 #include "edge/selecting.h"
 #include "edge/worker.h"
@@ -135,12 +136,13 @@ static struct edge_verdict verdict_by_freshness(const struct cache_object *objec
     case HTTP_REUSE_NOT_ALLOWED: return verdict(EDGE_STEP_REFUSE, reuse.reason);
     case HTTP_REUSE_SERVE_REVALIDATE: return verdict(EDGE_STEP_ANSWER_REFRESH, reuse.reason);
     case HTTP_REUSE_VALIDATE:
-        return verdict(EDGE_STEP_VALIDATE, finding->soft_purged ? HTTP_REASON_MISS_PURGED : reuse.reason);
+        return verdict(EDGE_STEP_VALIDATE,
+                       finding->soft_purged ? HTTP_REASON_MISS_SOFT_PURGED : reuse.reason);
     case HTTP_REUSE_SERVE: break;
     }
     if (!finding->soft_purged) return verdict(EDGE_STEP_ANSWER, reuse.reason);
     return verdict(asked->control.only_if_cached ? EDGE_STEP_REFUSE : EDGE_STEP_VALIDATE,
-                   HTTP_REASON_MISS_PURGED);
+                   HTTP_REASON_MISS_SOFT_PURGED);
 }
 
 struct edge_verdict edge_verdict_on(const struct cache_object *object, const struct cache_finding *finding,
@@ -232,6 +234,10 @@ void edge_serve(struct edge_exchange *exchange) {
             edge_respond_error(exchange, edge_key_refusal(err), "the request's target cannot be used");
             return;
         }
+    }
+    if (exchange->request.method == HTTP_METHOD_PURGE) {
+        edge_purge_method(exchange);
+        return;
     }
     exchange->outcome.reason = edge_pass_reason(exchange->rule, &exchange->request, &exchange->key);
     if (exchange->outcome.reason == HTTP_REASON_NONE)
