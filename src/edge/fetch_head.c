@@ -15,8 +15,8 @@ uint64_t edge_fetch_body_length(const struct http_response *response) {
     }
 }
 
-static sk_err make_head(struct edge_fetch *fetch, const struct http_response *response, bool store,
-                        struct http_fields *out_fields, struct cache_head *out_head) {
+sk_err edge_fetch_make_head(struct edge_fetch *fetch, const struct http_response *response, bool store,
+                            struct http_fields *out_fields, struct cache_head *out_head) {
     sk_unix_s now = io_loop_wall_s(fetch->worker->loop);
     struct edge_head_rules rules = {
         .pseudonym = fetch->snapshot->config->server_name,
@@ -42,11 +42,11 @@ static sk_err make_head(struct edge_fetch *fetch, const struct http_response *re
 
 /* How long the next requests of this key go on their own. What concerns only this request, or passes by
  * itself, is not remembered. */
-static int64_t remember_ms(enum http_reason reason, uint16_t status) {
+int64_t edge_fetch_remember_ms(enum http_reason reason, uint16_t status) {
     switch (reason) {
     case HTTP_REASON_NO_STORE_REQUEST:
     case HTTP_REASON_NO_STORE_AUTHORIZATION: return 0;
-    default: return status >= 500 ? 0 : REMEMBER_MS;
+    default: return status >= 500 || status == 416 ? 0 : REMEMBER_MS;
     }
 }
 
@@ -58,7 +58,7 @@ sk_err edge_fetch_publish(struct edge_fetch *fetch, const struct http_response *
     if (!fetch->pass)
         answer = http_may_store(&fetch->client_request, response, asked_at,
                                 io_loop_wall_s(fetch->worker->loop), &fetch->rule->cache);
-    sk_err err = make_head(fetch, response, answer.store, &fields, &head);
+    sk_err err = edge_fetch_make_head(fetch, response, answer.store, &fields, &head);
     if (err) return err;
     if (answer.store) err = edge_fetch_tags(fetch, response, &head);
     if (err && err != SK_ERR_TOO_LARGE) return err;
@@ -72,7 +72,7 @@ sk_err edge_fetch_publish(struct edge_fetch *fetch, const struct http_response *
     fetch->published = true;
     if (!answer.store) {
         /* What went alone from the start says nothing about a request that the cache looks at. */
-        int64_t remember = fetch->pass ? 0 : remember_ms(answer.reason, response->status);
+        int64_t remember = fetch->pass ? 0 : edge_fetch_remember_ms(answer.reason, response->status);
         return cache_fill_pass(fetch->fill, &head, remember);
     }
     err = cache_fill_store(fetch->fill, &head);
@@ -96,7 +96,8 @@ bool edge_fetch_speaks_of(const struct cache_object *stale, const struct http_re
  * for themselves. REASON NONE: the next response may well be kept. */
 static void give_unkept(struct edge_fetch *fetch, const struct cache_head *head, enum http_reason reason) {
     fetch->store_reason = reason;
-    sk_err err = cache_fill_pass(fetch->fill, head, reason ? remember_ms(reason, head->status) : 0);
+    sk_err err =
+        cache_fill_pass(fetch->fill, head, reason ? edge_fetch_remember_ms(reason, head->status) : 0);
     cache_remove(fetch->worker->cache, cache_fill_key(fetch->fill));
     if (!err) edge_fetch_copy_stale(fetch);
 }
@@ -126,7 +127,7 @@ sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *
     struct cache_object *stale = cache_fill_stale(fetch->fill);
     struct http_fields fresh, fields;
     struct cache_head head;
-    sk_err err = make_head(fetch, response, true, &fresh, &head);
+    sk_err err = edge_fetch_make_head(fetch, response, true, &fresh, &head);
     if (!err) err = edge_head_update(&fetch->arena, &stale->fields, &fresh, &fields);
     if (err) return err;
     /* Judged as if the stored response had come anew. Age is of the 304 itself (section 4.2.3). */
@@ -148,17 +149,23 @@ sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *
     head.vary = http_fields_joined(&fields, HTTP_FIELD_VARY, &fetch->arena);
     head.reason = HTTP_REASON_HIT_REVALIDATED;
     http_validators_of(&fields, now, &head.validators);
-    head.freshness = answer.freshness;
     fetch->validated = true;
+    fetch->store_reason = answer.reason;
     fetch->stored = answer.store && !varies_by_more(&stale->fields, &response->fields);
-    if (!fetch->stored) {
+    bool whole = stale->part == CACHE_PART_NONE;
+    head.freshness = answer.store ? answer.freshness
+                                  : (struct http_freshness){.response_time = now,
+                                                            .always_revalidate = true,
+                                                            .must_revalidate = true,
+                                                            .has_validator = true};
+    if (whole && !fetch->stored) {
         give_unkept(fetch, &head, answer.store ? HTTP_REASON_NONE : answer.reason);
         return SK_OK;
     }
-    err = edge_codable_mark(&fetch->arena, &fetch->site->compress, &fields, &head);
+    if (whole) err = edge_codable_mark(&fetch->arena, &fetch->site->compress, &fields, &head);
     if (err) return err;
-    fetch->store_reason = answer.reason;
     err = cache_fill_freshen(fetch->fill, &head);
+    if (!fetch->stored) cache_remove(fetch->worker->cache, cache_fill_key(fetch->fill));
     return err == SK_ERR_FULL || err == SK_ERR_NO_MEMORY ? SK_OK : err; /* everybody has the stale one then */
 }
 
