@@ -138,9 +138,8 @@ sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *
 
 bool edge_fetch_may_serve_stale(const struct edge_fetch *fetch) {
     const struct cache_object *stale = cache_fill_stale(fetch->fill);
-    struct http_cache_control none;
-    struct http_fields no_fields = {0};
+    struct http_cache_control control;
     if (!stale) return false;
-    http_cache_control_parse(&no_fields, HTTP_FIELD_CACHE_CONTROL, &none);
-    return http_may_serve_on_error(&stale->freshness, &none, io_loop_wall_s(fetch->worker->loop));
+    http_request_cache_control(&fetch->client_request, &control);
+    return http_may_serve_on_error(&stale->freshness, &control, io_loop_wall_s(fetch->worker->loop));
 }
