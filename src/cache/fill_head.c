@@ -177,6 +177,13 @@ static sk_err create_shared(struct cache_fill *fill, const struct cache_key *key
     return SK_OK;
 }
 
+/* Of a list, `verified` says when its youngest response began to come (cache/sweep.h). Under the stripe's lock. */
+static void renew_list(struct cache_entry *list, uint64_t born) {
+    _Atomic uint64_t *verified = &list->object.verified;
+    if (atomic_load_explicit(verified, memory_order_relaxed) >> 2 < born) /* one writer at a time */
+        atomic_store_explicit(verified, cache_verified_make(born, CACHE_PURGE_NONE), memory_order_relaxed);
+}
+
 enum published { PUBLISHED, PUBLISH_AGAIN, PUBLISH_NOT };
 
 /* Under the stripe's lock: into the index, unless another list came there since the plan was made. */
@@ -190,6 +197,7 @@ static enum published into_index(struct cache_fill *fill, const struct plan *pla
     if (plan->list && plan->list != present && cache_index_put(cache, plan->list, NULL)) return PUBLISH_NOT;
     if (cache_index_put(cache, fill->entry, &replaced)) return PUBLISH_NOT;
     if (plan->list && !replaced) atomic_fetch_add_explicit(&plan->list->variants, 1, memory_order_relaxed);
+    if (plan->list) renew_list(plan->list, fill->born);
     return PUBLISHED;
 }
 
