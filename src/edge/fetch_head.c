@@ -15,8 +15,8 @@ uint64_t edge_fetch_body_length(const struct http_response *response) {
     }
 }
 
-static sk_err make_head(struct edge_fetch *fetch, const struct http_response *response, bool store,
-                        struct http_fields *out_fields, struct cache_head *out_head) {
+sk_err edge_fetch_make_head(struct edge_fetch *fetch, const struct http_response *response, bool store,
+                            struct http_fields *out_fields, struct cache_head *out_head) {
     sk_unix_s now = io_loop_wall_s(fetch->worker->loop);
     struct edge_head_rules rules = {
         .pseudonym = fetch->snapshot->config->server_name,
@@ -42,11 +42,11 @@ static sk_err make_head(struct edge_fetch *fetch, const struct http_response *re
 
 /* How long the next requests of this key go on their own. What concerns only this request, or passes by
  * itself, is not remembered. */
-static int64_t remember_ms(enum http_reason reason, uint16_t status) {
+int64_t edge_fetch_remember_ms(enum http_reason reason, uint16_t status) {
     switch (reason) {
     case HTTP_REASON_NO_STORE_REQUEST:
     case HTTP_REASON_NO_STORE_AUTHORIZATION: return 0;
-    default: return status >= 500 ? 0 : REMEMBER_MS;
+    default: return status >= 500 || status == 416 ? 0 : REMEMBER_MS;
     }
 }
 
@@ -58,7 +58,7 @@ sk_err edge_fetch_publish(struct edge_fetch *fetch, const struct http_response *
     if (!fetch->pass)
         answer = http_may_store(&fetch->client_request, response, asked_at,
                                 io_loop_wall_s(fetch->worker->loop), &fetch->rule->cache);
-    sk_err err = make_head(fetch, response, answer.store, &fields, &head);
+    sk_err err = edge_fetch_make_head(fetch, response, answer.store, &fields, &head);
     if (err) return err;
     if (answer.store) err = edge_fetch_tags(fetch, response, &head);
     if (err && err != SK_ERR_TOO_LARGE) return err;
@@ -72,7 +72,7 @@ sk_err edge_fetch_publish(struct edge_fetch *fetch, const struct http_response *
     fetch->published = true;
     if (!answer.store) {
         /* What went alone from the start says nothing about a request that the cache looks at. */
-        int64_t remember = fetch->pass ? 0 : remember_ms(answer.reason, response->status);
+        int64_t remember = fetch->pass ? 0 : edge_fetch_remember_ms(answer.reason, response->status);
         return cache_fill_pass(fetch->fill, &head, remember);
     }
     err = cache_fill_store(fetch->fill, &head);
@@ -97,7 +97,7 @@ sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *
     struct cache_object *stale = cache_fill_stale(fetch->fill);
     struct http_fields fresh, fields;
     struct cache_head head;
-    sk_err err = make_head(fetch, response, true, &fresh, &head);
+    sk_err err = edge_fetch_make_head(fetch, response, true, &fresh, &head);
     if (!err) err = edge_head_update(&fetch->arena, &stale->fields, &fresh, &fields);
     if (err) return err;
     /* Judged as if the stored response had come anew. Age is of the 304 itself (section 4.2.3). */
@@ -124,7 +124,8 @@ sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *
                                                             .always_revalidate = true,
                                                             .must_revalidate = true,
                                                             .has_validator = true};
-    err = edge_codable_mark(&fetch->arena, &fetch->site->compress, &fields, &head);
+    if (stale->part == CACHE_PART_NONE)
+        err = edge_codable_mark(&fetch->arena, &fetch->site->compress, &fields, &head);
     if (err) return err;
     fetch->validated = true;
     fetch->stored = answer.store;
@@ -136,9 +137,8 @@ sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *
 
 bool edge_fetch_may_serve_stale(const struct edge_fetch *fetch) {
     const struct cache_object *stale = cache_fill_stale(fetch->fill);
-    struct http_cache_control none;
-    struct http_fields no_fields = {0};
+    struct http_cache_control control;
     if (!stale) return false;
-    http_cache_control_parse(&no_fields, HTTP_FIELD_CACHE_CONTROL, &none);
-    return http_may_serve_on_error(&stale->freshness, &none, io_loop_wall_s(fetch->worker->loop));
+    http_request_cache_control(&fetch->client_request, &control);
+    return http_may_serve_on_error(&stale->freshness, &control, io_loop_wall_s(fetch->worker->loop));
 }

@@ -7,6 +7,7 @@
 #include "edge/purge_method.h"
 #include "edge/rules.h"
 #include "edge/selecting.h"
+#include "edge/slices.h"
 #include "edge/worker.h"
 #include "http/forward.h"
 
@@ -165,6 +166,20 @@ enum http_precondition edge_precondition_on(const struct cache_object *object,
     return http_precondition_evaluate(request, &object->validators, now);
 }
 
+/* False: it cannot be answered inside of the section. */
+static bool answer_now(struct edge_exchange *exchange, struct cache_object *object) {
+    if (SK_LIKELY(object->part == CACHE_PART_NONE)) return edge_answer_borrowed(exchange, object);
+    return edge_slices_answer_now(exchange, object);
+}
+
+/* Outside of it. Takes over the reference. */
+static void answer_later(struct edge_exchange *exchange, struct cache_object *object) {
+    if (object->part == CACHE_PART_HEAD)
+        edge_miss_partial(exchange, object);
+    else
+        edge_answer_object(exchange, object);
+}
+
 /* Inside the section: answers when the stored response may be used as it is. Otherwise OBJECT is referenced for
  * the caller where its step needs it. */
 static struct edge_verdict look_at_stored(struct edge_exchange *exchange, struct cache_object **out_object) {
@@ -180,7 +195,7 @@ static struct edge_verdict look_at_stored(struct edge_exchange *exchange, struct
     *out_object = object;
     if (verdict.step == EDGE_STEP_ANSWER) {
         exchange->outcome.hit = true;
-        if (edge_answer_borrowed(exchange, object))
+        if (answer_now(exchange, object))
             *out_object = NULL;
         else
             cache_object_ref(object);
@@ -198,12 +213,12 @@ static void serve_cached(struct edge_exchange *exchange) {
     cache_leave(worker->cache);
     switch (verdict.step) {
     case EDGE_STEP_ANSWER:
-        if (object) edge_answer_object(exchange, object); /* not answered inside of the section */
+        if (object) answer_later(exchange, object);
         break;
     case EDGE_STEP_ANSWER_REFRESH:
         exchange->outcome.hit = true;
         edge_refresh(exchange, object);
-        edge_answer_object(exchange, object);
+        answer_later(exchange, object);
         break;
     case EDGE_STEP_VALIDATE: edge_miss_start(exchange, object, false); break;
     case EDGE_STEP_FETCH: edge_miss_start(exchange, NULL, false); break;
