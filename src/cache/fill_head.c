@@ -296,8 +296,8 @@ static struct cache_entry *create_fresh(struct cache_fill *fill, const struct ca
     own.part = (enum cache_part)stale->object.part;
     uint64_t present = atomic_load(&stale->object.available); /* 0 of a partial object's head */
     size_t inline_bytes = stale->body ? 0 : present;
-    struct cache_entry *entry = cache_entry_create(fill->cache, &stale->object.key, &own, inline_bytes,
-                                                   head->tag_count ? NULL : stale);
+    struct cache_entry *entry =
+        cache_entry_create(fill->cache, &stale->object.key, &own, inline_bytes, stale);
     if (!entry) return NULL;
     if (inline_bytes) memcpy(entry->inline_body, stale->inline_body, inline_bytes);
     if (stale->body) cache_body_ref(entry->body = stale->body);
