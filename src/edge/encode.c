@@ -7,6 +7,8 @@
 #include "wire/coding.h"
 
 #define SLICE_BYTES 16384 /* taken by the coder in one go */
+/* br and zstd work on what they have gathered in one go, br on megabytes: a flush bounds how long that takes. */
+#define FLUSH_BYTES 32768
 #define TURN_NS (SK_NS_PER_MS / 2)
 
 struct edge_encode {
@@ -19,7 +21,8 @@ struct edge_encode {
     struct wire_coder *coder;
     enum http_coding coding;
     int level;
-    bool ready; /* the reader says so */
+    size_t gathered; /* by the coder since its last flush */
+    bool ready;      /* the reader says so */
     sk_time_ns turn_began, spent_ns;
     uint64_t coded_bytes;
 };
@@ -68,7 +71,10 @@ static sk_err await_more(struct edge_encode *encode) {
 
 static sk_err take(struct edge_encode *encode, const struct cache_piece *piece, sk_time_ns *turn_ns) {
     size_t bytes = SK_MIN(piece->bytes, (size_t)SLICE_BYTES);
-    sk_err err = code(encode, WIRE_CODER_TAKE, sk_str_make(piece->data, bytes));
+    encode->gathered += bytes;
+    bool flush = encode->gathered >= FLUSH_BYTES && encode->coding != HTTP_CODING_GZIP;
+    if (flush) encode->gathered = 0;
+    sk_err err = code(encode, flush ? WIRE_CODER_FLUSH : WIRE_CODER_TAKE, sk_str_make(piece->data, bytes));
     if (err) return err;
     cache_reader_advance(&encode->reader, bytes);
     *turn_ns += end_turn(encode);
