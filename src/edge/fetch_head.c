@@ -28,6 +28,7 @@ sk_err edge_fetch_make_head(struct edge_fetch *fetch, const struct http_response
         .now = now,
     };
     sk_err err = edge_head_fields(&fetch->arena, response, &rules, out_fields);
+    if (!err && store) err = edge_coded_vary(&fetch->arena, out_fields);
     if (err) return err;
     *out_head = (struct cache_head){
         .status = response->status,
