@@ -24,6 +24,8 @@ bool http_content_range_parse(sk_str value, struct http_content_range *out_range
     sk_str length = sk_str_slice(rest, slash + 1, rest.len);
     bool unknown = sk_str_eq(length, SK_STR("*"));
     if (unknown ? range.unsatisfied : sk_str_to_u64(length, &range.length) != SK_OK) return false;
+    /* positions are added to and rounded up */
+    if (range.last > INT64_MAX || (!unknown && range.length > INT64_MAX)) return false;
     if (!range.unsatisfied && range.last >= range.length) return false;
     *out_range = range;
     return true;

@@ -15,7 +15,8 @@ struct http_content_range {
     uint64_t length;      /* complete length, or HTTP_LENGTH_UNKNOWN */
 };
 /* The value of one Content-Range field (14.4). False for another unit, for what is malformed, and for what the
- * section calls invalid: an end before the start, a complete length that the range does not fit in. */
+ * section calls invalid: an end before the start, a complete length that the range does not fit in. So is what
+ * needs more than 63 bits, which nothing does. */
 bool http_content_range_parse(sk_str value, struct http_content_range *out_range);
 /* The one part that a 206 carries (15.3.7.1). False when it carries several (multipart/byteranges), does not
  * say which, or says so in contradiction to its Content-Length: such a response is good for nothing but to be

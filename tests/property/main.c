@@ -181,8 +181,8 @@ static bool run(struct world *world, const struct options *options) {
 }
 
 /* An assertion of Skerry's: no trace can be made small any more, but it can be named. */
-static void on_abort(int signal) {
-    (void)signal;
+static void on_abort(int number) {
+    signal(number, SIG_DFL);
     fprintf(stderr, "while playing trace %llu of seed %llu\n", (unsigned long long)playing.number,
             (unsigned long long)playing.seed);
 }
@@ -194,6 +194,7 @@ int main(int argc, char **argv) {
         return 2;
     }
     signal(SIGABRT, on_abort);
+    signal(SIGSEGV, on_abort);
     playing.seed = options.seed;
     playing.ops = malloc(GENERATE_OPS_MAX * sizeof *playing.ops);
     struct world *world = world_create();

@@ -316,6 +316,10 @@ static void learn_names(struct model *model, const struct record *record) {
         learn(uri->names, &uri->name_count, name);
         grew |= learn(uri->known, &uri->known_count, name);
     }
+    /* What does not vary may stand where the list of variants comes. */
+    for (int i = 0; i < model->record_count && *vary; i++)
+        if (model->records[i]->uri == record->uri && !trace_value(&model->records[i]->head, "vary"))
+            model->records[i]->sure = false;
     if (!grew) return;
     doubt(model, record->uri);
     uri->vary_grew = model->clock;
@@ -484,6 +488,7 @@ static void validate(struct model *model, uint32_t number, uint32_t serial, cons
             if (strcasecmp(record->head.lines[i].name, "date") == 0) record->head.lines[i].name[0] = '\0';
     lay_over(&record->head, &fresh);
     if (strcmp(as_get.method, "HEAD") == 0) snprintf(as_get.method, sizeof as_get.method, "GET");
+    as_get.content = false;
     record_judge(record, &as_get);
     if (trace_value(&fresh, "vary")) learn_names(model, record);
     record->sure = newest && base->sure && record->verdict == MUST && worth_keeping(record) &&
@@ -491,12 +496,13 @@ static void validate(struct model *model, uint32_t number, uint32_t serial, cons
                    exchange->began > model->uris[exchange->uri].unsure_before;
     base->sure = false;
     record->optional = !record->sure;
+    if (record->verdict != MUST || !worth_keeping(record) || trace_value(&fresh, "vary")) {
+        /* It may not be kept any more, and everything of its URI may go with it. */
+        remember(model, record);
+        doubt(model, record->uri);
+        model->uris[record->uri].unsure_before = model->clock;
+    }
     if (made_already(model, record)) record->uri = TRACE_URIS; /* of no URI: forgotten */
-    if (record->verdict == MUST && worth_keeping(record) && !trace_value(&fresh, "vary")) return;
-    /* It may not be kept any more, and everything of its URI may go with it. */
-    remember(model, record);
-    doubt(model, base->uri);
-    model->uris[base->uri].unsure_before = model->clock;
 }
 
 static void take_validation(struct model *model, uint32_t number, uint32_t serial,

@@ -526,6 +526,53 @@ static void nobody_finds_after_a_purge_what_it_took_away(void **state) {
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* RFC 9111 section 3.2: fields that the 304 does not have stay, and so do their tags. */
+static void rfc9111_3_2_a_304_replaces_the_tags_of_its_own_fields(void **state) {
+    struct cache_fill *fill;
+    struct cache_object *stale, *found;
+    sk_str before[] = {SK_STR("old"), SK_STR("kept")}, fresh = SK_STR("new");
+    struct http_tag_parts parts = {.counts = {1, 1}, .present = 3},
+                          fresh_parts = {.counts = {1}, .present = 1};
+    static const struct {
+        const char *tag;
+        bool hits;
+    } cases[] = {{"old", false}, {"new", true}, {"kept", true}};
+    for (size_t i = 0; i < SK_COUNT(cases); i++) {
+        struct cache_head head = make_head(10);
+        struct test_key key;
+        make_key(&key, "/parts", i);
+        head.tags = before;
+        head.tag_count = 2;
+        head.tag_parts = &parts;
+        assert_int_equal(cache_fill_begin(thread, &key.key, NULL, NULL, &fill, &found), CACHE_LEAD);
+        cache_fill_leave(thread, fill);
+        assert_ok(cache_fill_store(fill, &head));
+        assert_ok(fill_write(fill, 1, 0, 10));
+        assert_ok(cache_fill_finish(fill));
+        cache_fill_release(fill);
+        cache_enter(thread);
+        stale = cache_find(thread, &key.key, NULL, NULL);
+        cache_object_ref(stale);
+        cache_leave(thread);
+        assert_int_equal(cache_fill_begin(thread, &key.key, NULL, stale, &fill, &found), CACHE_LEAD);
+        cache_fill_leave(thread, fill);
+        head.tags = &fresh;
+        head.tag_count = 1;
+        head.tag_parts = &fresh_parts;
+        assert_ok(cache_fill_freshen(fill, &head));
+        cache_fill_release(fill);
+        cache_object_unref(thread, stale);
+        struct cache_purge purge = {
+            .kind = CACHE_PURGE_TAG, .site = SK_STR("site"), .text = sk_str_from_c(cases[i].tag)};
+        assert_ok(cache_purge(cache, &purge, NULL));
+        cache_enter(thread);
+        bool gone = cache_find(thread, &key.key, NULL, NULL) == NULL;
+        cache_leave(thread);
+        if (gone != cases[i].hits) fail_msg("a purge of %s", cases[i].tag);
+    }
+    (void)state;
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(patterns_match_what_they_say),
@@ -538,6 +585,7 @@ int main(void) {
         CASE(a_follower_that_came_after_a_purge_of_a_tag_begins_again),
         CASE(a_purge_during_revalidation_takes_the_stale_one_away),
         CASE(a_confirmed_object_keeps_its_tags),
+        CASE(rfc9111_3_2_a_304_replaces_the_tags_of_its_own_fields),
         CASE(nobody_finds_after_a_purge_what_it_took_away),
     };
     return SK_RUN_TESTS(tests);
