@@ -61,12 +61,39 @@ static void copy_fields(struct cache_object *object, char *text, struct http_fie
     object->fields = (struct http_fields){items, fields->count, fields->count};
 }
 
+/* ---- tags ------------------------------------------------------------------------------------------------------ */
+
+static struct http_tag_parts parts_of_head(const struct cache_head *head) {
+    if (head->tag_parts) return *head->tag_parts;
+    return (struct http_tag_parts){.counts = {(uint16_t)head->tag_count}, .present = head->tag_count > 0};
+}
+
+/* How many tags of each source the entry will have; returns the sum. */
+static uint32_t count_tags(const struct cache_head *head, const struct cache_entry *tags_of,
+                           uint16_t counts[HTTP_TAG_SOURCES]) {
+    struct http_tag_parts own = parts_of_head(head);
+    uint32_t sum = 0;
+    for (unsigned i = 0; i < HTTP_TAG_SOURCES; i++) {
+        bool kept = tags_of && !(own.present >> i & 1);
+        sum += counts[i] = kept ? tags_of->tag_counts[i] : own.counts[i];
+    }
+    return sum;
+}
+
 static void copy_tags(struct cache_entry *entry, uint64_t *to, const struct cache_head *head,
                       const struct cache_entry *tags_of) {
+    struct http_tag_parts own = parts_of_head(head);
+    const sk_str *tags = head->tags;
+    const uint64_t *before = tags_of ? tags_of->tags : NULL;
     entry->tags = to;
-    entry->tag_count = tags_of ? tags_of->tag_count : head->tag_count;
-    for (uint32_t i = 0; i < entry->tag_count; i++)
-        to[i] = tags_of ? tags_of->tags[i] : cache_tag_scope(entry->object.key.text, head->tags[i]);
+    entry->tag_count = count_tags(head, tags_of, entry->tag_counts);
+    for (unsigned i = 0; i < HTTP_TAG_SOURCES; i++) {
+        bool kept = tags_of && !(own.present >> i & 1);
+        for (uint32_t k = 0; k < entry->tag_counts[i]; k++)
+            *to++ = kept ? before[k] : cache_tag_scope(entry->object.key.text, tags[k]);
+        tags += own.counts[i];
+        if (tags_of) before += tags_of->tag_counts[i];
+    }
 }
 
 static struct cache_entry *allocate(struct cache *cache, const struct cache_key *key,
@@ -91,7 +118,8 @@ static struct cache_entry *allocate(struct cache *cache, const struct cache_key 
 struct cache_entry *cache_entry_create(struct cache *cache, const struct cache_key *key,
                                        const struct cache_head *head, size_t inline_bytes,
                                        const struct cache_entry *tags_of) {
-    uint32_t tag_count = tags_of ? tags_of->tag_count : head->tag_count;
+    uint16_t counts[HTTP_TAG_SOURCES];
+    uint32_t tag_count = count_tags(head, tags_of, counts);
     struct layout at = lay_out_response(key, head, tag_count, inline_bytes);
     struct cache_entry *entry = allocate(cache, key, &at);
     if (!entry) return NULL;

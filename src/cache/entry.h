@@ -4,11 +4,11 @@
 
 #include "cache/internal.h"
 
-/* Bytes of an entry for KEY and HEAD without a body. */
+/* Bytes of an entry for KEY and HEAD (with its own tags) without a body. */
 size_t cache_entry_bytes(const struct cache_key *key, const struct cache_head *head);
 /* An entry with one reference, the caller's, in no index yet; room for INLINE_BYTES of body (0: the caller
- * sets its body). Everything is copied; the tags from TAGS_OF when it
- * is not NULL. NULL when there is no room. */
+ * sets its body). Everything is copied. TAGS_OF (may be NULL) is the entry that this one replaces: it gives the
+ * tags of every source that HEAD does not speak of. NULL when there is no room. */
 struct cache_entry *cache_entry_create(struct cache *cache, const struct cache_key *key,
                                        const struct cache_head *head, size_t inline_bytes,
                                        const struct cache_entry *tags_of);

@@ -13,6 +13,7 @@
 #define SK_CACHE_FILL_H
 
 #include "cache/cache.h"
+#include "http/tags.h"
 #include "io/fiber.h"
 
 struct cache_fill;
@@ -73,8 +74,9 @@ struct cache_head {
     sk_str vary;                        /* joined Vary value; empty when none */
     const struct http_request *request; /* selects the variant; NULL as in cache_find */
     bool codable;                       /* as in cache_object */
-    const sk_str *tags;                 /* surrogate keys, for purges; copied */
+    const sk_str *tags;                 /* for purges (http/tags.h); copied */
     uint32_t tag_count;
+    const struct http_tag_parts *tag_parts; /* from which fields they are; NULL: all from one */
 };
 /* Publishes the object (in the index when the fill is shared and it fits) and wakes the followers with it;
  * followers whose request selects another variant get AGAIN. SK_ERR_TOO_LARGE / SK_ERR_FULL: the fill has

@@ -262,8 +262,8 @@ static struct cache_entry *create_fresh(struct cache_fill *fill, const struct ca
     struct cache_head own = *head;
     own.body_length = length;
     size_t inline_bytes = stale->body ? 0 : length;
-    struct cache_entry *entry = cache_entry_create(fill->cache, &stale->object.key, &own, inline_bytes,
-                                                   head->tag_count ? NULL : stale);
+    struct cache_entry *entry =
+        cache_entry_create(fill->cache, &stale->object.key, &own, inline_bytes, stale);
     if (!entry) return NULL;
     if (inline_bytes) memcpy(entry->inline_body, stale->inline_body, inline_bytes);
     if (stale->body) cache_body_ref(entry->body = stale->body);

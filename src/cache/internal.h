@@ -28,6 +28,7 @@
 #include "cache/cache.h"
 #include "cache/fill.h"
 #include "cache/slab.h"
+#include "http/tags.h"
 
 #define CACHE_MAGIC 0x63616368u
 #define CACHE_THREAD_MAGIC 0x63746872u
@@ -38,7 +39,8 @@
 #define CACHE_ACCESSES_MAX 3 /* accesses saturate here; more tells the policies no more */
 /* A head and a body of known length up to this go into one chunk. */
 #define CACHE_SINGLE_MAX_BYTES 32768
-#define CACHE_TAGS_MAX 1024 /* of one response; with more it is not stored, or purges would miss it */
+#define CACHE_TAGS_MAX                                                                                       \
+    HTTP_TAGS_MAX /* of one response; with more it is not stored, or purges would miss it */
 #define CACHE_WINDOW_MIN_BYTES (64 * 1024)
 /* A body whose length was not announced is packed when it is complete and at most so large. */
 #define CACHE_PACK_MAX_BYTES (256 * 1024)
@@ -73,8 +75,9 @@ struct cache_entry {
     char *inline_body;
     uint32_t chunk_bytes; /* what the store was asked for */
     uint64_t list_number; /* of a variant list */
-    uint64_t *tags;       /* scopes for purges (purge_internal.h) */
+    uint64_t *tags;       /* scopes for purges (purge_internal.h), source after source */
     uint32_t tag_count;
+    uint16_t tag_counts[HTTP_TAG_SOURCES]; /* of each source */
     /* any thread, atomic */
     _Atomic uint32_t refs;             /* CACHE_REFS_RETIRED while it waits to be freed */
     _Atomic(struct cache_fill *) fill; /* while it arrives; a reference is held; read inside sections */

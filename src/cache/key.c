@@ -127,6 +127,11 @@ sk_str cache_key_target(sk_str text) {
     return sk_str_slice(rest, sk_str_find_byte(rest, '|') + 1, rest.len);
 }
 
+sk_str cache_key_host(sk_str text) {
+    sk_str rest = sk_str_slice(text, sk_str_find_byte(text, '|') + 1, text.len);
+    return sk_str_slice(rest, 0, sk_str_find_byte(rest, '|'));
+}
+
 sk_err cache_key_vary(struct sk_arena *arena, const struct cache_key *primary, sk_str vary,
                       const struct http_request *request, struct cache_key *out_key) {
     sk_str names;

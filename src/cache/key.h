@@ -26,6 +26,8 @@ sk_err cache_key_make(struct sk_arena *arena, sk_str site, const struct http_key
 /* The "path?query" that a key's text holds: what an origin is asked for, so that nothing outside of the key changes
  * its answer. Borrowed. */
 sk_str cache_key_target(sk_str text);
+/* The host that it holds, with the port where that is not the scheme's. Borrowed. */
+sk_str cache_key_host(sk_str text);
 /* The key of the variant that this request selects among responses with this Vary value (all lines joined,
  * never "*"). */
 sk_err cache_key_vary(struct sk_arena *arena, const struct cache_key *primary, sk_str vary,

@@ -88,6 +88,7 @@ struct config_site {
     struct config_rule base;   /* what holds where no rule says otherwise */
     struct config_rule *rules; /* config_rule_for */
     uint32_t rule_count;
+    bool pass_tags;
     struct config_vary vary;
     struct config_compress compress;
     struct config_certificate *certificates;

@@ -301,6 +301,9 @@ enum config_kind {
     X(S, SECTIONS, CERTIFICATE, certificates, certificates, "", "0", "16", "",                               \
       "Certificates of this site, of either kind or both (ECDSA, RSA). Clients get the one that covers the " \
       "name they ask for.")                                                                                  \
+    X(S, VALUE, FLAG, pass_tags, pass_tags, "false", "", "", "true",                                         \
+      "Leave Surrogate-Key, Cache-Tag and xkey in responses, for a cache in front of this one. False: they " \
+      "are read and removed.")                                                                               \
     X(S, SECTION, VARY, vary, vary, "", "", "", "",                                                          \
       "Request fields that origins negotiate by, reduced to what the site distinguishes.")
 

@@ -10,6 +10,7 @@
     X(GET, "/health", health, "how the edge is, and its origins: JSON")                                      \
     X(GET, "/metrics", metrics, "counters, gauges and histograms: Prometheus text")                          \
     X(GET, "/config", config, "the configuration in force: JSON")                                            \
+    X(POST, "/purge", purge, "makes stored responses invalid: `skerry help purge`")                          \
     X(GET, "/explain", explain,                                                                              \
       "what would happen to a request, and why: ?url=URL&method=GET&header=A:%20b")                          \
     X(POST, "/config/reload", reload, "reads the file again and puts it in force if it is right")

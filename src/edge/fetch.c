@@ -82,6 +82,7 @@ static void on_informational(void *arg, const struct http_response *response) {
     struct edge_fetch *fetch = arg;
     if (!fetch->leader) return;
     struct edge_head_rules rules = {.pseudonym = fetch->snapshot->config->server_name,
+                                    .keep_tags = fetch->site->pass_tags,
                                     .now = io_loop_wall_s(fetch->worker->loop)};
     struct http_fields fields;
     if (edge_head_fields(&fetch->arena, response, &rules, &fields) == SK_OK)
@@ -138,7 +139,7 @@ static void take_response(struct edge_fetch *fetch, struct origin_exchange *orig
                           const struct http_response *response, sk_unix_s asked_at) {
     sk_err err;
     fetch->origin_status = response->status;
-    edge_fetch_invalidate(fetch, response->status);
+    edge_fetch_invalidate(fetch, response);
     if (fetch->pass) edge_fetch_head_effects(fetch, response, asked_at);
     if (fetch->conditional && response->status == 304) {
         err = edge_fetch_freshen(fetch, response, asked_at);

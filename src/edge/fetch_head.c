@@ -22,6 +22,7 @@ static sk_err make_head(struct edge_fetch *fetch, const struct http_response *re
         .pseudonym = fetch->snapshot->config->server_name,
         .shared = store,
         .drop_set_cookie = store && fetch->rule->cache.ignore_set_cookie,
+        .keep_tags = fetch->site->pass_tags,
         .keep_length = !store && response->body_kind == HTTP_BODY_NONE,
         .now = now,
     };
@@ -56,11 +57,14 @@ sk_err edge_fetch_publish(struct edge_fetch *fetch, const struct http_response *
     if (!fetch->pass)
         answer = http_may_store(&fetch->client_request, response, asked_at,
                                 io_loop_wall_s(fetch->worker->loop), &fetch->rule->cache);
-    fetch->store_reason = answer.reason;
     sk_err err = make_head(fetch, response, answer.store, &fields, &head);
     if (err) return err;
+    if (answer.store) err = edge_fetch_tags(fetch, response, &head);
+    if (err && err != SK_ERR_TOO_LARGE) return err;
+    if (err) answer = (struct http_store_answer){.reason = HTTP_REASON_NO_STORE_TAGS};
     head.freshness = answer.freshness;
-    head.reason = answer.reason;
+    head.reason = fetch->store_reason = answer.reason;
+    err = SK_OK;
     if (answer.store) err = edge_codable_mark(&fetch->arena, &fetch->site->compress, &fields, &head);
     if (err) return err;
     fetch->stored = answer.store;
@@ -105,6 +109,9 @@ sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *
     sk_unix_s now = io_loop_wall_s(fetch->worker->loop);
     struct http_store_answer answer =
         http_may_store(&fetch->client_request, &renewed, asked_at, now, &fetch->rule->cache);
+    err = edge_fetch_tags(fetch, response, &head);
+    if (err == SK_ERR_NO_MEMORY) return err;
+    answer.store &= !err;
     head.status = stale->status;
     head.fields = &fields;
     head.body_length = atomic_load_explicit(&stale->body_length, memory_order_acquire);
@@ -123,12 +130,6 @@ sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *
     err = cache_fill_freshen(fetch->fill, &head);
     if (!answer.store) cache_remove(fetch->worker->cache, cache_fill_key(fetch->fill));
     return err == SK_ERR_FULL || err == SK_ERR_NO_MEMORY ? SK_OK : err; /* everybody has the stale one then */
-}
-
-void edge_fetch_invalidate(struct edge_fetch *fetch, uint16_t status) {
-    if (http_method_safe(fetch->client_request.method) || status < 200 || status >= 400) return;
-    const struct cache_key *key = cache_fill_key(fetch->fill);
-    if (key->text.len) cache_remove(fetch->worker->cache, key);
 }
 
 bool edge_fetch_may_serve_stale(const struct edge_fetch *fetch) {

@@ -2,6 +2,7 @@
 
 #include "http/date.h"
 #include "http/forward.h"
+#include "http/tags.h"
 
 static sk_err copy_list(struct sk_arena *arena, const struct http_fields *from, struct http_fields *out) {
     uint32_t room = from->count + 4;
@@ -38,6 +39,7 @@ sk_err edge_head_fields(struct sk_arena *arena, const struct http_response *resp
     if (rules->shared) http_fields_remove(&fields, HTTP_FIELD_AGE);
     if (rules->shared) remove_of_proxy(&fields);
     if (rules->drop_set_cookie) http_fields_remove(&fields, HTTP_FIELD_SET_COOKIE);
+    if (!rules->keep_tags) http_tags_strip(&fields);
     if (!http_fields_find(&fields, HTTP_FIELD_DATE)) err = add_date(arena, &fields, rules->now);
     if (!err) err = http_forward_response_fields(&fields, arena, rules->pseudonym, response->version);
     if (!err) *out_fields = fields;

@@ -93,7 +93,7 @@ static bool add_flag(struct http_cache_control *control, const struct directive 
         {SK_STR("only-if-cached"), &control->only_if_cached, false},
         {SK_STR("must-understand"), &control->must_understand, true},
         {SK_STR("public"), &control->is_public, true},
-        {SK_STR("immutable"), &control->immutable, true},
+        {SK_STR("immutable"), &control->immutable, false}, /* its arguments mean nothing (RFC 8246 2) */
     };
     bool bare = d->well_formed && !d->argument.data;
     for (size_t i = 0; i < SK_COUNT(flags); i++) {

@@ -43,6 +43,7 @@
     X(NO_STORE_DECEPTION, "deception", "the path ends like a file, but the content is something else")       \
     X(NO_STORE_AMBIGUOUS, "ambiguous-path", "the path may be another one to the origin")                     \
     X(NO_STORE_TOO_LARGE, "too-large", "larger than the cache may hold")                                     \
+    X(NO_STORE_TAGS, "too-many-tags", "more or longer tags than can be kept for purges")                     \
     X(NO_STORE_INCOMPLETE, "incomplete", "the origin's response was cut off")                                \
     X(NO_STORE_PARTIAL, "partial-content", "a 206 that cannot be combined")                                  \
     X(NO_STORE_NO_MEMORY, "no-memory", "no room could be made")                                              \

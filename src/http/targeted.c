@@ -57,7 +57,7 @@ static bool take_flag(struct http_cache_control *control, sk_str name, const str
         {SK_STR("proxy-revalidate"), &control->proxy_revalidate, false},
         {SK_STR("must-understand"), &control->must_understand, true},
         {SK_STR("public"), &control->is_public, true},
-        {SK_STR("immutable"), &control->immutable, true},
+        {SK_STR("immutable"), &control->immutable, false}, /* its arguments mean nothing (RFC 8246 2) */
     };
     bool boolean = value->type == HTTP_SF_BOOLEAN, on = boolean ? value->number == 1 : true;
     for (size_t i = 0; i < SK_COUNT(known); i++) {

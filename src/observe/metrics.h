@@ -53,6 +53,16 @@
       "Access log lines dropped because the writer was behind")                                              \
     X(LOG_LOST, "skerry_access_log_lost_total",                                                              \
       "Access log lines lost because the log could not be written")                                          \
+    X(PURGES_KEY, "skerry_purges_total{kind=\"url\"}", "Purges applied, by kind")                            \
+    X(PURGES_PREFIX, "skerry_purges_total{kind=\"prefix\"}", "Purges applied, by kind")                      \
+    X(PURGES_HOST, "skerry_purges_total{kind=\"host\"}", "Purges applied, by kind")                          \
+    X(PURGES_SITE, "skerry_purges_total{kind=\"site\"}", "Purges applied, by kind")                          \
+    X(PURGES_TAG, "skerry_purges_total{kind=\"tag\"}", "Purges applied, by kind")                            \
+    X(PURGES_GLOB, "skerry_purges_total{kind=\"glob\"}", "Purges applied, by kind")                          \
+    X(PURGES_ALL, "skerry_purges_total{kind=\"all\"}", "Purges applied, by kind")                            \
+    X(PURGES_REFUSED, "skerry_purges_refused_total", "Requests to purge that were refused")                  \
+    X(GROUPS_INVALIDATED, "skerry_cache_groups_invalidated_total",                                           \
+      "Cache groups invalidated by responses to unsafe methods (RFC 9875)")                                  \
     X(DNS_QUERIES_UDP, "skerry_dns_queries_total{transport=\"udp\"}", "DNS queries by transport")            \
     X(DNS_QUERIES_TCP, "skerry_dns_queries_total{transport=\"tcp\"}", "DNS queries by transport")            \
     X(DNS_NOERROR, "skerry_dns_answers_total{rcode=\"noerror\"}", "DNS answers by response code")            \
@@ -78,6 +88,7 @@ enum observe_counter {
     X(HIT_SECONDS, "skerry_hit_duration_seconds", "Time to first byte of hits")                              \
     X(MISS_SECONDS, "skerry_miss_duration_seconds", "Time to first byte of requests that needed an origin")  \
     X(ORIGIN_SECONDS, "skerry_origin_duration_seconds", "Time to an origin's response head")                 \
+    X(PURGE_SECONDS, "skerry_purge_duration_seconds", "Time until a purge is in force")                      \
     X(ENCODE_SECONDS, "skerry_encode_duration_seconds", "Time spent coding one form of a stored response")
 enum observe_histogram {
 #define X(name, text, help) OBSERVE_##name,

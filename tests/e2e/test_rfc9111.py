@@ -355,3 +355,42 @@ def test_rfc9110_7_6_2_max_forwards(edge, origin):
     assert edge.fetch("/", "GET", fields=[("Max-Forwards", "0")]).body == b"from the origin"
     assert edge.fetch("/", "TRACE", fields=[("Max-Forwards", "0")]).status == 405
     assert origin.count() == 2
+
+
+# --- RFC 9213, RFC 8297
+
+
+@pytest.mark.parametrize("fields, hit", [
+    ([("Cache-Control", "no-store"), ("CDN-Cache-Control", "max-age=60")], True),
+    ([("Cache-Control", "max-age=60"), ("CDN-Cache-Control", "no-store")], False),
+    ([("Cache-Control", "max-age=60"), ("CDN-Cache-Control", "private, max-age=60")], False),
+    ([("Cache-Control", "max-age=60"), ("CDN-Cache-Control", "no-cache, max-age=60")], False),
+    ([("Expires", date(900)), ("CDN-Cache-Control", "none")], False),
+    ([("Cache-Control", "no-store"), ("CDN-Cache-Control", "max age")], False),
+    ([("Cache-Control", "max-age=60"), ("CDN-Cache-Control", "")], True),
+    ([("Cache-Control", "no-store"), ("CDN-Cache-Control", "no-store"), ("Skerry-CDN-Cache-Control", "max-age=60")], True),
+    ([("Cache-Control", "max-age=60"), ("Other-CDN-Cache-Control", "no-store")], True),
+    ([("Cache-Control", "no-store"), ("Other-Cache-Control", "max-age=60")], False)])
+def test_rfc9213_2_2_which_field_decides(edge, origin, fields, hit):
+    """Whichever does, fields for others pass as they are."""
+    origin.on("/a", reply(BODY, fields=real(fields)))
+    edge.fetch("/a")
+    response = edge.fetch("/a")
+    assert response.hit == hit
+    for name, value in fields:
+        if name.startswith(("Other", "CDN")):
+            assert response.fields.all(name) == [value]
+
+
+@pytest.mark.parametrize("hints", [[("Cache-Control", "no-store")], [("Cache-Control", "max-age=60")], [("ETag", '"x"')],
+                                   [("Link", "</a>; rel=preload")], [("Vary", "*"), ("Set-Cookie", "a=b")]])
+def test_rfc8297_2_early_hints_do_not_change_what_is_stored(edge, origin, hints):
+    origin.on("/a", lambda x: x.head(103, "Early Hints", hints, date=False).reply(BODY, fields=[FRESH]))
+    origin.on("/none", lambda x: x.head(103, "Early Hints", [FRESH], date=False).reply(BODY))
+    first, again = edge.fetch("/a"), edge.fetch("/a")
+    assert [part.status for part in first.informational] == [103]
+    assert again.hit and again["cache-control"] == FRESH[1] and (again.status, again.body) == (200, BODY)
+    for name, value in hints:
+        assert value not in again.fields.all(name)
+    edge.fetch("/none")
+    assert not edge.fetch("/none").hit

@@ -366,6 +366,23 @@ static void rights_to_be_stale(void **state) {
     sk_arena_free(&arena);
 }
 
+/* RFC 8246 section 3: nothing tells whether a body that ends with its connection is whole. */
+static void immutable_needs_a_length(void **state) {
+    struct sk_arena arena;
+    (void)state;
+    sk_arena_init(&arena, 4096, 0);
+    struct http_request request = get_request(&arena, NULL);
+    struct http_response response =
+        response_of(&arena, 200, "Cache-Control: max-age=60, immutable, immutable=1");
+    assert_true(http_may_store(&request, &response, NOW, NOW, &policy).freshness.immutable);
+    response.body_kind = HTTP_BODY_CLOSE;
+    struct http_store_answer answer = http_may_store(&request, &response, NOW, NOW, &policy);
+    assert_true(answer.store && !answer.freshness.immutable);
+    response = response_of(&arena, 200, "CDN-Cache-Control: max-age=60, immutable=5");
+    assert_true(http_may_store(&request, &response, NOW, NOW, &policy).freshness.immutable);
+    sk_arena_free(&arena);
+}
+
 /* ---- the operator's word ----------------------------------------------------------------------------- */
 
 static const struct {
@@ -706,6 +723,7 @@ int main(void) {
         cmocka_unit_test(lifetimes_say_which_rule_gave_them),
         cmocka_unit_test(ages_say_what_they_were_made_of),
         cmocka_unit_test(rights_to_be_stale),
+        cmocka_unit_test(immutable_needs_a_length),
         cmocka_unit_test(rules_of_the_operator),
         cmocka_unit_test(lifetimes_by_status),
         cmocka_unit_test(errors_of_the_clients_own_making_are_not_stored),

@@ -1,0 +1,292 @@
+#include "cache/disk.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/random.h"
+#include "cache/disk_internal.h"
+
+/* ---- the device ---------------------------------------------------------------------------------------- */
+
+void *disk_alloc(size_t bytes) {
+    size_t whole = (bytes + DISK_SECTOR_BYTES - 1) / DISK_SECTOR_BYTES * DISK_SECTOR_BYTES;
+    return aligned_alloc(DISK_SECTOR_BYTES, whole);
+}
+
+static bool is_failed(struct disk *disk) { return atomic_load_explicit(&disk->failed, memory_order_relaxed); }
+
+sk_err disk_device_read(struct disk *disk, struct io_loop *loop, void *data, size_t bytes, uint64_t offset) {
+    if (is_failed(disk)) return SK_ERR_IO;
+    sk_err err = disk->io.read(disk->io.arg, loop, data, bytes, offset);
+    if (!err) disk_count(&disk->read_bytes, bytes);
+    return err;
+}
+
+sk_err disk_device_write(struct disk *disk, struct io_loop *loop, const void *data, size_t bytes,
+                         uint64_t offset) {
+    if (is_failed(disk)) return SK_ERR_IO;
+    sk_err err = disk->io.write(disk->io.arg, loop, data, bytes, offset);
+    if (!err) disk_count(&disk->written_bytes, bytes);
+    if (err) atomic_store_explicit(&disk->failed, true, memory_order_relaxed);
+    return err ? SK_ERR_IO : SK_OK;
+}
+
+/* ---- life ---------------------------------------------------------------------------------------------- */
+
+static void disk_free(struct disk *disk) {
+    for (size_t i = 0; i < SK_COUNT(disk->buffers); i++) {
+        free(disk->buffers[i].data);
+        free(disk->buffers[i].entries);
+    }
+    disk_index_destroy(disk->index);
+    free(disk->segments);
+    pthread_mutex_destroy(&disk->lock);
+    free(disk);
+}
+
+static sk_err write_superblock(struct disk *disk, struct io_loop *loop, const struct disk_options *options) {
+    uint8_t *sector = disk_alloc(DISK_SECTOR_BYTES);
+    if (!sector) return SK_ERR_NO_MEMORY;
+    uint64_t segment_bytes = options->segment_bytes ? options->segment_bytes : DISK_SEGMENT_DEFAULT;
+    disk->super = (struct disk_superblock){.id = sk_random_u64(), .segment_bytes = segment_bytes};
+    disk->super.segment_count =
+        disk->io.bytes > DISK_SECTOR_BYTES ? (disk->io.bytes - DISK_SECTOR_BYTES) / segment_bytes : 0;
+    disk_superblock_encode(&disk->super, sector);
+    sk_err err = disk_device_write(disk, loop, sector, DISK_SECTOR_BYTES, 0);
+    if (!err) err = disk->io.sync(disk->io.arg, loop);
+    free(sector);
+    return err;
+}
+
+static sk_err read_superblock(struct disk *disk, struct io_loop *loop, const struct disk_options *options) {
+    uint8_t *sector = disk_alloc(DISK_SECTOR_BYTES);
+    if (!sector) return SK_ERR_NO_MEMORY;
+    sk_err err = disk_device_read(disk, loop, sector, DISK_SECTOR_BYTES, 0);
+    if (!err) err = disk_superblock_decode(sector, &disk->super);
+    free(sector);
+    bool none = err == SK_ERR_NOT_FOUND || err == SK_ERR_CORRUPT || err == SK_ERR_UNSUPPORTED;
+    return none && options->create ? write_superblock(disk, loop, options) : err;
+}
+
+static bool sizes_fit(const struct disk *disk) {
+    const struct disk_superblock *super = &disk->super;
+    if (super->segment_bytes % DISK_SECTOR_BYTES || super->segment_bytes < 16 * DISK_SECTOR_BYTES)
+        return false;
+    if (super->segment_bytes > (UINT64_C(1) << 32) || super->segment_count < DISK_SEGMENTS_MIN) return false;
+    if (super->segment_count > UINT32_MAX) return false;
+    uint64_t room = (disk->io.bytes - DISK_SECTOR_BYTES) / super->segment_bytes;
+    return super->segment_count <= room && disk->io.bytes / DISK_UNIT_BYTES <= DISK_PLACE_MAX;
+}
+
+static sk_err make_tables(struct disk *disk, const struct disk_options *options) {
+    uint64_t bytes = disk->super.segment_count * disk->super.segment_bytes;
+    disk->segments = calloc(disk->super.segment_count, sizeof *disk->segments);
+    for (size_t i = 0; i < SK_COUNT(disk->buffers); i++)
+        disk->buffers[i].data = disk_alloc(disk->super.segment_bytes);
+    if (!disk->segments || !disk->buffers[0].data || !disk->buffers[1].data) return SK_ERR_NO_MEMORY;
+    return disk_index_create(options->records ? options->records : bytes / 4096, &disk->index);
+}
+
+sk_err disk_open(const struct disk_options *options, struct io_loop *loop, struct disk **out_disk) {
+    struct disk *disk = calloc(1, sizeof *disk);
+    if (!disk) return SK_ERR_NO_MEMORY;
+    disk->magic = DISK_MAGIC;
+    disk->io = options->io;
+    pthread_mutex_init(&disk->lock, NULL);
+    sk_err err = disk->io.bytes < 2 * (uint64_t)DISK_SECTOR_BYTES ? SK_ERR_INVALID : SK_OK;
+    if (!err) err = read_superblock(disk, loop, options);
+    if (!err && !sizes_fit(disk)) err = SK_ERR_INVALID;
+    if (!err) err = make_tables(disk, options);
+    if (!err) err = disk_recover(disk, loop);
+    if (err) {
+        disk_free(disk);
+        return err;
+    }
+    *out_disk = disk;
+    return SK_OK;
+}
+
+sk_err disk_close(struct disk *disk, struct io_loop *loop) {
+    SK_CHECK_MAGIC(disk, DISK_MAGIC);
+    sk_err err = disk_flush(disk, loop);
+    disk_free(disk);
+    return err;
+}
+
+void disk_usage(struct disk *disk, struct disk_usage *out_usage) {
+    SK_CHECK_MAGIC(disk, DISK_MAGIC);
+#define FIGURE(name) .name = atomic_load_explicit(&disk->name, memory_order_relaxed)
+    *out_usage = (struct disk_usage){
+        .segments = disk->super.segment_count,
+        .segment_bytes = disk->super.segment_bytes,
+        .index = disk_index_usage(disk->index),
+        FIGURE(put_bytes),
+        FIGURE(written_bytes),
+        FIGURE(read_bytes),
+        FIGURE(reinserted),
+        FIGURE(reclaimed),
+        FIGURE(damaged),
+        FIGURE(foreign),
+        FIGURE(refused),
+        FIGURE(failed),
+    };
+#undef FIGURE
+    pthread_mutex_lock(&disk->lock);
+    out_usage->free_segments = disk->free_segments;
+    pthread_mutex_unlock(&disk->lock);
+}
+
+/* ---- putting ------------------------------------------------------------------------------------------- */
+
+sk_err disk_put(struct disk *disk, sk_hash128 hash, sk_str key, sk_str head, const void *body,
+                uint64_t body_bytes) {
+    SK_CHECK_MAGIC(disk, DISK_MAGIC);
+    if (key.len > DISK_KEY_MAX_BYTES || head.len > DISK_HEAD_MAX_BYTES) return SK_ERR_TOO_LARGE;
+    if (body_bytes > disk_record_limit(disk)) return SK_ERR_TOO_LARGE;
+    uint64_t bytes = disk_record_bytes(key.len, head.len, body_bytes);
+    if (bytes > disk_record_limit(disk)) return SK_ERR_TOO_LARGE;
+    if (is_failed(disk)) return SK_ERR_IO;
+    struct disk_room room;
+    sk_err err = disk_room_take(disk, bytes, false, &room);
+    if (err) {
+        disk_count(&disk->refused, 1);
+        return err;
+    }
+    size_t meta = disk_record_meta_bytes(key.len, head.len, body_bytes);
+    struct disk_record record = {
+        .hash = hash, .sequence = room.sequence, .key = key, .head = head, .body_bytes = body_bytes};
+    disk_record_encode(&record, body, disk->super.id, room.data);
+    if (body_bytes) memcpy(room.data + meta, body, body_bytes);
+    memset(room.data + meta + body_bytes, 0, bytes - meta - body_bytes);
+    disk_room_done(disk, &room, hash, bytes);
+    disk_count(&disk->put_bytes, bytes);
+    return SK_OK;
+}
+
+void disk_remove(struct disk *disk, sk_hash128 hash) {
+    SK_CHECK_MAGIC(disk, DISK_MAGIC);
+    (void)disk_index_remove(disk->index, hash, 0);
+}
+
+/* ---- finding ------------------------------------------------------------------------------------------- */
+
+/* Holds the segment that the place is in, so that it is not taken back, and looks again whether the place
+ * still holds. False: it does not. */
+static bool pin(struct disk *disk, sk_hash128 hash, struct disk_place *place, struct disk_reader *reader) {
+    uint64_t offset = place->unit * DISK_UNIT_BYTES - DISK_SECTOR_BYTES;
+    uint32_t segment = (uint32_t)(offset / disk->super.segment_bytes);
+    struct disk_place again;
+    pthread_mutex_lock(&disk->lock);
+    bool same = segment < disk->super.segment_count && disk_index_find(disk->index, hash, &again) &&
+                again.unit == place->unit;
+    if (same) {
+        atomic_fetch_add_explicit(&disk->segments[segment].readers, 1,
+                                  memory_order_relaxed); /* the lock orders */
+        *reader = (struct disk_reader){.disk = disk, .unit = place->unit, .segment = segment};
+        for (size_t i = 0; i < SK_COUNT(disk->buffers); i++)
+            if (disk->buffers[i].in_use && disk->buffers[i].segment == segment)
+                reader->memory = disk->buffers[i].data + offset % disk->super.segment_bytes;
+    }
+    pthread_mutex_unlock(&disk->lock);
+    return same;
+}
+
+/* Reads what lies from the record's beginning on: LEAST bytes, or as many as its class says. */
+static sk_err read_start(struct disk_reader *reader, struct io_loop *loop, uint64_t bytes) {
+    struct disk *disk = reader->disk;
+    uint64_t at = reader->unit * DISK_UNIT_BYTES, from = at / DISK_SECTOR_BYTES * DISK_SECTOR_BYTES;
+    uint64_t segment_end = disk_segment_offset(disk, reader->segment) + disk->super.segment_bytes;
+    uint64_t end =
+        SK_MIN((at + bytes + DISK_SECTOR_BYTES - 1) / DISK_SECTOR_BYTES * DISK_SECTOR_BYTES, segment_end);
+    free(reader->buffer);
+    reader->buffer = disk_alloc(end - from);
+    if (!reader->buffer) return SK_ERR_NO_MEMORY;
+    sk_err err = disk_device_read(disk, loop, reader->buffer, end - from, from);
+    reader->start = reader->buffer + (at - from);
+    reader->have_bytes = end - at;
+    return err;
+}
+
+/* The record's header, key and head, verified. */
+static sk_err load_meta(struct disk_reader *reader, struct io_loop *loop, const struct disk_place *place) {
+    uint64_t seed = reader->disk->super.id, sequence, all;
+    sk_err err = SK_OK;
+    if (reader->memory) {
+        reader->start = (uint8_t *)reader->memory;
+        reader->have_bytes = SIZE_MAX;
+    } else {
+        err = read_start(reader, loop, disk_length_of(place->length_class));
+    }
+    if (!err && reader->have_bytes < DISK_RECORD_HEADER_BYTES) err = SK_ERR_CORRUPT;
+    if (!err) err = disk_record_peek(reader->start, seed, &sequence, &reader->meta_bytes, &all);
+    if (!err && reader->have_bytes < reader->meta_bytes) err = read_start(reader, loop, reader->meta_bytes);
+    if (!err) err = disk_record_decode(reader->start, reader->have_bytes, seed, &reader->record);
+    if (err) return err;
+    return reader->record.sequence == reader->disk->segments[reader->segment].sequence ? SK_OK
+                                                                                       : SK_ERR_CORRUPT;
+}
+
+sk_err disk_find(struct disk *disk, struct io_loop *loop, sk_hash128 hash, sk_str key,
+                 struct disk_reader *out_reader) {
+    SK_CHECK_MAGIC(disk, DISK_MAGIC);
+    struct disk_place place;
+    struct disk_reader reader;
+    if (!disk_index_find(disk->index, hash, &place)) return SK_ERR_NOT_FOUND;
+    if (!pin(disk, hash, &place, &reader)) return SK_ERR_NOT_FOUND;
+    sk_err err = load_meta(&reader, loop, &place);
+    if (err == SK_ERR_CORRUPT) {
+        disk_count(&disk->damaged, 1);
+        (void)disk_index_remove(disk->index, hash, place.unit);
+    }
+    bool same = !err && sk_hash128_eq(reader.record.hash, hash) && sk_str_eq(reader.record.key, key);
+    if (!err && !same) disk_count(&disk->foreign, 1);
+    if (same) {
+        disk_index_touch(disk->index, hash, place.unit);
+        *out_reader = reader;
+        return SK_OK;
+    }
+    disk_reader_close(&reader);
+    return err && err != SK_ERR_CORRUPT ? err : SK_ERR_NOT_FOUND;
+}
+
+/* From what was read with the head, if it is there; else with a read of its own. */
+static sk_err fetch_block(struct disk_reader *reader, struct io_loop *loop, uint64_t number, size_t bytes,
+                          const uint8_t **out_data) {
+    uint64_t at = reader->meta_bytes + number * DISK_BLOCK_BYTES;
+    if (reader->memory || at + bytes <= reader->have_bytes) {
+        *out_data = reader->start + at;
+        return SK_OK;
+    }
+    uint64_t offset = reader->unit * DISK_UNIT_BYTES + at;
+    uint64_t from = offset / DISK_SECTOR_BYTES * DISK_SECTOR_BYTES;
+    uint64_t end = (offset + bytes + DISK_SECTOR_BYTES - 1) / DISK_SECTOR_BYTES * DISK_SECTOR_BYTES;
+    if (!reader->block) reader->block = disk_alloc(DISK_BLOCK_BYTES + 2 * DISK_SECTOR_BYTES);
+    if (!reader->block) return SK_ERR_NO_MEMORY;
+    *out_data = reader->block + (offset - from);
+    return disk_device_read(reader->disk, loop, reader->block, end - from, from);
+}
+
+sk_err disk_read_block(struct disk_reader *reader, struct io_loop *loop, uint64_t number, sk_str *out_data) {
+    uint64_t length = reader->record.body_bytes;
+    const uint8_t *data;
+    if (number >= length / DISK_BLOCK_BYTES + (length % DISK_BLOCK_BYTES > 0)) return SK_ERR_END;
+    size_t bytes = (size_t)SK_MIN(length - number * DISK_BLOCK_BYTES, (uint64_t)DISK_BLOCK_BYTES);
+    sk_err err = fetch_block(reader, loop, number, bytes, &data);
+    if (err) return err;
+    if (!disk_record_block_good(&reader->record, number, data, bytes, reader->disk->super.id)) {
+        disk_count(&reader->disk->damaged, 1);
+        (void)disk_index_remove(reader->disk->index, reader->record.hash, reader->unit);
+        return SK_ERR_CORRUPT;
+    }
+    *out_data = sk_str_make((const char *)data, bytes);
+    return SK_OK;
+}
+
+void disk_reader_close(struct disk_reader *reader) {
+    if (!reader->disk) return;
+    free(reader->buffer);
+    free(reader->block);
+    /* release: what was read is over before the segment is used again */
+    atomic_fetch_sub_explicit(&reader->disk->segments[reader->segment].readers, 1, memory_order_release);
+    *reader = (struct disk_reader){0};
+}
