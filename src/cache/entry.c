@@ -129,6 +129,8 @@ struct cache_entry *cache_entry_create(struct cache *cache, const struct cache_k
     copy_tags(entry, (uint64_t *)(void *)(base + at.tags), head, tags_of);
     object->status = head->status;
     object->kind = CACHE_KIND_RESPONSE;
+    object->part = (uint8_t)head->part;
+    object->number = head->slices;
     object->freshness = head->freshness;
     object->validators = head->validators;
     object->validators.etag.opaque = copy_text(base + at.etag, head->validators.etag.opaque);

@@ -238,7 +238,7 @@ static enum cache_outcome outcome_of(struct cache_thread *thread, struct cache_f
                                      enum cache_role role, const struct http_request *request,
                                      struct cache_object **out_object, struct cache_failure *out_failure) {
     uint8_t state = atomic_load(&fill->state);
-    if (state == FILL_PRIVATE && role != CACHE_LEAD) return CACHE_OUTCOME_ALONE;
+    if (state == FILL_ALONE || (state == FILL_PRIVATE && role != CACHE_LEAD)) return CACHE_OUTCOME_ALONE;
     if (state == FILL_OBJECT && !is_for(thread, fill, role, request)) return CACHE_OUTCOME_AGAIN;
     if (state == FILL_OBJECT && role == CACHE_FOLLOW) cache_touch(fill->entry);
     if (state == FILL_OBJECT || state == FILL_PRIVATE)
@@ -295,6 +295,14 @@ void cache_fill_leave(struct cache_thread *thread, struct cache_fill *fill) {
     drop_waiter(fill);
 }
 
+void cache_fill_inherit(struct cache_fill *fill, const struct cache_object *object) {
+    struct cache_stripe *stripe = stripe_of(fill->cache, &fill->primary);
+    SK_CHECK_MAGIC(object, CACHE_OBJECT_MAGIC);
+    pthread_mutex_lock(&stripe->lock);
+    fill->born = SK_MIN(fill->born, object->born);
+    pthread_mutex_unlock(&stripe->lock);
+}
+
 /* ---- removing --------------------------------------------------------------------------------------------- */
 
 static void doom_fills(struct cache_stripe *stripe, const struct cache_key *primary) {
@@ -331,7 +339,11 @@ uint32_t cache_fill_interest(const struct cache_fill *fill) {
 struct cache_object *cache_fill_stale(const struct cache_fill *fill) {
     return fill->stale ? &fill->stale->object : NULL;
 }
+struct cache_object *cache_fill_object(const struct cache_fill *fill) {
+    return fill->entry ? &fill->entry->object : NULL;
+}
 const struct cache_key *cache_fill_key(const struct cache_fill *fill) { return &fill->key; }
+const struct cache_key *cache_fill_primary_key(const struct cache_fill *fill) { return &fill->primary; }
 bool cache_fill_is_private(const struct cache_fill *fill) {
     return fill->private || atomic_load(&fill->state) == FILL_PRIVATE ||
            atomic_load_explicit(&fill->window, memory_order_relaxed) > 0; /* own thread writes it */

@@ -77,16 +77,27 @@ struct cache_head {
     const sk_str *tags;                 /* for purges (http/tags.h); copied */
     uint32_t tag_count;
     const struct http_tag_parts *tag_parts; /* from which fields they are; NULL: all from one */
+    enum cache_part part;
+    uint64_t slices; /* the number of a CACHE_PART_HEAD, whose BODY_LENGTH is that of the representation */
 };
 /* Publishes the object (in the index when the fill is shared and it fits) and wakes the followers with it;
  * followers whose request selects another variant get AGAIN. SK_ERR_TOO_LARGE / SK_ERR_FULL: the fill has
  * become a private window for the leader's own client, followers were released; go on with space/commit.
- * SK_ERR_NO_MEMORY: not even that could be had; everybody was told, only cache_fill_release is left. May
+ * SK_ERR_NO_MEMORY: not even that could be had; everybody was told, only cache_fill_release is left. The head
+ * of a partial object is complete at once, and after any error everybody was told to fetch alone. May
  * sleep some milliseconds while memory is being freed, as cache_fill_pass, _freshen and _space may. */
 sk_err cache_fill_store(struct cache_fill *fill, const struct cache_head *head);
 /* Not shareable: followers are released, the key is remembered for REMEMBER_MS (0: not), the leader's own
  * client reads through a private window. */
 sk_err cache_fill_pass(struct cache_fill *fill, const struct cache_head *head, int64_t remember_ms);
+/* Nothing that can be used: everybody, the leader too, fetches on their own. REMEMBER_MS as above, REASON
+ * is what is remembered. */
+void cache_fill_decline(struct cache_fill *fill, int64_t remember_ms, enum http_reason reason);
+/* Purges since OBJECT's fill began count for this one's response too, because that will hold what OBJECT's did. Before
+ * the head. */
+void cache_fill_inherit(struct cache_fill *fill, const struct cache_object *object);
+/* The object that this fill brings, valid as long as the fill; NULL before it is known. */
+struct cache_object *cache_fill_object(const struct cache_fill *fill);
 /* 304: a new object with HEAD's fields and freshness and the stale one's body replaces it, complete at once.
  * SK_ERR_INVALID when there is no complete stale object (see cache_fill_stale); SK_ERR_FULL, SK_ERR_NO_MEMORY:
  * no room, and everybody was given the stale one. */
@@ -115,6 +126,8 @@ uint32_t cache_fill_interest(const struct cache_fill *fill);
 /* The object to revalidate, valid as long as the fill; NULL when there is none with a complete body. */
 struct cache_object *cache_fill_stale(const struct cache_fill *fill);
 const struct cache_key *cache_fill_key(const struct cache_fill *fill);
+/* The same without what a variant adds: as it was given to cache_fill_begin. */
+const struct cache_key *cache_fill_primary_key(const struct cache_fill *fill);
 bool cache_fill_is_private(const struct cache_fill *fill);
 
 #endif

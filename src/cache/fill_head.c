@@ -44,6 +44,7 @@ void cache_fill_fail(struct cache_fill *fill, sk_err err, bool allow_stale) {
 /* ---- windows for the leader's own client ---------------------------------------------------------------- */
 
 static bool fits_one_chunk(const struct cache_key *key, const struct cache_head *head) {
+    if (head->part == CACHE_PART_HEAD) return true;
     return head->body_length <= CACHE_SINGLE_MAX_BYTES &&
            cache_entry_bytes(key, head) + head->body_length <= CACHE_SINGLE_MAX_BYTES;
 }
@@ -95,6 +96,16 @@ sk_err cache_fill_pass(struct cache_fill *fill, const struct cache_head *head, i
         cache_pass_remember(fill->cache->passes, fill->key.hash, sk_time_now() + remember_ms * SK_NS_PER_MS,
                             head->reason);
     return go_private(fill, head);
+}
+
+void cache_fill_decline(struct cache_fill *fill, int64_t remember_ms, enum http_reason reason) {
+    SK_CHECK_MAGIC(fill, CACHE_FILL_MAGIC);
+    if (remember_ms > 0)
+        cache_pass_remember(fill->cache->passes, fill->key.hash, sk_time_now() + remember_ms * SK_NS_PER_MS,
+                            reason);
+    fill_close_to_joiners(fill);
+    fill_tell(fill, FILL_ALONE);
+    fill->ended = true;
 }
 
 /* ---- storing ---------------------------------------------------------------------------------------------- */
@@ -163,10 +174,12 @@ static sk_err create_shared(struct cache_fill *fill, const struct cache_key *key
                             const struct cache_head *head, struct cache_entry **out_entry) {
     struct cache *cache = fill->cache;
     bool known = head->body_length != CACHE_LENGTH_UNKNOWN, single = fits_one_chunk(key, head);
-    if (known && head->body_length > cache->max_object_bytes) return SK_ERR_TOO_LARGE;
+    bool bodiless = head->part == CACHE_PART_HEAD;
+    if (known && !bodiless && head->body_length > cache->max_object_bytes) return SK_ERR_TOO_LARGE;
     if (head->tag_count > CACHE_TAGS_MAX || cache_entry_bytes(key, head) > CACHE_CHUNK_MAX_BYTES)
         return SK_ERR_TOO_LARGE;
-    struct cache_entry *entry = cache_entry_create(cache, key, head, single ? head->body_length : 0, NULL);
+    struct cache_entry *entry =
+        cache_entry_create(cache, key, head, single && !bodiless ? head->body_length : 0, NULL);
     if (!entry) return SK_ERR_FULL;
     if (!single) entry->body = cache_body_create(cache, head->body_length, cache->max_object_bytes);
     if (!single && !entry->body) {
@@ -233,6 +246,12 @@ static sk_err try_store(struct cache_fill *fill, const struct cache_head *head, 
     return err;
 }
 
+/* There is no more to come. */
+static void complete_head(struct cache_fill *fill) {
+    fill_end(fill, CACHE_COMPLETE);
+    cache_store_admit(fill->cache, fill->entry);
+}
+
 sk_err cache_fill_store(struct cache_fill *fill, const struct cache_head *head) {
     SK_CHECK_MAGIC(fill, CACHE_FILL_MAGIC);
     if (fill->private) return go_private(fill, head);
@@ -245,10 +264,15 @@ sk_err cache_fill_store(struct cache_fill *fill, const struct cache_head *head) 
     }
     if (!err && again) err = SK_ERR_FULL; /* lists come and go faster than we can look */
     if (!err) {
+        if (head->part == CACHE_PART_HEAD) complete_head(fill);
         fill_tell(fill, FILL_OBJECT);
         return SK_OK;
     }
     atomic_fetch_add_explicit(&fill->cache->rejected_objects, 1, memory_order_relaxed); /* a figure */
+    if (head->part == CACHE_PART_HEAD) {
+        cache_fill_decline(fill, 0, HTTP_REASON_NO_STORE_NO_MEMORY);
+        return err;
+    }
     sk_err worse = go_private(fill, head);
     return worse ? worse : (err == SK_ERR_FULL ? SK_ERR_FULL : SK_ERR_TOO_LARGE);
 }
@@ -261,9 +285,11 @@ static struct cache_entry *create_fresh(struct cache_fill *fill, const struct ca
     uint64_t length = atomic_load(&stale->object.body_length);
     struct cache_head own = *head;
     own.body_length = length;
-    size_t inline_bytes = stale->body ? 0 : length;
-    struct cache_entry *entry =
-        cache_entry_create(fill->cache, &stale->object.key, &own, inline_bytes, stale);
+    own.part = (enum cache_part)stale->object.part;
+    uint64_t present = atomic_load(&stale->object.available); /* 0 of a partial object's head */
+    size_t inline_bytes = stale->body ? 0 : present;
+    struct cache_entry *entry = cache_entry_create(fill->cache, &stale->object.key, &own, inline_bytes,
+                                                   head->tag_count ? NULL : stale);
     if (!entry) return NULL;
     if (inline_bytes) memcpy(entry->inline_body, stale->inline_body, inline_bytes);
     if (stale->body) cache_body_ref(entry->body = stale->body);
@@ -272,7 +298,7 @@ static struct cache_entry *create_fresh(struct cache_fill *fill, const struct ca
     entry->object.number = stale->object.number; /* the same content, so its forms stay good */
     if (entry->object.codable && !entry->object.number) entry->object.number = new_number(fill->cache);
     atomic_init(&entry->object.verified, cache_verified_make(fill->born, CACHE_PURGE_NONE));
-    atomic_init(&entry->object.available, length);
+    atomic_init(&entry->object.available, present);
     atomic_init(&entry->object.complete, CACHE_COMPLETE);
     cache_touch(entry);
     return entry;

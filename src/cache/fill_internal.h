@@ -16,6 +16,7 @@ enum fill_state {
     FILL_PENDING, /* no head yet */
     FILL_OBJECT,  /* fill->entry for everybody (of the same variant) */
     FILL_PRIVATE, /* fill->entry for the leader, the others fetch on their own */
+    FILL_ALONE,   /* nothing for anybody: all fetch on their own */
     FILL_STALE,   /* fill->stale for everybody */
     FILL_FAILED,  /* fill->failure for everybody */
 };
@@ -53,7 +54,7 @@ struct cache_fill {
     char *moved_text;            /* of both after cache_fill_move; else NULL */
     bool private;                /* cache_fill_private */
     uint32_t bytes;              /* of this allocation */
-    uint64_t born;               /* purge clock */
+    uint64_t born;               /* purge clock; changed under the stripe's lock, before the head */
     struct cache_entry *stale;   /* a reference is held; may be NULL */
     /* set by the fetch before `state` says so */
     struct cache_entry *entry; /* a reference is held until the fill ends */

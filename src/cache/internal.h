@@ -141,7 +141,7 @@ struct cache {
     _Atomic uint64_t outside_bytes; /* counted memory that does not come from the slab */
     _Atomic bool searches;          /* cache_search_any */
     _Atomic uint64_t objects, fills, rejected_objects, variant_bounds;
-    _Atomic uint64_t numbers; /* given to variant lists and codable contents */
+    _Atomic uint64_t numbers; /* given to variant lists, codable contents and partial objects */
     /* under its lock */
     pthread_mutex_t threads_lock;
     struct cache_thread *threads; /* all that ever joined; their records are used again */

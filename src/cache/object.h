@@ -19,6 +19,13 @@ struct cache_fill;
 
 enum cache_completeness { CACHE_ARRIVING, CACHE_COMPLETE, CACHE_BROKEN };
 
+/* Partial objects (cache/slices.h). */
+enum cache_part {
+    CACHE_PART_NONE, /* the usual: a response with its body */
+    CACHE_PART_HEAD, /* complete without a body; body_length is the representation's complete length */
+    CACHE_PART_SLICE,
+};
+
 struct cache_object {
     /* the first cache line is all that finding needs */
     uint32_t magic;
@@ -29,7 +36,9 @@ struct cache_object {
     _Atomic uint64_t verified; /* private: up to which tick of the purge clock it was looked at */
     _Atomic uint8_t complete;  /* any thread: enum cache_completeness, release by the fill */
     uint8_t kind;              /* private */
-    bool codable;              /* set before it is published: may be given out in a content coding */
+    uint8_t part;              /* enum cache_part; set before it is published */
+    _Atomic uint8_t effort; /* any thread; of a coded form: how hard the coder has tried; relaxed, a hint */
+    bool codable;           /* set before it is published: may be given out in a content coding */
     /* set before it is published */
     struct http_freshness freshness;
     sk_str head; /* the fields as text, "Name: value\r\n" each: one copy on a hit */
@@ -38,7 +47,7 @@ struct cache_object {
     struct http_validators validators;
     struct http_fields fields; /* end-to-end fields, without Age, Cache-Status, framing, Connection, Via */
     uint64_t born;             /* purge clock when its fill began */
-    uint64_t number;           /* of its content, if codable: no other content ever had it */
+    uint64_t number; /* of its content, if codable or a CACHE_PART_HEAD: no other content ever had it */
     /* any thread, atomic */
     _Atomic uint64_t body_length; /* CACHE_LENGTH_UNKNOWN until the end when the origin did not say */
     _Atomic uint64_t available; /* bytes from 0 that can be read (release by the fill, acquire by readers) */

@@ -177,6 +177,8 @@ enum cache_purge_state cache_purge_look(struct cache *cache, struct cache_entry 
     }
     enum cache_purge_state since = state_after(&look.times, entry->object.born);
     enum cache_purge_state state = before > since ? before : since;
+    /* A slice is what its head says, and that one is asked about; a hard purge hits both. */
+    if (entry->object.part == CACHE_PART_SLICE && state == CACHE_PURGE_SOFT) state = CACHE_PURGE_NONE;
     atomic_store_explicit(&entry->object.verified, cache_verified_make(now, state), memory_order_relaxed);
     return state;
 }

@@ -18,6 +18,7 @@ enum cli_exit {
     X("check", cli_check, "FILE...", "say whether configuration files are right, and what they mean")        \
     X("explain", cli_explain, "URL [-H FIELD]... [--admin ADDRESS]",                                         \
       "say what would happen to a request, and why")                                                         \
+    X("purge", cli_purge, "URL... | --tag TAG | --all [OPTION...]", "make what is stored invalid")           \
     X("help", cli_help, "[TOPIC]", "explain a command or a topic")
 
 /* ARGV[0] is the command's name; returns an exit code. */

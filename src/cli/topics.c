@@ -1,10 +1,13 @@
 #include "cli/topics.h"
 
 const char cli_text_reasons[] =
-    "Every response has a Cache-Status field (RFC 9211), such as\n\n"
+    "Every response that the store or an origin gave has a Cache-Status field (RFC 9211), such as\n\n"
     "  Cache-Status: skerry; hit; ttl=295\n"
-    "  Cache-Status: skerry; fwd=uri-miss; stored; detail=stored\n\n"
-    "The same names stand under \"reason\" in the access log and as labels of skerry_cache_decisions_total:\n\n";
+    "  Cache-Status: skerry; fwd=uri-miss; fwd-status=200; detail=private\n\n"
+    "fwd says why the store could not answer, detail what more there is to say: why the response was not stored,\n"
+    "for instance. `cache_status: key` shows the cache key too, `cache_status: off` hides it all from clients.\n"
+    "The same names stand under \"reason\" and \"store_reason\" in the access log, as labels of\n"
+    "skerry_cache_decisions_total, and in what `skerry explain URL` prints:\n\n";
 
 const char cli_text_access_log[] =
     "With `format: json` each request is one line with one JSON object. Bytes that are not valid UTF-8, and\n"

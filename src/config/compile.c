@@ -222,6 +222,21 @@ static void compile_origin_options(struct compile *c, const struct config_sectio
     options->health.enabled = health && flag_of(health->enabled, true);
 }
 
+/* ---- networks ---- */
+
+static struct io_prefix *compile_prefixes(struct compile *c, char *const *texts, unsigned count) {
+    struct io_prefix *prefixes = allocate(c, count, sizeof(*prefixes));
+    for (unsigned i = 0; prefixes && i < count; i++)
+        if (io_prefix_parse(sk_str_from_c(texts[i]), &prefixes[i]) && !c->err) c->err = SK_ERR_INVALID;
+    return prefixes;
+}
+
+static void compile_purge(struct compile *c, const struct config_raw_PURGE *raw, struct config_purge *purge) {
+    if (!raw) return;
+    purge->allow = compile_prefixes(c, raw->allow, raw->allow_count);
+    purge->allow_count = raw->allow_count;
+}
+
 /* ---- sites ---- */
 
 static void add_host(struct compile *c, struct config_site *site, const char *text) {
@@ -262,6 +277,8 @@ static void compile_rules(struct compile *c, const struct config_section *sectio
 static void compile_site(struct compile *c, const struct config_section *section,
                          const struct config_raw_SITE *raw, struct config_site *site) {
     fill(c, section, raw, site);
+    site->purge = c->config->purge;
+    compile_purge(c, raw->purge, &site->purge);
     compile_hosts(c, raw, site);
     if (!site->name.len && site->host_count) site->name = site->hosts[0];
     compile_origins(c, section_of(section, "origins"), raw, site);
@@ -352,12 +369,7 @@ static void compile_sites(struct compile *c, const struct config_raw_TOP *raw) {
 /* ---- the top ---- */
 
 static void compile_trusted(struct compile *c, const struct config_raw_TOP *raw) {
-    struct io_prefix *prefixes = allocate(c, raw->trusted_proxies_count, sizeof(*prefixes));
-    if (!prefixes) return;
-    for (unsigned i = 0; i < raw->trusted_proxies_count; i++)
-        if (io_prefix_parse(sk_str_from_c(raw->trusted_proxies[i]), &prefixes[i]) && !c->err)
-            c->err = SK_ERR_INVALID;
-    c->config->trusted_proxies = prefixes;
+    c->config->trusted_proxies = compile_prefixes(c, raw->trusted_proxies, raw->trusted_proxies_count);
     c->config->trusted_proxy_count = raw->trusted_proxies_count;
 }
 
@@ -380,6 +392,7 @@ static void compile_top(struct compile *c, const struct config_raw_TOP *raw) {
         read_token(c, raw->admin_token_file);
     config_compile_listeners(c, raw);
     compile_trusted(c, raw);
+    compile_purge(c, raw->purge, &config->purge);
 }
 
 void config_check_whole(const struct config *config, const struct config_source *source,

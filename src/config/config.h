@@ -68,6 +68,7 @@ struct config_vary {
     bool any;       /* one of them is in use */
 };
 
+enum config_cache_status { CONFIG_CACHE_STATUS_OFF, CONFIG_CACHE_STATUS_ON, CONFIG_CACHE_STATUS_KEY };
 struct config_compress {
     bool enabled;
     uint8_t codings[3]; /* enum http_coding, the favourite first */
@@ -75,7 +76,13 @@ struct config_compress {
     sk_str *types; /* "text/html", "text/" and a star, or a star and "+json" */
     uint32_t type_count;
     uint64_t min_bytes, max_bytes;
-    uint32_t level;
+    uint32_t level, popular_level;
+};
+
+/* Who may use the PURGE method. */
+struct config_purge {
+    struct io_prefix *allow;
+    uint32_t allow_count;
 };
 
 struct config_site {
@@ -89,7 +96,9 @@ struct config_site {
     struct config_rule *rules; /* config_rule_for */
     uint32_t rule_count;
     bool pass_tags;
+    struct config_purge purge; /* its own, or the top's */
     struct config_vary vary;
+    uint32_t cache_status; /* enum config_cache_status */
     struct config_compress compress;
     struct config_certificate *certificates;
     uint32_t certificate_count;
@@ -133,6 +142,7 @@ struct config {
     sk_str resolver; /* "ip:port,..." or empty for the system's */
     struct io_prefix *trusted_proxies;
     uint32_t trusted_proxy_count;
+    struct config_purge purge;
     struct config_limits limits;
     struct config_timeouts timeouts;
     struct config_site *sites;

@@ -237,7 +237,9 @@ enum config_kind {
     X(S, VALUE, SIZE, max_size, max_bytes, "32MiB", "1", "64TiB", "100MiB",                                  \
       "Content whose length is announced and larger than this stays as it is.")                              \
     X(S, VALUE, COUNT, level, level, "4", "1", "5", "2",                                                     \
-      "How hard to try while a client waits: 1 is fastest, 5 smallest.")
+      "How hard to try while a client waits: 1 is fastest, 5 smallest.")                                     \
+    X(S, VALUE, COUNT, popular_level, popular_level, "8", "0", "9", "9",                                     \
+      "How hard to try later, in the background, for what many ask for: up to 9. 0: never.")
 
 #define CONFIG_VARY_TABLE(X, S)                                                                              \
     X(S, LIST, LANGUAGE, languages, languages, "", "0", "64", "de",                                          \
@@ -282,6 +284,10 @@ enum config_kind {
       "Only clients with a certificate from one of these authorities (PEM) are served. Without it: none is " \
       "asked for.")
 
+#define CONFIG_PURGE_TABLE(X, S)                                                                             \
+    X(S, LIST, PREFIX, allow, allow, "", "0", "10000", "10.0.0.0/8",                                         \
+      "Networks from which the PURGE method is obeyed, by the connection's address. Others get 405.")
+
 #define CONFIG_SITE_TABLE(X, S)                                                                              \
     X(S, VALUE, NAME, name, name, "", "", "", "shop",                                                        \
       "Name in logs and metrics. Without it: the site's first host.")                                        \
@@ -303,11 +309,16 @@ enum config_kind {
     X(S, SECTIONS, CERTIFICATE, certificates, certificates, "", "0", "16", "",                               \
       "Certificates of this site, of either kind or both (ECDSA, RSA). Clients get the one that covers the " \
       "name they ask for.")                                                                                  \
+    X(S, SECTION, PURGE, purge, purge, "", "", "", "",                                                       \
+      "Who may use the PURGE method. Without it: as the top's `purge` says.")                                \
     X(S, VALUE, FLAG, pass_tags, pass_tags, "false", "", "", "true",                                         \
       "Leave Surrogate-Key, Cache-Tag and xkey in responses, for a cache in front of this one. False: they " \
       "are read and removed.")                                                                               \
     X(S, SECTION, VARY, vary, vary, "", "", "", "",                                                          \
-      "Request fields that origins negotiate by, reduced to what the site distinguishes.")
+      "Request fields that origins negotiate by, reduced to what the site distinguishes.")                   \
+    X(S, VALUE, CHOICE, cache_status, cache_status, "on", "off on key", "", "key",                           \
+      "Cache-Status (RFC 9211) towards clients: whether the store answered, and why or why not. key: with "  \
+      "the cache key, for debugging. off: none, not the origin's either.")
 
 #define CONFIG_TOP_TABLE(X, S)                                                                               \
     X(S, ONE_OR_LIST, ENDPOINT, listen, listeners, "127.0.0.1:8080", "1", "64", "https://0.0.0.0:443",       \
@@ -342,6 +353,7 @@ enum config_kind {
       "Name servers for the origins' names. Without it: the system's.")                                      \
     X(S, LIST, PREFIX, trusted_proxies, trusted_proxies, "", "0", "10000", "10.0.0.0/8",                     \
       "Networks whose X-Forwarded-For, -Proto, -Host and Forwarded are believed.")                           \
+    X(S, SECTION, PURGE, purge, purge, "", "", "", "", "Who may use the PURGE method: nobody, without it.")  \
     X(S, SECTION, LIMITS, limits, limits, "", "", "", "", "What one client may ask for.")                    \
     X(S, SECTION, TIMEOUTS, timeouts, timeouts, "", "", "", "", "How slow a client may be.")                 \
     X(S, SECTIONS, SITE, sites, sites, "", "1", "10000", "", "What is served, and from where.")
@@ -349,6 +361,7 @@ enum config_kind {
 /* Name, title, struct that VALUE rows go into. Sections stand before those that hold them. */
 #define CONFIG_SECTION_TABLE(X)                                                                              \
     X(ACCESS_LOG, "access_log", struct config)                                                               \
+    X(PURGE, "purge", struct config_purge)                                                                   \
     X(LIMITS, "limits", struct config_limits)                                                                \
     X(TIMEOUTS, "timeouts", struct config_timeouts)                                                          \
     X(HEALTH_CHECK, "health_check", struct config_health_check)                                              \

@@ -23,6 +23,7 @@ void edge_access_write(const struct edge_exchange *exchange) {
         .error = outcome->error,
         .version = request->version,
         .reason = outcome->reason,
+        .store_reason = outcome->store_reason,
         .status = outcome->status,
         .origin_status = outcome->origin_status,
         .hit = outcome->hit,

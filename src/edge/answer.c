@@ -6,16 +6,16 @@
 #include "edge/coding.h"
 #include "edge/error_page.h"
 #include "edge/fetch.h"
+#include "edge/improve.h"
 #include "edge/serve.h"
 #include "edge/worker.h"
-
-#define BOUNDARY_BYTES 24
 
 /* --- fields ------------------------------------------------------------------------------------------- */
 
 static bool is_of_not_modified(const struct http_field *field) {
     switch (field->id) {
     case HTTP_FIELD_CACHE_CONTROL:
+    case HTTP_FIELD_CACHE_STATUS:
     case HTTP_FIELD_CDN_CACHE_CONTROL:
     case HTTP_FIELD_CONTENT_LOCATION:
     case HTTP_FIELD_DATE:
@@ -67,24 +67,28 @@ static char *put(char *at, sk_str text) {
 sk_str edge_status_fields(const struct edge_exchange *exchange, const struct cache_object *object,
                           char *out) {
     const struct edge_outcome *outcome = &exchange->outcome;
+    uint32_t shown = exchange->site ? exchange->site->cache_status : CONFIG_CACHE_STATUS_ON;
     struct http_cache_status status = {
         .cache_name = exchange->snapshot->config->server_name,
         .reason = outcome->reason,
         .store_reason = outcome->store_reason,
-        .hit = outcome->hit,
+        .hit = outcome->hit && !outcome->forwarded, /* RFC 9211 2.1: what went forward is none */
         .fwd_status = outcome->origin_status,
         .stored = outcome->stored,
         .collapsed = outcome->collapsed,
+        .key = shown == CONFIG_CACHE_STATUS_KEY ? exchange->key.text : (sk_str){0},
     };
     char *at = out;
     if (object && object->shared) {
         int64_t age = http_current_age(&object->freshness, io_loop_wall_s(exchange->worker->loop));
         status.has_ttl = outcome->hit || outcome->stored;
         status.ttl_s = object->freshness.lifetime_s - age;
+        status.heuristic = status.has_ttl && object->freshness.heuristic;
         at = put(at, SK_STR("Age: "));
         at += sk_u64_to_text((uint64_t)SK_MAX(age, 0), at);
         at = put(at, SK_STR("\r\n"));
     }
+    if (shown == CONFIG_CACHE_STATUS_OFF) return (sk_str){out, (size_t)(at - out)};
     at = put(at, SK_STR("Cache-Status: "));
     at += http_cache_status_format(&status, at);
     at = put(at, SK_STR("\r\n"));
@@ -194,6 +198,7 @@ static void answer_form(struct edge_exchange *exchange, struct cache_object *obj
     };
     if (response.head.data) {
         count_form(exchange, object, length);
+        edge_improve_consider(exchange, object, form, coding);
         exchange->ops->respond(exchange, &response);
     } else {
         edge_respond_error(exchange, 503, "out of memory");
@@ -224,39 +229,45 @@ static void answer_one_range(struct edge_exchange *exchange, struct cache_object
 }
 
 /* RFC 9110 section 14.6: each part names its type and its range. */
-static struct edge_part *make_parts(struct sk_arena *arena, const struct cache_object *object,
-                                    const struct http_range_answer *answer, const char *boundary,
-                                    uint64_t length, uint64_t *out_bytes) {
-    struct edge_part *parts = sk_arena_alloc(arena, (answer->count + 1) * sizeof *parts);
+static sk_str part_text(struct sk_arena *arena, const struct cache_object *object,
+                        const struct http_byte_range *range, const char *boundary, bool first) {
     sk_str type = http_fields_value(&object->fields, HTTP_FIELD_CONTENT_TYPE);
+    return sk_arena_printf(
+        arena, "%s--%s\r\n%s%.*s%sContent-Range: bytes %llu-%llu/%llu\r\n\r\n", first ? "" : "\r\n", boundary,
+        type.len ? "Content-Type: " : "", SK_STR_ARGS(type), type.len ? "\r\n" : "",
+        (unsigned long long)range->first, (unsigned long long)range->last,
+        (unsigned long long)atomic_load_explicit(&object->body_length, memory_order_acquire));
+}
+
+struct edge_part *edge_multipart(struct sk_arena *arena, const struct cache_object *object,
+                                 const struct http_range_answer *ranges, char boundary[EDGE_BOUNDARY_BYTES],
+                                 uint64_t *out_bytes) {
+    struct edge_part *parts = sk_arena_alloc(arena, (ranges->count + 1) * sizeof *parts);
     uint64_t bytes = 0;
     if (!parts) return NULL;
-    for (uint32_t i = 0; i < answer->count; i++) {
-        const struct http_byte_range *range = &answer->ranges[i];
-        sk_str text = sk_arena_printf(
-            arena, "%s--%s\r\n%s%.*s%sContent-Range: bytes %llu-%llu/%llu\r\n\r\n", i ? "\r\n" : "", boundary,
-            type.len ? "Content-Type: " : "", SK_STR_ARGS(type), type.len ? "\r\n" : "",
-            (unsigned long long)range->first, (unsigned long long)range->last, (unsigned long long)length);
+    snprintf(boundary, EDGE_BOUNDARY_BYTES, "skerry%016llx", (unsigned long long)sk_random_u64());
+    for (uint32_t i = 0; i < ranges->count; i++) {
+        const struct http_byte_range *range = &ranges->ranges[i];
+        sk_str text = part_text(arena, object, range, boundary, i == 0);
         if (!text.data) return NULL;
         parts[i] = (struct edge_part){.text = text, .first = range->first, .end = range->last + 1};
         bytes += text.len + (range->last - range->first + 1);
     }
     sk_str last = sk_arena_printf(arena, "\r\n--%s--\r\n", boundary);
     if (!last.data) return NULL;
-    parts[answer->count] = (struct edge_part){.text = last};
+    parts[ranges->count] = (struct edge_part){.text = last};
     *out_bytes = bytes + last.len;
     return parts;
 }
 
 static void answer_ranges(struct edge_exchange *exchange, struct cache_object *object, bool borrowed,
-                          const struct http_range_answer *answer, uint64_t length) {
-    char extra[EDGE_EXTRA_BYTES], boundary[BOUNDARY_BYTES];
+                          const struct http_range_answer *answer) {
+    char extra[EDGE_EXTRA_BYTES], boundary[EDGE_BOUNDARY_BYTES];
     uint64_t bytes = 0;
-    snprintf(boundary, sizeof boundary, "skerry%016llx", (unsigned long long)sk_random_u64());
     struct edge_part *parts = NULL;
     sk_str head = {0};
     if (edge_exchange_keep(exchange) == SK_OK) {
-        parts = make_parts(exchange->arena, object, answer, boundary, length, &bytes);
+        parts = edge_multipart(exchange->arena, object, answer, boundary, &bytes);
         head = edge_head_without_type(exchange->arena, &object->fields);
     }
     if (!parts || !head.data) {
@@ -302,7 +313,28 @@ static bool answer_range(struct edge_exchange *exchange, struct cache_object *ob
     else if (answer.count == 1)
         answer_one_range(exchange, object, borrowed, &answer.ranges[0], length);
     else
-        answer_ranges(exchange, object, borrowed, &answer, length);
+        answer_ranges(exchange, object, borrowed, &answer);
+    return true;
+}
+
+struct http_range_answer edge_ranges_of(const struct edge_exchange *exchange,
+                                        const struct cache_object *object) {
+    uint64_t length = atomic_load_explicit(&object->body_length, memory_order_acquire);
+    if (!(exchange->traits & EDGE_TRAIT_RANGE) || length == CACHE_LENGTH_UNKNOWN)
+        return (struct http_range_answer){.kind = HTTP_RANGE_WHOLE};
+    return http_range_evaluate(&exchange->request, &object->validators, length);
+}
+
+bool edge_answer_without_body(struct edge_exchange *exchange, struct cache_object *object, bool borrowed) {
+    if (precondition(exchange, object) == HTTP_PRECONDITION_NOT_MODIFIED)
+        answer_not_modified(exchange, object, borrowed);
+    else if (exchange->request.method == HTTP_METHOD_HEAD)
+        answer_whole(exchange, object, borrowed);
+    else if (edge_ranges_of(exchange, object).kind == HTTP_RANGE_UNSATISFIABLE)
+        answer_unsatisfiable(exchange, object, borrowed,
+                             atomic_load_explicit(&object->body_length, memory_order_acquire));
+    else
+        return false;
     return true;
 }
 

@@ -18,6 +18,18 @@ bool edge_answer_borrowed(struct edge_exchange *exchange, struct cache_object *o
 /* True when the request has an If-Match or If-Unmodified-Since that OBJECT does not satisfy: whether that is a
  * 412 only the origin can say (RFC 9111 section 4.3.2). */
 bool edge_is_for_origin(const struct edge_exchange *exchange, const struct cache_object *object);
+/* Answers when no byte of the body is needed: a condition decides (304, 412), HEAD, a range beyond the end (416).
+ * False: nothing was done, and the reference is still the caller's. */
+bool edge_answer_without_body(struct edge_exchange *exchange, struct cache_object *object, bool borrowed);
+/* Which ranges of OBJECT, whose length is known, EXCHANGE asks for. */
+struct http_range_answer edge_ranges_of(const struct edge_exchange *exchange,
+                                        const struct cache_object *object);
+#define EDGE_BOUNDARY_BYTES 24
+/* The parts of a multipart/byteranges answer, one more than there are ranges, in ARENA; its boundary and its bytes.
+ * NULL when out of memory. */
+struct edge_part *edge_multipart(struct sk_arena *arena, const struct cache_object *object,
+                                 const struct http_range_answer *ranges, char boundary[EDGE_BOUNDARY_BYTES],
+                                 uint64_t *out_bytes);
 
 /* "Age: ...", "Cache-Status: ..." from the outcome, in OUT (EDGE_EXTRA_BYTES); OBJECT NULL: no Age. */
 sk_str edge_status_fields(const struct edge_exchange *exchange, const struct cache_object *object, char *out);

@@ -162,6 +162,7 @@ void edge_encode_cancel_all(struct edge_worker *worker) {
         struct edge_encode *encode = SK_CONTAINER_OF(link, struct edge_encode, link);
         if (encode->fiber != io_fiber_self()) io_fiber_cancel(encode->fiber);
     }
+    if (worker->improver && worker->improver != io_fiber_self()) io_fiber_cancel(worker->improver);
 }
 
 /* ---- starting -------------------------------------------------------------------------------------------- */

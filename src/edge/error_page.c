@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 
-#include "edge/answer.h"
 #include "edge/worker.h"
 
 #define PAGE_BYTES 512
@@ -18,7 +17,7 @@ static const char *extra_field(uint16_t status) {
 }
 
 void edge_respond_error(struct edge_exchange *exchange, uint16_t status, const char *detail) {
-    char page[PAGE_BYTES], head[HEAD_BYTES], extra[EDGE_EXTRA_BYTES];
+    char page[PAGE_BYTES], head[HEAD_BYTES];
     if (exchange->client_gone) return;
     exchange->outcome.error = sk_str_from_c(detail);
     sk_str reason = http_status_reason(status), date = edge_worker_date(exchange->worker);
@@ -32,7 +31,6 @@ void edge_respond_error(struct edge_exchange *exchange, uint16_t status, const c
     struct edge_response response = {
         .status = status,
         .head = {head, (size_t)head_len},
-        .extra_head = edge_status_fields(exchange, NULL, extra),
         .body_length = body.len,
         .head_only = exchange->request.method == HTTP_METHOD_HEAD,
         .small_body = body,

@@ -59,6 +59,7 @@ static void count(struct edge_exchange *exchange) {
     observe_add(metrics, OBSERVE_CLIENT_BYTES_SENT, outcome->sent_bytes);
     if (outcome->status >= 200) observe_count(metrics, class_counter(outcome->status));
     if (outcome->reason != HTTP_REASON_NONE) observe_reason(metrics, outcome->reason);
+    if (outcome->store_reason != HTTP_REASON_NONE) observe_reason(metrics, outcome->store_reason);
     if (outcome->hit) {
         observe_count(metrics, OBSERVE_HITS);
         observe_add(metrics, OBSERVE_HIT_BYTES, outcome->body_bytes);

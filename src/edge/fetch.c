@@ -6,6 +6,7 @@
 #include "edge/fetch_private.h"
 #include "edge/forward.h"
 #include "edge/rules.h"
+#include "edge/slices_private.h"
 #include "edge/stored_head.h"
 #include "edge/worker.h"
 #include "wire/h1.h"
@@ -18,6 +19,7 @@ static void fetch_unref(struct edge_fetch *fetch) {
     if (--fetch->references) return;
     if (fetch->tunnel) origin_exchange_close(fetch->tunnel);
     edge_snapshot_unref(fetch->snapshot);
+    if (fetch->head) cache_object_unref(fetch->worker->cache, fetch->head);
     sk_arena_free(&fetch->arena);
     free(fetch);
 }
@@ -138,7 +140,13 @@ static sk_err ask(struct edge_fetch *fetch, struct origin_exchange **out_origin,
 static void take_response(struct edge_fetch *fetch, struct origin_exchange *origin,
                           const struct http_response *response, sk_unix_s asked_at) {
     sk_err err;
+    struct http_response whole;
     fetch->origin_status = response->status;
+    if (edge_part_is_whole(fetch, response, &whole)) response = &whole;
+    if (edge_part_take(fetch, origin, response, asked_at)) {
+        origin_exchange_close(origin);
+        return;
+    }
     edge_fetch_invalidate(fetch, response);
     if (fetch->pass) edge_fetch_head_effects(fetch, response, asked_at);
     if (fetch->conditional && response->status == 304) {
@@ -187,7 +195,10 @@ static void fetch_main(void *arg) {
     struct edge_worker *worker = fetch->worker;
     fetch->fiber = io_fiber_self();
     sk_list_push_back(&worker->fetches, &fetch->link);
-    fetch_story(fetch);
+    if (fetch->parts)
+        edge_assemble(fetch);
+    else
+        fetch_story(fetch);
     cache_fill_release(fetch->fill);
     sk_list_remove(&fetch->link);
     fetch->fiber = NULL;
@@ -195,13 +206,32 @@ static void fetch_main(void *arg) {
     edge_worker_check_drained(worker);
 }
 
-static sk_err fill_in(struct edge_fetch *fetch, const struct edge_fetch_plan *plan) {
+static sk_err fill_in_client(struct edge_fetch *fetch, const struct edge_fetch_plan *plan) {
     char ip[IO_ADDR_TEXT_BYTES];
+    sk_str text =
+        plan->client_of ? plan->client_of->client_ip : (sk_str){ip, io_addr_format_ip(plan->client, ip)};
+    fetch->client_ip = sk_arena_copy(&fetch->arena, text);
+    fetch->client_trusted = plan->client_of ? plan->client_of->client_trusted
+                                            : edge_is_trusted(plan->snapshot->config, plan->client);
+    return fetch->client_ip.data ? SK_OK : SK_ERR_NO_MEMORY;
+}
+
+static sk_err copy_key(struct edge_fetch *fetch, const struct cache_key *key) {
+    fetch->head_key = (struct cache_key){key->hash, sk_arena_copy(&fetch->arena, key->text)};
+    return fetch->head_key.text.data ? SK_OK : SK_ERR_NO_MEMORY;
+}
+
+static sk_err fill_in(struct edge_fetch *fetch, const struct edge_fetch_plan *plan) {
     sk_err err = wire_h1_request_copy(&fetch->arena, plan->request, &fetch->client_request);
+    if (!err) err = fill_in_client(fetch, plan);
+    if (!err && plan->parts) err = edge_assembly_copy(fetch, plan);
+    if (!err && plan->head_key) err = copy_key(fetch, plan->head_key);
     if (err) return err;
-    fetch->client_ip = sk_arena_copy(&fetch->arena, (sk_str){ip, io_addr_format_ip(plan->client, ip)});
-    if (!fetch->client_ip.data) return SK_ERR_NO_MEMORY;
-    fetch->client_trusted = edge_is_trusted(plan->snapshot->config, plan->client);
+    fetch->wish = plan->wish;
+    fetch->slice = plan->slice;
+    fetch->slice_end = plan->slice_end;
+    fetch->head = plan->head;
+    if (fetch->head) cache_object_ref(fetch->head);
     fetch->has_body = plan->leader && edge_has_content(plan->request);
     struct cache_object *stale = plan->pass ? NULL : cache_fill_stale(plan->fill);
     fetch->conditional = stale && stale->freshness.has_validator;
@@ -212,6 +242,7 @@ static void start_failed(struct edge_fetch *fetch, const struct edge_fetch_plan 
     cache_fill_fail(plan->fill, SK_ERR_NO_MEMORY, false);
     cache_fill_release(plan->fill);
     if (!fetch) return;
+    if (fetch->head) cache_object_unref(fetch->worker->cache, fetch->head);
     edge_snapshot_unref(fetch->snapshot);
     sk_arena_free(&fetch->arena);
     free(fetch);

@@ -5,6 +5,7 @@
 
 #include "edge/exchange.h"
 #include "edge/snapshot.h"
+#include "http/content_range.h"
 
 struct edge_fetch {
     uint32_t references;          /* the fiber's and the leading exchange's; own thread */
@@ -27,6 +28,14 @@ struct edge_fetch {
     struct http_request client_request; /* as the client sent it: what is stored is judged by it */
     struct http_request request;        /* as it goes to the origin */
     bool conditional;                   /* asks with the stored validators */
+    /* of partial objects (slices.h) */
+    struct http_range_wish wish; /* what is asked for; not wanted: the whole */
+    struct cache_object *head; /* the partial object that this fetch brings slices of; a reference, or NULL */
+    struct cache_key head_key; /* its primary key */
+    uint64_t slice, slice_end; /* which ones; the fill is that of the first */
+    const struct edge_part *parts; /* to be put together from slices, instead of asking an origin; or NULL */
+    uint32_t part_count;
+    uint64_t parts_bytes;
     /* what came of it, for the leader */
     struct origin_result result;
     uint16_t origin_status;      /* 0: no response head came */
@@ -49,6 +58,14 @@ struct edge_fetch_plan {
     struct cache_fill *fill;      /* the fetch's reference is taken over */
     struct edge_exchange *leader; /* NULL: nobody waits (a refresh) */
     bool pass;
+    const struct edge_fetch *client_of; /* instead of CLIENT: the same one as this fetch's */
+    struct http_range_wish wish;
+    struct cache_object *head;        /* borrowed */
+    const struct cache_key *head_key; /* copied; of a fetch of slices */
+    uint64_t slice, slice_end;
+    const struct edge_part *parts; /* copied */
+    uint32_t part_count;
+    uint64_t parts_bytes;
 };
 /* Starts the fiber; it runs at once until its first park. When it cannot be started the fill fails, so the
  * caller waits for the fill in every case. Sets leader->fetch. */

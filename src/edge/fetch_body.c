@@ -1,6 +1,7 @@
 /* The response's body: from the origin into the fill. */
 #include "base/log.h"
 #include "edge/fetch_private.h"
+#include "edge/slices_private.h"
 #include "edge/stored_head.h"
 #include "edge/worker.h"
 
@@ -15,8 +16,7 @@ static bool worth_finishing(const struct edge_fetch *fetch, uint64_t total, uint
     return total == CACHE_LENGTH_UNKNOWN || total - received <= ABANDONED_BYTES || received >= total / 2;
 }
 
-/* The announced length is reached: nothing may follow it. */
-static sk_err expect_end(struct origin_exchange *origin) {
+sk_err edge_fetch_expect_end(struct origin_exchange *origin) {
     char spare[64];
     size_t n = 0;
     sk_err err = origin_exchange_read(origin, spare, sizeof spare, &n);
@@ -30,7 +30,7 @@ static sk_err copy_body(struct edge_fetch *fetch, struct origin_exchange *origin
         size_t room, n = 0;
         sk_err err = cache_fill_space(fetch->fill, SK_TIME_NEVER, &space, &room);
         if (err == SK_ERR_TOO_LARGE)
-            err = expect_end(origin);
+            err = edge_fetch_expect_end(origin);
         else if (!err)
             err = origin_exchange_read(origin, space, room, &n);
         if (err) return err;
@@ -52,6 +52,7 @@ void edge_fetch_take_body(struct edge_fetch *fetch, struct origin_exchange *orig
     const struct http_fields *trailers = err == SK_ERR_END ? origin_exchange_trailers(origin) : NULL;
     if (trailers && edge_trailer_fields(&fetch->arena, hop, trailers, &fetch->trailers) != SK_OK)
         err = SK_ERR_NO_MEMORY;
+    if (err != SK_ERR_END) edge_part_keep(fetch, response);
     if (err == SK_ERR_END)
         err = cache_fill_finish(fetch->fill);
     else

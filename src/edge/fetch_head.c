@@ -16,13 +16,14 @@ uint64_t edge_fetch_body_length(const struct http_response *response) {
     }
 }
 
-static sk_err make_head(struct edge_fetch *fetch, const struct http_response *response, bool store,
-                        struct http_fields *out_fields, struct cache_head *out_head) {
+sk_err edge_fetch_make_head(struct edge_fetch *fetch, const struct http_response *response, bool store,
+                            struct http_fields *out_fields, struct cache_head *out_head) {
     sk_unix_s now = io_loop_wall_s(fetch->worker->loop);
     struct edge_head_rules rules = {
         .pseudonym = fetch->snapshot->config->server_name,
         .shared = store,
         .drop_set_cookie = store && fetch->rule->cache.ignore_set_cookie,
+        .drop_cache_status = fetch->site->cache_status == CONFIG_CACHE_STATUS_OFF,
         .keep_tags = fetch->site->pass_tags,
         .keep_length = !store && response->body_kind == HTTP_BODY_NONE,
         .now = now,
@@ -42,12 +43,12 @@ static sk_err make_head(struct edge_fetch *fetch, const struct http_response *re
 
 /* How long the next requests of this key go on their own. What concerns only this request, or passes by
  * itself, is not remembered. */
-static int64_t remember_ms(enum http_reason reason, uint16_t status) {
+int64_t edge_fetch_remember_ms(enum http_reason reason, uint16_t status) {
     switch (reason) {
     case HTTP_REASON_NO_STORE_SEARCH:
     case HTTP_REASON_NO_STORE_REQUEST:
     case HTTP_REASON_NO_STORE_AUTHORIZATION: return 0;
-    default: return status >= 500 ? 0 : REMEMBER_MS;
+    default: return status >= 500 || status == 416 ? 0 : REMEMBER_MS;
     }
 }
 
@@ -59,7 +60,7 @@ sk_err edge_fetch_publish(struct edge_fetch *fetch, const struct http_response *
     if (!fetch->pass)
         answer = http_may_store(&fetch->client_request, response, asked_at,
                                 io_loop_wall_s(fetch->worker->loop), &fetch->rule->cache);
-    sk_err err = make_head(fetch, response, answer.store, &fields, &head);
+    sk_err err = edge_fetch_make_head(fetch, response, answer.store, &fields, &head);
     if (err) return err;
     if (answer.store) err = edge_fetch_tags(fetch, response, &head);
     if (err && err != SK_ERR_TOO_LARGE) return err;
@@ -75,7 +76,7 @@ sk_err edge_fetch_publish(struct edge_fetch *fetch, const struct http_response *
     fetch->published = true;
     if (!answer.store) {
         /* What went alone from the start says nothing about a request that the cache looks at. */
-        int64_t remember = fetch->pass ? 0 : remember_ms(answer.reason, response->status);
+        int64_t remember = fetch->pass ? 0 : edge_fetch_remember_ms(answer.reason, response->status);
         return cache_fill_pass(fetch->fill, &head, remember);
     }
     err = cache_fill_store(fetch->fill, &head);
@@ -100,7 +101,7 @@ sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *
     struct cache_object *stale = cache_fill_stale(fetch->fill);
     struct http_fields fresh, fields;
     struct cache_head head;
-    sk_err err = make_head(fetch, response, true, &fresh, &head);
+    sk_err err = edge_fetch_make_head(fetch, response, true, &fresh, &head);
     if (!err) err = edge_head_update(&fetch->arena, &stale->fields, &fresh, &fields);
     if (err) return err;
     /* Judged as if the stored response had come anew. Age is of the 304 itself (section 4.2.3). */
@@ -128,10 +129,12 @@ sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *
                                                             .always_revalidate = true,
                                                             .must_revalidate = true,
                                                             .has_validator = true};
-    err = edge_codable_mark(&fetch->arena, &fetch->site->compress, &fields, &head);
+    if (stale->part == CACHE_PART_NONE)
+        err = edge_codable_mark(&fetch->arena, &fetch->site->compress, &fields, &head);
     if (err) return err;
     fetch->validated = true;
     fetch->stored = answer.store;
+    fetch->store_reason = answer.reason;
     err = cache_fill_freshen(fetch->fill, &head);
     if (!answer.store) cache_remove(fetch->worker->cache, cache_fill_key(fetch->fill));
     return err == SK_ERR_FULL || err == SK_ERR_NO_MEMORY ? SK_OK : err; /* everybody has the stale one then */

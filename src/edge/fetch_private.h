@@ -7,6 +7,11 @@
 
 /* The length that the head announces, or CACHE_LENGTH_UNKNOWN. */
 uint64_t edge_fetch_body_length(const struct http_response *response);
+/* What a stored response's head is made of; fields in the fetch's arena. STORE: for everybody. */
+sk_err edge_fetch_make_head(struct edge_fetch *fetch, const struct http_response *response, bool store,
+                            struct http_fields *out_fields, struct cache_head *out_head);
+/* How long the next requests of this key go on their own after a response that was not shareable. */
+int64_t edge_fetch_remember_ms(enum http_reason reason, uint16_t status);
 /* Publishes the head in the fill: stored, or for the leader alone. ASKED_AT is when the request went out.
  * fetch->published tells whether the fill knows it, also after a failure. */
 sk_err edge_fetch_publish(struct edge_fetch *fetch, const struct http_response *response, sk_unix_s asked_at);
@@ -28,6 +33,8 @@ void edge_fetch_head_effects(struct edge_fetch *fetch, const struct http_respons
                              sk_unix_s asked_at);
 /* True when the stale object may answer because the origin failed (RFC 5861 section 4). */
 bool edge_fetch_may_serve_stale(const struct edge_fetch *fetch);
+/* The announced end is reached: nothing may follow. SK_ERR_END when that is so. */
+sk_err edge_fetch_expect_end(struct origin_exchange *origin);
 /* Copies the body into the fill and finishes or breaks it. */
 void edge_fetch_take_body(struct edge_fetch *fetch, struct origin_exchange *origin,
                           const struct http_response *response);

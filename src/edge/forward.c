@@ -1,6 +1,7 @@
 #include "edge/forward.h"
 
 #include "edge/rules.h"
+#include "edge/slices_private.h"
 #include "edge/worker.h"
 #include "http/accept.h"
 #include "http/forward.h"
@@ -107,6 +108,8 @@ sk_err edge_forward_request(struct edge_fetch *fetch) {
         err = normal_codings(&fetch->arena, &request->fields);
         if (err) return err;
     }
+    if (fetch->wish.wanted) err = edge_part_ask(fetch, &request->fields);
+    if (err) return err;
     if (!fetch->has_body && request->body_kind != HTTP_BODY_NONE) request->body_kind = HTTP_BODY_NONE;
     request->version = HTTP_1_1;
     request->keep_alive = true;

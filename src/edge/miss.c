@@ -6,6 +6,7 @@
 #include "edge/forward.h"
 #include "edge/rules.h"
 #include "edge/selecting.h"
+#include "edge/slices.h"
 #include "edge/tunnel.h"
 #include "edge/worker.h"
 
@@ -15,6 +16,7 @@
 struct miss {
     struct edge_exchange *exchange;
     struct cache_object *stale; /* a reference, or NULL */
+    struct cache_object *head;  /* the same: of a partial object that may answer */
     bool pass;
 };
 
@@ -39,7 +41,7 @@ static void note_fetch(struct edge_exchange *exchange) {
     if (!fetch) return;
     outcome->origin_status = fetch->origin_status;
     outcome->stored = fetch->stored;
-    outcome->store_reason = fetch->stored ? HTTP_REASON_NONE : fetch->store_reason;
+    outcome->store_reason = fetch->store_reason;
     outcome->upstream = fetch->result.origin;
     if (fetch->validated) outcome->reason = HTTP_REASON_HIT_REVALIDATED;
 }
@@ -68,37 +70,52 @@ static void give_failure(struct edge_exchange *exchange, const struct cache_fail
 
 static void fetch_alone(struct edge_exchange *exchange);
 
+/* True when the exchange is through; false: the partial object is of no use any more. */
+static bool give_partial(struct edge_exchange *exchange, struct cache_object *head) {
+    struct cache_failure failure;
+    switch (edge_slices_serve(exchange, head, &failure)) {
+    case EDGE_SLICES_CHANGED: exchange->outcome.hit = false; return false;
+    case EDGE_SLICES_FAILED:
+        exchange->outcome.hit = false;
+        give_failure(exchange, &failure);
+        break;
+    case EDGE_SLICES_ANSWERED: break;
+    }
+    return true;
+}
+
 /* What came for everybody may not be what this client's If-Match asks for; a private response is the origin's
- * own answer, and never comes here twice. */
-static void give_object(struct edge_exchange *exchange, struct cache_object *object) {
+ * own answer, and never comes here twice. True when the exchange is through. */
+static bool give_object(struct edge_exchange *exchange, struct cache_object *object) {
     note_fetch(exchange);
     if (!edge_is_for_origin(exchange, object)) {
+        if (object->part == CACHE_PART_HEAD) return give_partial(exchange, object);
         edge_answer_object(exchange, object);
-        return;
+        return true;
     }
     cache_object_unref(exchange->worker->cache, object);
     fetch_alone(exchange);
+    return true;
 }
 
-static void give_stale(struct edge_exchange *exchange, struct cache_object *object,
+static bool give_stale(struct edge_exchange *exchange, struct cache_object *object,
                        const struct cache_failure *failure) {
     struct http_cache_control control;
     http_request_cache_control(&exchange->request, &control);
     note_fetch(exchange);
     bool validated = exchange->fetch && exchange->fetch->validated;
-    if (validated) {
-        give_object(exchange, object);
-        return;
-    }
+    if (validated) return give_object(exchange, object);
     if (edge_is_for_origin(exchange, object) ||
         !http_may_serve_on_error(&object->freshness, &control, io_loop_wall_s(exchange->worker->loop))) {
         cache_object_unref(exchange->worker->cache, object);
         give_failure(exchange, failure->err ? failure : &(struct cache_failure){.err = SK_ERR_IO});
-        return;
+        return true;
     }
     exchange->outcome.hit = true;
     exchange->outcome.reason = HTTP_REASON_HIT_STALE_IF_ERROR;
+    if (object->part == CACHE_PART_HEAD) return give_partial(exchange, object);
     edge_answer_object(exchange, object);
+    return true;
 }
 
 /* --- alone ------------------------------------------------------------------------------------------------ */
@@ -124,7 +141,7 @@ static void fetch_alone(struct edge_exchange *exchange) {
         return;
     }
     if (outcome == CACHE_OUTCOME_OBJECT || outcome == CACHE_OUTCOME_STALE)
-        give_object(exchange, object);
+        (void)give_object(exchange, object); /* never a partial one */
     else if (exchange->fetch && exchange->fetch->tunnel)
         edge_tunnel(exchange);
     else
@@ -148,8 +165,8 @@ static bool await_fill(struct edge_exchange *exchange, struct cache_fill *fill, 
         return true;
     }
     switch (outcome) {
-    case CACHE_OUTCOME_OBJECT: give_object(exchange, object); return true;
-    case CACHE_OUTCOME_STALE: give_stale(exchange, object, &failure); return true;
+    case CACHE_OUTCOME_OBJECT: return give_object(exchange, object);
+    case CACHE_OUTCOME_STALE: return give_stale(exchange, object, &failure);
     case CACHE_OUTCOME_FAILED: give_failure(exchange, &failure); return true;
     case CACHE_OUTCOME_ALONE: *out_alone = true; return false;
     case CACHE_OUTCOME_AGAIN: break;
@@ -162,20 +179,24 @@ static bool fetch_shared_once(struct edge_exchange *exchange, struct cache_objec
     struct edge_worker *worker = exchange->worker;
     struct cache_fill *fill;
     struct cache_object *object;
+    struct http_range_wish wish = edge_slices_wish(exchange, stale);
     forget_fetch(exchange);
+    if (edge_slices_declined(exchange, &wish)) {
+        exchange->outcome.reason = HTTP_REASON_PASS_REMEMBERED;
+        *out_alone = true;
+        return false;
+    }
     enum cache_role role =
         cache_fill_begin(worker->cache, &exchange->key, edge_selecting(exchange), stale, &fill, &object);
     switch (role) {
     case CACHE_LEAD: {
         struct edge_fetch_plan plan = plan_of(exchange, fill, false);
+        plan.wish = wish;
         edge_fetch_start(&plan);
         break;
     }
     case CACHE_FOLLOW: exchange->outcome.collapsed = true; break;
-    case CACHE_FOUND:
-        exchange->outcome.collapsed = true;
-        give_object(exchange, object);
-        return true;
+    case CACHE_FOUND: exchange->outcome.collapsed = true; return give_object(exchange, object);
     case CACHE_ALONE:
         exchange->outcome.reason = HTTP_REASON_PASS_REMEMBERED;
         *out_alone = true;
@@ -195,6 +216,20 @@ static void fetch_shared(struct edge_exchange *exchange, struct cache_object *st
 
 /* --- the fiber -------------------------------------------------------------------------------------------- */
 
+static void get_answer(struct edge_exchange *exchange, struct miss *miss) {
+    if (miss->head) {
+        struct cache_object *head = miss->head;
+        miss->head = NULL;
+        if (give_partial(exchange, head)) return;
+        exchange->outcome.reason = HTTP_REASON_MISS_STALE;
+    }
+    exchange->outcome.forwarded = true;
+    if (miss->pass)
+        fetch_alone(exchange);
+    else
+        fetch_shared(exchange, miss->stale);
+}
+
 static void fiber_main(void *arg) {
     struct miss *miss = arg;
     struct edge_exchange *exchange = miss->exchange;
@@ -203,33 +238,39 @@ static void fiber_main(void *arg) {
     if (edge_is_loop(exchange)) {
         edge_respond_error(exchange, 508, "the request has come through here already");
     } else {
-        exchange->outcome.forwarded = true;
-        if (miss->pass)
-            fetch_alone(exchange);
-        else
-            fetch_shared(exchange, miss->stale);
+        get_answer(exchange, miss);
     }
     if (miss->stale) cache_object_unref(exchange->worker->cache, miss->stale);
+    if (miss->head) cache_object_unref(exchange->worker->cache, miss->head);
     if (!exchange->responded) edge_respond_error(exchange, 503, "the edge stops");
     exchange->fiber = NULL;
     exchange->ops->fiber_ended(exchange);
 }
 
-void edge_miss_start(struct edge_exchange *exchange, struct cache_object *stale, bool pass) {
+static void start(struct edge_exchange *exchange, const struct miss *from) {
     struct miss *miss = NULL;
-    if (!pass) edge_use_key_target(&exchange->request, exchange->key.text);
+    if (!from->pass) edge_use_key_target(&exchange->request, exchange->key.text);
     sk_err err = edge_exchange_keep(exchange);
     if (!err) {
         miss = sk_arena_alloc(exchange->arena, sizeof *miss);
         err = miss ? SK_OK : SK_ERR_NO_MEMORY;
     }
     if (!err) {
-        *miss = (struct miss){.exchange = exchange, .stale = stale, .pass = pass};
+        *miss = *from;
         err = io_fiber_spawn(exchange->worker->loop, "request", fiber_main, miss, NULL);
     }
     if (!err) return;
-    if (stale) cache_object_unref(exchange->worker->cache, stale);
+    if (from->stale) cache_object_unref(exchange->worker->cache, from->stale);
+    if (from->head) cache_object_unref(exchange->worker->cache, from->head);
     edge_respond_error(exchange, 503, "out of memory");
+}
+
+void edge_miss_start(struct edge_exchange *exchange, struct cache_object *stale, bool pass) {
+    start(exchange, &(struct miss){.exchange = exchange, .stale = stale, .pass = pass});
+}
+
+void edge_miss_partial(struct edge_exchange *exchange, struct cache_object *head) {
+    start(exchange, &(struct miss){.exchange = exchange, .head = head});
 }
 
 void edge_refresh(struct edge_exchange *exchange, struct cache_object *object) {
@@ -242,6 +283,7 @@ void edge_refresh(struct edge_exchange *exchange, struct cache_object *object) {
     case CACHE_LEAD: {
         struct edge_fetch_plan plan = plan_of(exchange, fill, false);
         plan.leader = NULL;
+        plan.wish = edge_slices_wish(exchange, object);
         edge_fetch_start(&plan);
         cache_fill_leave(worker->cache, fill);
         break;

@@ -4,9 +4,11 @@
 #include "edge/answer.h"
 #include "edge/error_page.h"
 #include "edge/miss.h"
+#include "edge/purge_method.h"
 #include "edge/rules.h"
 #include "edge/search.h"
 #include "edge/selecting.h"
+#include "edge/slices.h"
 #include "edge/worker.h"
 #include "http/forward.h"
 
@@ -136,12 +138,13 @@ static struct edge_verdict verdict_by_freshness(const struct cache_object *objec
     case HTTP_REUSE_NOT_ALLOWED: return verdict(EDGE_STEP_REFUSE, reuse.reason);
     case HTTP_REUSE_SERVE_REVALIDATE: return verdict(EDGE_STEP_ANSWER_REFRESH, reuse.reason);
     case HTTP_REUSE_VALIDATE:
-        return verdict(EDGE_STEP_VALIDATE, finding->soft_purged ? HTTP_REASON_MISS_PURGED : reuse.reason);
+        return verdict(EDGE_STEP_VALIDATE,
+                       finding->soft_purged ? HTTP_REASON_MISS_SOFT_PURGED : reuse.reason);
     case HTTP_REUSE_SERVE: break;
     }
     if (!finding->soft_purged) return verdict(EDGE_STEP_ANSWER, reuse.reason);
     return verdict(asked->control.only_if_cached ? EDGE_STEP_REFUSE : EDGE_STEP_VALIDATE,
-                   HTTP_REASON_MISS_PURGED);
+                   HTTP_REASON_MISS_SOFT_PURGED);
 }
 
 struct edge_verdict edge_verdict_on(const struct cache_object *object, const struct cache_finding *finding,
@@ -164,6 +167,20 @@ enum http_precondition edge_precondition_on(const struct cache_object *object,
     return http_precondition_evaluate(request, &object->validators, now);
 }
 
+/* False: it cannot be answered inside of the section. */
+static bool answer_now(struct edge_exchange *exchange, struct cache_object *object) {
+    if (SK_LIKELY(object->part == CACHE_PART_NONE)) return edge_answer_borrowed(exchange, object);
+    return edge_slices_answer_now(exchange, object);
+}
+
+/* Outside of it. Takes over the reference. */
+static void answer_later(struct edge_exchange *exchange, struct cache_object *object) {
+    if (object->part == CACHE_PART_HEAD)
+        edge_miss_partial(exchange, object);
+    else
+        edge_answer_object(exchange, object);
+}
+
 /* Inside the section: answers when the stored response may be used as it is. Otherwise OBJECT is referenced for
  * the caller where its step needs it. */
 static struct edge_verdict look_at_stored(struct edge_exchange *exchange, struct cache_object **out_object) {
@@ -179,7 +196,7 @@ static struct edge_verdict look_at_stored(struct edge_exchange *exchange, struct
     *out_object = object;
     if (verdict.step == EDGE_STEP_ANSWER) {
         exchange->outcome.hit = true;
-        if (edge_answer_borrowed(exchange, object))
+        if (answer_now(exchange, object))
             *out_object = NULL;
         else
             cache_object_ref(object);
@@ -197,12 +214,12 @@ static void serve_cached(struct edge_exchange *exchange) {
     cache_leave(worker->cache);
     switch (verdict.step) {
     case EDGE_STEP_ANSWER:
-        if (object) edge_answer_object(exchange, object); /* not answered inside of the section */
+        if (object) answer_later(exchange, object);
         break;
     case EDGE_STEP_ANSWER_REFRESH:
         exchange->outcome.hit = true;
         edge_refresh(exchange, object);
-        edge_answer_object(exchange, object);
+        answer_later(exchange, object);
         break;
     case EDGE_STEP_VALIDATE: edge_miss_start(exchange, object, false); break;
     case EDGE_STEP_FETCH: edge_miss_start(exchange, NULL, false); break;
@@ -230,6 +247,10 @@ void edge_serve(struct edge_exchange *exchange) {
             edge_respond_error(exchange, edge_key_refusal(err), "the request's target cannot be used");
             return;
         }
+    }
+    if (exchange->request.method == HTTP_METHOD_PURGE) {
+        edge_purge_method(exchange);
+        return;
     }
     struct cache_key exact = exchange->key;
     if (edge_search_key(exchange->worker->cache, exchange->rule, &exchange->request, exchange->arena,

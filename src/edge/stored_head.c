@@ -38,6 +38,7 @@ sk_err edge_head_fields(struct sk_arena *arena, const struct http_response *resp
     if (!rules->keep_length) http_fields_remove(&fields, HTTP_FIELD_CONTENT_LENGTH);
     if (rules->shared) http_fields_remove(&fields, HTTP_FIELD_AGE);
     if (rules->shared) remove_of_proxy(&fields);
+    if (rules->drop_cache_status) http_fields_remove(&fields, HTTP_FIELD_CACHE_STATUS);
     if (rules->drop_set_cookie) http_fields_remove(&fields, HTTP_FIELD_SET_COOKIE);
     if (!rules->keep_tags) http_tags_strip(&fields);
     if (!http_fields_find(&fields, HTTP_FIELD_DATE)) err = add_date(arena, &fields, rules->now);

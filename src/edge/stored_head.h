@@ -10,6 +10,7 @@ struct edge_head_rules {
     sk_str pseudonym; /* our name in Via */
     bool shared;      /* for the store: Age goes (it is part of the freshness then), else it stays */
     bool drop_set_cookie;
+    bool drop_cache_status;
     bool keep_tags;   /* Surrogate-Key, Cache-Tag and xkey go on to the client */
     bool keep_length; /* a HEAD's or a 304's Content-Length speaks of a body that is not here */
     sk_unix_s now;    /* Date, where the origin gave none */

@@ -79,6 +79,7 @@ struct edge_worker {
     struct sk_list accepts;
     struct sk_list encodes; /* struct edge_encode.link */
     uint32_t encode_count;
+    struct io_fiber *improver; /* NULL: nothing is improved by this thread */
     struct io_timer drain_timer;
     sk_time_ns stop_by;
     /* main thread */

@@ -52,8 +52,10 @@ static bool put_string(struct text *text, sk_str s) {
     size_t start = text->len;
     bool fits = put(text, SK_STR("\""));
     for (size_t i = 0; fits && i < s.len; i++) {
-        if (s.data[i] == '"' || s.data[i] == '\\') fits = put(text, SK_STR("\\"));
-        fits = fits && put(text, sk_str_make(&s.data[i], 1));
+        char c = s.data[i];
+        if (c == '"' || c == '\\') fits = put(text, SK_STR("\\"));
+        if (c < 0x20 || c > 0x7e) c = c == '\n' ? ' ' : '?'; /* a key's parts stand on lines of their own */
+        fits = fits && put(text, sk_str_make(&c, 1));
     }
     fits = fits && put(text, SK_STR("\""));
     if (!fits) text->len = start;
@@ -70,7 +72,7 @@ static void put_name(struct text *text, sk_str name) {
 
 static void put_key(struct text *text, sk_str key) {
     size_t start = text->len;
-    if (key.len == 0 || !printable(key)) return;
+    if (key.len == 0) return;
     if (!put(text, SK_STR("; key=")) || !put_string(text, key)) text->len = start;
 }
 
@@ -79,19 +81,20 @@ static void put_key(struct text *text, sk_str key) {
 /* The value of "fwd" (RFC 9211 section 2.2) for a reason. */
 static sk_str fwd_of(enum http_reason reason) {
     switch (reason) {
-    case HTTP_REASON_MISS_NOT_STORED: return SK_STR("uri-miss");
+    case HTTP_REASON_MISS_NOT_STORED:
+    case HTTP_REASON_MISS_PURGED: return SK_STR("uri-miss");
     case HTTP_REASON_MISS_VARY: return SK_STR("vary-miss");
     case HTTP_REASON_MISS_STALE:
-    case HTTP_REASON_MISS_PURGED:
+    case HTTP_REASON_MISS_SOFT_PURGED:
     case HTTP_REASON_HIT_REVALIDATED:
     case HTTP_REASON_HIT_STALE_IF_ERROR:
     case HTTP_REASON_HIT_STALE_WHILE_REVALIDATE: return SK_STR("stale");
+    case HTTP_REASON_PASS_REMEMBERED: return SK_STR("miss");
     case HTTP_REASON_MISS_REQUEST: return SK_STR("request");
     case HTTP_REASON_MISS_PARTIAL: return SK_STR("partial");
     case HTTP_REASON_PASS_METHOD: return SK_STR("method");
     case HTTP_REASON_PASS_RULE:
     case HTTP_REASON_PASS_KEY:
-    case HTTP_REASON_PASS_REMEMBERED:
     case HTTP_REASON_PASS_UPGRADE: return SK_STR("bypass");
     default: return SK_STR("miss");
     }
@@ -99,10 +102,12 @@ static sk_str fwd_of(enum http_reason reason) {
 
 /* The detail that says more than "hit" or "fwd" do. */
 static sk_str detail_of(const struct http_cache_status *status) {
-    if (status->store_reason != HTTP_REASON_NONE) return http_reason_name(status->store_reason);
-    if (status->reason == HTTP_REASON_NONE) return SK_STR("");
-    sk_str name = http_reason_name(status->reason);
-    return sk_str_eq(name, status->hit ? SK_STR("hit") : fwd_of(status->reason)) ? SK_STR("") : name;
+    if (!status->hit && !status->stored && status->store_reason != HTTP_REASON_NONE)
+        return http_reason_name(status->store_reason);
+    sk_str name = status->reason == HTTP_REASON_NONE ? SK_STR("") : http_reason_name(status->reason);
+    bool said = sk_str_eq(name, status->hit ? SK_STR("hit") : fwd_of(status->reason));
+    if (name.len && !said) return name;
+    return status->heuristic ? http_reason_name(HTTP_REASON_STORE_HEURISTIC) : SK_STR("");
 }
 
 size_t http_cache_status_format(const struct http_cache_status *status, char out[HTTP_CACHE_STATUS_MAX]) {

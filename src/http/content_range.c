@@ -92,13 +92,18 @@ size_t http_range_wish_format(const struct http_range_wish *wish, char out[HTTP_
     return (size_t)len;
 }
 
+bool http_part_holds(const struct http_content_range *part, uint64_t slice) {
+    uint64_t start = slice * HTTP_SLICE_BYTES, bytes = http_slice_bytes(slice, part->length);
+    return bytes > 0 && start >= part->first && start + (bytes - 1) <= part->last;
+}
+
 bool http_wish_slice(const struct http_request *request, const struct http_content_range *part,
                      uint64_t *out_slice) {
     struct http_range_spec spec;
     if (!http_range_first(request, &spec) || part->length == HTTP_LENGTH_UNKNOWN) return false;
     uint64_t position = spec.suffix ? part->length - SK_MIN(spec.last, part->length) : spec.first;
-    uint64_t slice = http_slice_of(position), start = slice * HTTP_SLICE_BYTES;
-    if (start < part->first || start > part->last) return false;
+    uint64_t slice = http_slice_of(position);
+    if (!http_part_holds(part, slice)) return false;
     *out_slice = slice;
     return true;
 }

@@ -56,8 +56,10 @@ struct http_range_wish http_range_wish_of(const struct http_request *request);
 #define HTTP_RANGE_WISH_BYTES 64
 /* "bytes=0-262143"; returns its length. */
 size_t http_range_wish_format(const struct http_range_wish *wish, char out[HTTP_RANGE_WISH_BYTES]);
-/* The slice that a 206 which answers WISH is kept from: the first one that is wanted. False when PART does not
- * hold its beginning, so that it does not answer the wish. */
+/* All bytes of SLICE are in PART, whose complete length is known. */
+bool http_part_holds(const struct http_content_range *part, uint64_t slice);
+/* The slice from which on a 206 is kept: the first one that is wanted. False when PART does not hold the whole
+ * of it, so that it is no answer to what was asked. */
 bool http_wish_slice(const struct http_request *request, const struct http_content_range *part,
                      uint64_t *out_slice);
 

@@ -19,6 +19,7 @@
     X(MISS_REQUEST, "request", "the request asks for the origin's word (no-cache, min-fresh, ...)")          \
     X(MISS_PARTIAL, "partial", "only a part of what is asked for is stored")                                 \
     X(MISS_PURGED, "purged", "stored, but purged since")                                                     \
+    X(MISS_SOFT_PURGED, "soft-purged", "stored, but purged softly since: it must be validated")              \
     X(PASS_METHOD, "method", "the method is not one that a cache answers")                                   \
     X(PASS_RULE, "bypass", "a rule of the configuration says pass")                                          \
     X(PASS_REMEMBERED, "hit-for-miss", "a recent response to this key was not shareable")                    \

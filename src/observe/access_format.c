@@ -200,6 +200,8 @@ sk_err access_format_json(struct access_format_clock *clock, const struct access
     json_bool(&line, FIELD_HIT, e->hit);
     json_string(&line, FIELD_REASON, http_reason_name(e->reason));
     json_bool(&line, FIELD_STORED, e->stored);
+    if (e->store_reason != HTTP_REASON_NONE)
+        json_string(&line, FIELD_STORE_REASON, http_reason_name(e->store_reason));
     json_bool(&line, FIELD_COLLAPSED, e->collapsed);
     json_string(&line, FIELD_SITE, e->site);
     json_string(&line, FIELD_ORIGIN, e->upstream);

@@ -81,7 +81,7 @@ struct record {
     int64_t wall_ns, duration_ns, first_byte_ns;
     uint64_t sent_bytes, body_bytes;
     uint16_t status, origin_status;
-    uint8_t version, reason;
+    uint8_t version, reason, store_reason;
     bool hit, stored, collapsed, aborted, tls_resumed;
 #define X(name, max) uint16_t name##_bytes;
     RECORD_TEXT_TABLE(X)
@@ -120,6 +120,7 @@ static void record_fill(struct record *record, const struct access_log_entry *en
     record->origin_status = entry->origin_status;
     record->version = (uint8_t)entry->version;
     record->reason = (uint8_t)entry->reason;
+    record->store_reason = (uint8_t)entry->store_reason;
     record->hit = entry->hit;
     record->stored = entry->stored;
     record->collapsed = entry->collapsed;
@@ -259,6 +260,7 @@ static void append(struct access_log *log, const struct record *record) {
         .origin_status = record->origin_status,
         .version = record->version,
         .reason = record->reason,
+        .store_reason = record->store_reason,
         .hit = record->hit,
         .stored = record->stored,
         .collapsed = record->collapsed,

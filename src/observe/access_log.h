@@ -36,6 +36,7 @@ enum access_log_format { ACCESS_LOG_JSON, ACCESS_LOG_COMMON };
     X(HIT, "hit", true, "whether the store answered")                                                        \
     X(REASON, "reason", true, "why the cache did what it did: see `skerry help reasons`")                    \
     X(STORED, "stored", false, "the origin's response was stored")                                           \
+    X(STORE_REASON, "store_reason", false, "why it was stored, or why not: from the same table")             \
     X(COLLAPSED, "collapsed", false, "the request joined a fetch in progress")                               \
     X(SITE, "site", false, "name of the site")                                                               \
     X(ORIGIN, "origin", false, "URL of the origin asked, if one was")                                        \
@@ -68,7 +69,7 @@ struct access_log_entry {
     sk_str tls_version, tls_group, tls_cipher; /* empty: plain */
     bool tls_resumed;
     enum http_version version;
-    enum http_reason reason;
+    enum http_reason reason, store_reason; /* NONE: nothing was there to be stored */
     uint16_t status, origin_status;
     bool hit, stored, collapsed;
     uint64_t sent_bytes, body_bytes;

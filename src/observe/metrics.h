@@ -49,6 +49,7 @@
     X(ENCODES_BR, "skerry_encodes_total{coding=\"br\"}", "Coded forms of stored responses made")             \
     X(ENCODES_GZIP, "skerry_encodes_total{coding=\"gzip\"}", "Coded forms of stored responses made")         \
     X(ENCODES_ZSTD, "skerry_encodes_total{coding=\"zstd\"}", "Coded forms of stored responses made")         \
+    X(FORMS_IMPROVED, "skerry_forms_improved_total", "Coded forms of popular objects made smaller later")    \
     X(LOG_DROPPED, "skerry_access_log_dropped_total",                                                        \
       "Access log lines dropped because the writer was behind")                                              \
     X(LOG_LOST, "skerry_access_log_lost_total",                                                              \

@@ -49,15 +49,6 @@ def test_a_miss_then_hits(edge, origin):
     assert origin.count() == 1
 
 
-def test_cache_status_is_on_every_response(edge, origin):
-    """RFC 9211."""
-    origin.on("/no", reply(b"x", fields=[("Cache-Control", "no-store")]))
-    origin.on("/cut", lambda x: x.reset())
-    for target, method in (("/no", "GET"), ("/no", "POST"), ("/cut", "GET"), ("/none", "GET")):
-        status = edge.fetch(target, method).cache_status
-        assert status and "hit" not in status, target
-
-
 def test_cache_status_is_appended_to_that_of_the_origin(edge, origin):
     """RFC 9211 2: the member nearest to the user comes last."""
     origin.on("/a", cacheable(BODY, 60, [("Cache-Status", "Other; hit")]))

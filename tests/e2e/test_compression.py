@@ -76,7 +76,7 @@ def test_curl_decodes_what_it_asked_for(edge, origin):
     origin.on("/a", text())
     for coding in ("gzip", "br", "zstd"):
         for _ in range(2):
-            done = subprocess.run(["curl", "-sS", "--compressed", "-H", f"Accept-Encoding: {coding}", "-o", "-",
+            done = subprocess.run(["curl", "-sS", "--compressed", "-H", "Host: example.test", "-H", f"Accept-Encoding: {coding}", "-o", "-",
                                    f"http://{edge.listen}/a"], stdout=subprocess.PIPE, timeout=20, check=True)
             assert done.stdout == TEXT, coding
 
@@ -205,8 +205,7 @@ def test_http_1_0_gets_a_body_that_ends(edge, origin):
 
 def test_a_replaced_object_takes_its_forms_with_it(edge, origin):
     bodies = [TEXT, TEXT[::-1]]
-    origin.on("/a", lambda x: x.reply(bodies[origin.count("/a") - 1], fields=[TYPE, ("Cache-Control", "max-age=1")]))
-    assert gzip.decompress(get(edge, "gzip").body) == bodies[0]
+    origin.on("/a", lambda x: x.reply(bodies[origin.count("/a") > 1], fields=[TYPE, ("Cache-Control", "max-age=1")]))
     assert gzip.decompress(get(edge, "gzip").body) == bodies[0]
     time.sleep(2.1)
     for _ in range(2):
@@ -314,7 +313,48 @@ def test_large_content_at_every_coding_and_level(new_edge, origin, coding, level
     edge = new_edge(origin, compress={"level": level})
     origin.on("/a", text(body))
     for _ in range(2):
-        done = subprocess.run(["curl", "-sS", "--compressed", "-H", f"Accept-Encoding: {coding}", "-o", "-",
+        done = subprocess.run(["curl", "-sS", "--compressed", "-H", "Host: example.test", "-H", f"Accept-Encoding: {coding}", "-o", "-",
                                f"http://{edge.listen}/a"], stdout=subprocess.PIPE, timeout=60, check=True)
         assert done.stdout == body
     assert edge.metrics()[f'skerry_encodes_total{{coding="{coding}"}}'] == 1
+
+
+# --- better forms for popular objects
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
+def test_what_many_ask_for_gets_smaller(edge, origin, coding):
+    body = b"".join(b"%d: a line of some interest, %x\n" % (i % 977, i * i) for i in range(20000))
+    origin.on("/a", text(body))
+    get(edge, coding)
+    quick = len(get(edge, coding).body)
+    wait_until(lambda: get(edge, coding) and edge.metrics()["skerry_forms_improved_total"] == 1)
+    better = get(edge, coding)
+    assert better["content-encoding"] == coding and better["content-length"] == str(len(better.body))
+    assert len(better.body) < quick
+    done = subprocess.run(["curl", "-sS", "--compressed", "-H", "Host: example.test", "-H", f"Accept-Encoding: {coding}", "-o", "-",
+                           f"http://{edge.listen}/a"], stdout=subprocess.PIPE, timeout=60, check=True)
+    assert done.stdout == body
+    for _ in range(10):
+        get(edge, coding)
+    assert edge.metrics()["skerry_forms_improved_total"] == 1 and origin.count() == 1
+
+
+def test_popular_level_0_leaves_the_quick_forms(new_edge, origin):
+    edge = new_edge(origin, compress={"popular_level": 0})
+    origin.on("/a", text())
+    first = [get(edge, "gzip") for _ in range(10)][1]
+    time.sleep(0.3)
+    assert get(edge, "gzip").body == first.body
+    assert edge.metrics()["skerry_forms_improved_total"] == 0
+
+
+def test_the_edge_stops_while_a_form_is_being_improved(new_edge, origin):
+    edge = new_edge(origin, compress={"popular_level": 9})
+    body = b"".join(b"%d: a line of some interest, %x\n" % (i % 977, i * i) for i in range(150000))
+    origin.on("/a", text(body))
+    for _ in range(6):
+        get(edge, "zstd")
+    started = time.monotonic()
+    edge.stop()
+    assert time.monotonic() - started < 10

@@ -2,6 +2,7 @@
 what an unsafe request makes invalid (RFC 9111 4.4, RFC 9875)."""
 
 import json
+import re
 import threading
 
 import pytest
@@ -556,3 +557,139 @@ def test_purges_are_counted_and_logged(two):
     log = two.log()
     assert f"purge: 1 by admin: hard url: shop|{SHOP}|/a" in log
     assert "by admin: hard all" in log
+
+
+# --- the command line
+
+
+def cli(edge, *arguments):
+    return run("purge", "--admin", f"unix:{edge.admin_path}", *arguments)
+
+
+@pytest.mark.parametrize("arguments, gone", [
+    ([f"http://{SHOP}/a"], {"/a"}), ([f"http://{SHOP}/a", f"http://{SHOP}/a/b"], {"/a", "/a/b"}),
+    (["--prefix", f"{SHOP}/images/"], {"/images/1.png", "/images/2.jpg"}), (["--host", SHOP], set(ALL)),
+    (["--site", "shop"], set(ALL)), (["--tag", "t"], {"/a/b"}), (["--tag", "t", "--in", "blog"], set()),
+    (["--glob", "/images/*.png"], {"/images/1.png"}), (["--glob", "/images/*.png", "--in", "blog"], set()),
+    (["--all"], set(ALL)), (["--all", "--soft"], set(ALL)),
+])
+def test_the_command_purges(two, origin, arguments, gone):
+    origin.on("/a/b", cacheable(BODY, fields=[("Surrogate-Key", "t")]))
+    store(two, *ALL)
+    done = cli(two, *arguments)
+    assert done.returncode == 0 and done.stdout.startswith("purge ") and not done.stderr
+    assert "soft" in done.stdout if "--soft" in arguments else "soft" not in done.stdout
+    assert set(left(two, *ALL)) == set(ALL) - gone
+
+
+def test_the_command_as_json(two):
+    done = cli(two, "--json", "--tag", "a", "--in", "shop")
+    assert done.returncode == 0 and json.loads(done.stdout)["kind"] == "tag"
+
+
+@pytest.mark.parametrize("arguments, code, text", [
+    ([], 2, "what? Give a URL"), (["/a"], 2, "purges[0].url: found"), (["--site", "shpo"], 2, 'did you mean "shop"'),
+    (["--frob"], 2, "unrecognized option"), (["--all", "--admin", "unix:/nowhere/at/all"], 1, "does the process run"),
+    (["--all", "--admin", "nonsense"], 2, "expected unix:PATH"),
+    (["--all", "--token-file", "/nowhere/at/all"], 2, "--token-file"),
+])
+def test_the_command_says_what_is_wrong(two, arguments, code, text):
+    done = cli(two, *arguments)
+    assert done.returncode == code and text in done.stderr and not done.stdout
+
+
+def test_the_command_with_a_token(new_edge, origin, tmp_path):
+    (tmp_path / "token").write_text("a-secret-of-some-length\n")
+    edge = new_edge(sites=sites(origin), admin="127.0.0.1:0", admin_token="a-secret-of-some-length")
+    address = re.search(r"admin on http://(\S+)", edge.log())[1]
+    refused = run("purge", "--admin", address, "--all")
+    assert refused.returncode == 1 and "token" in refused.stderr
+    assert run("purge", "--admin", address, "--token-file", tmp_path / "token", "--all").returncode == 0
+
+
+def test_help_purge():
+    done = run("help", "purge")
+    assert done.returncode == 0 and "--soft" in done.stdout and "Exit codes" in done.stdout
+
+
+# --- the PURGE method
+
+
+@pytest.fixture
+def open_edge(new_edge, origin):
+    """PURGE from this machine, but not for the blog."""
+    origin.default = cacheable(BODY)
+    both = sites(origin)
+    both[1]["purge"] = {"allow": ["192.0.2.0/24", "2001:db8::/32"]}
+    return new_edge(sites=both, purge={"allow": ["10.0.0.0/8", "127.0.0.1"]})
+
+
+def ask_purge(edge, target, fields=(), host=SHOP, status=200):
+    response = edge.fetch(target, method="PURGE", fields=fields, host=host)
+    assert response.status == status, (response, response.text)
+    return json.loads(response.text) if status == 200 else response
+
+
+def test_purge_is_a_405_where_nobody_is_allowed(two, origin):
+    store(two, "/a")
+    response = ask_purge(two, "/a", status=405)
+    assert "purge.allow" in response.text and "PURGE" not in response["allow"]
+    assert left(two, "/a") == ["/a"]
+    assert not [request for request in origin.seen() if request.method == "PURGE"]
+
+
+def test_a_site_may_have_its_own_networks(open_edge, origin):
+    store(open_edge, "/a", host=BLOG)
+    ask_purge(open_edge, "/a", host=BLOG, status=405)
+    forged = [("X-Forwarded-For", "192.0.2.1"), ("Forwarded", "for=192.0.2.1")]
+    ask_purge(open_edge, "/a", forged, host=BLOG, status=405)
+    assert left(open_edge, "/a", host=BLOG) == ["/a"]
+
+
+def test_purge_hits_the_url_and_never_reaches_the_origin(open_edge, origin):
+    store(open_edge, "/a", "/a?x", "/b")
+    store(open_edge, "/a", host=BLOG)
+    before = origin.count()
+    answer = ask_purge(open_edge, "/a")
+    assert answer["kind"] == "url" and answer["soft"] is False and answer["purge"] == 1
+    assert left(open_edge, "/a", "/a?x", "/b") == ["/a?x", "/b"]
+    assert left(open_edge, "/a", host=BLOG) == ["/a"]
+    ask_purge(open_edge, "/never/stored")
+    assert origin.count() == before
+    assert "by 127.0.0.1: hard url" in open_edge.log()
+
+
+def test_purge_goes_on_on_its_connection(open_edge):
+    with open_edge.connect() as conn:
+        for _ in range(3):
+            assert conn.request("PURGE", "/a", body=b"ignored", host=SHOP).status == 200
+
+
+@pytest.mark.parametrize("field", ["Skerry-Soft-Purge", "Fastly-Soft-Purge"])
+def test_purge_is_soft_by_a_field(open_edge, origin, field):
+    origin.on("/s", cacheable(BODY, fields=[("ETag", '"1"')]))
+    store(open_edge, "/s")
+    assert ask_purge(open_edge, "/s", [(field, "0")])["soft"] is False
+    store(open_edge, "/s")
+    assert ask_purge(open_edge, "/s", [(field, "1")])["soft"] is True
+    open_edge.fetch("/s", host=SHOP)
+    assert origin.last("/s").fields.get("if-none-match") == '"1"'
+
+
+@pytest.mark.parametrize("field, value, soft", [
+    ("Surrogate-Key", "x red", False), ("Cache-Tag", "x, red", False), ("xkey", "red", False),
+    ("xkey-purge", "red x", False), ("xkey-softpurge", "red", True),
+])
+def test_purge_by_tags(open_edge, origin, field, value, soft):
+    origin.on("/t", cacheable(BODY, fields=[("Surrogate-Key", "red blue")]))
+    store(open_edge, "/t", "/")
+    answer = ask_purge(open_edge, "/", [(field, value)])
+    assert answer["kind"] == "tag" and answer["soft"] is soft
+    assert left(open_edge, "/t", "/") == ["/"]
+
+
+def test_purge_by_no_tag_purges_nothing(open_edge):
+    store(open_edge, "/")
+    ask_purge(open_edge, "/", [("Surrogate-Key", "")], status=400)
+    ask_purge(open_edge, "*", status=400)
+    assert left(open_edge, "/") == ["/"]

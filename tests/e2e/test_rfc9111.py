@@ -394,3 +394,28 @@ def test_rfc8297_2_early_hints_do_not_change_what_is_stored(edge, origin, hints)
         assert value not in again.fields.all(name)
     edge.fetch("/none")
     assert not edge.fetch("/none").hit
+
+
+# --- RFC 9842
+
+
+def test_rfc9842_fields_pass_and_vary_keeps_dictionaries_apart(edge, origin):
+    """An origin that compresses with dictionaries of its own, through an edge that knows nothing of them."""
+    offer = 'match="/p/*", id="v 1", match-dest=("document")'
+
+    def script(x):
+        having = x.request.fields.get("available-dictionary")
+        coding = [("Content-Encoding", "dcz")] if having else []
+        x.reply((having or "plain").encode(), fields=[
+            FRESH, ("Use-As-Dictionary", offer), ("Vary", "Accept-Encoding, Available-Dictionary"), *coding])
+
+    origin.on("/p/1", script)
+    for hit in (False, True):
+        for having in ("one", "two"):
+            sent = [("Accept-Encoding", "gzip, dcz"), ("Available-Dictionary", f":{having}=:"), ("Dictionary-ID", '"v 1"')]
+            response = edge.fetch("/p/1", fields=sent)
+            assert (response.hit, response.body, response["content-encoding"]) == (hit, f":{having}=:".encode(), "dcz")
+            assert response["use-as-dictionary"] == offer
+        response = edge.fetch("/p/1", fields=[("Accept-Encoding", "gzip, dcz")])
+        assert (response.hit, response.body, response["content-encoding"]) == (hit, b"plain", None)
+    assert [request.fields.get("dictionary-id") for request in origin.seen()] == ['"v 1"', '"v 1"', None]

@@ -1,11 +1,12 @@
 """From the words of a test to the YAML of an edge.
 
-Top-level keys are those of the file. `origins`, `origin_options`, `cache`, `vary`, `compress`, `hosts` and `name` belong to a single site
+Top-level keys are those of the file. `origins`, `origin_options`, `cache`, `vary`, `compress`, `cache_status`, `early_hints`, `hosts` and `name` belong to a single site
 unless there are `sites`. An origin may be an Origin, a URL or a dictionary."""
 
 import yaml
 
-SITE_KEYS = ("name", "hosts", "origins", "origin_options", "cache", "vary", "compress", "key", "rules")
+SITE_KEYS = ("name", "hosts", "origins", "origin_options", "cache", "vary", "compress", "key", "rules",
+             "cache_status", "early_hints")
 
 
 def render(edge, words):

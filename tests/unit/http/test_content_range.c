@@ -195,6 +195,9 @@ static void the_slice_that_answers(void **state) {
          {false, 4 * S - 500, 4 * S - 1, 4 * S},
          -1},
         {"a suffix longer than all", "Range: bytes=-99999999", {false, 0, 4 * S - 1, 4 * S}, 0},
+        {"ends within it", "Range: bytes=100-199", {false, 0, S - 2, 4 * S}, -1},
+        {"a short last one", "Range: bytes=786440-", {false, 3 * S, 3 * S + 99, 3 * S + 100}, 3},
+        {"beyond the end", "Range: bytes=1048576-", {false, 0, 4 * S - 1, 4 * S}, -1},
         {"of unknown length", "Range: bytes=0-", {false, 0, S - 1, HTTP_LENGTH_UNKNOWN}, -1},
     };
     struct sk_arena arena;

@@ -51,6 +51,9 @@ static void a_full_json_line_has_every_key_of_the_table(void **state) {
     entry.user_agent = SK_STR("curl");
     entry.referer = SK_STR("r");
     entry.error = SK_STR("e");
+    entry.tls_version = entry.tls_group = entry.tls_cipher = SK_STR("t");
+    entry.tls_resumed = true;
+    entry.store_reason = HTTP_REASON_STORE_EXPLICIT;
     entry.stored = entry.collapsed = entry.aborted = true;
     sk_buf_init(&buf, 0);
     assert_int_equal(access_format_json(&clock, &entry, &buf), SK_OK);

@@ -1,0 +1,146 @@
+/* skerry purge */
+#include <argp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <yyjson.h>
+
+#include "cli/admin.h"
+#include "cli/command.h"
+
+struct purge_arguments {
+    struct cli_admin admin;
+    yyjson_mut_doc *document;
+    yyjson_mut_val *purges;
+    const char *in; /* tags and patterns of this site only */
+    bool soft, json;
+};
+
+static const struct argp_option options[] = {
+    {"prefix", 'p', "PREFIX", 0, "All that begins with it: https://www.example.com/images/", 1},
+    {"host", 'H', "HOST", 0, "All of a host", 1},
+    {"site", 's', "NAME", 0, "All of a site of the configuration", 1},
+    {"tag", 't', "TAG", 0, "All responses with this tag (Surrogate-Key, Cache-Tag, xkey)", 1},
+    {"glob", 'g', "PATTERN", 0,
+     "All that a pattern matches: www.example.com/*.png, or '/*.png' of every host", 1},
+    {"all", 'A', NULL, 0, "Everything", 1},
+    {"in", 'i', "NAME", 0, "Tags and patterns of this site only", 2},
+    {"soft", 'S', NULL, 0, "Stale instead of gone: the origin is asked whether it is still good", 2},
+    {"json", 'j', NULL, 0, "Print what the process answered, as JSON", 3},
+    {0},
+};
+
+static void add(struct argp_state *state, struct purge_arguments *arguments, const char *key,
+                const char *text) {
+    yyjson_mut_val *item = yyjson_mut_arr_add_obj(arguments->document, arguments->purges);
+    bool added = item && (text ? yyjson_mut_obj_add_str(arguments->document, item, key, text)
+                               : yyjson_mut_obj_add_true(arguments->document, item, key));
+    if (!added) argp_failure(state, CLI_FAILED, 0, "out of memory");
+}
+
+static error_t on_argument(int key, char *value, struct argp_state *state) {
+    struct purge_arguments *arguments = state->input;
+    switch (key) {
+    case 'p': add(state, arguments, "prefix", value); return 0;
+    case 'H': add(state, arguments, "host", value); return 0;
+    case 's': add(state, arguments, "site", value); return 0;
+    case 't': add(state, arguments, "tag", value); return 0;
+    case 'g': add(state, arguments, "glob", value); return 0;
+    case 'A': add(state, arguments, "all", NULL); return 0;
+    case 'i': arguments->in = value; return 0;
+    case 'S': arguments->soft = true; return 0;
+    case 'j': arguments->json = true; return 0;
+    case ARGP_KEY_INIT: state->child_inputs[0] = &arguments->admin; return 0;
+    case ARGP_KEY_ARG: add(state, arguments, "url", value); return 0;
+    case ARGP_KEY_END:
+        if (!yyjson_mut_arr_size(arguments->purges))
+            argp_error(state, "what? Give a URL, or one of --prefix, --host, --site, --tag, --glob, --all "
+                              "(example: skerry purge https://www.example.com/a)");
+        return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* What only a site narrows: a text that is searched for in all of them. */
+static void narrow(struct purge_arguments *arguments) {
+    yyjson_mut_val *item;
+    yyjson_mut_arr_iter iterator;
+    yyjson_mut_arr_iter_init(arguments->purges, &iterator);
+    while (arguments->in && (item = yyjson_mut_arr_iter_next(&iterator)))
+        if (yyjson_mut_obj_get(item, "tag") || yyjson_mut_obj_get(item, "glob"))
+            yyjson_mut_obj_add_str(arguments->document, item, "site", arguments->in);
+}
+
+static int refused(uint16_t status, struct sk_buf *answer) {
+    fprintf(stderr, "skerry purge: %.*s", SK_STR_ARGS(sk_buf_str(answer)));
+    if (!sk_buf_len(answer)) fprintf(stderr, "the process answered with %u\n", status);
+    sk_buf_free(answer);
+    return status == 400 || status == 413 ? CLI_USAGE : CLI_FAILED;
+}
+
+static int show(struct sk_buf *answer, bool json) {
+    if (json) return cli_print(answer, SK_OK);
+    sk_str text = sk_buf_str(answer);
+    yyjson_doc *document = yyjson_read(text.data, text.len, 0);
+    yyjson_val *root = yyjson_doc_get_root(document);
+    const char *kind = yyjson_get_str(yyjson_obj_get(root, "kind"));
+    bool several = yyjson_get_uint(yyjson_obj_get(root, "purges")) > 1;
+    struct sk_buf line;
+    sk_buf_init(&line, 0);
+    sk_err err = kind ? sk_buf_printf(&line, "purge %llu: %s%s%s, in force after %.1f us\n",
+                                      (unsigned long long)yyjson_get_uint(yyjson_obj_get(root, "purge")),
+                                      several ? "the last of several, " : "",
+                                      yyjson_get_bool(yyjson_obj_get(root, "soft")) ? "soft " : "", kind,
+                                      yyjson_get_num(yyjson_obj_get(root, "applied_us")))
+                      : SK_ERR_MALFORMED;
+    yyjson_doc_free(document);
+    sk_buf_free(answer);
+    return cli_print(&line, err);
+}
+
+static int ask(struct purge_arguments *arguments) {
+    struct sk_buf answer;
+    uint16_t status = 0;
+    size_t bytes = 0;
+    narrow(arguments);
+    char *text = yyjson_mut_write(arguments->document, 0, &bytes);
+    sk_buf_init(&answer, 1 << 20);
+    int code = CLI_FAILED;
+    if (text)
+        code = cli_admin_call(&arguments->admin, "purge", SK_STR("POST"), SK_STR("/purge"),
+                              sk_str_make(text, bytes), &status, &answer);
+    free(text);
+    if (code == CLI_FINE) return status == 200 ? show(&answer, arguments->json) : refused(status, &answer);
+    sk_buf_free(&answer);
+    return code;
+}
+
+int cli_purge(int argc, char **argv) {
+    static const struct argp_child children[] = {{&cli_admin_argp, 0, NULL, 0}, {0}};
+    static const struct argp argp = {
+        .options = options,
+        .parser = on_argument,
+        .args_doc = "[URL...]",
+        .children = children,
+        .doc =
+            "Makes what an edge has stored invalid, at once, however much it is. A URL means all variants of "
+            "it. What was being fetched when the purge came never becomes fresh after it.\v"
+            "Examples:\n"
+            "  skerry purge https://www.example.com/style.css\n"
+            "  skerry purge --soft --tag news --tag sports\n"
+            "  skerry purge --prefix https://www.example.com/images/ --glob '*/thumb-*.webp'\n"
+            "  skerry purge --admin 10.0.0.7:9001 --token-file /etc/skerry/token --all\n\n"
+            "In a pattern, * is any bytes and ? is one. Several at once are applied all or, when one of them is "
+            "wrong, none.\n\n"
+            "Exit codes: 0 in force, 1 the edge could not be asked, 2 bad usage or refused.",
+    };
+    struct purge_arguments arguments = {.document = yyjson_mut_doc_new(NULL)};
+    yyjson_mut_val *root = yyjson_mut_obj(arguments.document);
+    yyjson_mut_doc_set_root(arguments.document, root);
+    arguments.purges = yyjson_mut_obj_add_arr(arguments.document, root, "purges");
+    if (!arguments.purges) return CLI_FAILED;
+    cli_parse(&argp, "purge", argc, argv, &arguments);
+    yyjson_mut_obj_add_bool(arguments.document, root, "soft", arguments.soft);
+    int code = ask(&arguments);
+    yyjson_mut_doc_free(arguments.document);
+    return code;
+}
