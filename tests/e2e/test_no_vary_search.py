@@ -156,3 +156,27 @@ def test_it_goes_with_keys_of_the_site(new_edge, origin):
     assert edge.fetch("/a?utm_a=1&id=1&x=1", fields=[("X-Country", "de")]).body == b"/a?id=1&x=1"
     assert edge.fetch("/a?id=1&x=2&utm_b=2", fields=[("X-Country", "de")]).hit
     assert not edge.fetch("/a?id=1&x=2", fields=[("X-Country", "fr")]).hit
+
+
+def test_a_part_of_an_equivalent_query(edge, origin):
+    """A 206 is stored under the same rule as a 200, and never under another one."""
+    body = bytes(range(256)) * 8192
+
+    def script(x, rule='params=("x")'):
+        first, last = (int(n) for n in x.request.fields.get("range", "bytes=0-2097151")[6:].split("-"))
+        part = "range" in x.request.fields
+        fields = [("Cache-Control", "max-age=60"), ("ETag", '"e"'), ("Accept-Ranges", "bytes")]
+        fields += [("No-Vary-Search", rule)] if rule else []
+        fields += [("Content-Range", f"bytes {first}-{last}/{len(body)}")] if part else []
+        x.reply(body[first : last + 1], 206 if part else 200, "S", fields)
+
+    origin.on("/a", script)
+    origin.on("/b", sequence(script, lambda x: script(x, None)))
+    asked = [("Range", "bytes=10-19")]
+    for path in ("/a?id=1&x=1", "/a?id=1&x=2"):
+        response = edge.fetch(path, fields=asked)
+        assert (response.status, response.body) == (206, body[10:20])
+    assert response.hit and not edge.fetch("/a?id=2", fields=asked).hit
+    for path in ("/b?id=1", "/b?id=2", "/b?id=2&x=1"):
+        response = edge.fetch(path, fields=asked)
+        assert (response.status, response.body, response.hit) == (206, body[10:20], False)
