@@ -123,6 +123,8 @@ static enum cache_role choose_role(struct cache_thread *thread, const struct cac
         *out_fill = follow(fill);
         return CACHE_FOLLOW;
     }
+    /* Stored before its URL was known to vary, it is none of the variants. */
+    if (stale && look.list && !same_key(&stale->key, &look.key)) stale = NULL;
     fill = fill_create(thread, &look.key, primary);
     if (!fill) return CACHE_ALONE;
     keep_stale(fill, stale);

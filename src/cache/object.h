@@ -104,7 +104,8 @@ enum cache_read cache_reader_peek(struct cache_reader *reader, struct cache_piec
 /* BYTES were sent. Frees window space of a private fill. */
 void cache_reader_advance(struct cache_reader *reader, uint64_t bytes);
 /* After WAIT, with a reader that is not borrowed: ON_READY is called once, on this thread, from the loop
- * (never from inside this call), when peek would no longer answer WAIT. It may close the reader. */
-void cache_reader_wait(struct cache_reader *reader, void (*on_ready)(struct cache_reader *reader));
+ * (never from inside this call), when peek would no longer answer WAIT. It may close the reader. False: there is
+ * nothing to wait for, since the end came between peek and keep; ON_READY is not called, peek again. */
+bool cache_reader_wait(struct cache_reader *reader, void (*on_ready)(struct cache_reader *reader));
 
 #endif

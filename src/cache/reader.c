@@ -153,12 +153,13 @@ void cache_reader_advance(struct cache_reader *reader, uint64_t bytes) {
     if (reader->fill) fill_window_moved(channel_of(reader), from, reader->position);
 }
 
-void cache_reader_wait(struct cache_reader *reader, void (*on_ready)(struct cache_reader *reader)) {
+bool cache_reader_wait(struct cache_reader *reader, void (*on_ready)(struct cache_reader *reader)) {
     struct fill_channel *channel = channel_of(reader);
-    SK_ASSERT(channel != NULL); /* peek said WAIT, and the reader is not borrowed */
+    if (!channel) return false;
     reader->on_ready = on_ready;
     sk_list_remove(&reader->wait_link);
     sk_list_push_back(&channel->waiting, &reader->wait_link);
     fill_arm(channel);
     if (reader_ready(reader)) fill_notify(reader->fill);
+    return true;
 }

@@ -32,6 +32,7 @@ enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
 struct config_listener {
     struct io_addr addr;
     bool tls;
+    bool http2; /* offered by ALPN */
     enum config_pq pq;
     enum config_tls_version min_version;
     sk_str client_ca; /* path of a PEM file; ends with NUL; empty: clients need no certificate */

@@ -97,8 +97,9 @@ sk_str edge_status_fields(const struct edge_exchange *exchange, const struct cac
 
 /* --- the kinds of answers --------------------------------------------------------------------------------- */
 
-static void drop(struct edge_exchange *exchange, struct cache_object *object, bool borrowed) {
-    if (!borrowed) cache_object_unref(exchange->worker->cache, object);
+/* By the worker: after its answer an exchange without a fiber may be gone. */
+static void drop(struct edge_worker *worker, struct cache_object *object, bool borrowed) {
+    if (!borrowed) cache_object_unref(worker->cache, object);
 }
 
 /* As the 200 would be for this client. */
@@ -111,6 +112,7 @@ static sk_str not_modified_head(const struct edge_exchange *exchange, const stru
 }
 
 static void answer_not_modified(struct edge_exchange *exchange, struct cache_object *object, bool borrowed) {
+    struct edge_worker *worker = exchange->worker;
     char extra[EDGE_EXTRA_BYTES];
     struct edge_response response = {
         .status = 304,
@@ -123,18 +125,19 @@ static void answer_not_modified(struct edge_exchange *exchange, struct cache_obj
         exchange->ops->respond(exchange, &response);
     else
         edge_respond_error(exchange, 503, "out of memory");
-    drop(exchange, object, borrowed);
+    drop(worker, object, borrowed);
 }
 
 static void answer_unsatisfiable(struct edge_exchange *exchange, struct cache_object *object, bool borrowed,
                                  uint64_t length) {
+    struct edge_worker *worker = exchange->worker;
     char extra[EDGE_EXTRA_BYTES];
     sk_str fields = edge_status_fields(exchange, object, extra);
     fields.len += (size_t)snprintf(extra + fields.len, sizeof extra - fields.len,
                                    "Content-Range: bytes */%llu\r\n", (unsigned long long)length);
     struct edge_response response = {.status = 416, .extra_head = fields, .body_length = 0};
     exchange->ops->respond(exchange, &response);
-    drop(exchange, object, borrowed);
+    drop(worker, object, borrowed);
 }
 
 /* A HEAD that was passed on as it is: the head has the origin's own Content-Length, if any. */
@@ -182,6 +185,7 @@ static void count_form(struct edge_exchange *exchange, const struct cache_object
 /* With OBJECT's fields and the bytes of its FORM, which is borrowed or referenced as OBJECT is. */
 static void answer_form(struct edge_exchange *exchange, struct cache_object *object,
                         struct cache_object *form, enum http_coding coding, bool borrowed) {
+    struct edge_worker *worker = exchange->worker;
     char extra[EDGE_EXTRA_BYTES];
     uint64_t length = atomic_load_explicit(&form->body_length, memory_order_acquire);
     exchange->part = (struct edge_part){.first = 0, .end = length};
@@ -202,9 +206,9 @@ static void answer_form(struct edge_exchange *exchange, struct cache_object *obj
         exchange->ops->respond(exchange, &response);
     } else {
         edge_respond_error(exchange, 503, "out of memory");
-        drop(exchange, form, borrowed);
+        drop(worker, form, borrowed);
     }
-    drop(exchange, object, borrowed);
+    drop(worker, object, borrowed);
 }
 
 static void answer_one_range(struct edge_exchange *exchange, struct cache_object *object, bool borrowed,
@@ -271,8 +275,8 @@ static void answer_ranges(struct edge_exchange *exchange, struct cache_object *o
         head = edge_head_without_type(exchange->arena, &object->fields);
     }
     if (!parts || !head.data) {
+        drop(exchange->worker, object, borrowed);
         edge_respond_error(exchange, 503, "out of memory");
-        drop(exchange, object, borrowed);
         return;
     }
     sk_str fields = edge_status_fields(exchange, object, extra);
@@ -354,7 +358,7 @@ static bool answer_coded(struct edge_exchange *exchange, struct cache_object *ob
 static bool answer(struct edge_exchange *exchange, struct cache_object *object, bool borrowed) {
     bool missing = false;
     if (exchange->client_gone) {
-        drop(exchange, object, borrowed);
+        drop(exchange->worker, object, borrowed);
         return true;
     }
     /* Conditions and ranges concern a 200 that we may answer for; what passes through is the origin's word. */

@@ -70,6 +70,12 @@ sk_err edge_codable_vary(struct sk_arena *arena, struct http_fields *fields) {
     return http_fields_add(fields, arena, SK_STR("Vary"), SK_STR("Accept-Encoding"));
 }
 
+sk_err edge_coded_vary(struct sk_arena *arena, struct http_fields *fields) {
+    sk_str coding = http_fields_value(fields, HTTP_FIELD_CONTENT_ENCODING);
+    bool coded = coding.len && !sk_str_ieq(coding, SK_STR("identity"));
+    return coded ? edge_codable_vary(arena, fields) : SK_OK;
+}
+
 sk_err edge_codable_mark(struct sk_arena *arena, const struct config_compress *rules,
                          struct http_fields *fields, struct cache_head *head) {
     head->codable = edge_codable(rules, head->status, fields, head->body_length);

@@ -14,6 +14,9 @@ bool edge_codable(const struct config_compress *rules, uint16_t status, const st
 /* Vary names Accept-Encoding from now on (RFC 9110 section 12.5.5): on every answer made from this response, also
  * in identity. Nothing happens when it does already. SK_ERR_NO_MEMORY. */
 sk_err edge_codable_vary(struct sk_arena *arena, struct http_fields *fields);
+/* A response that the origin has coded depends on Accept-Encoding, also when it does not say so: Vary then names it as
+ * above, and a client that does not take the coding is not given what was stored for another. SK_ERR_NO_MEMORY. */
+sk_err edge_coded_vary(struct sk_arena *arena, struct http_fields *fields);
 /* Both for HEAD, whose fields (FIELDS, changed) are final: sets head->codable. head->vary is left alone: the
  * identity of the stored response does not depend on the request. SK_ERR_NO_MEMORY. */
 sk_err edge_codable_mark(struct sk_arena *arena, const struct config_compress *rules,

@@ -60,7 +60,7 @@ static sk_err await_more(struct edge_encode *encode) {
     sk_err err = code(encode, WIRE_CODER_FLUSH, (sk_str){"", 0});
     end_turn(encode);
     encode->ready = false;
-    if (!err) cache_reader_wait(&encode->reader, on_ready);
+    if (!err) encode->ready = !cache_reader_wait(&encode->reader, on_ready);
     while (!err && !encode->ready) err = io_fiber_park(SK_TIME_NEVER);
     begin_turn(encode);
     return err;

@@ -227,6 +227,10 @@ static sk_err fill_in(struct edge_fetch *fetch, const struct edge_fetch_plan *pl
     if (!err && plan->parts) err = edge_assembly_copy(fetch, plan);
     if (!err && plan->head_key) err = copy_key(fetch, plan->head_key);
     if (err) return err;
+    if (!plan->pass) { /* HEAD too: the store asks for the whole, and what comes is judged as that */
+        fetch->client_request.method = HTTP_METHOD_GET;
+        fetch->client_request.method_text = SK_STR("GET");
+    }
     fetch->wish = plan->wish;
     fetch->slice = plan->slice;
     fetch->slice_end = plan->slice_end;

@@ -29,6 +29,7 @@ sk_err edge_fetch_make_head(struct edge_fetch *fetch, const struct http_response
         .now = now,
     };
     sk_err err = edge_head_fields(&fetch->arena, response, &rules, out_fields);
+    if (!err && store) err = edge_coded_vary(&fetch->arena, out_fields);
     if (err) return err;
     *out_head = (struct cache_head){
         .status = response->status,
@@ -96,6 +97,36 @@ bool edge_fetch_speaks_of(const struct cache_object *stale, const struct http_re
     return http_not_modified_means(&fresh, &stale->validators);
 }
 
+/* With what the 304 says it may not be kept, or not under its key: it is the leader's alone, and the others ask
+ * for themselves. REASON NONE: the next response may well be kept. */
+static void give_unkept(struct edge_fetch *fetch, const struct cache_head *head, enum http_reason reason) {
+    fetch->store_reason = reason;
+    sk_err err =
+        cache_fill_pass(fetch->fill, head, reason ? edge_fetch_remember_ms(reason, head->status) : 0);
+    cache_remove(fetch->worker->cache, cache_fill_key(fetch->fill));
+    if (!err) edge_fetch_copy_stale(fetch);
+}
+
+static bool varies_by(const struct http_fields *fields, sk_str name) {
+    for (const struct http_field *f = NULL; (f = http_fields_next(fields, HTTP_FIELD_VARY, f));) {
+        sk_str rest = f->value, element;
+        while (http_list_next(&rest, &element))
+            if (sk_str_ieq(element, name)) return true;
+    }
+    return false;
+}
+
+/* The 304's Vary names a field that the stored response was not selected by: its key does not tell apart what it
+ * now should (RFC 9111 section 4.1). */
+static bool varies_by_more(const struct http_fields *stored, const struct http_fields *of_304) {
+    for (const struct http_field *f = NULL; (f = http_fields_next(of_304, HTTP_FIELD_VARY, f));) {
+        sk_str rest = f->value, element;
+        while (http_list_next(&rest, &element))
+            if (!varies_by(stored, element)) return true;
+    }
+    return false;
+}
+
 sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *response,
                           sk_unix_s asked_at) {
     struct cache_object *stale = cache_fill_stale(fetch->fill);
@@ -124,27 +155,30 @@ sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *
     edge_fetch_search_renewed(fetch, &fields);
     head.reason = HTTP_REASON_HIT_REVALIDATED;
     http_validators_of(&fields, now, &head.validators);
+    fetch->validated = true;
+    fetch->store_reason = answer.reason;
+    fetch->stored = answer.store && !varies_by_more(&stale->fields, &response->fields);
+    bool whole = stale->part == CACHE_PART_NONE;
     head.freshness = answer.store ? answer.freshness
                                   : (struct http_freshness){.response_time = now,
                                                             .always_revalidate = true,
                                                             .must_revalidate = true,
                                                             .has_validator = true};
-    if (stale->part == CACHE_PART_NONE)
-        err = edge_codable_mark(&fetch->arena, &fetch->site->compress, &fields, &head);
+    if (whole && !fetch->stored) {
+        give_unkept(fetch, &head, answer.store ? HTTP_REASON_NONE : answer.reason);
+        return SK_OK;
+    }
+    if (whole) err = edge_codable_mark(&fetch->arena, &fetch->site->compress, &fields, &head);
     if (err) return err;
-    fetch->validated = true;
-    fetch->stored = answer.store;
-    fetch->store_reason = answer.reason;
     err = cache_fill_freshen(fetch->fill, &head);
-    if (!answer.store) cache_remove(fetch->worker->cache, cache_fill_key(fetch->fill));
+    if (!fetch->stored) cache_remove(fetch->worker->cache, cache_fill_key(fetch->fill));
     return err == SK_ERR_FULL || err == SK_ERR_NO_MEMORY ? SK_OK : err; /* everybody has the stale one then */
 }
 
 bool edge_fetch_may_serve_stale(const struct edge_fetch *fetch) {
     const struct cache_object *stale = cache_fill_stale(fetch->fill);
-    struct http_cache_control none;
-    struct http_fields no_fields = {0};
+    struct http_cache_control control;
     if (!stale) return false;
-    http_cache_control_parse(&no_fields, HTTP_FIELD_CACHE_CONTROL, &none);
-    return http_may_serve_on_error(&stale->freshness, &none, io_loop_wall_s(fetch->worker->loop));
+    http_request_cache_control(&fetch->client_request, &control);
+    return http_may_serve_on_error(&stale->freshness, &control, io_loop_wall_s(fetch->worker->loop));
 }

@@ -33,6 +33,8 @@ void edge_fetch_head_effects(struct edge_fetch *fetch, const struct http_respons
                              sk_unix_s asked_at);
 /* True when the stale object may answer because the origin failed (RFC 5861 section 4). */
 bool edge_fetch_may_serve_stale(const struct edge_fetch *fetch);
+/* Copies the stale object's body into the fill, whose head is published, and finishes or breaks it. */
+void edge_fetch_copy_stale(struct edge_fetch *fetch);
 /* The announced end is reached: nothing may follow. SK_ERR_END when that is so. */
 sk_err edge_fetch_expect_end(struct origin_exchange *origin);
 /* Copies the body into the fill and finishes or breaks it. */

@@ -251,8 +251,8 @@ static void pause_answer(struct h1_conn *conn, enum progress why) {
     } else if (why == SENT_WAITING) {
         edge_pace_pause(&writer->pace, io_loop_now(conn->worker->loop));
         h1_set_deadline(conn, SK_TIME_NEVER);
-        writer->waiting = true;
-        cache_reader_wait(&writer->reader, on_reader_ready);
+        writer->waiting = cache_reader_wait(&writer->reader, on_reader_ready);
+        if (!writer->waiting) h1_queue(conn, true);
     } else {
         h1_queue(conn, true);
     }

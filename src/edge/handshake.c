@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "edge/h1.h"
+#include "edge/h2.h"
 #include "edge/tls_layer.h"
 
 struct handshake {
@@ -65,7 +66,10 @@ static void on_ready(struct io_watch *watch, unsigned ready) {
     int fd = watch->fd;
     count(worker->metrics, &layer->facts);
     release(handshake);
-    h1_accept(worker, fd, &peer, &layer->layer);
+    if (layer->facts.http2)
+        h2_accept(worker, fd, &peer, &layer->layer);
+    else
+        h1_accept(worker, fd, &peer, &layer->layer);
 }
 
 static void on_timer(struct io_timer *timer) {

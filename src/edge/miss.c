@@ -118,6 +118,22 @@ static bool give_stale(struct edge_exchange *exchange, struct cache_object *obje
     return true;
 }
 
+/* The leader's request did not allow what is stale; this one's own word may (RFC 5861 section 4).
+ * As give_stale. */
+static bool give_own_stale(struct edge_exchange *exchange, struct cache_object *stale,
+                           const struct cache_failure *failure) {
+    struct cache_thread *thread = exchange->worker->cache;
+    cache_enter(thread);
+    bool there = stale && cache_find(thread, &exchange->key, edge_selecting(exchange), NULL) == stale;
+    cache_leave(thread);
+    if (!there) { /* nor purged meanwhile */
+        give_failure(exchange, failure);
+        return true;
+    }
+    cache_object_ref(stale);
+    return give_stale(exchange, stale, failure);
+}
+
 /* --- alone ------------------------------------------------------------------------------------------------ */
 
 static void fetch_alone(struct edge_exchange *exchange) {
@@ -153,7 +169,7 @@ static void fetch_alone(struct edge_exchange *exchange) {
 
 /* Waits for the fill. True when the exchange is through; false: it must go on alone, or once more. */
 static bool await_fill(struct edge_exchange *exchange, struct cache_fill *fill, enum cache_role role,
-                       bool *out_alone) {
+                       struct cache_object *stale, bool *out_alone) {
     struct edge_worker *worker = exchange->worker;
     enum cache_outcome outcome;
     struct cache_object *object = NULL;
@@ -167,7 +183,7 @@ static bool await_fill(struct edge_exchange *exchange, struct cache_fill *fill, 
     switch (outcome) {
     case CACHE_OUTCOME_OBJECT: return give_object(exchange, object);
     case CACHE_OUTCOME_STALE: return give_stale(exchange, object, &failure);
-    case CACHE_OUTCOME_FAILED: give_failure(exchange, &failure); return true;
+    case CACHE_OUTCOME_FAILED: return give_own_stale(exchange, stale, &failure);
     case CACHE_OUTCOME_ALONE: *out_alone = true; return false;
     case CACHE_OUTCOME_AGAIN: break;
     }
@@ -202,7 +218,7 @@ static bool fetch_shared_once(struct edge_exchange *exchange, struct cache_objec
         *out_alone = true;
         return false;
     }
-    return await_fill(exchange, fill, role, out_alone);
+    return await_fill(exchange, fill, role, stale, out_alone);
 }
 
 static void fetch_shared(struct edge_exchange *exchange, struct cache_object *stale) {

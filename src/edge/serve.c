@@ -156,7 +156,10 @@ struct edge_verdict edge_verdict_on(const struct cache_object *object, const str
     if (found.step == EDGE_STEP_REFUSE) return found;
     enum http_precondition condition =
         edge_precondition_on(object, asked->request, asked->traits, asked->now);
-    return condition == HTTP_PRECONDITION_FAILED ? verdict(EDGE_STEP_PASS, HTTP_REASON_MISS_REQUEST) : found;
+    if (condition != HTTP_PRECONDITION_FAILED) return found;
+    /* the origin's to refuse, unless it must not be asked */
+    return verdict(asked->control.only_if_cached ? EDGE_STEP_REFUSE : EDGE_STEP_PASS,
+                   HTTP_REASON_MISS_REQUEST);
 }
 
 enum http_precondition edge_precondition_on(const struct cache_object *object,

@@ -8,6 +8,7 @@
 #include "edge/encode.h"
 #include "edge/fetch.h"
 #include "edge/h1.h"
+#include "edge/h2.h"
 #include "edge/handshake.h"
 #include "edge/process.h"
 #include "edge/tls_layer.h"
@@ -278,7 +279,10 @@ static void leave(struct edge_worker *worker) {
     if (worker->loop) io_loop_destroy(worker->loop);
     if (worker->snapshot) edge_snapshot_unref(worker->snapshot);
     sk_arena_free(&worker->scratch);
-    if (!worker->connection_count) sk_pool_free_all(&worker->connection_pool);
+    if (!worker->connection_count) {
+        sk_pool_free_all(&worker->connection_pool);
+        sk_pool_free_all(&worker->h2_stream_pool);
+    }
     free(worker->input);
     if (worker->tls_room) edge_tls_room_free(worker->tls_room);
     free(worker->tls_room);
@@ -291,6 +295,7 @@ static sk_err set_up(struct edge_worker *worker) {
     sk_list_init(&worker->encodes);
     sk_arena_init(&worker->scratch, SCRATCH_FIRST_BYTES, 0);
     sk_pool_init(&worker->connection_pool, sizeof(struct h1_conn), CONNECTIONS_KEPT);
+    sk_pool_init(&worker->h2_stream_pool, sizeof(struct h2_stream), CONNECTIONS_KEPT);
     worker->input = malloc(EDGE_INPUT_BYTES);
     sk_err err = worker->input ? join(worker) : SK_ERR_NO_MEMORY;
     if (!err) use_snapshot(worker, edge_snapshot_ref(worker->process->snapshot));

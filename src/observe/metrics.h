@@ -22,6 +22,7 @@
       "TLS handshakes with clients that failed")                                                             \
     X(REQUESTS, "skerry_requests_total", "Client requests answered")                                         \
     X(REQUESTS_MALFORMED, "skerry_requests_malformed_total", "Requests refused as malformed")                \
+    X(H2_ABUSED, "skerry_h2_abused_total", "HTTP/2 connections ended because of abuse")                      \
     X(RESPONSES_2XX, "skerry_responses_total{class=\"2xx\"}", "Responses by class")                          \
     X(RESPONSES_3XX, "skerry_responses_total{class=\"3xx\"}", "Responses by class")                          \
     X(RESPONSES_4XX, "skerry_responses_total{class=\"4xx\"}", "Responses by class")                          \

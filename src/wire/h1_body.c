@@ -113,7 +113,7 @@ static enum wire_h1_refusal take_framing(struct wire_h1_parser *parser, const st
 
 /* RFC 9110 6.5.1: what frames, routes, authenticates, conditions or describes the content, or steers
  * caching, is too late in a trailer. */
-static bool allowed_in_trailer(sk_str name) {
+bool h1_allowed_in_trailer(sk_str name) {
     if (sk_str_istarts_with(name, SK_STR("content-")) || sk_str_istarts_with(name, SK_STR("x-forwarded-")))
         return false;
     switch (http_field_lookup(name)) {
@@ -177,7 +177,7 @@ static bool allowed_in_trailer(sk_str name) {
 }
 
 static sk_err keep_trailer(struct http_fields *trailers, struct sk_arena *arena, sk_str name, sk_str value) {
-    if (!trailers || !allowed_in_trailer(name)) return SK_OK;
+    if (!trailers || !h1_allowed_in_trailer(name)) return SK_OK;
     sk_str own_name = sk_arena_copy(arena, name), own_value = sk_arena_copy(arena, value);
     if (!own_name.data || !own_value.data) return SK_ERR_NO_MEMORY;
     return http_fields_add(trailers, arena, own_name, own_value);

@@ -30,6 +30,9 @@ enum wire_h1_refusal h1_rules_response(const struct h1_framing *framing, enum ht
 /* One field line without its CRLF, by our own rules alone. */
 enum wire_h1_refusal h1_field_line(sk_str line, sk_str *out_name, sk_str *out_value);
 
+/* True when a field of NAME may stand in a trailer section (RFC 9110 6.5.1). */
+bool h1_allowed_in_trailer(sk_str name);
+
 /* Readies PARSER for the body of the message whose head was just taken. */
 void h1_body_begin(struct wire_h1_parser *parser, enum http_body_kind kind, uint64_t content_length);
 

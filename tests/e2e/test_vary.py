@@ -64,6 +64,20 @@ def test_without_vary_the_origin_sees_the_normal_form_too(edge, origin):
     assert origin.last().fields.get("accept-encoding") == "br, gzip"
 
 
+def test_what_the_origin_coded_is_not_given_to_a_client_that_does_not_take_it(edge, origin):
+    """Although the origin forgot Vary: otherwise the first client decides what all others get."""
+    def script(x):
+        coded = "gzip" in (x.request.fields.get("accept-encoding") or "")
+        x.reply(b"coded" if coded else b"plain", fields=[*FRESH, *([("Content-Encoding", "gzip")] if coded else [])])
+
+    origin.on("/a", script)
+    for _ in range(2):
+        response = ask(edge, "Accept-Encoding", "gzip")
+        assert response.body == b"coded" and response["vary"] == "Accept-Encoding"
+        assert ask(edge, "Accept-Encoding", None).body == b"plain"
+    assert origin.count() == 2
+
+
 # --- the classes that a site opts in to
 
 

@@ -711,6 +711,37 @@ static void a_fill_in_progress_is_not_stored_after_a_removal(void **state) {
     (void)state;
 }
 
+/* Another thread may end the fill while a hit looks at it. */
+static void story_of_an_end_before_the_keep(struct worker *worker, void *arg) {
+    struct cache_head head = make_head(1000);
+    struct cache_reader reader;
+    struct cache_piece piece;
+    struct cache_fill *fill;
+    size_t count;
+    assert_int_equal(begin(worker->thread, &fill), CACHE_LEAD);
+    cache_fill_leave(worker->thread, fill);
+    assert_ok(cache_fill_store(fill, &head));
+    cache_enter(worker->thread);
+    struct cache_object *object = cache_find(worker->thread, &key.key, NULL, NULL);
+    cache_reader_borrow(&reader, worker->thread, object, 0, CACHE_LENGTH_UNKNOWN);
+    assert_int_equal(cache_reader_peek(&reader, &piece, 1, &count), CACHE_READ_WAIT);
+    assert_ok(fill_write(fill, 9, 0, 1000));
+    assert_ok(cache_fill_finish(fill));
+    cache_reader_keep(&reader);
+    assert_false(cache_reader_wait(&reader, NULL));
+    cache_leave(worker->thread);
+    assert_int_equal(read_on(&reader, 9, UINT64_MAX), CACHE_READ_END);
+    assert_int_equal(reader.position, 1000);
+    cache_reader_close(&reader);
+    cache_fill_release(fill);
+    (void)arg;
+}
+
+static void a_reader_kept_after_the_end_has_nothing_to_wait_for(void **state) {
+    run_story(story_of_an_end_before_the_keep, NULL);
+    (void)state;
+}
+
 static void story_of_a_borrowed_reader(struct worker *worker, void *arg) {
     struct cache_reader reader;
     assert_true(put_object(worker->thread, &key.key, 9, BODY_BYTES, true));
@@ -787,6 +818,7 @@ int main(void) {
         CASE(a_failed_revalidation_may_answer_with_the_stale_one),
         CASE(who_comes_to_revalidate_an_object_that_was_replaced_finds_the_new_one),
         CASE(a_fill_in_progress_is_not_stored_after_a_removal),
+        CASE(a_reader_kept_after_the_end_has_nothing_to_wait_for),
         CASE(a_borrowed_reader_can_be_kept_even_when_its_object_was_just_removed),
     };
     return SK_RUN_TESTS(tests);

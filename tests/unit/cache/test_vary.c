@@ -123,6 +123,31 @@ static void a_response_without_vary_becomes_one_of_the_variants(void **state) {
     (void)state;
 }
 
+/* What was stored before its URL was known to vary is none of the variants: confirming it for one client would put
+ * it in the place of all of them. */
+static void what_did_not_vary_is_not_confirmed_for_a_variant(void **state) {
+    struct sender a, b;
+    struct cache_object *old, *none;
+    struct cache_fill *fill;
+    sender(&a, "1", NULL), sender(&b, "2", NULL);
+    store(&a.request, "", 1);
+    cache_enter(thread);
+    old = cache_find(thread, &key.key, &a.request, NULL);
+    cache_object_ref(old);
+    cache_leave(thread);
+    assert_int_equal(cache_fill_begin(thread, &key.key, &a.request, old, &fill, &none), CACHE_LEAD);
+    cache_fill_leave(thread, fill);
+    answer(fill, &a.request, "X", 2);
+    assert_int_equal(cache_fill_begin(thread, &key.key, &b.request, old, &fill, &none), CACHE_LEAD);
+    assert_null(cache_fill_stale(fill));
+    cache_fill_leave(thread, fill);
+    cache_fill_fail(fill, SK_ERR_REFUSED, true);
+    cache_fill_release(fill);
+    cache_object_unref(thread, old);
+    assert_int_equal(got(&a.request), 2);
+    (void)state;
+}
+
 static void a_list_takes_the_place_of_a_response_that_did_not_vary(void **state) {
     struct sender a;
     struct cache_object *stale, *none;
@@ -240,6 +265,7 @@ int main(void) {
         CASE(each_variant_goes_to_those_who_select_it),
         CASE(a_response_that_names_more_fields_starts_a_new_list),
         CASE(a_response_without_vary_becomes_one_of_the_variants),
+        CASE(what_did_not_vary_is_not_confirmed_for_a_variant),
         CASE(a_list_takes_the_place_of_a_response_that_did_not_vary),
         CASE(removing_the_primary_key_removes_all_variants),
         CASE(fills_of_different_variants_go_side_by_side),

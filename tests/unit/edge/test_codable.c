@@ -94,6 +94,24 @@ static void rfc9110_12_5_5_vary_names_accept_encoding_once(void **state) {
     (void)state;
 }
 
+static void what_the_origin_coded_varies_by_accept_encoding(void **state) {
+    static const struct {
+        const char *lines, *vary;
+    } coded[] = {
+        {"Content-Encoding: gzip", "Accept-Encoding"},
+        {"Content-Encoding: gzip\nVary: X", "X, Accept-Encoding"},
+        {"Content-Encoding: gzip\nVary: Accept-Encoding", "Accept-Encoding"},
+        {"Content-Encoding: identity", NULL},
+        {"X: y", NULL},
+    };
+    for (size_t i = 0; i < SK_COUNT(coded); i++) {
+        struct http_fields fields = fields_of(&arena, coded[i].lines);
+        assert_ok(edge_coded_vary(&arena, &fields));
+        assert_str(http_fields_value(&fields, HTTP_FIELD_VARY), sk_str_from_c(coded[i].vary));
+    }
+    (void)state;
+}
+
 static void rfc9110_8_8_1_a_form_has_a_weak_tag(void **state) {
     struct http_fields fields = fields_of(&arena, "ETag: \"a\"\nX: y"), weak;
     assert_str(edge_coding_head(&arena, &fields, HTTP_CODING_BR),
@@ -126,6 +144,7 @@ int main(void) {
         CASE(what_may_be_coded),
         CASE(nothing_is_coded_where_it_is_switched_off),
         CASE(rfc9110_12_5_5_vary_names_accept_encoding_once),
+        CASE(what_the_origin_coded_varies_by_accept_encoding),
         CASE(rfc9110_8_8_1_a_form_has_a_weak_tag),
         CASE(forms_of_different_contents_have_different_keys),
     };

@@ -1,0 +1,205 @@
+#include "edge/fetch.h"
+#include "edge/h2.h"
+
+#define PIECES 8
+
+static struct h2_stream *stream_of(struct wire_h2_stream *wire) {
+    return SK_CONTAINER_OF(wire, struct h2_stream, wire);
+}
+
+/* --- content, as the engine asks for it ------------------------------------------------------------------- */
+
+static void on_reader_ready(struct cache_reader *reader) {
+    struct h2_stream *stream = SK_CONTAINER_OF(reader, struct h2_stream, reader);
+    stream->waiting = false;
+    stream->moved_at = io_loop_now(stream->conn->worker->loop);
+    wire_h2_resume(stream->conn->h2, &stream->wire);
+    h2_queue(stream->conn, false);
+}
+
+static sk_err await_fill(struct h2_stream *stream) {
+    if (!stream->waiting) {
+        stream->waiting = true;
+        cache_reader_keep(&stream->reader);
+        cache_reader_wait(&stream->reader, on_reader_ready);
+    }
+    return SK_ERR_AGAIN;
+}
+
+/* The next part of a multipart answer. False: there is none. */
+static sk_err open_part(struct h2_stream *stream) {
+    const struct edge_part *part = &stream->parts[++stream->part_at];
+    struct cache_object *object = stream->reader.object;
+    struct cache_thread *thread = stream->reader.thread;
+    cache_object_ref(object);
+    cache_reader_close(&stream->reader);
+    cache_reader_open(&stream->reader, thread, object, part->first, part->end);
+    return sk_buf_append(&stream->text, part->text);
+}
+
+static uint64_t total_of(const struct cache_piece *pieces, size_t count) {
+    uint64_t total = 0;
+    for (size_t i = 0; i < count; i++) total += pieces[i].bytes;
+    return total;
+}
+
+/* The trailers that have come, where the client wants them; else NULL. */
+static const struct http_fields *trailers_of(const struct edge_exchange *exchange) {
+    bool wanted =
+        (exchange->traits & EDGE_TRAIT_TRAILERS) && exchange->fetch && exchange->fetch->trailers.count;
+    return wanted ? &exchange->fetch->trailers : NULL;
+}
+
+/* All has been given: was it what was promised? */
+static sk_err finish(struct h2_stream *stream, bool *out_last, const struct http_fields **out_trailers) {
+    if (stream->promised != 0 && stream->promised != CACHE_LENGTH_UNKNOWN) return SK_ERR_RESET;
+    stream->at_end = *out_last = true;
+    *out_trailers = trailers_of(&stream->exchange);
+    return SK_OK;
+}
+
+/* True when nothing comes behind BYTES more: told with them, it saves a frame. */
+static bool is_last(const struct h2_stream *stream, uint64_t bytes) {
+    bool trailers = stream->exchange.traits & EDGE_TRAIT_TRAILERS;
+    return bytes == stream->promised && stream->part_at + 1 >= stream->part_count && !trailers;
+}
+
+static sk_err content_of_reader(struct h2_stream *stream, size_t most, size_t *out_bytes, bool *out_last,
+                                const struct http_fields **out_trailers) {
+    struct cache_piece pieces[PIECES];
+    size_t count = 0;
+    enum cache_read state = CACHE_READ_END;
+    if (stream->reader.object) state = cache_reader_peek(&stream->reader, pieces, PIECES, &count);
+    if (state == CACHE_READ_WAIT) return await_fill(stream);
+    if (state == CACHE_READ_FAILED) return SK_ERR_RESET;
+    if (state == CACHE_READ_END) return finish(stream, out_last, out_trailers);
+    uint64_t bytes = SK_MIN(SK_MIN(total_of(pieces, count), (uint64_t)most), stream->promised);
+    if (!bytes) return finish(stream, out_last, out_trailers); /* more than was promised: not our content */
+    *out_bytes = (size_t)bytes;
+    if (is_last(stream, bytes)) stream->at_end = *out_last = true;
+    return SK_OK;
+}
+
+static bool part_is_over(struct h2_stream *stream) {
+    struct cache_piece piece;
+    size_t count = 0;
+    if (stream->part_at + 1 >= stream->part_count || !stream->reader.object) return false;
+    return cache_reader_peek(&stream->reader, &piece, 1, &count) == CACHE_READ_END;
+}
+
+sk_err h2_answer_content(void *owner, struct wire_h2_stream *wire, size_t most, size_t *out_bytes,
+                         bool *out_last, const struct http_fields **out_trailers) {
+    struct h2_stream *stream = stream_of(wire);
+    if (!sk_buf_len(&stream->text) && part_is_over(stream)) {
+        sk_err err = open_part(stream);
+        if (err) return err;
+    }
+    size_t text = sk_buf_len(&stream->text);
+    if (!text) {
+        sk_err err = content_of_reader(stream, most, out_bytes, out_last, out_trailers);
+        if (err == SK_ERR_RESET) stream->exchange.outcome.error = SK_STR("the origin's response was cut off");
+        return err;
+    }
+    *out_bytes = SK_MIN(text, most);
+    if (*out_bytes == text && !stream->reader.object && is_last(stream, text))
+        stream->at_end = *out_last = true;
+    return SK_OK;
+}
+
+/* Copies BYTES of the present part out of the cache's blocks: the only copy before encryption. */
+static sk_err take_of_reader(struct h2_stream *stream, size_t bytes, struct sk_buf *out) {
+    while (bytes) {
+        struct cache_piece pieces[PIECES];
+        size_t count = 0, taken = 0;
+        if (cache_reader_peek(&stream->reader, pieces, PIECES, &count) != CACHE_READ_DATA)
+            return SK_ERR_RESET;
+        for (size_t i = 0; i < count && taken < bytes; i++) {
+            size_t n = SK_MIN(bytes - taken, (size_t)pieces[i].bytes);
+            sk_err err = sk_buf_append(out, (sk_str){pieces[i].data, n});
+            if (err) return err;
+            taken += n;
+        }
+        cache_reader_advance(&stream->reader, taken);
+        bytes -= taken;
+    }
+    return SK_OK;
+}
+
+sk_err h2_answer_take(void *owner, struct wire_h2_stream *wire, size_t bytes, struct sk_buf *out) {
+    struct h2_stream *stream = stream_of(wire);
+    struct edge_outcome *outcome = &stream->exchange.outcome;
+    size_t text = sk_buf_len(&stream->text);
+    sk_err err = SK_OK;
+    if (text) {
+        SK_ASSERT(bytes <= text);
+        err = sk_buf_append(out, sk_str_slice(sk_buf_str(&stream->text), 0, bytes));
+        sk_buf_consume(&stream->text, bytes);
+    } else {
+        err = take_of_reader(stream, bytes, out);
+    }
+    outcome->sent_bytes += bytes;
+    outcome->body_bytes += bytes;
+    if (stream->promised != CACHE_LENGTH_UNKNOWN) stream->promised -= bytes;
+    stream->moved_at = io_loop_now(stream->conn->worker->loop);
+    return err;
+}
+
+void h2_answer_framed(void *owner, struct wire_h2_stream *wire, size_t bytes) {
+    stream_of(wire)->exchange.outcome.sent_bytes += bytes;
+}
+
+/* --- heads ------------------------------------------------------------------------------------------------ */
+
+static void open_object(struct h2_stream *stream, const struct edge_response *response) {
+    struct cache_thread *cache = stream->conn->worker->cache;
+    if (!response->object) return;
+    if (response->head_only || !response->part_count) {
+        if (!response->borrowed) cache_object_unref(cache, response->object);
+        return;
+    }
+    const struct edge_part *part = &response->parts[0];
+    stream->parts = response->parts;
+    stream->part_count = response->part_count;
+    if (response->borrowed)
+        cache_reader_borrow(&stream->reader, cache, response->object, part->first, part->end);
+    else
+        cache_reader_open(&stream->reader, cache, response->object, part->first, part->end);
+}
+
+static sk_err open_body(struct h2_stream *stream, const struct edge_response *response) {
+    stream->promised = response->own_length ? CACHE_LENGTH_UNKNOWN : response->body_length;
+    open_object(stream, response);
+    if (response->head_only) return SK_OK;
+    sk_err err = response->part_count ? sk_buf_append(&stream->text, response->parts[0].text) : SK_OK;
+    if (!err) err = sk_buf_append(&stream->text, response->small_body);
+    return err;
+}
+
+void h2_respond(struct edge_exchange *exchange, const struct edge_response *response) {
+    struct h2_stream *stream = h2_stream_of(exchange);
+    struct h2_conn *conn = stream->conn;
+    sk_str heads[] = {response->head, response->extra_head};
+    exchange->responded = true;
+    exchange->outcome.status = response->status;
+    bool length = !response->own_length && response->body_length != CACHE_LENGTH_UNKNOWN;
+    bool content = !response->head_only && response->body_length != 0;
+    sk_err err = open_body(stream, response);
+    if (!content) stream->at_end = true;
+    if (!err && !stream->gone)
+        err = wire_h2_respond(conn->h2, &stream->wire, response->status, heads, 2,
+                              length ? response->body_length : UINT64_MAX, content);
+    if (err && !stream->gone) wire_h2_reset(conn->h2, &stream->wire);
+    exchange->outcome.first_byte_at = sk_time_now();
+    stream->moved_at = io_loop_now(conn->worker->loop);
+    h2_pull(conn); /* while a borrowed object is still there */
+    h2_stream_keep(stream);
+    h2_queue(conn, false);
+}
+
+void h2_inform(struct edge_exchange *exchange, uint16_t status, const struct http_fields *fields) {
+    struct h2_stream *stream = h2_stream_of(exchange);
+    if (stream->gone || exchange->client_gone || exchange->responded) return;
+    /* What cannot be said is only a hint. */
+    if (wire_h2_inform(stream->conn->h2, &stream->wire, status, fields) == SK_OK)
+        h2_queue(stream->conn, false);
+}

@@ -1,0 +1,324 @@
+#include "wire/h2.h"
+
+#include <stdlib.h>
+
+#include "wire/h2_internal.h"
+
+#define ACKS_WAITING_MAX 100 /* answers to PING and SETTINGS that the peer does not read */
+#define UNSEEN_BYTES 4096    /* of ignored frames that cost as much as one */
+#define QUEUE_MAX 1000       /* frames that wait to be sent, beside content */
+
+static struct wire_h2 *h2_of(void *user) { return user; }
+
+static struct wire_h2_stream *stream_of(const struct wire_h2 *h2, int32_t id) {
+    return nghttp2_session_get_stream_user_data(h2->session, id);
+}
+
+/* --- abuse ------------------------------------------------------------------------------------------------ */
+
+static bool charge(struct wire_h2 *h2, enum wire_h2_cost cost) {
+    if (wire_h2_charge(&h2->account, cost, h2->now)) return true;
+    if (h2->denied) return false;
+    h2->denied = true;
+    h2->why = wire_h2_cost_text(cost);
+    nghttp2_session_terminate_session(h2->session, NGHTTP2_ENHANCE_YOUR_CALM);
+    return false;
+}
+
+bool wire_h2_blame(struct wire_h2 *h2, enum wire_h2_cost cost, sk_time_ns now) {
+    h2->now = now;
+    return charge(h2, cost);
+}
+
+static void charge_frame(struct wire_h2 *h2, const nghttp2_frame_hd *frame) {
+    switch (frame->type) {
+    case NGHTTP2_DATA:
+        if (!frame->length && !(frame->flags & NGHTTP2_FLAG_END_STREAM)) charge(h2, WIRE_H2_COST_EMPTY);
+        break;
+    case NGHTTP2_HEADERS:
+        if (!frame->length) charge(h2, WIRE_H2_COST_EMPTY);
+        break;
+    case NGHTTP2_PRIORITY:
+    case NGHTTP2_PRIORITY_UPDATE: charge(h2, WIRE_H2_COST_PRIORITY); break;
+    case NGHTTP2_RST_STREAM: charge(h2, WIRE_H2_COST_RESET); break;
+    case NGHTTP2_SETTINGS: charge(h2, WIRE_H2_COST_SETTINGS); break;
+    case NGHTTP2_PING: charge(h2, WIRE_H2_COST_PING); break;
+    case NGHTTP2_WINDOW_UPDATE: charge(h2, WIRE_H2_COST_WINDOW); break;
+    case NGHTTP2_CONTINUATION: charge(h2, WIRE_H2_COST_CONTINUATION); break;
+    case NGHTTP2_GOAWAY: break;
+    default: charge(h2, WIRE_H2_COST_UNKNOWN); break;
+    }
+}
+
+static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *frame, void *user) {
+    struct wire_h2 *h2 = h2_of(user);
+    h2->unseen -= (int64_t)frame->length + 9;
+    charge_frame(h2, frame);
+    /* What we are to answer and the peer does not read. */
+    if (nghttp2_session_get_outbound_queue_size(session) > QUEUE_MAX)
+        while (charge(h2, WIRE_H2_COST_MADE_RESET)) continue;
+    return 0;
+}
+
+/* Frames of unknown kinds, and those for streams that are over, show only as bytes. A frame may be told of before
+ * all of it is there. */
+static void charge_unseen(struct wire_h2 *h2, size_t received) {
+    h2->unseen += (int64_t)received;
+    while (h2->unseen > UNSEEN_BYTES && charge(h2, WIRE_H2_COST_UNKNOWN)) h2->unseen -= UNSEEN_BYTES;
+}
+
+/* --- requests --------------------------------------------------------------------------------------------- */
+
+static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user) {
+    struct wire_h2 *h2 = h2_of(user);
+    struct wire_h2_stream *stream = stream_of(h2, frame->hd.stream_id);
+    h2->head_open = true;
+    if (stream) {
+        stream->in_trailer = true;
+        return 0;
+    }
+    stream = h2->denied ? NULL : h2->events->open(h2->owner);
+    if (!stream) {
+        charge(h2, WIRE_H2_COST_REFUSED);
+        nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
+        return 0;
+    }
+    stream->id = frame->hd.stream_id;
+    nghttp2_session_set_stream_user_data(session, stream->id, stream);
+    return 0;
+}
+
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags, void *user) {
+    struct wire_h2 *h2 = h2_of(user);
+    struct wire_h2_stream *stream = stream_of(h2, frame->hd.stream_id);
+    if (!stream || stream->reset) return 0;
+    uint16_t before = stream->refusal;
+    sk_err err = h2_request_field(h2, stream, (sk_str){(const char *)name, name_len},
+                                  (sk_str){(const char *)value, value_len});
+    if (err) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    if (!before && stream->refusal == 431) charge(h2, WIRE_H2_COST_BIG_HEAD);
+    return 0;
+}
+
+static void end_request(struct wire_h2 *h2, struct wire_h2_stream *stream) {
+    if (stream->ended) return;
+    stream->ended = true;
+    if (stream->begun) h2->events->end(h2->owner, stream);
+}
+
+/* A refused trailer section leaves nothing of the request to be trusted. */
+static void finish_trailers(struct wire_h2 *h2, struct wire_h2_stream *stream) {
+    if (stream->refusal) wire_h2_reset(h2, stream);
+}
+
+static int finish_head(struct wire_h2 *h2, struct wire_h2_stream *stream, bool end) {
+    stream->ended = end;
+    if (h2_request_finish(h2, stream, end) != SK_OK) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    if (stream->refusal && stream->refusal != 431) charge(h2, WIRE_H2_COST_MALFORMED);
+    stream->begun = true;
+    h2->events->request(h2->owner, stream);
+    return 0;
+}
+
+static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user) {
+    struct wire_h2 *h2 = h2_of(user);
+    bool end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+    if (frame->hd.type == NGHTTP2_HEADERS) h2->head_open = false;
+    if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
+    struct wire_h2_stream *stream = stream_of(h2, frame->hd.stream_id);
+    if (!stream || stream->reset) return 0;
+    if (frame->hd.type == NGHTTP2_HEADERS && !stream->begun) return finish_head(h2, stream, end);
+    if (frame->hd.type == NGHTTP2_HEADERS) finish_trailers(h2, stream);
+    if (end && !stream->reset) end_request(h2, stream);
+    return 0;
+}
+
+static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *data, size_t bytes,
+                   void *user) {
+    struct wire_h2 *h2 = h2_of(user);
+    struct wire_h2_stream *stream = stream_of(h2, id);
+    if (stream && !stream->reset)
+        h2->events->data(h2->owner, stream, (sk_str){(const char *)data, bytes});
+    else
+        nghttp2_session_consume(session, id, bytes); /* nobody else will */
+    return 0;
+}
+
+static int on_invalid(nghttp2_session *session, const nghttp2_frame *frame, int error, void *user) {
+    struct wire_h2 *h2 = h2_of(user);
+    if (frame->hd.type == NGHTTP2_HEADERS) h2->head_open = false;
+    charge(h2, WIRE_H2_COST_MALFORMED);
+    return 0;
+}
+
+static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error, void *user) {
+    struct wire_h2 *h2 = h2_of(user);
+    struct wire_h2_stream *stream = stream_of(h2, id);
+    if (!stream) return 0;
+    nghttp2_session_set_stream_user_data(session, id, NULL);
+    if (stream->answered) wire_h2_credit(&h2->account);
+    h2->events->closed(h2->owner, stream, stream->answered);
+    return 0;
+}
+
+/* --- frames that went out --------------------------------------------------------------------------------- */
+
+static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user) {
+    struct wire_h2 *h2 = h2_of(user);
+    uint8_t type = frame->hd.type;
+    /* Resets that we were made to send cost as much as the peer's own (also after our GOAWAY). */
+    if (type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR)
+        charge(h2, WIRE_H2_COST_MADE_RESET);
+    if (type != NGHTTP2_HEADERS && type != NGHTTP2_DATA) return 0;
+    struct wire_h2_stream *stream = stream_of(h2, frame->hd.stream_id);
+    if (!stream) return 0;
+    h2->events->framed(h2->owner, stream, type == NGHTTP2_DATA ? 9 : 9 + frame->hd.length);
+    if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
+    stream->answered = true;
+    /* RFC 9113 section 8.1: the rest of the request is not needed. */
+    if (!stream->ended) nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_NO_ERROR);
+    return 0;
+}
+
+static int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head, size_t bytes,
+                     nghttp2_data_source *source, void *user) {
+    struct wire_h2 *h2 = h2_of(user);
+    struct wire_h2_stream *stream = source->ptr;
+    if (sk_buf_append(h2->out, (sk_str){(const char *)head, 9}) != SK_OK) return NGHTTP2_ERR_CALLBACK_FAILURE;
+    sk_err err = bytes ? h2->events->take(h2->owner, stream, bytes, h2->out) : SK_OK;
+    return err ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+}
+
+/* --- life ------------------------------------------------------------------------------------------------- */
+
+static nghttp2_session_callbacks *make_callbacks(void) {
+    nghttp2_session_callbacks *callbacks;
+    if (nghttp2_session_callbacks_new(&callbacks) != 0) return NULL;
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
+    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_sent);
+    nghttp2_session_callbacks_set_send_data_callback(callbacks, send_data);
+    return callbacks;
+}
+
+static nghttp2_option *make_options(void) {
+    nghttp2_option *options;
+    if (nghttp2_option_new(&options) != 0) return NULL;
+    nghttp2_option_set_no_auto_window_update(options, 1);
+    nghttp2_option_set_max_outbound_ack(options, ACKS_WAITING_MAX);
+    nghttp2_option_set_builtin_recv_extension_type(options, NGHTTP2_PRIORITY_UPDATE);
+    return options;
+}
+
+static int submit_settings(struct wire_h2 *h2) {
+    const nghttp2_settings_entry settings[] = {
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, WIRE_H2_STREAMS},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, WIRE_H2_STREAM_WINDOW},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, h2->limits.head_bytes},
+        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+    };
+    int result = nghttp2_submit_settings(h2->session, NGHTTP2_FLAG_NONE, settings, SK_COUNT(settings));
+    if (result) return result;
+    return nghttp2_session_set_local_window_size(h2->session, NGHTTP2_FLAG_NONE, 0, WIRE_H2_WINDOW);
+}
+
+sk_err wire_h2_create(const struct wire_h2_events *events, void *owner, const struct wire_h2_limits *limits,
+                      sk_str scheme, struct wire_h2 **out_h2) {
+    struct wire_h2 *h2 = calloc(1, sizeof *h2);
+    nghttp2_session_callbacks *callbacks = make_callbacks();
+    nghttp2_option *options = make_options();
+    bool made = h2 && callbacks && options;
+    if (made) {
+        *h2 = (struct wire_h2){.magic = WIRE_H2_MAGIC,
+                               .events = events,
+                               .owner = owner,
+                               .limits = *limits,
+                               .scheme = scheme,
+                               .why = ""};
+        made = nghttp2_session_server_new2(&h2->session, callbacks, h2, options) == 0;
+    }
+    nghttp2_session_callbacks_del(callbacks);
+    nghttp2_option_del(options);
+    if (made && submit_settings(h2) == 0) {
+        *out_h2 = h2;
+        return SK_OK;
+    }
+    if (made) nghttp2_session_del(h2->session);
+    free(h2);
+    return SK_ERR_NO_MEMORY;
+}
+
+void wire_h2_free(struct wire_h2 *h2) {
+    if (!h2) return;
+    SK_CHECK_MAGIC(h2, WIRE_H2_MAGIC);
+    nghttp2_session_del(h2->session);
+    h2->magic = 0;
+    free(h2);
+}
+
+/* --- bytes ------------------------------------------------------------------------------------------------ */
+
+sk_err wire_h2_receive(struct wire_h2 *h2, sk_str input, sk_time_ns now) {
+    h2->now = now;
+    if (h2->denied) return SK_ERR_DENIED;
+    nghttp2_ssize n = nghttp2_session_mem_recv2(h2->session, (const uint8_t *)input.data, input.len);
+    if (n == NGHTTP2_ERR_NOMEM) return SK_ERR_NO_MEMORY;
+    if (n < 0) {
+        if (!h2->why[0]) h2->why = nghttp2_strerror((int)n);
+        return n == NGHTTP2_ERR_FLOODED ? SK_ERR_DENIED : SK_ERR_MALFORMED;
+    }
+    charge_unseen(h2, input.len);
+    return h2->denied ? SK_ERR_DENIED : SK_OK;
+}
+
+sk_err wire_h2_fill(struct wire_h2 *h2, struct sk_buf *out, size_t enough) {
+    sk_err err = SK_OK;
+    h2->out = out;
+    while (!err && sk_buf_len(out) < enough) {
+        const uint8_t *data;
+        size_t before = sk_buf_len(out);
+        nghttp2_ssize n = nghttp2_session_mem_send2(h2->session, &data);
+        if (n < 0) err = n == NGHTTP2_ERR_NOMEM ? SK_ERR_NO_MEMORY : SK_ERR_MALFORMED;
+        if (n > 0) err = sk_buf_append(out, (sk_str){(const char *)data, (size_t)n});
+        if (n == 0 && sk_buf_len(out) == before) break;
+    }
+    h2->out = NULL;
+    return err;
+}
+
+bool wire_h2_over(const struct wire_h2 *h2) {
+    return !nghttp2_session_want_read(h2->session) && !nghttp2_session_want_write(h2->session);
+}
+
+bool wire_h2_head_open(const struct wire_h2 *h2) { return h2->head_open; }
+
+const char *wire_h2_why(const struct wire_h2 *h2) { return h2->why; }
+
+void wire_h2_resume(struct wire_h2 *h2, struct wire_h2_stream *stream) {
+    (void)nghttp2_session_resume_data(h2->session, stream->id); /* gone or not deferred: nothing to do */
+}
+
+void wire_h2_consumed(struct wire_h2 *h2, struct wire_h2_stream *stream, size_t bytes) {
+    if (bytes) (void)nghttp2_session_consume(h2->session, stream->id, bytes);
+}
+
+void wire_h2_reset(struct wire_h2 *h2, struct wire_h2_stream *stream) {
+    if (stream->reset) return;
+    stream->reset = true;
+    (void)nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_INTERNAL_ERROR);
+}
+
+void wire_h2_goaway(struct wire_h2 *h2, bool final) {
+    if (final)
+        (void)nghttp2_submit_goaway(h2->session, NGHTTP2_FLAG_NONE,
+                                    nghttp2_session_get_last_proc_stream_id(h2->session), NGHTTP2_NO_ERROR,
+                                    NULL, 0);
+    else
+        (void)nghttp2_submit_shutdown_notice(h2->session);
+}
