@@ -190,6 +190,13 @@ static sk_err create_shared(struct cache_fill *fill, const struct cache_key *key
     return SK_OK;
 }
 
+/* Of a list, `verified` says when its youngest response began to come (cache/sweep.h). Under the stripe's lock. */
+static void renew_list(struct cache_entry *list, uint64_t born) {
+    _Atomic uint64_t *verified = &list->object.verified;
+    if (atomic_load_explicit(verified, memory_order_relaxed) >> 2 < born) /* one writer at a time */
+        atomic_store_explicit(verified, cache_verified_make(born, CACHE_PURGE_NONE), memory_order_relaxed);
+}
+
 enum published { PUBLISHED, PUBLISH_AGAIN, PUBLISH_NOT };
 
 /* Under the stripe's lock: into the index, unless another list came there since the plan was made. */
@@ -203,6 +210,7 @@ static enum published into_index(struct cache_fill *fill, const struct plan *pla
     if (plan->list && plan->list != present && cache_index_put(cache, plan->list, NULL)) return PUBLISH_NOT;
     if (cache_index_put(cache, fill->entry, &replaced)) return PUBLISH_NOT;
     if (plan->list && !replaced) atomic_fetch_add_explicit(&plan->list->variants, 1, memory_order_relaxed);
+    if (plan->list) renew_list(plan->list, fill->born);
     return PUBLISHED;
 }
 
@@ -288,8 +296,8 @@ static struct cache_entry *create_fresh(struct cache_fill *fill, const struct ca
     own.part = (enum cache_part)stale->object.part;
     uint64_t present = atomic_load(&stale->object.available); /* 0 of a partial object's head */
     size_t inline_bytes = stale->body ? 0 : present;
-    struct cache_entry *entry = cache_entry_create(fill->cache, &stale->object.key, &own, inline_bytes,
-                                                   head->tag_count ? NULL : stale);
+    struct cache_entry *entry =
+        cache_entry_create(fill->cache, &stale->object.key, &own, inline_bytes, stale);
     if (!entry) return NULL;
     if (inline_bytes) memcpy(entry->inline_body, stale->inline_body, inline_bytes);
     if (stale->body) cache_body_ref(entry->body = stale->body);

@@ -134,6 +134,34 @@ struct cache_entry *cache_index_get(struct cache *cache, const struct cache_key 
     return value ? entry_of(value) : NULL;
 }
 
+/* The rest of one shard, at most MAX. */
+static uint32_t walk_shard(struct cache_shard *shard, struct cache_walk *walk, struct cache_entry **out,
+                           uint32_t max) {
+    struct ck_hs_map *table = ck_pr_load_ptr(&shard->set.map);
+    if (table != walk->table) walk->place = 0;
+    walk->table = table;
+    ck_hs_iterator_t iterator = {.offset = walk->place, .map = table};
+    uint32_t count = 0;
+    for (void *value; count < max && ck_hs_next_spmc(&shard->set, &iterator, &value);) {
+        out[count] = entry_of(value);
+        CACHE_ORDER_ACQUIRE(out[count]);
+        count++;
+    }
+    walk->place = iterator.offset;
+    return count;
+}
+
+uint32_t cache_index_walk(struct cache *cache, struct cache_walk *walk, struct cache_entry **out,
+                          uint32_t max) {
+    uint32_t count = 0;
+    while (walk->shard < cache->shard_count) {
+        count = walk_shard(&cache->shards[walk->shard], walk, out, max);
+        if (count) break;
+        *walk = (struct cache_walk){.shard = walk->shard + 1};
+    }
+    return count;
+}
+
 /* ---- changes -------------------------------------------------------------------------------------------- */
 
 static void count(_Atomic uint64_t *counter, int64_t change) {

@@ -18,6 +18,17 @@ sk_err cache_index_put(struct cache *cache, struct cache_entry *entry, bool *out
 bool cache_index_swap(struct cache *cache, struct cache_entry *expected, struct cache_entry *entry);
 /* Takes ENTRY out if it is what stands under its key, and forgets it (cache_store_forget). */
 bool cache_index_remove(struct cache *cache, struct cache_entry *entry);
+
+/* A walk over all entries, a few at a time: where it stands. Zeroed at the beginning. */
+struct cache_walk {
+    uint32_t shard;
+    unsigned long place; /* in the shard's table */
+    const void *table;   /* which one that was */
+};
+/* Inside a section: the next entries, at most MAX; 0 at the end. What comes in or moves meanwhile may be missed; a
+ * shard whose table was made anew is walked from its beginning. */
+uint32_t cache_index_walk(struct cache *cache, struct cache_walk *walk, struct cache_entry **out,
+                          uint32_t max);
 /* The shard (and the stripe) of a key. */
 static inline uint32_t cache_shard_of(const struct cache *cache, sk_hash128 hash) {
     return (uint32_t)(hash.high >> cache->shard_shift) & (cache->shard_count - 1);

@@ -190,6 +190,13 @@ bool cache_purge_covers_key(struct cache *cache, sk_str key_text, uint64_t born)
     return state_after(&look.times, born) != CACHE_PURGE_NONE;
 }
 
+bool cache_purge_removes_key(struct cache *cache, sk_str key_text, uint64_t since) {
+    struct look look = {.purges = cache->purges, .since = since};
+    if (cache_purge_now(cache) == since) return false;
+    look_at_key(&look, key_text);
+    return state_after(&look.times, since) == CACHE_PURGE_HARD;
+}
+
 /* ---- purging: all below with the lock held ------------------------------------------------------------------ */
 
 struct order {

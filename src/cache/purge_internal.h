@@ -32,6 +32,9 @@ static inline enum cache_purge_state cache_purge_state_of(struct cache *cache, s
 /* Inside a section: whether a purge since BORN covers a key, as far as that can be told without its tags. */
 bool cache_purge_covers_key(struct cache *cache, sk_str key_text, uint64_t born);
 
+/* The same for hard purges alone. */
+bool cache_purge_removes_key(struct cache *cache, sk_str key_text, uint64_t since);
+
 /* A tag as objects carry it. KEY_TEXT names the site. */
 uint64_t cache_tag_scope(sk_str key_text, sk_str tag);
 

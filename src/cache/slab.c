@@ -181,14 +181,20 @@ static struct slab *slab_take_free(struct cache_slab *slab, uint32_t class) {
     return slab_assign(slab, one, class) ? one : NULL;
 }
 
-void cache_slab_trim(struct cache_slab *slab) {
-    while (slab->resident_bytes > slab->limit_bytes && !sk_list_empty(&slab->free_resident)) {
+uint32_t cache_slab_give_back(struct cache_slab *slab, uint32_t count) {
+    uint32_t given = 0;
+    for (; given < count && !sk_list_empty(&slab->free_resident); given++) {
         struct slab *one = SK_CONTAINER_OF(sk_list_pop_front(&slab->free_resident), struct slab, link);
         punch(slab, slab_data(slab, one), slab->slab_bytes);
         one->resident = one->sent = false;
         slab->resident_bytes -= slab->slab_bytes;
         sk_list_push_back(&slab->free_absent, &one->link);
     }
+    return given;
+}
+
+void cache_slab_trim(struct cache_slab *slab) {
+    while (slab->resident_bytes > slab->limit_bytes && cache_slab_give_back(slab, 1)) continue;
 }
 
 /* ---- chunks ----------------------------------------------------------------------------------------- */

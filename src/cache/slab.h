@@ -37,6 +37,9 @@ size_t cache_slab_bytes(const struct cache_slab *slab); /* of one slab */
 /* Gives empty slabs back to the system until the limit is kept or none is left. */
 void cache_slab_trim(struct cache_slab *slab);
 
+/* Gives back at most COUNT empty slabs; how many it did. */
+uint32_t cache_slab_give_back(struct cache_slab *slab, uint32_t count);
+
 /* The size of the chunk that holds BYTES (1 to CACHE_CHUNK_MAX_BYTES). */
 size_t cache_chunk_bytes(size_t bytes);
 /* 64-byte aligned, uninitialised; NULL when the class has no free chunk and no slab can be had. OWNER (NULL:

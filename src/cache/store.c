@@ -142,6 +142,14 @@ void cache_store_outwait_sections(struct cache *cache) {
     }
 }
 
+uint32_t cache_store_give_back(struct cache *cache, uint32_t slabs) {
+    pthread_mutex_lock(&cache->store.lock);
+    reclaim(cache);
+    uint32_t given = cache_slab_give_back(cache->store.slab, slabs);
+    pthread_mutex_unlock(&cache->store.lock);
+    return given;
+}
+
 void cache_store_own(struct cache *cache, void *chunk, struct cache_body *body) {
     pthread_mutex_lock(&cache->store.lock);
     cache_slab_set_owner(cache->store.slab, chunk, owner_of_body(body));

@@ -34,6 +34,10 @@ void cache_entry_unref(struct cache *cache, struct cache_entry *entry);
 /* FUNCTION is called, with the store's lock held, when every thread has left the section it is in now. */
 void cache_store_later(struct cache *cache, ck_epoch_entry_t *epoch_entry, ck_epoch_cb_t *function);
 
+/* Frees what was retired and no thread can see any more, and gives at most SLABS empty slabs back to the system; how
+ * many it did. */
+uint32_t cache_store_give_back(struct cache *cache, uint32_t slabs);
+
 /* Memory that is counted in the budget but is not in the slab. Zeroed; NULL when the system has none. */
 void *cache_counted_alloc(struct cache *cache, size_t bytes);
 void cache_counted_free(struct cache *cache, void *memory, size_t bytes);

@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "config/rule.h"
+#include "http/early_hints.h"
 #include "http/freshness.h"
 #include "http/uri.h"
 #include "io/addr.h"
@@ -100,6 +101,7 @@ struct config_site {
     struct config_purge purge; /* its own, or the top's */
     struct config_vary vary;
     uint32_t cache_status; /* enum config_cache_status */
+    uint32_t early_hints;  /* enum http_early_hints_mode */
     struct config_compress compress;
     struct config_certificate *certificates;
     uint32_t certificate_count;

@@ -319,7 +319,10 @@ enum config_kind {
       "Request fields that origins negotiate by, reduced to what the site distinguishes.")                   \
     X(S, VALUE, CHOICE, cache_status, cache_status, "on", "off on key", "", "key",                           \
       "Cache-Status (RFC 9211) towards clients: whether the store answered, and why or why not. key: with "  \
-      "the cache key, for debugging. off: none, not the origin's either.")
+      "the cache key, for debugging. off: none, not the origin's either.")                                   \
+    X(S, VALUE, CHOICE, early_hints, early_hints, "on", "off on always", "", "always",                       \
+      "While the origin is asked about a stale response, tell its preload, preconnect and modulepreload "    \
+      "links in a 103 (RFC 8297): to HTTP/2 and to browsers that navigate, or always.")
 
 #define CONFIG_TOP_TABLE(X, S)                                                                               \
     X(S, ONE_OR_LIST, ENDPOINT, listen, listeners, "127.0.0.1:8080", "1", "64", "https://0.0.0.0:443",       \

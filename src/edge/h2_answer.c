@@ -17,13 +17,12 @@ static void on_reader_ready(struct cache_reader *reader) {
     h2_queue(stream->conn, false);
 }
 
-static sk_err await_fill(struct h2_stream *stream) {
-    if (!stream->waiting) {
-        stream->waiting = true;
-        cache_reader_keep(&stream->reader);
-        cache_reader_wait(&stream->reader, on_reader_ready);
-    }
-    return SK_ERR_AGAIN;
+/* False: the end came before the reader was kept, so there is something to read. */
+static bool await_fill(struct h2_stream *stream) {
+    if (stream->waiting) return true;
+    cache_reader_keep(&stream->reader);
+    stream->waiting = cache_reader_wait(&stream->reader, on_reader_ready);
+    return stream->waiting;
 }
 
 /* The next part of a multipart answer. False: there is none. */
@@ -70,7 +69,9 @@ static sk_err content_of_reader(struct h2_stream *stream, size_t most, size_t *o
     size_t count = 0;
     enum cache_read state = CACHE_READ_END;
     if (stream->reader.object) state = cache_reader_peek(&stream->reader, pieces, PIECES, &count);
-    if (state == CACHE_READ_WAIT) return await_fill(stream);
+    if (state == CACHE_READ_WAIT && !await_fill(stream))
+        state = cache_reader_peek(&stream->reader, pieces, PIECES, &count);
+    if (state == CACHE_READ_WAIT) return SK_ERR_AGAIN;
     if (state == CACHE_READ_FAILED) return SK_ERR_RESET;
     if (state == CACHE_READ_END) return finish(stream, out_last, out_trailers);
     uint64_t bytes = SK_MIN(SK_MIN(total_of(pieces, count), (uint64_t)most), stream->promised);

@@ -1,6 +1,7 @@
 #include "edge/miss.h"
 
 #include "edge/answer.h"
+#include "edge/early_hints.h"
 #include "edge/error_page.h"
 #include "edge/fetch.h"
 #include "edge/forward.h"
@@ -240,6 +241,7 @@ static void get_answer(struct edge_exchange *exchange, struct miss *miss) {
         exchange->outcome.reason = HTTP_REASON_MISS_STALE;
     }
     exchange->outcome.forwarded = true;
+    if (!miss->pass && miss->stale) edge_send_early_hints(exchange, miss->stale);
     if (miss->pass)
         fetch_alone(exchange);
     else

@@ -13,6 +13,7 @@
 #include "edge/gauges.h"
 #include "edge/notify.h"
 #include "edge/privileges.h"
+#include "edge/reclaim.h"
 #include "edge/reload.h"
 #include "edge/upgrade.h"
 
@@ -264,6 +265,7 @@ static sk_err start(struct edge_process *process, struct config *config) {
     if (!err && config->admin.len) err = edge_admin_start(process);
     if (!err) err = start_workers(process);
     if (!err) err = watch_signals(process);
+    if (!err) err = edge_reclaim_start(process, &process->reclaim);
     if (err) return err;
     edge_limits_set(process->limits, edge_connection_limit(config), config->limits.connections_per_client);
     if (origin_health_start(process->origins, process->snapshot->groups, config->site_count) != SK_OK)
@@ -281,6 +283,7 @@ static void tear_down(struct edge_process *process) {
         stuck |= process->workers[i].stuck;
     }
     edge_gauges_remove(process);
+    edge_reclaim_stop(process->reclaim);
     if (process->upgrade) edge_upgrade_free(process);
     fleet_admin_stop(process->admin);
     access_log_close(process->log);

@@ -11,6 +11,7 @@
 
 struct fleet_admin_server;
 struct edge_upgrade;
+struct edge_reclaim;
 
 struct edge_process {
     /* set once at start */
@@ -32,6 +33,7 @@ struct edge_process {
     struct edge_listeners listeners;
     struct fleet_admin_server *admin; /* NULL: none */
     struct edge_upgrade *upgrade;     /* NULL: none is running */
+    struct edge_reclaim *reclaim;
     enum edge_stage stage;
     uint64_t refused_files; /* changed certificates as they were when they could not be used */
     bool handed_over;       /* another process has the listening sockets */

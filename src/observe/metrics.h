@@ -63,6 +63,10 @@
     X(PURGES_GLOB, "skerry_purges_total{kind=\"glob\"}", "Purges applied, by kind")                          \
     X(PURGES_ALL, "skerry_purges_total{kind=\"all\"}", "Purges applied, by kind")                            \
     X(PURGES_REFUSED, "skerry_purges_refused_total", "Requests to purge that were refused")                  \
+    X(RECLAIMED_OBJECTS, "skerry_cache_reclaimed_objects_total",                                             \
+      "Objects taken out because a hard purge had hit them")                                                 \
+    X(RECLAIMED_BYTES, "skerry_cache_reclaimed_bytes_total", "What they occupied")                           \
+    X(SWEEPS, "skerry_cache_sweeps_total", "Walks over the cache after purges, completed")                   \
     X(GROUPS_INVALIDATED, "skerry_cache_groups_invalidated_total",                                           \
       "Cache groups invalidated by responses to unsafe methods (RFC 9875)")                                  \
     X(DNS_QUERIES_UDP, "skerry_dns_queries_total{transport=\"udp\"}", "DNS queries by transport")            \

@@ -693,3 +693,16 @@ def test_purge_by_no_tag_purges_nothing(open_edge):
     ask_purge(open_edge, "/", [("Surrogate-Key", "")], status=400)
     ask_purge(open_edge, "*", status=400)
     assert left(open_edge, "/") == ["/"]
+
+
+# --- what it leaves behind
+
+
+def test_purged_space_is_reclaimed_in_the_background(two):
+    store(two, *(f"/r/{i}" for i in range(100)))
+    store(two, "/kept")
+    purge(two, {"prefix": f"{SHOP}/r/"})
+    wait_until(lambda: two.metrics()["skerry_cache_reclaimed_objects_total"] == 100, what="the sweep")
+    metrics = two.metrics()
+    assert metrics["skerry_cache_objects"] == 1 and metrics["skerry_cache_reclaimed_bytes_total"] >= 100 * len(BODY)
+    assert left(two, "/kept") == ["/kept"]

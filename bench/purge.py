@@ -1,0 +1,247 @@
+"""dev/bench purge: what purges cost an edge that is full of tagged objects: time of each kind, hits meanwhile, rate."""
+
+import argparse
+import contextlib
+import datetime
+import http.client
+import json
+import re
+import shutil
+import socket
+import sys
+import threading
+import time
+
+from lib.load import wrk
+from lib.processes import LOAD_CORE, SERVER_CORE, Running, free_port, wait_for_port, which, workdir
+from lib.report import TOP, machine, publish, table
+
+HOST = "bench.example"
+FILL = """
+local i, n = 0, {objects}
+request = function()
+  i = i % n + 1
+  return wrk.format("GET", string.format("/o/%07d", i), {{["Host"] = "{host}"}})
+end
+"""
+HITS = """
+local n = {objects}
+math.randomseed(1)
+request = function()
+  return wrk.format("GET", string.format("/o/%07d", math.random(n)), {{["Host"] = "{host}"}})
+end
+"""
+# Ten tags an object, from one that all share down to one that it has alone.
+ORIGIN = """
+daemon off;
+worker_processes 1;
+error_log /dev/null;
+pid {folder}/origin.pid;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off;
+  keepalive_requests 100000000;
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    location ~ "^/o/(?<a>\\d)(?<b>\\d)(?<c>\\d)(?<d>\\d)(?<e>\\d)(?<f>\\d)(?<g>\\d)$" {{
+      add_header Cache-Control "max-age=86400";
+      add_header Surrogate-Key
+        "all a$a b$a$b c$a$b$c d$a$b$c$d e$a$b$c$d$e f$a$b$c$d$e$f g$a$b$c$d$e$f$g last$g lasts$f$g";
+      return 200 "{body}";
+    }}
+  }}
+}}
+"""
+EDGE = """
+listen: 127.0.0.1:{port}
+admin: unix:{folder}/admin.sock
+memory: {memory}MiB
+threads: {threads}
+log_level: warn
+limits: {{pipelined_requests: 100}}
+sites:
+  - {{name: bench, hosts: [{host}], origin: "http://127.0.0.1:{origin}"}}
+"""
+KINDS = {  # of purges that hit next to nothing, so that the hits stay hits; each a different one
+    "url": lambda i: {"url": f"http://{HOST}/none/{i}"},
+    "prefix": lambda i: {"prefix": f"{HOST}/none{i}/"},
+    "tag": lambda i: {"tag": f"none{i}"},
+    "glob": lambda i: {"glob": f"{HOST}/none{i}/*.png"},
+    "host": lambda i: {"host": f"none.{HOST}"},
+    "soft tag": lambda i: {"tag": f"none{i}", "soft": True},
+}
+
+
+class Admin:
+    def __init__(self, path):
+        self.connection = http.client.HTTPConnection("admin")
+        self.connection.sock = socket.socket(socket.AF_UNIX)
+        self.connection.sock.connect(path)
+
+    def ask(self, method, target, body=None):
+        self.connection.request(method, target, body=json.dumps(body) if body is not None else None)
+        answer = self.connection.getresponse()
+        text = answer.read()
+        if answer.status != 200:
+            raise RuntimeError(f"{answer.status}: {text.decode()}")
+        return text
+
+    def purge(self, body):
+        return json.loads(self.ask("POST", "/purge", body))
+
+    def figure(self, name):
+        return float(re.search(rf"(?m)^{name} (\S+)", self.ask("GET", "/metrics").decode()).group(1))
+
+
+@contextlib.contextmanager
+def running(args, folder):
+    origin_port, port = free_port(), free_port()
+    (folder / "origin.conf").write_text(ORIGIN.format(folder=folder, port=origin_port, body="x" * 100))
+    (folder / "edge.yaml").write_text(EDGE.format(
+        folder=folder, port=port, memory=args.memory, threads=args.threads, origin=origin_port,
+        host=f"{HOST}, none.{HOST}"))
+    origin = Running([which("nginx"), "-p", str(folder), "-c", str(folder / "origin.conf")], core=LOAD_CORE)
+    edge = Running([str(TOP / "build/release/skerry"), "edge", "-c", str(folder / "edge.yaml")], core=SERVER_CORE,
+                   log=folder / "edge.log")
+    with origin, edge:
+        wait_for_port(origin_port, origin)
+        wait_for_port(port, edge)
+        yield f"http://127.0.0.1:{port}", Admin(str(folder / "admin.sock"))
+
+
+def fill(url, admin, args, folder):
+    script = folder / "fill.lua"
+    script.write_text(FILL.format(objects=args.objects, host=HOST))
+    start = time.monotonic()
+    while admin.figure("skerry_cache_objects") < args.objects:
+        wrk(url, 64, 5, script=script)
+        print(f"  {admin.figure('skerry_cache_objects'):,.0f} objects after {time.monotonic() - start:.0f} s", flush=True)
+        if time.monotonic() - start > args.fill_seconds:
+            sys.exit("the cache does not fill: more --memory, or fewer --objects")
+
+
+def latencies(admin, args):
+    """Of single purges, asked one after the other: the worst and the median time in force, and with the way to it."""
+    rows = {}
+    for name, make in KINDS.items():
+        applied, whole = [], []
+        for i in range(args.singles):
+            start = time.perf_counter()
+            applied.append(admin.purge(make(f"s{i}"))["applied_us"])
+            whole.append((time.perf_counter() - start) * 1e6)
+        rows[name] = [sorted(applied), sorted(whole)]
+    return rows
+
+
+def keep_purging(admin, make_batch, stop, counted, pause):
+    n = 0
+    while not stop.is_set():
+        body = make_batch(n)
+        counted[0] += admin.purge(body)["purges"]
+        n += 1
+        time.sleep(pause)
+
+
+def hits_with(url, script, args, folder, make_batch=None, pause=0.0):
+    """p50 and p99 of hits, with MAKE_BATCH's purges meanwhile; purges a second."""
+    counted, stop = [0], threading.Event()
+    thread = None
+    if make_batch:
+        admin = Admin(str(folder / "admin.sock"))
+        thread = threading.Thread(target=keep_purging, args=(admin, make_batch, stop, counted, pause))
+        thread.start()
+    start = time.monotonic()
+    try:
+        result = wrk(url, 16, args.seconds, script=script)
+    finally:
+        stop.set()
+        if thread:
+            thread.join()
+    return {**result, "purges": counted[0] / (time.monotonic() - start)}
+
+
+def batch(n, size=1000):
+    kinds = list(KINDS.values())
+    return {"purges": [kinds[i % len(kinds)](f"b{n}x{i}") for i in range(size)]}
+
+
+def rate(admin, args):
+    bodies = [json.dumps(batch(f"r{n}", 10000)).encode() for n in range(args.batches)]
+    start = time.perf_counter()
+    for body in bodies:
+        admin.connection.request("POST", "/purge", body=body)
+        answer = admin.connection.getresponse()
+        assert answer.status == 200, answer.read()
+        answer.read()
+    return args.batches * 10000 / (time.perf_counter() - start)
+
+
+def reclaim(admin):
+    before = admin.figure("skerry_cache_used_bytes")
+    answer, start = admin.purge({"all": True}), time.monotonic()
+    while admin.figure("skerry_cache_objects") > 0:
+        time.sleep(0.05)
+    gone = time.monotonic() - start
+    time.sleep(1)
+    return answer["applied_us"], gone, before, admin.figure("skerry_cache_used_bytes")
+
+
+def measure(args, folder):
+    hits = folder / "hits.lua"
+    hits.write_text(HITS.format(objects=args.objects, host=HOST))
+    with running(args, folder) as (url, admin):
+        fill(url, admin, args, folder)
+        wrk(url, 16, 2, script=hits)
+        quiet = hits_with(url, hits, args, folder)
+        single = hits_with(url, hits, args, folder, lambda n: KINDS["tag"](f"h{n}"), 0.001)
+        many = hits_with(url, hits, args, folder, batch, 0.01)
+        times = latencies(admin, args)
+        per_second = rate(admin, args)
+        return quiet, single, many, times, per_second, reclaim(admin)
+
+
+def report(args, quiet, single, many, times, per_second, reclaimed):
+    rows = [[name, f"{applied[len(applied) // 2]:.1f}", f"{applied[-1]:.1f}", f"{whole[len(whole) // 2]:.0f}",
+             f"{whole[-1]:.0f}"] for name, (applied, whole) in times.items()]
+    first = table(["kind", "in force us p50", "max", "whole request us p50", "max"], rows)
+    rows = [[name, f"{r['purges']:.0f}", f"{r['rate']:.0f}", f"{r['p50'] * 1e6:.0f}", f"{r['p99'] * 1e6:.0f}", r["errors"]]
+            for name, r in (("none", quiet), ("tags, one by one", single), ("all kinds, 1000 a request", many))]
+    second = table(["purges meanwhile", "purges/s", "hits/s", "hit p50 us", "p99 us", "errors"], rows)
+    applied, gone, before, after = reclaimed
+    return f"""## Purges
+
+`dev/bench purge`, {datetime.date.today()}, {machine()}. {args.objects:,} objects with ten tags each. Purges go to the
+admin socket on one kept connection; edge on one core, everything else on the other.
+
+{first}
+
+{second}
+
+All kinds in requests of 10,000: {per_second:,.0f} purges a second. `all` was in force after {applied:.1f} us; its space
+was reclaimed after {gone:.1f} s ({before / 2**20:,.0f} MiB in use before, {after / 2**20:,.0f} MiB a second later).
+"""
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="dev/bench purge", description=__doc__)
+    parser.add_argument("--objects", type=int, default=1_000_000)
+    parser.add_argument("--memory", type=int, default=4096, help="of the cache in MiB (default 4096)")
+    parser.add_argument("--threads", type=int, default=1, help="workers of the edge (default 1)")
+    parser.add_argument("--seconds", type=int, default=10, help="of each run with hits (default 10)")
+    parser.add_argument("--fill-seconds", type=int, default=600)
+    parser.add_argument("--singles", type=int, default=2000, help="purges of each kind for the latencies")
+    parser.add_argument("--batches", type=int, default=50, help="of 10,000 for the rate")
+    parser.add_argument("--no-publish", dest="publish", action="store_false", help="leave docs/benchmarks.md alone")
+    args = parser.parse_args()
+    folder = workdir()
+    try:
+        text = report(args, *measure(args, folder))
+    finally:
+        shutil.rmtree(folder)
+    print(text)
+    if args.publish:
+        publish("purge", text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+/* What a hard purge has hit is reclaimed; everything else stays. */
+#include "cache/sweep.h"
+
+#include "cache/purge.h"
+#include "cache_test.h"
+
+#define OBJECTS 3000
+
+static struct cache *cache;
+static struct cache_thread *thread;
+
+static int setup(void **state) {
+    struct cache_options options = {.memory_bytes = 64 * MIB};
+    assert_ok(cache_create(&options, &cache));
+    assert_ok(cache_thread_join(cache, NULL, &thread));
+    (void)state;
+    return 0;
+}
+
+static int teardown(void **state) {
+    cache_thread_leave(thread);
+    cache_destroy(cache);
+    (void)state;
+    return 0;
+}
+
+static struct cache_usage usage(void) {
+    struct cache_usage usage;
+    cache_usage(cache, &usage);
+    return usage;
+}
+
+static void put_all(const char *path) {
+    struct test_key key;
+    for (uint64_t i = 0; i < OBJECTS; i++)
+        assert_true(put_object(thread, make_key(&key, path, i), i, 100, true));
+}
+
+static uint64_t found(const char *path) {
+    struct test_key key;
+    uint64_t count = 0;
+    for (uint64_t i = 0; i < OBJECTS; i++) {
+        cache_enter(thread);
+        count += cache_find(thread, make_key(&key, path, i), NULL, NULL) != NULL;
+        cache_leave(thread);
+    }
+    return count;
+}
+
+static void purge(enum cache_purge_kind kind, const char *text, bool soft) {
+    struct cache_purge purge = {.kind = kind,
+                                .soft = soft,
+                                .site = SK_STR("site"),
+                                .host = SK_STR("example.org"),
+                                .text = sk_str_from_c(text)};
+    assert_ok(cache_purge(cache, &purge, NULL));
+}
+
+static void sweep_all(struct cache_sweep *sweep) {
+    for (int steps = 0; cache_sweep_step(thread, sweep); steps++) assert_true(steps < 100000);
+}
+
+static void only_what_is_gone_is_taken_out(void **state) {
+    struct cache_sweep sweep = {0};
+    assert_false(cache_sweep_step(thread, &sweep)); /* no purge, nothing to do */
+    put_all("/a/");
+    put_all("/b/");
+    uint64_t before = usage().used_bytes;
+    purge(CACHE_PURGE_PREFIX, "/a/", false);
+    purge(CACHE_PURGE_PREFIX, "/b/", true);
+    sweep_all(&sweep);
+    assert_int_equal(sweep.objects, OBJECTS);
+    assert_int_equal(usage().objects, OBJECTS);
+    assert_int_equal(found("/a/"), 0);
+    assert_int_equal(found("/b/"), OBJECTS);
+    assert_int_equal(sweep.done, cache_purge_clock(cache));
+    assert_false(cache_sweep_step(thread, &sweep));
+    purge(CACHE_PURGE_ALL, "", false);
+    sweep_all(&sweep);
+    assert_int_equal(usage().objects, 0);
+    assert_true(usage().used_bytes < before / 2); /* and the memory is the system's again */
+    put_all("/a/");
+    assert_int_equal(found("/a/"), OBJECTS);
+    (void)state;
+}
+
+/* One that is being read stays whole until its reader has gone. */
+static void a_reader_keeps_what_is_swept(void **state) {
+    struct cache_sweep sweep = {0};
+    struct test_key key;
+    assert_true(put_object(thread, make_key(&key, "/r", 7), 7, 50000, true));
+    cache_enter(thread);
+    struct cache_object *object = cache_find(thread, &key.key, NULL, NULL);
+    assert_non_null(object);
+    cache_object_ref(object);
+    cache_leave(thread);
+    purge(CACHE_PURGE_HOST, "", false);
+    sweep_all(&sweep);
+    assert_int_equal(usage().objects, 0);
+    assert_int_equal(read_whole(thread, object, 7), 50000);
+    cache_object_unref(thread, object);
+    (void)state;
+}
+
+static bool put_variant(const struct cache_key *key, const struct http_request *request) {
+    struct cache_fill *fill;
+    struct cache_object *other = NULL;
+    struct cache_head head = make_head(0);
+    if (cache_fill_begin(thread, key, request, NULL, &fill, &other) != CACHE_LEAD) return false;
+    cache_fill_leave(thread, fill);
+    head.vary = SK_STR("accept-language");
+    head.request = request;
+    sk_err err = cache_fill_store(fill, &head);
+    if (!err) err = cache_fill_finish(fill);
+    cache_fill_release(fill);
+    return err == SK_OK;
+}
+
+static bool has_variant(const struct cache_key *key, const struct http_request *request) {
+    cache_enter(thread);
+    bool has = cache_find(thread, key, request, NULL) != NULL;
+    cache_leave(thread);
+    return has;
+}
+
+/* A list of variants is reclaimed with them, but not when a response came into it after the purge. */
+static void a_list_goes_with_its_variants(void **state) {
+    struct cache_sweep sweep = {0};
+    struct test_key key;
+    struct http_field de = {SK_STR_INIT("accept-language"), SK_STR_INIT("de"), HTTP_FIELD_ACCEPT_LANGUAGE},
+                      fr = de;
+    struct http_request german = {.fields = {&de, 1, 1}}, french = {.fields = {&fr, 1, 1}};
+    fr.value = SK_STR("fr");
+    make_key(&key, "/v", 0);
+    assert_true(put_variant(&key.key, &german) && put_variant(&key.key, &french));
+    assert_int_equal(usage().objects, 3);
+    purge(CACHE_PURGE_PREFIX, "/v", false);
+    assert_true(put_variant(&key.key, &french));
+    sweep_all(&sweep);
+    assert_false(has_variant(&key.key, &german));
+    assert_true(has_variant(&key.key, &french));
+    assert_int_equal(usage().objects, 2);
+    purge(CACHE_PURGE_PREFIX, "/v", false);
+    sweep_all(&sweep);
+    assert_int_equal(usage().objects, 0);
+    (void)state;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(only_what_is_gone_is_taken_out, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_reader_keeps_what_is_swept, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_list_goes_with_its_variants, setup, teardown),
+    };
+    return SK_RUN_TESTS(tests);
+}
