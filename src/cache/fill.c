@@ -37,6 +37,7 @@ static void fill_free(ck_epoch_entry_t *epoch_entry) {
     CACHE_ORDER_ACQUIRE(&fill->cache->epoch);
     fill->magic = 0;
     fill_channels_free(fill);
+    if (fill->moved_text) cache_counted_free(fill->cache, fill->moved_text, fill->key.text.len);
     cache_counted_free(fill->cache, fill, fill->bytes);
 }
 
@@ -176,6 +177,26 @@ bool fill_close_to_joiners(struct cache_fill *fill) {
     bool doomed = fill->doomed;
     pthread_mutex_unlock(&stripe->lock);
     return doomed;
+}
+
+sk_err cache_fill_move(struct cache_fill *fill, const struct cache_key *key) {
+    struct cache *cache = fill->cache;
+    struct cache_stripe *stripe = stripe_of(cache, key);
+    char *text = cache_counted_alloc(cache, key->text.len);
+    if (!text) return SK_ERR_NO_MEMORY;
+    SK_ASSERT(!fill->moved_text);
+    memcpy(text, key->text.data, key->text.len);
+    bool doomed = fill_close_to_joiners(fill);
+    cache_section_begin(fill->thread);
+    doomed = doomed || cache_purge_covers_key(cache, fill->primary.text, fill->born);
+    cache_section_end(fill->thread);
+    fill->moved_text = text;
+    fill->key = fill->primary = (struct cache_key){key->hash, sk_str_make(text, key->text.len)};
+    pthread_mutex_lock(&stripe->lock);
+    fill->doomed = doomed;
+    if (!doomed) sk_list_push_back(&stripe->fills, &fill->link);
+    pthread_mutex_unlock(&stripe->lock);
+    return SK_OK;
 }
 
 /* ---- waiting -------------------------------------------------------------------------------------------- */

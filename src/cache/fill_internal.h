@@ -51,6 +51,7 @@ struct cache_fill {
     struct cache_thread *thread; /* of the fetch */
     struct cache_key key;        /* of a variant when the list was known; text owned */
     struct cache_key primary;    /* text is the beginning of the same */
+    char *moved_text;            /* of both after cache_fill_move; else NULL */
     bool private;                /* cache_fill_private */
     uint32_t bytes;              /* of this allocation */
     uint64_t born;               /* purge clock; changed under the stripe's lock, before the head */
@@ -88,6 +89,9 @@ bool fill_try_ref(struct cache_fill *fill);
 void cache_fill_unref(struct cache_fill *fill);
 /* The head's fate is known: nobody can join any more. True when the fill was removed meanwhile. */
 bool fill_close_to_joiners(struct cache_fill *fill);
+/* Before the head's fate is told: the fill is for KEY from now on, a primary one; new requests for KEY join it. A purge that
+ * covered its old key holds. SK_ERR_NO_MEMORY. */
+sk_err cache_fill_move(struct cache_fill *fill, const struct cache_key *key);
 /* Lets those who wait know. `state` is enum fill_state. */
 void fill_tell(struct cache_fill *fill, enum fill_state state);
 /* The object will get no more bytes: COMPLETE or BROKEN. */

@@ -139,6 +139,7 @@ struct cache {
     struct cache_store store;
     /* any thread, atomic */
     _Atomic uint64_t outside_bytes; /* counted memory that does not come from the slab */
+    _Atomic bool searches;          /* cache_search_any */
     _Atomic uint64_t objects, fills, rejected_objects, variant_bounds;
     _Atomic uint64_t numbers; /* given to variant lists, codable contents and partial objects */
     /* under its lock */

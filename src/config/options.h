@@ -183,7 +183,9 @@ enum config_kind {
       "As `override_ttl`, for these statuses, of which any can be named.")                                   \
     X(S, VALUE, FLAG, deception_armor, deception_armor, "true", "", "", "false",                             \
       "Do not store a page under the name of a file (`/account/x.css` that is HTML), unless the origin "     \
-      "says `public` or `s-maxage`; nor what an origin may read as another path (`/img/..%2Faccount`).")
+      "says `public` or `s-maxage`; nor what an origin may read as another path (`/img/..%2Faccount`).")     \
+    X(S, VALUE, FLAG, no_vary_search, no_vary_search, "true", "", "", "false",                               \
+      "Let one stored response answer all queries that its No-Vary-Search field calls equivalent.")
 
 #define CONFIG_KEY_TABLE(X, S)                                                                               \
     X(S, VALUE, FLAG, scheme, scheme, "false", "", "", "true",                                               \

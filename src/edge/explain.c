@@ -2,6 +2,7 @@
 
 #include "edge/exchange.h"
 #include "edge/rules.h"
+#include "edge/search.h"
 #include "edge/selecting.h"
 
 static sk_err look(struct cache_thread *thread, struct sk_arena *arena,
@@ -38,6 +39,7 @@ sk_err edge_explain_look(struct cache_thread *thread, const struct config *confi
             explanation.refused = edge_key_refusal(err);
             explanation.detail = "the request's target cannot be used";
         }
+        edge_search_key(thread, explanation.rule, request, arena, &explanation.key);
         explanation.pass = edge_pass_reason(explanation.rule, request, &explanation.key);
     }
     if (!explanation.refused && explanation.pass == HTTP_REASON_NONE) {

@@ -1,6 +1,7 @@
 /* What becomes of a response's head: stored, passed to one client, or laid over what is stored. */
 #include "edge/codable.h"
 #include "edge/fetch_private.h"
+#include "edge/search.h"
 #include "edge/stored_head.h"
 #include "edge/worker.h"
 
@@ -45,6 +46,7 @@ sk_err edge_fetch_make_head(struct edge_fetch *fetch, const struct http_response
  * itself, is not remembered. */
 int64_t edge_fetch_remember_ms(enum http_reason reason, uint16_t status) {
     switch (reason) {
+    case HTTP_REASON_NO_STORE_SEARCH:
     case HTTP_REASON_NO_STORE_REQUEST:
     case HTTP_REASON_NO_STORE_AUTHORIZATION: return 0;
     default: return status >= 500 || status == 416 ? 0 : REMEMBER_MS;
@@ -64,6 +66,8 @@ sk_err edge_fetch_publish(struct edge_fetch *fetch, const struct http_response *
     if (answer.store) err = edge_fetch_tags(fetch, response, &head);
     if (err && err != SK_ERR_TOO_LARGE) return err;
     if (err) answer = (struct http_store_answer){.reason = HTTP_REASON_NO_STORE_TAGS};
+    if (answer.store && !edge_fetch_search(fetch, response, &head))
+        answer = (struct http_store_answer){.reason = HTTP_REASON_NO_STORE_SEARCH};
     head.freshness = answer.freshness;
     head.reason = fetch->store_reason = answer.reason;
     err = SK_OK;
@@ -148,6 +152,7 @@ sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *
     head.fields = &fields;
     head.body_length = atomic_load_explicit(&stale->body_length, memory_order_acquire);
     head.vary = http_fields_joined(&fields, HTTP_FIELD_VARY, &fetch->arena);
+    edge_fetch_search_renewed(fetch, &fields);
     head.reason = HTTP_REASON_HIT_REVALIDATED;
     http_validators_of(&fields, now, &head.validators);
     fetch->validated = true;

@@ -1,5 +1,6 @@
 /* What a response says about others: the tags it is stored under, and what it makes invalid. */
 #include "cache/purge.h"
+#include "cache/search.h"
 #include "cache/vary.h"
 #include "edge/fetch_private.h"
 #include "edge/purge_target.h"
@@ -32,6 +33,7 @@ static void invalidate_key(struct edge_fetch *fetch, const struct cache_key *key
     struct cache_purge purge = {.kind = CACHE_PURGE_KEY, .text = primary};
     cache_remove(fetch->worker->cache, key);
     if (primary.len < key->text.len) (void)!cache_purge(cache_of(fetch->worker->cache), &purge, NULL);
+    (void)!cache_search_purge(cache_of(fetch->worker->cache), key->text, false);
 }
 
 /* RFC 6454 section 5, RFC 9110 section 4.3.1. */

@@ -1,6 +1,7 @@
 /* Asking an origin for a part, and what becomes of its answer. */
 #include "base/log.h"
 #include "cache/slices.h"
+#include "edge/search.h"
 #include "edge/slices_private.h"
 #include "edge/worker.h"
 
@@ -99,6 +100,10 @@ static void take_first(struct edge_fetch *fetch, struct origin_exchange *origin,
     if (!err) err = edge_fetch_tags(fetch, &whole, &head);
     if (err || !http_validators_strong(&head.validators)) { /* RFC 9111 section 3.4 */
         decline(fetch, HTTP_REASON_NO_STORE_PARTIAL, 0);
+        return;
+    }
+    if (!edge_fetch_search(fetch, &whole, &head)) {
+        decline(fetch, HTTP_REASON_NO_STORE_SEARCH, 0);
         return;
     }
     head.freshness = answer.freshness;

@@ -1,6 +1,7 @@
 #include "edge/purge.h"
 
 #include "base/log.h"
+#include "cache/search.h"
 #include "edge/admin.h"
 
 /* ---- applying ----------------------------------------------------------------------------------------------- */
@@ -9,6 +10,7 @@ static sk_err apply_one(struct cache *cache, struct observe_thread *metrics, con
                         struct edge_purge_done *done) {
     sk_time_ns start = sk_time_now();
     sk_err err = cache_purge(cache, purge, &done->number);
+    if (!err && purge->kind == CACHE_PURGE_KEY) err = cache_search_purge(cache, purge->text, purge->soft);
     if (err) return err;
     sk_time_ns took = sk_time_now() - start;
     observe_count(metrics, OBSERVE_PURGES_KEY + (unsigned)purge->kind);

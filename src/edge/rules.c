@@ -1,5 +1,7 @@
 #include "edge/rules.h"
 
+#include "cache/search.h"
+
 const struct config_rule *edge_rule_of(const struct config_site *site, const struct http_request *request,
                                        struct sk_arena *arena) {
     sk_str path;
@@ -10,7 +12,7 @@ const struct config_rule *edge_rule_of(const struct config_site *site, const str
 
 void edge_use_key_target(struct http_request *request, sk_str key_text) {
     sk_str target = cache_key_target(key_text);
-    if (!target.len) return;
+    if (!target.len || cache_search_rule(key_text).len) return;
     size_t mark = sk_str_find_byte(target, '?');
     request->path = sk_str_slice(target, 0, mark);
     request->query = mark < target.len ? sk_str_slice(target, mark + 1, target.len) : (sk_str){NULL, 0};

@@ -9,7 +9,8 @@
 const struct config_rule *edge_rule_of(const struct config_site *site, const struct http_request *request,
                                        struct sk_arena *arena);
 /* From now on the request's path and query are those that its key holds, so that the origin is asked for just what the
- * key was made of; its target stays as it came, for the log. */
+ * key was made of; its target stays as it came, for the log. A key under a search
+ * rule (cache/search.h) does not hold them: it changes nothing. */
 void edge_use_key_target(struct http_request *request, sk_str key_text);
 /* Strips and adds. FIELDS is a list of the caller's own. SK_ERR_NO_MEMORY. */
 sk_err edge_edit_fields(struct sk_arena *arena, const struct config_edits *edits, struct http_fields *fields);

@@ -6,6 +6,7 @@
 #include "edge/miss.h"
 #include "edge/purge_method.h"
 #include "edge/rules.h"
+#include "edge/search.h"
 #include "edge/selecting.h"
 #include "edge/slices.h"
 #include "edge/worker.h"
@@ -254,6 +255,10 @@ void edge_serve(struct edge_exchange *exchange) {
         edge_purge_method(exchange);
         return;
     }
+    struct cache_key exact = exchange->key;
+    if (edge_search_key(exchange->worker->cache, exchange->rule, &exchange->request, exchange->arena,
+                        &exchange->key))
+        edge_use_key_target(&exchange->request, exact.text);
     exchange->outcome.reason = edge_pass_reason(exchange->rule, &exchange->request, &exchange->key);
     if (exchange->outcome.reason == HTTP_REASON_NONE)
         serve_cached(exchange);

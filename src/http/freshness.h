@@ -31,6 +31,7 @@ struct http_cache_policy {
     bool ignore_set_cookie; /* a Set-Cookie response may be stored (the field is removed) */
     bool heuristics;        /* RFC 9111 4.2.2; default true */
     bool deception_armor;   /* http/deception.h; default true */
+    bool no_vary_search;    /* http/no_vary_search.h; default true */
     /* of any status, as it is spelled out: over override_ttl_s, over default_ttl_s, and instead of it for errors */
     struct http_status_ttls override_by_status, default_by_status, negative;
 };

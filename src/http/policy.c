@@ -10,7 +10,8 @@ void http_cache_policy_default(struct http_cache_policy *out_policy) {
                                              .stale_while_revalidate_s = HTTP_SECONDS_NONE,
                                              .stale_if_error_s = HTTP_SECONDS_NONE,
                                              .heuristics = true,
-                                             .deception_armor = true};
+                                             .deception_armor = true,
+                                             .no_vary_search = true};
 }
 
 const struct http_status_ttl *http_status_ttl_find(const struct http_status_ttls *ttls, uint16_t status) {

@@ -43,6 +43,7 @@
       "an error of the request's own making, which others do not make")                                      \
     X(NO_STORE_DECEPTION, "deception", "the path ends like a file, but the content is something else")       \
     X(NO_STORE_AMBIGUOUS, "ambiguous-path", "the path may be another one to the origin")                     \
+    X(NO_STORE_SEARCH, "search-differs", "its No-Vary-Search is not that of its path until now")             \
     X(NO_STORE_TOO_LARGE, "too-large", "larger than the cache may hold")                                     \
     X(NO_STORE_TAGS, "too-many-tags", "more or longer tags than can be kept for purges")                     \
     X(NO_STORE_INCOMPLETE, "incomplete", "the origin's response was cut off")                                \

@@ -19,7 +19,8 @@ enum http_tag_source {
 #define X(name) HTTP_TAG_##name,
     HTTP_TAG_SOURCE_TABLE(X)
 #undef X
-        HTTP_TAG_SOURCES
+        HTTP_TAG_SEARCH, /* no field: the path, of what is stored under a search rule (cache/search.h) */
+    HTTP_TAG_SOURCES
 };
 
 /* How many tags came from which field. A 304 changes only the tags of fields that it has (RFC 9111 section 3.2). */

@@ -34,7 +34,7 @@ def test_a_sorted_query_is_what_the_origin_gets(new_edge, origin):
     origin.default = echo()
     assert edge.fetch("/a?c=2&b=1&b=0").body == b"/a?b=1&b=0&c=2"
     assert edge.fetch("/a?b=1&c=2&b=0").hit and not edge.fetch("/a?b=0&b=1&c=2").hit
-    assert edge.access_log(3)[0]["target"] == "/a?c=2&b=1&b=0"
+    assert "/a?c=2&b=1&b=0" in [entry["target"] for entry in edge.access_log(3)]
 
 
 def test_parameters_that_do_not_count_do_not_reach_the_origin(new_edge, origin):

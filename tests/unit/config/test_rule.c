@@ -66,6 +66,7 @@ static void a_rule_is_as_its_site_but_for_what_it_says(void **state) {
     assert_int_equal(a->cache.default_ttl_s, 300);
     assert_int_equal(a->cache.max_ttl_s, 3600);
     assert_false(a->cache.deception_armor);
+    assert_true(a->cache.no_vary_search);
     assert_int_equal(a->cache.negative.count, 1);
     assert_int_equal(a->key.query, HTTP_QUERY_SORTED);
     assert_int_equal(a->key.query_drop_count, 2);
