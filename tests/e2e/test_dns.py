@@ -318,7 +318,7 @@ def admin(address, method, path, token=None):
         s.settimeout(seconds(10))
         s.connect(address)
         bearer = f"Authorization: Bearer {token}\r\n" if token else ""
-        s.sendall(f"{method} {path} HTTP/1.1\r\nHost: admin\r\n{bearer}\r\n".encode())
+        s.sendall(f"{method} {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n{bearer}\r\n".encode())
         data = b""
         while piece := s.recv(65536):
             data += piece
