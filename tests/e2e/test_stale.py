@@ -60,7 +60,7 @@ def test_rfc5861_3_a_failing_refresh_does_not_extend(edge, origin, failure):
     edge.fetch("/a")
     time.sleep(2.1)
     assert edge.fetch("/a").hit
-    wait_until(lambda: origin.count("/a") == 2)
+    wait_until(lambda: origin.count("/a") >= 2)  # a reset is tried again
     time.sleep(3.1)
     response = edge.fetch("/a")
     assert not response.hit and response.status >= 500 and origin.count("/a") >= 3
