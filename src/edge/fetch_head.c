@@ -139,6 +139,7 @@ sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *
     struct http_response renewed = *response;
     renewed.status = stale->status;
     renewed.fields = fields;
+    if (stale->freshness.unframed) renewed.body_kind = HTTP_BODY_CLOSE; /* of the stored body */
     sk_str age = http_fields_value(&response->fields, HTTP_FIELD_AGE);
     if (age.data) err = http_fields_add_id(&renewed.fields, &fetch->arena, HTTP_FIELD_AGE, age);
     if (err) return err;

@@ -71,6 +71,7 @@ struct http_freshness {
     bool must_revalidate;   /* never stale on anyone's else word (must-revalidate, proxy-revalidate, s-maxage,
                                no-cache); the two windows above are the origin's own */
     bool always_revalidate; /* unqualified no-cache */
+    bool unframed;          /* its body ended with the connection: nothing proves it whole (RFC 8246 3) */
     bool immutable;         /* RFC 8246: reloads do not revalidate it while it is fresh */
     bool has_validator;
     /* how initial_age_s and lifetime_s came about, to be shown */

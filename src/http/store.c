@@ -245,6 +245,7 @@ static struct http_freshness freshness_of(const struct facts *facts, const struc
         .heuristic = lifetime->rule == HTTP_LIFETIME_HEURISTIC,
         .must_revalidate = no_cache || (strict && !facts->overridden),
         .always_revalidate = no_cache,
+        .unframed = facts->response->body_kind == HTTP_BODY_CLOSE,
         .immutable = control->immutable && facts->response->body_kind != HTTP_BODY_CLOSE, /* RFC 8246 3 */
         .has_validator = facts->validators.etag.opaque.data || facts->validators.has_last_modified,
         .lifetime_rule = (uint8_t)lifetime->rule,

@@ -357,7 +357,7 @@ static void strip(struct trace_head *head) {
 }
 
 static void take_response(struct model *model, uint32_t number, uint32_t serial, uint16_t status,
-                          const struct trace_head *head, uint64_t length) {
+                          const struct trace_head *head, uint64_t length, bool until_close) {
     struct exchange *exchange = model->exchanges[number];
     struct asked asked = *model_asked(model, exchange->request);
     struct record *record = add(model->records, &model->record_count, sizeof *record);
@@ -368,6 +368,7 @@ static void take_response(struct model *model, uint32_t number, uint32_t serial,
     record->status = status;
     record->head = *head;
     record->body_bytes = length;
+    record->until_close = until_close;
     record->request = &model_asked(model, exchange->request)->head;
     record->request_time = exchange->request_time;
     record->response_time = model->now.wall_s;
@@ -539,7 +540,7 @@ static void take_head_answer(struct model *model, uint32_t number, uint32_t seri
 static bool is_failure(uint16_t status) { return status == 500 || (status >= 502 && status <= 504); }
 
 void model_answered(struct model *model, struct model_time now, uint32_t number, uint32_t serial,
-                    uint16_t status, const struct trace_head *head, uint64_t length) {
+                    uint16_t status, const struct trace_head *head, uint64_t length, bool until_close) {
     struct exchange *exchange = model->exchanges[number];
     const struct asked *asked = model_asked(model, exchange->request);
     step(model, now);
@@ -555,7 +556,7 @@ void model_answered(struct model *model, struct model_time now, uint32_t number,
         return;
     }
     bool asked_head = exchange->alone && strcmp(asked->method, "HEAD") == 0;
-    take_response(model, number, serial, status, head, length);
+    take_response(model, number, serial, status, head, length, until_close);
     if (asked_head && status == 200) take_head_answer(model, number, serial, head);
 }
 

@@ -37,7 +37,7 @@ void model_forwarded(struct model *model, struct model_time now, uint32_t number
 /* The head of the origin's response, which also says X-Body: SERIAL or, for 304, X-Validation: SERIAL. LENGTH is what
  * it announces, UINT64_MAX when it does not. */
 void model_answered(struct model *model, struct model_time now, uint32_t number, uint32_t serial,
-                    uint16_t status, const struct trace_head *head, uint64_t length);
+                    uint16_t status, const struct trace_head *head, uint64_t length, bool until_close);
 /* No response came. CANCELLED: Skerry itself gave it up. */
 void model_failed(struct model *model, uint32_t number, bool cancelled);
 /* The content has ended after BYTES; COMPLETE as the origin meant it. */

@@ -28,6 +28,7 @@ struct record {
     bool alone;    /* fetched for its client only */
     bool sure;     /* Skerry has stored it, as long as nothing has happened to it */
     bool complete, broken;
+    bool until_close;    /* nothing but the connection's end told where its body ended */
     uint64_t body_bytes; /* UINT64_MAX until it is known */
     /* from its fields */
     struct text_control control;

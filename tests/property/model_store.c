@@ -117,6 +117,7 @@ void record_judge(struct record *record, const struct asked *request) {
     int64_t date;
     const char *text = trace_value(&record->head, "date");
     text_response_control(&record->head, &record->control);
+    if (record->until_close) record->control.immutable = false; /* RFC 8246 3 */
     if (!text || !text_date(text, &date)) date = record->response_time;
     bool explicit = set_lifetime(record, date);
     set_age(record, date);

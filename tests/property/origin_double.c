@@ -198,7 +198,8 @@ void double_answer(struct double_exchange *exchange, const struct trace_op *op,
     parse(exchange, head_text(exchange, status, &full, op->framing));
     if (!validation) note(exchange, &full);
     model_answered(origin_double.model, double_now(), exchange->number, op->id, status, &full,
-                   exchange->announced || !exchange->has_body ? exchange->total : UINT64_MAX);
+                   exchange->announced || !exchange->has_body ? exchange->total : UINT64_MAX,
+                   exchange->has_body && op->framing == TRACE_CLOSE);
     if (!exchange->has_body) model_body_over(origin_double.model, exchange->number, 0, true);
     wake(exchange);
 }

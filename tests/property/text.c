@@ -167,7 +167,7 @@ static void take_flag(struct text_control *control, const struct word *word, boo
         {"only-if-cached", &control->only_if_cached, false},
         {"public", &control->is_public, true},
         {"must-understand", &control->must_understand, true},
-        {"immutable", &control->immutable, true},
+        {"immutable", &control->immutable, false},
     };
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
         if (strcasecmp(word->name, flags[i].name) == 0 && (!flags[i].allows || !word->has_argument))
