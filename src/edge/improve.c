@@ -27,13 +27,14 @@ struct improvement {
     int level;
     struct io_task begin, done;
     struct io_fiber *fiber;
-    /* the fiber until the thread starts, then the thread's until `coded`, then the fiber's */
+    bool delivered; /* own thread: `done` has run */
+    /* the fiber until the thread starts, then the thread's until `done` is posted, then the fiber's */
     char *content, *result;
     size_t content_bytes, result_bytes;
     sk_err err;
     /* under the lock, held for a few instructions: who goes last frees, and nobody posts to a loop that is gone */
     pthread_mutex_t lock;
-    bool coded, abandoned;
+    bool abandoned;
     /* any thread; relaxed, a hint to stop early */
     _Atomic bool stop;
 };
@@ -79,7 +80,6 @@ static void *thread_main(void *arg) {
     (void)setpriority(PRIO_PROCESS, 0, PRIORITY); /* on Linux: of this thread */
     improvement->err = code(improvement);
     pthread_mutex_lock(&improvement->lock);
-    improvement->coded = true;
     bool last = improvement->abandoned;
     if (!last) io_loop_post(improvement->worker->loop, &improvement->done);
     pthread_mutex_unlock(&improvement->lock);
@@ -181,34 +181,36 @@ static void replace_form(struct improvement *improvement) {
     }
 }
 
+/* The task itself is part of the improvement: not before it has run may the fiber free that. */
 static void on_coded(struct io_task *task) {
     struct improvement *improvement = SK_CONTAINER_OF(task, struct improvement, done);
-    io_fiber_wake(improvement->fiber);
-}
-
-static bool is_coded(struct improvement *improvement) {
-    pthread_mutex_lock(&improvement->lock);
-    bool coded = improvement->coded;
-    pthread_mutex_unlock(&improvement->lock);
-    return coded;
-}
-
-/* The edge stops: true when the thread frees everything later. */
-static bool abandon(struct improvement *improvement) {
-    atomic_store_explicit(&improvement->stop, true, memory_order_relaxed);
-    pthread_mutex_lock(&improvement->lock);
-    improvement->abandoned = !improvement->coded;
+    pthread_mutex_lock(&improvement->lock); /* the thread has let go of it then */
     bool abandoned = improvement->abandoned;
     pthread_mutex_unlock(&improvement->lock);
-    return abandoned;
+    improvement->delivered = true;
+    if (abandoned)
+        improvement_free(improvement);
+    else
+        io_fiber_wake(improvement->fiber);
+}
+
+/* The edge stops: the thread frees everything later, or the task that it has posted already. */
+static void abandon(struct improvement *improvement) {
+    atomic_store_explicit(&improvement->stop, true, memory_order_relaxed);
+    pthread_mutex_lock(&improvement->lock);
+    improvement->abandoned = true;
+    pthread_mutex_unlock(&improvement->lock);
 }
 
 /* True when the fiber still owns the improvement. */
 static bool improve(struct improvement *improvement) {
     if (!copy_content(improvement) || !start_thread(improvement)) return true;
     bool woken = true;
-    while (woken && !is_coded(improvement)) woken = io_fiber_park(SK_TIME_NEVER) == SK_OK;
-    if (!woken) return !abandon(improvement);
+    while (woken && !improvement->delivered) woken = io_fiber_park(SK_TIME_NEVER) == SK_OK;
+    if (!improvement->delivered) {
+        abandon(improvement);
+        return false;
+    }
     uint64_t present = atomic_load_explicit(&improvement->form->body_length, memory_order_acquire);
     if (!improvement->err && improvement->result_bytes < present) replace_form(improvement);
     return true;
