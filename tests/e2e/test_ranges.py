@@ -11,7 +11,7 @@ import pytest
 from harness.message import build
 from harness.origin import sequence
 from harness.ranges import Resource
-from harness.scale import seconds, wait_until
+from harness.scale import SLOW, seconds, wait_until
 
 SLICE = 256 * 1024
 RUN = 64 * SLICE
@@ -172,7 +172,7 @@ def test_a_range_in_something_larger_than_a_run_and_than_the_memory(new_edge, or
     check(ask(edge, "bytes=5-", timeout=60), 5, len(body), body)
     assert resource.asked[0] == f"bytes=0-{RUN - 1}"
     assert all(value and value.startswith("bytes=") for value in resource.asked)
-    assert edge.rss_kib() < 64 * 1024
+    assert SLOW > 1 or edge.rss_kib() < 64 * 1024
 
 
 # --- validators and freshness

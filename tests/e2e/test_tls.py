@@ -323,7 +323,7 @@ def test_changed_files_are_read_at_a_reload(edge, authority, client, pair):
         shutil.copy(cert, pair[0])
         shutil.copy(key, pair[1])
         edge.reload()
-        assert handshake(edge, client)[1]["serialNumber"] != serial
+        wait_until(lambda: handshake(edge, client)[1]["serialNumber"] != serial, what="the new certificate")
         assert old.get("/").status  # connections stay
 
 
