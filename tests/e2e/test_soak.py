@@ -68,29 +68,39 @@ def test_slow_clients_do_not_slow_normal_ones(new_edge, origin, capsys):
     origin.on("/small", cacheable(body))
     origin.on("/large", cacheable(b"x" * (1 << 20)))
     origin.on("/upload", lambda x: x.reply(x.read_body(), fields=[("Cache-Control", "no-store")]))
-    edge = new_edge(origin, limits={"connections": 4000},
-                    timeouts={"header": "1h", "body": "1h", "write": "1h", "min_rate": 0})
-    edge.fetch("/small"), edge.fetch("/large")
+    settings = {"limits": {"connections": 4000},
+                "timeouts": {"header": "1h", "body": "1h", "write": "1h", "min_rate": 0}}
+    # The slow clients themselves take time of this machine: what they cost at another edge is not this one's doing.
+    edge, bystander = new_edge(origin, **settings), new_edge(origin, **settings)
+    for one in edge, bystander:
+        one.fetch("/small"), one.fetch("/large")
 
     def measure():
-        return load.run(edge.address, ["/small"], connections=8, rate=500, duration=pick(2, 20))
+        """The middle one of several windows: a machine that stalls now and then spoils one of them, not all."""
+        windows = [load.run(edge.address, ["/small"], connections=8, rate=500, duration=pick(1, 4))
+                   for _ in range(pick(2, 9))]
+        assert not any(window["failed"] for window in windows)
+        return sorted(windows, key=lambda window: window["p99_us"])[len(windows) // 2]
 
-    alone = measure()
-    crowd = Crowd(edge.address, interval=1.0)
-    for _ in range(count // 3):
-        crowd.slow_head(build(target="/small"))
-        crowd.slow_body(build("POST", "/upload", [("Content-Length", "1000")]), b"y" * 1000)
-        crowd.slow_reader(build(target="/large"))
-    with crowd:
-        wait_until(lambda: crowd.rounds >= 2, 20, "every slow client to have sent something")
-        together = measure()
-        lost = crowd.lost
+    def beside(crowded):
+        """Measured while COUNT slow clients keep CROWDED busy."""
+        crowd = Crowd(crowded.address, interval=1.0)
+        for _ in range(count // 3):
+            crowd.slow_head(build(target="/small"))
+            crowd.slow_body(build("POST", "/upload", [("Content-Length", "1000")]), b"y" * 1000)
+            crowd.slow_reader(build(target="/large"))
+        with crowd:
+            wait_until(lambda: crowd.rounds >= 2, 20, "every slow client to have sent something")
+            result = measure()
+            assert crowd.lost == 0
+        return result
+
+    alone, elsewhere, together = measure(), beside(bystander), beside(edge)
     with capsys.disabled():
-        print(f"\np99 alone {alone['p99_us']} us, beside {count} slow clients {together['p99_us']} us "
-              f"(p50 {alone['p50_us']} and {together['p50_us']} us)")
-    assert alone["failed"] == together["failed"] == 0
-    assert lost == 0
-    assert together["p99_us"] < alone["p99_us"] * 5 + 50_000 * SLOW
+        print(f"\np99 alone {alone['p99_us']} us, with {count} slow clients at another edge of this machine "
+              f"{elsewhere['p99_us']} us, at the same edge {together['p99_us']} us "
+              f"(p50 {alone['p50_us']}, {elsewhere['p50_us']}, {together['p50_us']} us)")
+    assert together["p99_us"] < elsewhere["p99_us"] * 5 + 50_000 * SLOW
 
 
 @pytest.mark.soak
