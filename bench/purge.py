@@ -18,7 +18,7 @@ from lib.report import TOP, machine, publish, table
 
 HOST = "bench.example"
 FILL = """
-local i, n = 0, {objects}
+local i, n = {start}, {objects}
 request = function()
   i = i % n + 1
   return wrk.format("GET", string.format("/o/%07d", i), {{["Host"] = "{host}"}})
@@ -111,9 +111,10 @@ def running(args, folder):
 
 def fill(url, admin, args, folder):
     script = folder / "fill.lua"
-    script.write_text(FILL.format(objects=args.objects, host=HOST))
     start = time.monotonic()
-    while admin.figure("skerry_cache_objects") < args.objects:
+    while (there := admin.figure("skerry_cache_objects")) < args.objects:
+        # On from where the last round ended; what it left open comes when the count goes round.
+        script.write_text(FILL.format(objects=args.objects, start=int(there), host=HOST))
         wrk(url, 64, 5, script=script)
         print(f"  {admin.figure('skerry_cache_objects'):,.0f} objects after {time.monotonic() - start:.0f} s", flush=True)
         if time.monotonic() - start > args.fill_seconds:
