@@ -144,7 +144,9 @@ static sk_err copy_some(struct assembly *assembly) {
         err = put(assembly->fetch, piece.data, piece.bytes);
         if (!err) cache_reader_advance(&assembly->reader, piece.bytes);
         return err;
-    case CACHE_READ_WAIT: cache_reader_wait(&assembly->reader, on_ready); return io_fiber_park(SK_TIME_NEVER);
+    case CACHE_READ_WAIT:
+        if (!cache_reader_wait(&assembly->reader, on_ready)) return SK_OK; /* the end has come: look again */
+        return io_fiber_park(SK_TIME_NEVER);
     case CACHE_READ_END: return SK_ERR_END;
     case CACHE_READ_FAILED: break;
     }
