@@ -72,11 +72,25 @@ KINDS = {  # of purges that hit next to nothing, so that the hits stay hits; eac
 }
 
 
+class UnixConnection(http.client.HTTPConnection):
+    """To the admin socket; connects when something is asked."""
+
+    def __init__(self, path):
+        super().__init__("admin")
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(self.path)
+
+
 class Admin:
     def __init__(self, path):
-        self.connection = http.client.HTTPConnection("admin")
-        self.connection.sock = socket.socket(socket.AF_UNIX)
-        self.connection.sock.connect(path)
+        self.connection = UnixConnection(path)
+
+    def fresh(self):
+        """Filling takes longer than the edge keeps an idle connection."""
+        self.connection.close()
 
     def ask(self, method, target, body=None):
         self.connection.request(method, target, body=json.dumps(body) if body is not None else None)
@@ -124,6 +138,7 @@ def fill(url, admin, args, folder):
 def latencies(admin, args):
     """Of single purges, asked one after the other: the worst and the median time in force, and with the way to it."""
     rows = {}
+    admin.fresh()
     for name, make in KINDS.items():
         applied, whole = [], []
         for i in range(args.singles):
@@ -180,11 +195,11 @@ def rate(admin, args):
 def reclaim(admin):
     before = admin.figure("skerry_cache_used_bytes")
     answer, start = admin.purge({"all": True}), time.monotonic()
-    while admin.figure("skerry_cache_objects") > 0:
+    while (left := admin.figure("skerry_cache_objects")) > 0 and time.monotonic() - start < 30:
         time.sleep(0.05)
     gone = time.monotonic() - start
     time.sleep(1)
-    return answer["applied_us"], gone, before, admin.figure("skerry_cache_used_bytes")
+    return answer["applied_us"], gone, left, before, admin.figure("skerry_cache_used_bytes")
 
 
 def measure(args, folder):
@@ -208,7 +223,7 @@ def report(args, quiet, single, many, times, per_second, reclaimed):
     rows = [[name, f"{r['purges']:.0f}", f"{r['rate']:.0f}", f"{r['p50'] * 1e6:.0f}", f"{r['p99'] * 1e6:.0f}", r["errors"]]
             for name, r in (("none", quiet), ("tags, one by one", single), ("all kinds, 1000 a request", many))]
     second = table(["purges meanwhile", "purges/s", "hits/s", "hit p50 us", "p99 us", "errors"], rows)
-    applied, gone, before, after = reclaimed
+    applied, gone, left, before, after = reclaimed
     return f"""## Purges
 
 `dev/bench purge`, {datetime.date.today()}, {machine()}. {args.objects:,} objects with ten tags each. Purges go to the
@@ -219,7 +234,7 @@ admin socket on one kept connection; edge on one core, everything else on the ot
 {second}
 
 All kinds in requests of 10,000: {per_second:,.0f} purges a second. `all` was in force after {applied:.1f} us; its space
-was reclaimed after {gone:.1f} s ({before / 2**20:,.0f} MiB in use before, {after / 2**20:,.0f} MiB a second later).
+was reclaimed after {gone:.1f} s ({left:.0f} objects left, {before / 2**20:,.0f} MiB in use before, {after / 2**20:,.0f} MiB a second later).
 """
 
 
