@@ -80,7 +80,9 @@
     X(DNS_TRUNCATED, "skerry_dns_truncated_total", "DNS answers that had to be truncated")                   \
     X(DNS_RATE_LIMITED, "skerry_dns_rate_limited_total", "DNS answers held back by the rate limit")          \
     X(DNS_SEND_FAILED, "skerry_dns_send_failed_total", "DNS answers that the kernel did not take")           \
-    X(DNS_TRANSFERS, "skerry_dns_transfers_total", "Zone transfers given out")
+    X(DNS_TRANSFERS, "skerry_dns_transfers_total", "Zone transfers given out")                               \
+    X(ROUTE_CHECKS_GOOD, "skerry_route_checks_total{result=\"good\"}", "Health checks of edges by result")   \
+    X(ROUTE_CHECKS_BAD, "skerry_route_checks_total{result=\"bad\"}", "Health checks of edges by result")
 
 enum observe_counter {
 #define X(name, text, help) OBSERVE_##name,
