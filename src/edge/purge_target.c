@@ -21,15 +21,15 @@ static sk_err problem(struct resolving *resolving, const char *expected) {
     char found[FLEET_PURGE_FOUND_BYTES];
     const struct fleet_purge_wish *wish = resolving->wish;
     return fleet_purge_problem(resolving->problem, wish->item, fleet_purge_kind_key(wish->kind),
-                              "found %s, expected %s", fleet_purge_found(wish->text, found), expected);
+                               "found %s, expected %s", fleet_purge_found(wish->text, found), expected);
 }
 
 static sk_err add(struct resolving *resolving, sk_str site, sk_str host, sk_str text) {
     struct edge_purge_list *list = resolving->list;
     if (list->count == EDGE_PURGE_TARGETS_MAX)
         return fleet_purge_problem(resolving->problem, resolving->wish->item, "",
-                                  "found more than %d purges, counting one a site: name the \"site\"",
-                                  EDGE_PURGE_TARGETS_MAX);
+                                   "found more than %d purges, counting one a site: name the \"site\"",
+                                   EDGE_PURGE_TARGETS_MAX);
     if (list->count == list->capacity) {
         uint32_t capacity = SK_MAX(2 * list->capacity, 16);
         struct cache_purge *items = realloc(list->items, capacity * sizeof *items);
@@ -192,8 +192,9 @@ static sk_err unknown_site(struct resolving *resolving, sk_str name) {
         if (sk_nearest_offer(&nearest, resolving->config->sites[i].name))
             best = resolving->config->sites[i].name;
     return fleet_purge_problem(resolving->problem, resolving->wish->item, "site",
-                              "found %s, expected the name of a site%s%.*s%s", fleet_purge_found(name, found),
-                              best.len ? "; did you mean \"" : "", SK_STR_ARGS(best), best.len ? "\"?" : "");
+                               "found %s, expected the name of a site%s%.*s%s",
+                               fleet_purge_found(name, found), best.len ? "; did you mean \"" : "",
+                               SK_STR_ARGS(best), best.len ? "\"?" : "");
 }
 
 static sk_err resolve_site(struct resolving *resolving) {

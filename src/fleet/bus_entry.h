@@ -13,8 +13,8 @@
 #include "fleet/purge_request.h"
 
 #define FLEET_BUS_ENTRY_MAX_BYTES (256 * 1024)
-#define FLEET_BUS_PURGES_MAX 2000  /* of one entry; a request with more becomes several */
-#define FLEET_BUS_TEXT_MAX 8192    /* of a purge's text */
+#define FLEET_BUS_PURGES_MAX 2000   /* of one entry; a request with more becomes several */
+#define FLEET_BUS_TEXT_MAX 8192     /* of a purge's text */
 #define FLEET_BUS_PUBLISHER_MAX 279 /* a node's id */
 
 enum fleet_bus_kind {

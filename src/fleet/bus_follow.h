@@ -51,7 +51,8 @@ struct fleet_bus_follow {
 
 /* The server as it is now: HISTORY (its replication id, empty: unknown, never the same as before) and the stream's
  * LAST id. At each connection, and from time to time. Gives REVALIDATE and AGAIN, or nothing. */
-unsigned fleet_bus_follow_server(struct fleet_bus_follow *follow, sk_str history, struct fleet_stream_id last);
+unsigned fleet_bus_follow_server(struct fleet_bus_follow *follow, sk_str history,
+                                 struct fleet_stream_id last);
 /* Whether ENTRY can change anything: only then is its signature worth a look. */
 bool fleet_bus_follow_is_news(const struct fleet_bus_follow *follow, const struct fleet_bus_entry *entry);
 /* The next entry of the stream, its signature found good. */

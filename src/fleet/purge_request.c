@@ -17,7 +17,7 @@ const char *fleet_purge_kind_key(enum cache_purge_kind kind) { return kind_keys[
 /* ---- problems ----------------------------------------------------------------------------------------------- */
 
 sk_err fleet_purge_problem(struct fleet_purge_problem *problem, uint32_t item, const char *key,
-                          const char *format, ...) {
+                           const char *format, ...) {
     char what[384], place[64] = "";
     va_list args;
     va_start(args, format);
@@ -59,8 +59,8 @@ static sk_err add_wish(struct reading *reading, struct fleet_purge_wish wish) {
     struct fleet_purge_request *request = reading->request;
     if (request->count == FLEET_PURGES_MAX)
         return fleet_purge_problem(reading->problem, FLEET_PURGE_ALONE, "",
-                                  "found more than %d purges in one request, expected fewer",
-                                  FLEET_PURGES_MAX);
+                                   "found more than %d purges in one request, expected fewer",
+                                   FLEET_PURGES_MAX);
     if (request->count == reading->capacity) {
         uint32_t capacity = SK_MAX(2 * reading->capacity, 4);
         struct fleet_purge_wish *wishes = sk_arena_alloc(reading->arena, capacity * sizeof *wishes);
@@ -79,8 +79,8 @@ static sk_err add_text(struct reading *reading, const struct fleet_purge_wish *l
     struct fleet_purge_wish wish = *like;
     if (!yyjson_is_str(value) || yyjson_get_len(value) == 0)
         return fleet_purge_problem(reading->problem, reading->item, key,
-                                  "found %s, expected a text or a list of texts",
-                                  yyjson_is_str(value) ? "an empty text" : yyjson_get_type_desc(value));
+                                   "found %s, expected a text or a list of texts",
+                                   yyjson_is_str(value) ? "an empty text" : yyjson_get_type_desc(value));
     wish.text = text_of(value);
     return add_wish(reading, wish);
 }
@@ -111,8 +111,8 @@ static sk_err unknown_key(struct reading *reading, sk_str key) {
         if (sk_nearest_offer(&nearest, sk_str_from_c(kind_keys[i]))) best = kind_keys[i];
     if (best)
         return fleet_purge_problem(reading->problem, reading->item, "",
-                                  "found the key %s; did you mean \"%s\"?", fleet_purge_found(key, found),
-                                  best);
+                                   "found the key %s; did you mean \"%s\"?", fleet_purge_found(key, found),
+                                   best);
     return fleet_purge_problem(
         reading->problem, reading->item, "",
         "found the key %s, expected one of url, prefix, host, site, tag, glob, all, and soft",
@@ -144,7 +144,7 @@ static sk_err sort_keys(struct reading *reading, yyjson_val *object, struct item
         if (!place) return unknown_key(reading, text_of(key));
         if (*place)
             return fleet_purge_problem(reading->problem, reading->item, "", "found %s twice",
-                                      fleet_purge_found(text_of(key), found));
+                                       fleet_purge_found(text_of(key), found));
         *place = yyjson_obj_iter_get_val(key);
     }
     *out_item = item;
@@ -155,7 +155,7 @@ static sk_err read_flag(struct reading *reading, const char *key, yyjson_val *va
     if (!value) return SK_OK;
     if (!yyjson_is_bool(value))
         return fleet_purge_problem(reading->problem, reading->item, key, "found %s, expected true or false",
-                                  yyjson_get_type_desc(value));
+                                   yyjson_get_type_desc(value));
     *out_flag = yyjson_get_bool(value);
     return SK_OK;
 }
@@ -167,7 +167,7 @@ static sk_err choose_kind(struct reading *reading, struct item *item, struct fle
     if (site && (item->kinds[CACHE_PURGE_TAG] || item->kinds[CACHE_PURGE_GLOB])) {
         if (!yyjson_is_str(site) || yyjson_get_len(site) == 0)
             return fleet_purge_problem(reading->problem, reading->item, "site",
-                                      "found %s, expected a site's name", yyjson_get_type_desc(site));
+                                       "found %s, expected a site's name", yyjson_get_type_desc(site));
         out_wish->site = text_of(site);
         item->kinds[CACHE_PURGE_SITE] = NULL;
     }
@@ -175,8 +175,8 @@ static sk_err choose_kind(struct reading *reading, struct item *item, struct fle
         if (!item->kinds[kind]) continue;
         if (chosen != CACHE_PURGE_COUNT_)
             return fleet_purge_problem(reading->problem, reading->item, "",
-                                      "found both \"%s\" and \"%s\", expected one of them", kind_keys[chosen],
-                                      kind_keys[kind]);
+                                       "found both \"%s\" and \"%s\", expected one of them",
+                                       kind_keys[chosen], kind_keys[kind]);
         chosen = (enum cache_purge_kind)kind;
     }
     if (chosen == CACHE_PURGE_COUNT_)
@@ -196,7 +196,7 @@ static sk_err read_item(struct reading *reading, struct item *item) {
     if (wish.kind != CACHE_PURGE_ALL) return add_texts(reading, &wish, kind_keys[wish.kind], value);
     if (!yyjson_is_true(value))
         return fleet_purge_problem(reading->problem, reading->item, "all", "found %s, expected true",
-                                  yyjson_is_bool(value) ? "false" : yyjson_get_type_desc(value));
+                                   yyjson_is_bool(value) ? "false" : yyjson_get_type_desc(value));
     return add_wish(reading, wish);
 }
 
@@ -206,22 +206,22 @@ static sk_err read_list(struct reading *reading, const struct item *top) {
     sk_err err = read_flag(reading, "soft", top->soft, &reading->soft);
     for (unsigned kind = 0; kind < CACHE_PURGE_COUNT_ && !err; kind++)
         if (top->kinds[kind])
-            err =
-                fleet_purge_problem(reading->problem, FLEET_PURGE_ALONE, "",
-                                   "found both \"purges\" and \"%s\", expected one of them", kind_keys[kind]);
+            err = fleet_purge_problem(reading->problem, FLEET_PURGE_ALONE, "",
+                                      "found both \"purges\" and \"%s\", expected one of them",
+                                      kind_keys[kind]);
     if (err) return err;
     if (!yyjson_is_arr(top->purges) || yyjson_arr_size(top->purges) == 0)
         return fleet_purge_problem(reading->problem, FLEET_PURGE_ALONE, "purges", "found %s, expected a list",
-                                  yyjson_is_arr(top->purges) ? "an empty list"
-                                                             : yyjson_get_type_desc(top->purges));
+                                   yyjson_is_arr(top->purges) ? "an empty list"
+                                                              : yyjson_get_type_desc(top->purges));
     yyjson_arr_iter_init(top->purges, &iterator);
     reading->item = 0;
     while (!err && (object = yyjson_arr_iter_next(&iterator))) {
         struct item item;
         err = sort_keys(reading, object, &item);
         if (!err && item.purges)
-            err =
-                fleet_purge_problem(reading->problem, reading->item, "purges", "found a list within the list");
+            err = fleet_purge_problem(reading->problem, reading->item, "purges",
+                                      "found a list within the list");
         if (!err) err = read_item(reading, &item);
         reading->item++;
     }
@@ -229,7 +229,7 @@ static sk_err read_list(struct reading *reading, const struct item *top) {
 }
 
 sk_err fleet_purge_parse(sk_str text, struct sk_arena *arena, struct fleet_purge_request *out_request,
-                        struct fleet_purge_problem *out_problem) {
+                         struct fleet_purge_problem *out_problem) {
     struct fleet_purge_request request = {0};
     struct reading reading = {
         .arena = arena, .request = &request, .problem = out_problem, .item = FLEET_PURGE_ALONE};
@@ -239,8 +239,8 @@ sk_err fleet_purge_parse(sk_str text, struct sk_arena *arena, struct fleet_purge
     if (!document && why.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION) return SK_ERR_NO_MEMORY;
     if (!document)
         return fleet_purge_problem(out_problem, FLEET_PURGE_ALONE, "",
-                                  "found no JSON: %s at byte %zu (example: {\"tag\": \"news\"})", why.msg,
-                                  why.pos);
+                                   "found no JSON: %s at byte %zu (example: {\"tag\": \"news\"})", why.msg,
+                                   why.pos);
     request.document = document;
     sk_err err = sort_keys(&reading, yyjson_doc_get_root(document), &top);
     if (!err) err = top.purges ? read_list(&reading, &top) : read_item(&reading, &top);

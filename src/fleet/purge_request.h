@@ -10,7 +10,7 @@
 #define FLEET_PURGES_MAX 10000 /* of one request */
 
 /* Kind, the key that names it, what its value is. */
-#define FLEET_PURGE_TABLE(X)                                                                                  \
+#define FLEET_PURGE_TABLE(X)                                                                                 \
     X(KEY, "url", "one URL, all its variants (https://www.example.com/a?b=c)")                               \
     X(PREFIX, "prefix", "all that begins with it (https://www.example.com/images/)")                         \
     X(HOST, "host", "all of a host (www.example.com)")                                                       \
@@ -43,7 +43,7 @@ struct fleet_purge_problem {
 };
 /* Formats it. ITEM as in a wish; KEY "" for the object itself. Returns SK_ERR_INVALID. */
 sk_err fleet_purge_problem(struct fleet_purge_problem *problem, uint32_t item, const char *key,
-                          const char *format, ...) SK_PRINTF(4, 5);
+                           const char *format, ...) SK_PRINTF(4, 5);
 /* What was found, for a message: at most some dozen bytes of it, control bytes as '?'. */
 #define FLEET_PURGE_FOUND_BYTES 80
 const char *fleet_purge_found(sk_str text, char out[FLEET_PURGE_FOUND_BYTES]);
@@ -51,7 +51,7 @@ const char *fleet_purge_found(sk_str text, char out[FLEET_PURGE_FOUND_BYTES]);
 /* Reads TEXT, which is borrowed only during the call. On success to be given back with fleet_purge_request_free before
  * ARENA ends. SK_ERR_INVALID with OUT_PROBLEM; SK_ERR_NO_MEMORY. */
 sk_err fleet_purge_parse(sk_str text, struct sk_arena *arena, struct fleet_purge_request *out_request,
-                        struct fleet_purge_problem *out_problem);
+                         struct fleet_purge_problem *out_problem);
 void fleet_purge_request_free(struct fleet_purge_request *request);
 
 #endif

@@ -31,10 +31,11 @@ static struct fleet_bus_entry entry_of(uint32_t count) {
 static void all_kinds_come_back_as_they_were(void **state) {
     struct fleet_bus_entry entry, read;
     for (unsigned i = 0; i < CACHE_PURGE_COUNT_; i++)
-        wishes[i] = (struct fleet_purge_wish){.kind = (enum cache_purge_kind)i,
-                                              .soft = i % 2,
-                                              .text = i == CACHE_PURGE_ALL ? (sk_str){0} : SK_STR("t\xc3\xa4g"),
-                                              .site = i == CACHE_PURGE_TAG ? SK_STR("shop") : (sk_str){0}};
+        wishes[i] =
+            (struct fleet_purge_wish){.kind = (enum cache_purge_kind)i,
+                                      .soft = i % 2,
+                                      .text = i == CACHE_PURGE_ALL ? (sk_str){0} : SK_STR("t\xc3\xa4g"),
+                                      .site = i == CACHE_PURGE_TAG ? SK_STR("shop") : (sk_str){0}};
     entry = entry_of(CACHE_PURGE_COUNT_);
     assert_ok(fleet_bus_write(&entry, &out));
     assert_ok(fleet_bus_read(sk_buf_str(&out), &arena, &read));

@@ -1,5 +1,8 @@
 /* What readers of the purge bus conclude: cases by hand, and then chance against a model. */
 #include "fleet/bus_follow.h"
+
+#include <stdio.h>
+
 #include "unit.h"
 
 #define A "spiffe://f/p/control/a"
@@ -157,6 +160,7 @@ static struct world {
     int length;
     uint64_t clock, last_ms; /* the server's */
     int history;
+    uint64_t level[PUBLISHERS], epochs;
     uint64_t epoch[PUBLISHERS], sequence[PUBLISHERS], serial[PUBLISHERS];
     char names[PUBLISHERS][8];
     int made[PURGES], by[PURGES]; /* when (the model's time), by whom */
@@ -199,7 +203,8 @@ static void publish(int who, enum fleet_bus_kind kind) {
 
 static void restart(int who) {
     if (chance(2)) publish(who, FLEET_BUS_END);
-    world.epoch[who] = chance(4) ? world.epoch[who] + 1 + chance(5) : world.epoch[who] - 1 - chance(3);
+    world.level[who] += chance(4) ? 1 + chance(5) : -1 - chance(3); /* its clock, which may go back */
+    world.epoch[who] = world.level[who] << 20 | ++world.epochs;     /* but never to the same nanosecond */
     world.sequence[who] = 0;
     world.serial[who] = 0;
     if (chance(3)) publish(who, FLEET_BUS_BEAT);
@@ -221,7 +226,8 @@ static void obey(unsigned verdict, int purge) {
 static void read_all(void) {
     char history[16];
     snprintf(history, sizeof history, "history-%d", world.history);
-    obey(fleet_bus_follow_server(&follow, sk_str_from_c(history), (struct fleet_stream_id){world.last_ms, 0}), -1);
+    obey(fleet_bus_follow_server(&follow, sk_str_from_c(history), (struct fleet_stream_id){world.last_ms, 0}),
+         -1);
     for (bool more = true; more;) {
         more = false;
         for (int i = 0; i < world.length && !more; i++) {
@@ -242,8 +248,8 @@ static void read_all(void) {
 static void nothing_is_missing(void) {
     for (int i = 0; i < world.purges; i++)
         if (world.acknowledged[i] && !world.applied[i] && world.revalidated < world.made[i])
-            fail_msg("purge %d of publisher %d, made at %d, is missing at %d (revalidated at %d)", i, world.by[i],
-                     world.made[i], world.now, world.revalidated);
+            fail_msg("purge %d of publisher %d, made at %d, is missing at %d (revalidated at %d)", i,
+                     world.by[i], world.made[i], world.now, world.revalidated);
 }
 
 static void live(uint64_t seed) {
@@ -251,17 +257,23 @@ static void live(uint64_t seed) {
     follow = (struct fleet_bus_follow){0};
     for (int i = 0; i < PUBLISHERS; i++) {
         snprintf(world.names[i], sizeof world.names[i], "p%d", i);
-        world.epoch[i] = 1000;
+        world.level[i] = 10000;
+        world.epoch[i] = world.level[i] << 20 | ++world.epochs;
     }
     for (world.now = 1; world.now < STEPS; world.now++) {
         world.clock += chance(3);
         uint64_t what = chance(100);
         int who = (int)chance(PUBLISHERS);
-        if (what < 55) publish(who, FLEET_BUS_PURGES);
-        else if (what < 70) publish(who, FLEET_BUS_BEAT);
-        else if (what < 75) restart(who);
-        else if (what < 77) fail_over();
-        else if (what < 95) read_all();
+        if (what < 55)
+            publish(who, FLEET_BUS_PURGES);
+        else if (what < 70)
+            publish(who, FLEET_BUS_BEAT);
+        else if (what < 75)
+            restart(who);
+        else if (what < 77)
+            fail_over();
+        else if (what < 95)
+            read_all();
         if (chance(25)) continue;
         for (int i = 0; i < PUBLISHERS; i++) publish(i, FLEET_BUS_BEAT);
         read_all();
