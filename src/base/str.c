@@ -37,12 +37,6 @@ size_t sk_str_find(sk_str s, sk_str needle) {
     return hit ? (size_t)(hit - s.data) : s.len;
 }
 
-sk_str sk_str_slice(sk_str s, size_t from, size_t to) {
-    to = SK_MIN(to, s.len);
-    from = SK_MIN(from, to);
-    return (sk_str){from ? s.data + from : s.data, to - from};
-}
-
 static bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
 sk_str sk_str_trim(sk_str s) {
@@ -92,17 +86,70 @@ sk_err sk_str_hex_to_u64(sk_str s, uint64_t *out_value) {
     return SK_OK;
 }
 
+static size_t decimal_digits(uint64_t value) {
+    static const uint64_t powers[20] = {0,
+                                        10,
+                                        100,
+                                        1000,
+                                        10000,
+                                        100000,
+                                        1000000,
+                                        10000000,
+                                        100000000,
+                                        1000000000,
+                                        10000000000,
+                                        100000000000,
+                                        1000000000000,
+                                        10000000000000,
+                                        100000000000000,
+                                        1000000000000000,
+                                        10000000000000000,
+                                        100000000000000000,
+                                        1000000000000000000,
+                                        10000000000000000000U};
+    /* log10(2) is a little more than 1233/4096, close enough for 64 bits to be at most one short */
+    unsigned bits = 64 - (unsigned)__builtin_clzll(value | 1), digits = bits * 1233 >> 12;
+    return digits + (value >= powers[digits]);
+}
+
 size_t sk_u64_to_text(uint64_t value, char out[20]) {
-    char reversed[20];
-    size_t len = 0;
-    do {
-        reversed[len++] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    for (size_t i = 0; i < len; i++) out[i] = reversed[len - 1 - i];
+    /* Two digits a division, at their places from the start: every response's head has a few numbers. */
+    static const char pairs[] = "0001020304050607080910111213141516171819202122232425262728293031323334"
+                                "3536373839404142434445464748495051525354555657585960616263646566676869"
+                                "707172737475767778798081828384858687888990919293949596979899";
+    size_t len = decimal_digits(value), at = len;
+    for (; value >= 100; value /= 100) {
+        at -= 2;
+        memcpy(out + at, pairs + value % 100 * 2, 2);
+    }
+    if (at == 2)
+        memcpy(out, pairs + value * 2, 2);
+    else
+        out[0] = (char)('0' + value);
     return len;
 }
 
+/* Sets bit 5 of each of eight bytes that is a capital letter: adding takes a byte's high bit over the letters' ends,
+ * and bytes that are not ASCII stay out of it. */
+static uint64_t lower_word(uint64_t word) {
+    const uint64_t each = 0x0101010101010101, high = each * 0x80;
+    uint64_t ascii = word & ~high;
+    uint64_t from_a = ascii + each * (0x80 - 'A'), past_z = ascii + each * (0x80 - 'Z' - 1);
+    return word | ((from_a & ~past_z & ~word & high) >> 2);
+}
+
+static void lower_eight(char *dst, const char *src) {
+    uint64_t word;
+    memcpy(&word, src, 8);
+    word = lower_word(word);
+    memcpy(dst, &word, 8);
+}
+
 void sk_ascii_lower(char *dst, const char *src, size_t len) {
-    for (size_t i = 0; i < len; i++) dst[i] = sk_ascii_lower_byte(src[i]);
+    if (len < 8) {
+        for (size_t i = 0; i < len; i++) dst[i] = sk_ascii_lower_byte(src[i]);
+        return;
+    }
+    for (size_t at = 0; at + 8 < len; at += 8) lower_eight(dst + at, src + at);
+    lower_eight(dst + len - 8, src + len - 8); /* what was done already stays as it is */
 }

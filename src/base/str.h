@@ -39,7 +39,11 @@ size_t sk_str_find_byte(sk_str s, char byte);
 /* Index of the first occurrence of NEEDLE, or s.len when absent. */
 size_t sk_str_find(sk_str s, sk_str needle);
 /* s[from, to), clamped to the string. */
-sk_str sk_str_slice(sk_str s, size_t from, size_t to);
+static inline sk_str sk_str_slice(sk_str s, size_t from, size_t to) {
+    if (to > s.len) to = s.len;
+    if (from > to) from = to;
+    return (sk_str){from ? s.data + from : s.data, to - from};
+}
 /* Without leading and trailing SP and HTAB (OWS of RFC 9110 section 5.6.3). */
 sk_str sk_str_trim(sk_str s);
 /* Cuts the next piece up to SEPARATOR off *rest; false when *rest was exhausted before the call

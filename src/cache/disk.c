@@ -13,22 +13,51 @@ void *disk_alloc(size_t bytes) {
     return aligned_alloc(DISK_SECTOR_BYTES, whole);
 }
 
-static bool is_failed(struct disk *disk) { return atomic_load_explicit(&disk->failed, memory_order_relaxed); }
+/* relaxed, as all of it: nothing else is told by it */
+bool disk_failed(const struct disk *disk) {
+    return atomic_load_explicit(&disk->failed, memory_order_relaxed);
+}
+static void fail(struct disk *disk) { atomic_store_explicit(&disk->failed, true, memory_order_relaxed); }
+
+/* A read may fail alone, of one bad sector; a device that fails every time is gone. */
+static void read_failed(struct disk *disk) {
+    disk_count(&disk->read_errors, 1);
+    uint32_t before = atomic_fetch_add_explicit(&disk->reads_failing, 1, memory_order_relaxed);
+    if (before + 1 >= DISK_READ_ERRORS_MAX) fail(disk);
+}
 
 sk_err disk_device_read(struct disk *disk, struct io_loop *loop, void *data, size_t bytes, uint64_t offset) {
-    if (is_failed(disk)) return SK_ERR_IO;
+    if (disk_failed(disk)) return SK_ERR_IO;
     sk_err err = disk->io.read(disk->io.arg, loop, data, bytes, offset);
-    if (!err) disk_count(&disk->read_bytes, bytes);
-    return err;
+    if (err) {
+        if (err != SK_ERR_CANCELLED && err != SK_ERR_NO_MEMORY) read_failed(disk);
+        return err;
+    }
+    disk_count(&disk->read_bytes, bytes);
+    if (atomic_load_explicit(&disk->reads_failing, memory_order_relaxed))
+        atomic_store_explicit(&disk->reads_failing, 0, memory_order_relaxed);
+    return SK_OK;
 }
 
 sk_err disk_device_write(struct disk *disk, struct io_loop *loop, const void *data, size_t bytes,
                          uint64_t offset) {
-    if (is_failed(disk)) return SK_ERR_IO;
+    if (disk_failed(disk)) return SK_ERR_IO;
     sk_err err = disk->io.write(disk->io.arg, loop, data, bytes, offset);
-    if (!err) disk_count(&disk->written_bytes, bytes);
-    if (err) atomic_store_explicit(&disk->failed, true, memory_order_relaxed);
-    return err ? SK_ERR_IO : SK_OK;
+    if (!err) {
+        disk_count(&disk->written_bytes, bytes);
+        return SK_OK;
+    }
+    disk_count(&disk->write_errors, 1);
+    fail(disk);
+    return SK_ERR_IO;
+}
+
+sk_err disk_device_sync(struct disk *disk, struct io_loop *loop) {
+    if (disk_failed(disk)) return SK_ERR_IO;
+    if (!disk->io.sync(disk->io.arg, loop)) return SK_OK;
+    disk_count(&disk->write_errors, 1);
+    fail(disk);
+    return SK_ERR_IO;
 }
 
 /* ---- life ---------------------------------------------------------------------------------------------- */
@@ -53,7 +82,7 @@ static sk_err write_superblock(struct disk *disk, struct io_loop *loop, const st
         disk->io.bytes > DISK_SECTOR_BYTES ? (disk->io.bytes - DISK_SECTOR_BYTES) / segment_bytes : 0;
     disk_superblock_encode(&disk->super, sector);
     sk_err err = disk_device_write(disk, loop, sector, DISK_SECTOR_BYTES, 0);
-    if (!err) err = disk->io.sync(disk->io.arg, loop);
+    if (!err) err = disk_device_sync(disk, loop);
     free(sector);
     return err;
 }
@@ -128,6 +157,8 @@ void disk_usage(struct disk *disk, struct disk_usage *out_usage) {
         FIGURE(damaged),
         FIGURE(foreign),
         FIGURE(refused),
+        FIGURE(read_errors),
+        FIGURE(write_errors),
         FIGURE(failed),
     };
 #undef FIGURE
@@ -145,7 +176,7 @@ sk_err disk_put(struct disk *disk, sk_hash128 hash, sk_str key, sk_str head, con
     if (body_bytes > disk_record_limit(disk)) return SK_ERR_TOO_LARGE;
     uint64_t bytes = disk_record_bytes(key.len, head.len, body_bytes);
     if (bytes > disk_record_limit(disk)) return SK_ERR_TOO_LARGE;
-    if (is_failed(disk)) return SK_ERR_IO;
+    if (disk_failed(disk)) return SK_ERR_IO;
     struct disk_room room;
     sk_err err = disk_room_take(disk, bytes, false, &room);
     if (err) {

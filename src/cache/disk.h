@@ -91,9 +91,14 @@ struct disk_usage {
     uint64_t reinserted, reclaimed;                /* records, segments */
     uint64_t damaged, foreign;                     /* records that failed a sum; that were another key's */
     uint64_t refused;                              /* puts with SK_ERR_FULL */
+    uint64_t read_errors, write_errors;            /* of the device */
     bool failed;                                   /* out of service */
     struct disk_index_usage index;
 };
 void disk_usage(struct disk *disk, struct disk_usage *out_usage);
+/* Whether the device is out of service: a write or a sync failed, or DISK_READ_ERRORS_MAX reads one after the
+ * other. It stays so until the store is opened again. Any thread. */
+bool disk_failed(const struct disk *disk);
+#define DISK_READ_ERRORS_MAX 64
 
 #endif

@@ -53,7 +53,9 @@ struct disk {
     uint64_t free_segments;
     /* figures and flags, any thread, relaxed */
     _Atomic bool failed;
+    _Atomic uint32_t reads_failing; /* one after the other */
     _Atomic uint64_t put_bytes, written_bytes, read_bytes, reinserted, reclaimed, damaged, foreign, refused;
+    _Atomic uint64_t read_errors, write_errors;
 };
 #define DISK_MAGIC 0x6469736bu
 
@@ -66,10 +68,12 @@ static inline uint64_t disk_unit_of(const struct disk *disk, uint32_t segment, u
 static inline void disk_count(_Atomic uint64_t *counter, uint64_t change) {
     atomic_fetch_add_explicit(counter, change, memory_order_relaxed); /* a figure, orders nothing */
 }
-/* All device access goes through these: counts, and takes the device out of service when a write fails. */
+/* All device access goes through these: counts, and takes the device out of service (disk_failed). */
 sk_err disk_device_read(struct disk *disk, struct io_loop *loop, void *data, size_t bytes, uint64_t offset);
 sk_err disk_device_write(struct disk *disk, struct io_loop *loop, const void *data, size_t bytes,
                          uint64_t offset);
+/* After a failed sync nobody knows what is there: out of service too. */
+sk_err disk_device_sync(struct disk *disk, struct io_loop *loop);
 /* Sector-aligned memory; NULL when there is none. free() gives it back. */
 void *disk_alloc(size_t bytes);
 

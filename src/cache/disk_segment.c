@@ -212,7 +212,7 @@ static sk_err write_head(struct disk *disk, struct io_loop *loop, struct disk_bu
     if (buffer->written) return SK_OK;
     uint64_t base = disk_segment_offset(disk, buffer->segment);
     sk_err err = disk_device_write(disk, loop, buffer->data, DISK_SECTOR_BYTES, base);
-    if (!err) err = disk->io.sync(disk->io.arg, loop);
+    if (!err) err = disk_device_sync(disk, loop);
     if (!err) buffer->written = DISK_SECTOR_BYTES;
     return err;
 }
@@ -267,7 +267,7 @@ sk_err disk_flush(struct disk *disk, struct io_loop *loop) {
         err = write_up_to(disk, loop, buffer, end);
         if (err) return err;
     }
-    return disk->io.sync(disk->io.arg, loop);
+    return disk_device_sync(disk, loop);
 }
 
 /* ---- taking back ------------------------------------------------------------------------------------------ */

@@ -8,7 +8,8 @@ struct text {
     size_t len;
 };
 
-static bool put(struct text *text, sk_str s) {
+/* Inlined, so that the many constant pieces are stores instead of calls. */
+static inline __attribute__((always_inline)) bool put(struct text *text, sk_str s) {
     if (s.len > HTTP_CACHE_STATUS_MAX - text->len) return false;
     if (s.len > 0) memcpy(text->out + text->len, s.data, s.len);
     text->len += s.len;
@@ -33,6 +34,7 @@ static bool sf_token(sk_str s) {
     if (s.len == 0) return false;
     char first = sk_ascii_lower_byte(s.data[0]);
     if ((first < 'a' || first > 'z') && first != '*') return false;
+    if (http_token_valid(s)) return true;
     for (size_t i = 0; i < s.len; i++) {
         char c = s.data[i];
         if (c != ':' && c != '/' && !http_token_valid(sk_str_make(&c, 1))) return false;

@@ -77,13 +77,16 @@ static bool ip_literal_valid(sk_str host) {
     return strlen(text) == host.len - 2 && inet_pton(AF_INET6, text, &address) == 1;
 }
 
-static bool reg_name_valid(sk_str host) {
-    for (size_t i = 0; i < host.len; i++) {
-        if (is(host.data[i], UNRESERVED | SUB_DELIM)) continue;
-        if (host.data[i] != '%' || !is_escape(host, i)) return false;
+/* How much of TEXT is a reg-name, up to what can't be part of one; 0 when an escape in it is not whole. */
+static size_t reg_name_len(sk_str text) {
+    size_t i = 0;
+    for (; i < text.len; i++) {
+        if (is(text.data[i], UNRESERVED | SUB_DELIM)) continue;
+        if (text.data[i] != '%') break;
+        if (!is_escape(text, i)) return 0;
         i += 2;
     }
-    return host.len > 0;
+    return i;
 }
 
 /* An empty port is allowed by the grammar and means the default one. */
@@ -97,10 +100,10 @@ static sk_err port_parse(sk_str text, uint16_t *out_port) {
 
 sk_err http_authority_parse(sk_str authority, sk_str *out_host, uint16_t *out_port) {
     bool literal = authority.len > 0 && authority.data[0] == '[';
-    size_t host_len = literal ? sk_str_find_byte(authority, ']') + 1 : sk_str_find_byte(authority, ':');
-    if (host_len > authority.len || host_len > HOST_MAX) return SK_ERR_MALFORMED;
+    size_t host_len = literal ? sk_str_find_byte(authority, ']') + 1 : reg_name_len(authority);
+    if (host_len == 0 || host_len > authority.len || host_len > HOST_MAX) return SK_ERR_MALFORMED;
     sk_str host = sk_str_make(authority.data, host_len), rest = from(authority, host_len);
-    if (literal ? !ip_literal_valid(host) : !reg_name_valid(host)) return SK_ERR_MALFORMED;
+    if (literal && !ip_literal_valid(host)) return SK_ERR_MALFORMED;
     uint16_t port = 0;
     if (rest.len > 0 && (rest.data[0] != ':' || port_parse(from(rest, 1), &port))) return SK_ERR_MALFORMED;
     *out_host = host;

@@ -1,4 +1,8 @@
 #include "base/str.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "unit.h"
 
 static const sk_str none = {NULL, 0};
@@ -159,10 +163,22 @@ static void numbers_are_written_in_decimal(void **state) {
         {0, SK_STR_INIT("0")},
         {9, SK_STR_INIT("9")},
         {10, SK_STR_INIT("10")},
+        {99, SK_STR_INIT("99")},
+        {100, SK_STR_INIT("100")},
+        {109, SK_STR_INIT("109")},
+        {1024, SK_STR_INIT("1024")},
+        {90807, SK_STR_INIT("90807")},
         {1234567890, SK_STR_INIT("1234567890")},
         {UINT64_MAX, SK_STR_INIT("18446744073709551615")},
     };
     (void)state;
+    for (uint64_t power = 1; power < UINT64_MAX / 10; power *= 10) { /* where one more digit begins */
+        char out[20], want[24];
+        for (uint64_t value = power - 1; value <= power + 1; value++) {
+            int len = snprintf(want, sizeof want, "%" PRIu64, value);
+            assert_str(sk_str_make(out, sk_u64_to_text(value, out)), sk_str_make(want, (size_t)len));
+        }
+    }
     for (size_t i = 0; i < SK_COUNT(cases); i++) {
         char out[20];
         size_t len = sk_u64_to_text(cases[i].value, out);
@@ -176,6 +192,17 @@ static void lower_casing_leaves_other_bytes_alone(void **state) {
         char in = (char)c, out;
         sk_ascii_lower(&out, &in, 1);
         assert_int_equal((unsigned char)out, c >= 'A' && c <= 'Z' ? c + 32 : c);
+    }
+    /* every byte at every place of a longer text, among neighbours that would carry into it */
+    for (int c = 0; c < 256; c++) {
+        for (size_t place = 0; place < 19; place++) {
+            char in[19], out[19], want[19];
+            memset(in, place % 2 ? 0xff : 'Z', sizeof in);
+            in[place] = (char)c;
+            for (size_t i = 0; i < sizeof in; i++) want[i] = sk_ascii_lower_byte(in[i]);
+            sk_ascii_lower(out, in, sizeof in);
+            assert_memory_equal(out, want, sizeof want);
+        }
     }
     char text[] = "Content-LENGTH";
     sk_ascii_lower(text, text, sizeof text - 1);

@@ -20,12 +20,12 @@ struct disk_sim {
     uint32_t read_fails, write_fails; /* one in so many; 0: none */
 };
 
-static uint64_t sim_random(struct disk_sim *sim, uint64_t below) {
+static inline uint64_t sim_random(struct disk_sim *sim, uint64_t below) {
     sim->random = sim->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
     return (sim->random >> 24) % below;
 }
 
-static sk_err sim_read(void *arg, struct io_loop *loop, void *data, size_t bytes, uint64_t offset) {
+static inline sk_err sim_read(void *arg, struct io_loop *loop, void *data, size_t bytes, uint64_t offset) {
     struct disk_sim *sim = arg;
     assert_true(offset % DISK_SECTOR_BYTES == 0 && bytes % DISK_SECTOR_BYTES == 0);
     assert_true((uintptr_t)data % DISK_SECTOR_BYTES == 0 && offset + bytes <= sim->bytes);
@@ -35,7 +35,8 @@ static sk_err sim_read(void *arg, struct io_loop *loop, void *data, size_t bytes
     return SK_OK;
 }
 
-static sk_err sim_write(void *arg, struct io_loop *loop, const void *data, size_t bytes, uint64_t offset) {
+static inline sk_err sim_write(void *arg, struct io_loop *loop, const void *data, size_t bytes,
+                               uint64_t offset) {
     struct disk_sim *sim = arg;
     assert_true(offset % DISK_SECTOR_BYTES == 0 && bytes % DISK_SECTOR_BYTES == 0);
     assert_true((uintptr_t)data % DISK_SECTOR_BYTES == 0 && offset + bytes <= sim->bytes);
@@ -47,7 +48,7 @@ static sk_err sim_write(void *arg, struct io_loop *loop, const void *data, size_
     return fails ? SK_ERR_IO : SK_OK;
 }
 
-static sk_err sim_sync(void *arg, struct io_loop *loop) {
+static inline sk_err sim_sync(void *arg, struct io_loop *loop) {
     struct disk_sim *sim = arg;
     memcpy(sim->durable, sim->now, sim->bytes);
     memset(sim->dirty, 0, sim->bytes / SIM_SECTOR * sizeof *sim->dirty);
@@ -56,14 +57,14 @@ static sk_err sim_sync(void *arg, struct io_loop *loop) {
 }
 
 /* The power goes: of what was not synced, each sector is there or not. KILLED: only the process dies. */
-static void sim_crash(struct disk_sim *sim, bool killed) {
+static inline void sim_crash(struct disk_sim *sim, bool killed) {
     for (uint64_t s = 0; !killed && s < sim->bytes / SIM_SECTOR; s++)
         if (sim->dirty[s] && sim_random(sim, 2))
             memcpy(sim->now + s * SIM_SECTOR, sim->durable + s * SIM_SECTOR, SIM_SECTOR);
     (void)sim_sync(sim, NULL);
 }
 
-static void sim_open(struct disk_sim *sim, uint64_t bytes, uint64_t seed) {
+static inline void sim_open(struct disk_sim *sim, uint64_t bytes, uint64_t seed) {
     *sim = (struct disk_sim){.bytes = bytes, .random = seed * 2 + 1};
     sim->now = calloc(1, bytes);
     sim->durable = calloc(1, bytes);
@@ -71,13 +72,13 @@ static void sim_open(struct disk_sim *sim, uint64_t bytes, uint64_t seed) {
     assert_true(sim->now && sim->durable && sim->dirty);
 }
 
-static void sim_close(struct disk_sim *sim) {
+static inline void sim_close(struct disk_sim *sim) {
     free(sim->now);
     free(sim->durable);
     free(sim->dirty);
 }
 
-static struct disk_io sim_io(struct disk_sim *sim) {
+static inline struct disk_io sim_io(struct disk_sim *sim) {
     return (struct disk_io){
         .arg = sim, .bytes = sim->bytes, .read = sim_read, .write = sim_write, .sync = sim_sync};
 }
