@@ -91,6 +91,14 @@ struct config_compress {
     uint32_t level, popular_level;
 };
 
+/* The fleet that the edge belongs to. */
+struct config_fleet {
+    sk_str state;       /* folder of the identity; empty: none */
+    sk_str bus;         /* fleet/valkey.h's address; empty: none */
+    sk_str bus_primary; /* empty: BUS takes writes */
+    int64_t silence_ms;
+};
+
 /* Who may use the PURGE method. */
 struct config_purge {
     struct io_prefix *allow;
@@ -155,6 +163,7 @@ struct config {
     sk_str resolver; /* "ip:port,..." or empty for the system's */
     struct io_prefix *trusted_proxies;
     uint32_t trusted_proxy_count;
+    struct config_fleet fleet;
     struct config_purge purge;
     struct config_limits limits;
     struct config_timeouts timeouts;
