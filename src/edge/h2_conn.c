@@ -12,27 +12,30 @@
 #define TICK_MS 250
 
 static const struct config_timeouts *timeouts_of(const struct h2_conn *conn) {
-    return &conn->worker->snapshot->config->timeouts;
+    return &conn->mux.worker->snapshot->config->timeouts;
 }
 
-static sk_time_ns now_of(const struct h2_conn *conn) { return io_loop_now(conn->worker->loop); }
+static sk_time_ns now_of(const struct h2_conn *conn) { return io_loop_now(conn->mux.worker->loop); }
+
+/* Goes on with output (and, YIELD, in the next iteration) once the stack is unwound. */
+static void queue(struct h2_conn *conn, bool yield);
 
 /* --- the end ---------------------------------------------------------------------------------------------- */
 
 static void conn_free(struct h2_conn *conn) {
-    struct edge_worker *worker = conn->worker;
+    struct edge_worker *worker = conn->mux.worker;
     wire_h2_free(conn->h2);
     sk_buf_free(&conn->out);
-    edge_limits_leave(worker->limits, &conn->peer);
-    edge_connection_remove(worker, &conn->connection);
+    edge_limits_leave(worker->limits, &conn->mux.peer);
+    edge_connection_remove(worker, &conn->mux.connection);
     free(conn);
     edge_worker_check_drained(worker);
 }
 
 /* The memory goes when the last stream is over. */
 static void conn_close(struct h2_conn *conn, bool well) {
-    if (conn->closed) return;
-    conn->closed = conn->dying = true;
+    if (conn->mux.closed) return;
+    conn->mux.closed = conn->dying = true;
     int fd = conn->watch.fd;
     io_timer_stop(&conn->timer);
     io_watch_stop(&conn->watch);
@@ -41,17 +44,11 @@ static void conn_close(struct h2_conn *conn, bool well) {
     io_layer_free(conn->layer);
     conn->layer = NULL;
     if (well)
-        io_socket_close_lingering(conn->worker->loop, fd, EDGE_LINGER_MS);
+        io_socket_close_lingering(conn->mux.worker->loop, fd, EDGE_LINGER_MS);
     else
         close(fd);
-    SK_LIST_FOR_EACH(link, &conn->streams) h2_stream_abort(SK_CONTAINER_OF(link, struct h2_stream, link));
-    h2_queue(conn, false);
-}
-
-static void free_streams(struct h2_conn *conn) {
-    struct sk_list *work;
-    while ((work = sk_list_pop_front(&conn->over)))
-        h2_stream_free(SK_CONTAINER_OF(work, struct h2_stream, work));
+    mux_abort_streams(&conn->mux);
+    queue(conn, false);
 }
 
 /* --- output ----------------------------------------------------------------------------------------------- */
@@ -61,16 +58,16 @@ static void fail(struct h2_conn *conn) {
     sk_buf_clear(&conn->out);
 }
 
-void h2_pull(struct h2_conn *conn) {
-    if (conn->closed || conn->feeding) return;
+static void pull(struct h2_conn *conn) {
+    if (conn->mux.closed || conn->feeding) return;
     if (wire_h2_fill(conn->h2, &conn->out, OUT_ENOUGH) != SK_OK) fail(conn);
 }
 
 static void note_abuse(const struct h2_conn *conn, sk_err err) {
     char ip[IO_ADDR_TEXT_BYTES];
-    observe_count(conn->worker->metrics,
+    observe_count(conn->mux.worker->metrics,
                   err == SK_ERR_DENIED ? OBSERVE_H2_ABUSED : OBSERVE_REQUESTS_MALFORMED);
-    io_addr_format_ip(&conn->peer, ip);
+    io_addr_format_ip(&conn->mux.peer, ip);
     SK_LOG_LIMITED(SK_LOG_INFO, "edge", "%s: HTTP/2 connection ended: %s", ip, wire_h2_why(conn->h2));
 }
 
@@ -82,8 +79,8 @@ static bool send_out(struct h2_conn *conn) {
         size_t n = 0;
         sk_err err = io_layer_sendv(conn->layer, conn->watch.fd, &iov, 1, false, &n);
         if (err == SK_ERR_AGAIN) {
-            if (!conn->blocked) edge_pace_run(&conn->pace, now_of(conn));
-            conn->blocked = true;
+            if (!conn->mux.blocked) edge_pace_run(&conn->pace, now_of(conn));
+            conn->mux.blocked = true;
             return false;
         }
         if (err) {
@@ -93,33 +90,27 @@ static bool send_out(struct h2_conn *conn) {
         sk_buf_consume(&conn->out, n);
         edge_pace_moved(&conn->pace, n, now_of(conn));
     }
-    conn->blocked = false;
+    conn->mux.blocked = false;
     edge_pace_pause(&conn->pace, now_of(conn));
     return true;
 }
 
 /* Frames out until the socket is full, nothing is left, or the turn is over. */
 static void write_all(struct h2_conn *conn) {
-    for (size_t turn = 0; !conn->closed; turn += OUT_ENOUGH) {
-        h2_pull(conn);
+    for (size_t turn = 0; !conn->mux.closed; turn += OUT_ENOUGH) {
+        pull(conn);
         if (!sk_buf_len(&conn->out) || !send_out(conn)) break;
         if (turn >= EDGE_TURN_BYTES) {
-            h2_queue(conn, true);
+            queue(conn, true);
             return;
         }
     }
-    if (conn->closed || sk_buf_len(&conn->out)) return;
+    if (conn->mux.closed || sk_buf_len(&conn->out)) return;
     sk_buf_shrink(&conn->out);
     if (conn->dying || wire_h2_over(conn->h2)) conn_close(conn, true);
 }
 
 /* --- input ------------------------------------------------------------------------------------------------ */
-
-static void serve_fresh(struct h2_conn *conn) {
-    struct sk_list *work;
-    while (!conn->closed && (work = sk_list_pop_front(&conn->fresh)))
-        h2_stream_serve(SK_CONTAINER_OF(work, struct h2_stream, work));
-}
 
 static void feed(struct h2_conn *conn, sk_str input) {
     conn->feeding = true;
@@ -130,7 +121,7 @@ static void feed(struct h2_conn *conn, sk_str input) {
         conn->dying = true;
         return;
     }
-    serve_fresh(conn);
+    mux_serve_fresh(&conn->mux);
     if (!wire_h2_head_open(conn->h2))
         conn->head_at = 0;
     else if (!conn->head_at)
@@ -139,14 +130,14 @@ static void feed(struct h2_conn *conn, sk_str input) {
 
 /* A client that takes no answers gets no further questions in. */
 static bool wants_input(const struct h2_conn *conn) {
-    return !conn->dying && conn->may_read && !(conn->blocked && sk_buf_len(&conn->out) >= OUT_ENOUGH);
+    return !conn->dying && conn->may_read && !(conn->mux.blocked && sk_buf_len(&conn->out) >= OUT_ENOUGH);
 }
 
 static void read_some(struct h2_conn *conn) {
     for (int i = 0; i < READS_A_TURN && wants_input(conn); i++) {
         size_t n = 0;
         bool drained;
-        char *room = conn->worker->input;
+        char *room = conn->mux.worker->input;
         sk_err err = io_layer_recv(conn->layer, conn->watch.fd, room, EDGE_INPUT_BYTES, &n, &drained);
         if (drained) conn->may_read = false;
         if (err == SK_ERR_AGAIN) return;
@@ -154,10 +145,10 @@ static void read_some(struct h2_conn *conn) {
             conn_close(conn, err == SK_ERR_TLS);
             return;
         }
-        observe_add(conn->worker->metrics, OBSERVE_CLIENT_BYTES_RECEIVED, n);
+        observe_add(conn->mux.worker->metrics, OBSERVE_CLIENT_BYTES_RECEIVED, n);
         feed(conn, (sk_str){room, n});
     }
-    if (wants_input(conn)) h2_queue(conn, true);
+    if (wants_input(conn)) queue(conn, true);
 }
 
 /* --- events ----------------------------------------------------------------------------------------------- */
@@ -165,31 +156,31 @@ static void read_some(struct h2_conn *conn) {
 static void on_timer(struct io_timer *timer);
 
 static void arm(struct h2_conn *conn) {
-    if (conn->closed || io_timer_armed(&conn->timer)) return;
-    io_timer_start(conn->worker->loop, &conn->timer, now_of(conn) + TICK_MS * SK_NS_PER_MS, on_timer);
+    if (conn->mux.closed || io_timer_armed(&conn->timer)) return;
+    io_timer_start(conn->mux.worker->loop, &conn->timer, now_of(conn) + TICK_MS * SK_NS_PER_MS, on_timer);
 }
 
 static void on_task(struct io_task *task) {
     struct h2_conn *conn = SK_CONTAINER_OF(task, struct h2_conn, task);
     conn->task_queued = false;
-    free_streams(conn);
-    if (!conn->closed) {
+    mux_free_streams(&conn->mux);
+    if (!conn->mux.closed) {
         read_some(conn);
         write_all(conn);
-        free_streams(conn);
+        mux_free_streams(&conn->mux);
         arm(conn);
     }
-    if (conn->closed && !conn->stream_count && !conn->task_queued) conn_free(conn);
+    if (conn->mux.closed && !conn->mux.stream_count && !conn->task_queued) conn_free(conn);
 }
 
-void h2_queue(struct h2_conn *conn, bool yield) {
+static void queue(struct h2_conn *conn, bool yield) {
     if (conn->task_queued) return;
     conn->task_queued = true;
     conn->task.run = on_task;
     if (yield)
-        io_loop_defer_to_next(conn->worker->loop, &conn->task);
+        io_loop_defer_to_next(conn->mux.worker->loop, &conn->task);
     else
-        io_loop_defer(conn->worker->loop, &conn->task);
+        io_loop_defer(conn->mux.worker->loop, &conn->task);
 }
 
 static void on_ready(struct io_watch *watch, unsigned ready) {
@@ -200,13 +191,13 @@ static void on_ready(struct io_watch *watch, unsigned ready) {
     }
     if (ready & (IO_READABLE | IO_HANGUP)) conn->may_read = true;
     if (ready & IO_WRITABLE) {
-        conn->blocked = false;
+        conn->mux.blocked = false;
         if (conn->layer) conn->layer->ops->flush(conn->layer, watch->fd);
     }
     read_some(conn);
     write_all(conn);
     arm(conn);
-    if (!sk_list_empty(&conn->over)) h2_queue(conn, false);
+    if (!sk_list_empty(&conn->mux.over)) queue(conn, false);
 }
 
 /* --- deadlines -------------------------------------------------------------------------------------------- */
@@ -215,79 +206,96 @@ static bool is_after(sk_time_ns now, sk_time_ns since, int64_t ms) {
     return since && ms && now - since >= ms * SK_NS_PER_MS;
 }
 
-/* RFC 9113 section 9.1: a connection that is not used any more is ended in words. */
-static bool idle_too_long(const struct h2_conn *conn, sk_time_ns now) {
-    const struct config_timeouts *timeouts = timeouts_of(conn);
-    if (conn->stream_count) return false;
-    return is_after(now, conn->quiet_at,
-                    conn->asked ? SK_MAX(timeouts->keep_alive_ms, 1) : timeouts->header_ms);
-}
-
 static bool write_pace_ok(struct h2_conn *conn, sk_time_ns now) {
     const struct config_timeouts *timeouts = timeouts_of(conn);
     struct edge_pace_limits limits = {.progress_ms = timeouts->write_ms, .min_rate = timeouts->min_rate};
     sk_time_ns check;
-    return !conn->blocked || edge_pace_ok(&conn->pace, &limits, now, &check);
+    return !conn->mux.blocked || edge_pace_ok(&conn->pace, &limits, now, &check);
 }
 
 static void go_away(struct h2_conn *conn) {
     conn->drained = true;
     wire_h2_goaway(conn->h2, true);
-    h2_queue(conn, false);
+    queue(conn, false);
 }
 
 static void on_timer(struct io_timer *timer) {
     struct h2_conn *conn = SK_CONTAINER_OF(timer, struct h2_conn, timer);
     sk_time_ns now = now_of(conn);
     if (!write_pace_ok(conn, now) || is_after(now, conn->head_at, timeouts_of(conn)->header_ms)) {
-        observe_count(conn->worker->metrics, OBSERVE_TIMEOUTS);
+        observe_count(conn->mux.worker->metrics, OBSERVE_TIMEOUTS);
         conn_close(conn, false);
         return;
     }
-    SK_LIST_FOR_EACH(link, &conn->streams)
-    h2_stream_check(SK_CONTAINER_OF(link, struct h2_stream, link), now);
-    if (!conn->drained && ((conn->drain_at && now >= conn->drain_at) || idle_too_long(conn, now)))
+    mux_check_streams(&conn->mux, now);
+    if (!conn->drained && ((conn->drain_at && now >= conn->drain_at) || mux_idle_too_long(&conn->mux, now)))
         go_away(conn);
     arm(conn);
 }
 
 /* RFC 9113 section 6.8: first a word, so that requests on their way are still taken; a second later the last one. */
 static void on_drain(struct edge_connection *connection) {
-    struct h2_conn *conn = SK_CONTAINER_OF(connection, struct h2_conn, connection);
-    if (conn->closed || conn->drain_at) return;
+    struct h2_conn *conn = SK_CONTAINER_OF(connection, struct h2_conn, mux.connection);
+    if (conn->mux.closed || conn->drain_at) return;
     conn->drain_at = now_of(conn) + EDGE_DRAIN_IDLE_MS * SK_NS_PER_MS;
     wire_h2_goaway(conn->h2, false);
-    h2_queue(conn, false);
+    queue(conn, false);
 }
 
 static void on_abort(struct edge_connection *connection) {
-    conn_close(SK_CONTAINER_OF(connection, struct h2_conn, connection), false);
+    conn_close(SK_CONTAINER_OF(connection, struct h2_conn, mux.connection), false);
 }
 
 /* --- the beginning ---------------------------------------------------------------------------------------- */
 
 static const struct edge_connection_ops connection_ops = {.drain = on_drain, .abort = on_abort};
-static const struct wire_h2_events events = {
-    .open = h2_stream_open,
-    .request = h2_stream_request,
-    .data = h2_stream_data,
-    .end = h2_stream_end,
-    .closed = h2_stream_closed,
-    .content = h2_answer_content,
-    .take = h2_answer_take,
-    .framed = h2_answer_framed,
+static struct h2_conn *conn_of(struct mux_conn *mux) { return SK_CONTAINER_OF(mux, struct h2_conn, mux); }
+
+static void mux_queue(struct mux_conn *mux, bool yield) { queue(conn_of(mux), yield); }
+static void mux_pull(struct mux_conn *mux) { pull(conn_of(mux)); }
+static sk_err respond(struct mux_conn *mux, struct wire_stream *stream, uint16_t status, const sk_str *heads,
+                      int count, uint64_t length, bool content) {
+    return wire_h2_respond(conn_of(mux)->h2, stream, status, heads, count, length, content);
+}
+static sk_err inform(struct mux_conn *mux, struct wire_stream *stream, uint16_t status,
+                     const struct http_fields *fields) {
+    return wire_h2_inform(conn_of(mux)->h2, stream, status, fields);
+}
+static void resume(struct mux_conn *mux, struct wire_stream *stream) {
+    wire_h2_resume(conn_of(mux)->h2, stream);
+}
+static void consumed(struct mux_conn *mux, struct wire_stream *stream, size_t bytes) {
+    wire_h2_consumed(conn_of(mux)->h2, stream, bytes);
+}
+static void reset(struct mux_conn *mux, struct wire_stream *stream) {
+    wire_h2_reset(conn_of(mux)->h2, stream);
+}
+static void blame(struct mux_conn *mux, enum wire_h2_cost cost, sk_time_ns now) {
+    wire_h2_blame(conn_of(mux)->h2, cost, now);
+}
+
+static const struct mux_ops mux_ops = {
+    .queue = mux_queue,
+    .pull = mux_pull,
+    .respond = respond,
+    .inform = inform,
+    .resume = resume,
+    .consumed = consumed,
+    .reset = reset,
+    .blame = blame,
 };
 
 static sk_err create_engine(struct h2_conn *conn) {
-    const struct wire_h1_limits *limits = &conn->worker->snapshot->head_limits;
-    struct wire_h2_limits head = {limits->head_bytes, limits->field_count, limits->target_bytes};
-    return wire_h2_create(&events, conn, &head, conn->layer ? SK_STR("https") : SK_STR("http"), &conn->h2);
+    const struct wire_h1_limits *limits = &conn->mux.worker->snapshot->head_limits;
+    struct wire_head_limits head = {limits->head_bytes, limits->field_count, limits->target_bytes};
+    return wire_h2_create(&mux_events, &conn->mux, &head, conn->layer ? SK_STR("https") : SK_STR("http"),
+                          &conn->h2);
 }
 
 void h2_accept(struct edge_worker *worker, int fd, const struct io_addr *peer, struct io_layer *layer) {
     struct h2_conn *conn = calloc(1, sizeof *conn);
     if (conn) {
-        conn->worker = worker;
+        mux_conn_init(&conn->mux, &mux_ops, worker, peer, WIRE_H2_STREAMS);
         conn->layer = layer;
     }
     if (!conn || create_engine(conn) != SK_OK) {
@@ -297,20 +305,16 @@ void h2_accept(struct edge_worker *worker, int fd, const struct io_addr *peer, s
         close(fd);
         return;
     }
-    conn->peer = *peer;
-    if (layer) conn->tls = edge_tls_layer_of(layer)->facts;
+    conn->mux.secure = layer;
+    if (layer) conn->mux.tls = edge_tls_layer_of(layer)->facts;
     sk_buf_init(&conn->out, 0);
-    sk_list_init(&conn->streams);
-    sk_list_init(&conn->fresh);
-    sk_list_init(&conn->over);
-    conn->quiet_at = now_of(conn);
     conn->watch = (struct io_watch){.fd = fd, .on_ready = on_ready};
-    edge_connection_add(worker, &conn->connection, &connection_ops);
+    edge_connection_add(worker, &conn->mux.connection, &connection_ops);
     if (io_watch_start(worker->loop, &conn->watch) != SK_OK) {
         conn_close(conn, false);
         return;
     }
     conn->may_read = true; /* the first request may have come with the handshake's end */
-    h2_queue(conn, false);
-    if (worker->stage != EDGE_RUNNING) on_drain(&conn->connection);
+    queue(conn, false);
+    if (worker->stage != EDGE_RUNNING) on_drain(&conn->mux.connection);
 }

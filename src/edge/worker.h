@@ -71,7 +71,7 @@ struct edge_worker {
     bool log_wanted;                /* by the configuration in force */
     enum edge_stage stage;
     struct sk_arena scratch; /* reset before each request */
-    struct sk_pool connection_pool, h2_stream_pool;
+    struct sk_pool connection_pool, mux_stream_pool;
     struct edge_tls_room *tls_room; /* NULL before the first TLS connection */
     struct sk_list connections;     /* struct edge_connection.link */
     size_t connection_count;

@@ -10,7 +10,9 @@
 
 static struct wire_h2 *h2_of(void *user) { return user; }
 
-static struct wire_h2_stream *stream_of(const struct wire_h2 *h2, int32_t id) {
+static int32_t id_of(const struct wire_stream *stream) { return (int32_t)stream->id; }
+
+static struct wire_stream *stream_of(const struct wire_h2 *h2, int32_t id) {
     return nghttp2_session_get_stream_user_data(h2->session, id);
 }
 
@@ -71,7 +73,7 @@ static void charge_unseen(struct wire_h2 *h2, size_t received) {
 
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user) {
     struct wire_h2 *h2 = h2_of(user);
-    struct wire_h2_stream *stream = stream_of(h2, frame->hd.stream_id);
+    struct wire_stream *stream = stream_of(h2, frame->hd.stream_id);
     h2->head_open = true;
     if (stream) {
         stream->in_trailer = true;
@@ -84,37 +86,37 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
         return 0;
     }
     stream->id = frame->hd.stream_id;
-    nghttp2_session_set_stream_user_data(session, stream->id, stream);
+    nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, stream);
     return 0;
 }
 
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
                      size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags, void *user) {
     struct wire_h2 *h2 = h2_of(user);
-    struct wire_h2_stream *stream = stream_of(h2, frame->hd.stream_id);
+    struct wire_stream *stream = stream_of(h2, frame->hd.stream_id);
     if (!stream || stream->reset) return 0;
     uint16_t before = stream->refusal;
-    sk_err err = h2_request_field(h2, stream, (sk_str){(const char *)name, name_len},
-                                  (sk_str){(const char *)value, value_len});
+    sk_err err = wire_stream_field(&h2->rules, stream, (sk_str){(const char *)name, name_len},
+                                   (sk_str){(const char *)value, value_len});
     if (err) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     if (!before && stream->refusal == 431) charge(h2, WIRE_H2_COST_BIG_HEAD);
     return 0;
 }
 
-static void end_request(struct wire_h2 *h2, struct wire_h2_stream *stream) {
+static void end_request(struct wire_h2 *h2, struct wire_stream *stream) {
     if (stream->ended) return;
     stream->ended = true;
     if (stream->begun) h2->events->end(h2->owner, stream);
 }
 
 /* A refused trailer section leaves nothing of the request to be trusted. */
-static void finish_trailers(struct wire_h2 *h2, struct wire_h2_stream *stream) {
+static void finish_trailers(struct wire_h2 *h2, struct wire_stream *stream) {
     if (stream->refusal) wire_h2_reset(h2, stream);
 }
 
-static int finish_head(struct wire_h2 *h2, struct wire_h2_stream *stream, bool end) {
+static int finish_head(struct wire_h2 *h2, struct wire_stream *stream, bool end) {
     stream->ended = end;
-    if (h2_request_finish(h2, stream, end) != SK_OK) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    if (wire_stream_head_end(&h2->rules, stream, end) != SK_OK) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     if (stream->refusal && stream->refusal != 431) charge(h2, WIRE_H2_COST_MALFORMED);
     stream->begun = true;
     h2->events->request(h2->owner, stream);
@@ -126,7 +128,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     bool end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
     if (frame->hd.type == NGHTTP2_HEADERS) h2->head_open = false;
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
-    struct wire_h2_stream *stream = stream_of(h2, frame->hd.stream_id);
+    struct wire_stream *stream = stream_of(h2, frame->hd.stream_id);
     if (!stream || stream->reset) return 0;
     if (frame->hd.type == NGHTTP2_HEADERS && !stream->begun) return finish_head(h2, stream, end);
     if (frame->hd.type == NGHTTP2_HEADERS) finish_trailers(h2, stream);
@@ -137,7 +139,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *data, size_t bytes,
                    void *user) {
     struct wire_h2 *h2 = h2_of(user);
-    struct wire_h2_stream *stream = stream_of(h2, id);
+    struct wire_stream *stream = stream_of(h2, id);
     if (stream && !stream->reset)
         h2->events->data(h2->owner, stream, (sk_str){(const char *)data, bytes});
     else
@@ -154,7 +156,7 @@ static int on_invalid(nghttp2_session *session, const nghttp2_frame *frame, int 
 
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error, void *user) {
     struct wire_h2 *h2 = h2_of(user);
-    struct wire_h2_stream *stream = stream_of(h2, id);
+    struct wire_stream *stream = stream_of(h2, id);
     if (!stream) return 0;
     nghttp2_session_set_stream_user_data(session, id, NULL);
     if (stream->answered) wire_h2_credit(&h2->account);
@@ -171,23 +173,28 @@ static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *u
     if (type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR)
         charge(h2, WIRE_H2_COST_MADE_RESET);
     if (type != NGHTTP2_HEADERS && type != NGHTTP2_DATA) return 0;
-    struct wire_h2_stream *stream = stream_of(h2, frame->hd.stream_id);
+    struct wire_stream *stream = stream_of(h2, frame->hd.stream_id);
     if (!stream) return 0;
     h2->events->framed(h2->owner, stream, type == NGHTTP2_DATA ? 9 : 9 + frame->hd.length);
     if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
     stream->answered = true;
     /* RFC 9113 section 8.1: the rest of the request is not needed. */
-    if (!stream->ended) nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_NO_ERROR);
+    if (!stream->ended)
+        nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id_of(stream), NGHTTP2_NO_ERROR);
     return 0;
 }
 
 static int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head, size_t bytes,
                      nghttp2_data_source *source, void *user) {
     struct wire_h2 *h2 = h2_of(user);
-    struct wire_h2_stream *stream = source->ptr;
-    if (sk_buf_append(h2->out, (sk_str){(const char *)head, 9}) != SK_OK) return NGHTTP2_ERR_CALLBACK_FAILURE;
-    sk_err err = bytes ? h2->events->take(h2->owner, stream, bytes, h2->out) : SK_OK;
-    return err ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+    struct wire_stream *stream = source->ptr;
+    if (sk_buf_reserve(h2->out, 9 + bytes) != SK_OK) return NGHTTP2_ERR_CALLBACK_FAILURE;
+    memcpy(sk_buf_space(h2->out), head, 9);
+    sk_buf_commit(h2->out, 9);
+    sk_err err = bytes ? h2->events->take(h2->owner, stream, bytes, sk_buf_space(h2->out)) : SK_OK;
+    if (err) return NGHTTP2_ERR_CALLBACK_FAILURE;
+    sk_buf_commit(h2->out, bytes);
+    return 0;
 }
 
 /* --- life ------------------------------------------------------------------------------------------------- */
@@ -220,7 +227,7 @@ static int submit_settings(struct wire_h2 *h2) {
     const nghttp2_settings_entry settings[] = {
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, WIRE_H2_STREAMS},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, WIRE_H2_STREAM_WINDOW},
-        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, h2->limits.head_bytes},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, h2->rules.limits.head_bytes},
         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
     };
     int result = nghttp2_submit_settings(h2->session, NGHTTP2_FLAG_NONE, settings, SK_COUNT(settings));
@@ -228,8 +235,8 @@ static int submit_settings(struct wire_h2 *h2) {
     return nghttp2_session_set_local_window_size(h2->session, NGHTTP2_FLAG_NONE, 0, WIRE_H2_WINDOW);
 }
 
-sk_err wire_h2_create(const struct wire_h2_events *events, void *owner, const struct wire_h2_limits *limits,
-                      sk_str scheme, struct wire_h2 **out_h2) {
+sk_err wire_h2_create(const struct wire_stream_events *events, void *owner,
+                      const struct wire_head_limits *limits, sk_str scheme, struct wire_h2 **out_h2) {
     struct wire_h2 *h2 = calloc(1, sizeof *h2);
     nghttp2_session_callbacks *callbacks = make_callbacks();
     nghttp2_option *options = make_options();
@@ -238,8 +245,7 @@ sk_err wire_h2_create(const struct wire_h2_events *events, void *owner, const st
         *h2 = (struct wire_h2){.magic = WIRE_H2_MAGIC,
                                .events = events,
                                .owner = owner,
-                               .limits = *limits,
-                               .scheme = scheme,
+                               .rules = {*limits, HTTP_2, scheme},
                                .why = ""};
         made = nghttp2_session_server_new2(&h2->session, callbacks, h2, options) == 0;
     }
@@ -300,18 +306,18 @@ bool wire_h2_head_open(const struct wire_h2 *h2) { return h2->head_open; }
 
 const char *wire_h2_why(const struct wire_h2 *h2) { return h2->why; }
 
-void wire_h2_resume(struct wire_h2 *h2, struct wire_h2_stream *stream) {
-    (void)nghttp2_session_resume_data(h2->session, stream->id); /* gone or not deferred: nothing to do */
+void wire_h2_resume(struct wire_h2 *h2, struct wire_stream *stream) {
+    (void)nghttp2_session_resume_data(h2->session, id_of(stream)); /* gone or not deferred: nothing to do */
 }
 
-void wire_h2_consumed(struct wire_h2 *h2, struct wire_h2_stream *stream, size_t bytes) {
-    if (bytes) (void)nghttp2_session_consume(h2->session, stream->id, bytes);
+void wire_h2_consumed(struct wire_h2 *h2, struct wire_stream *stream, size_t bytes) {
+    if (bytes) (void)nghttp2_session_consume(h2->session, id_of(stream), bytes);
 }
 
-void wire_h2_reset(struct wire_h2 *h2, struct wire_h2_stream *stream) {
+void wire_h2_reset(struct wire_h2 *h2, struct wire_stream *stream) {
     if (stream->reset) return;
     stream->reset = true;
-    (void)nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_INTERNAL_ERROR);
+    (void)nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, id_of(stream), NGHTTP2_INTERNAL_ERROR);
 }
 
 void wire_h2_goaway(struct wire_h2 *h2, bool final) {

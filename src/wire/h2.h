@@ -1,13 +1,12 @@
 /* A server's HTTP/2 connection, sans-I/O (RFC 9113, priorities of RFC 9218): nghttp2 under our own rules. Bytes
- * in by wire_h2_receive, events out by the owner's functions, bytes out by wire_h2_fill. Own thread.
- *
- * A stream is embedded in the owner's struct: it exists from open until closed, both told by the engine. */
+ * in by wire_h2_receive, events out by the owner's functions (wire/stream.h), bytes out by wire_h2_fill. Own
+ * thread. */
 #ifndef SK_WIRE_H2_H
 #define SK_WIRE_H2_H
 
 #include "base/buf.h"
-#include "http/message.h"
 #include "wire/h2_abuse.h"
+#include "wire/stream.h"
 
 #define WIRE_H2_STREAMS 100                /* at a time */
 #define WIRE_H2_STREAM_WINDOW (256 * 1024) /* content received and not consumed, of one stream */
@@ -15,54 +14,9 @@
 
 struct wire_h2;
 
-struct wire_h2_stream {
-    int32_t id;
-    uint16_t refusal;      /* status to answer with instead of serving; 0: none */
-    const char *refused;   /* why; constant */
-    struct sk_arena arena; /* head, trailers; freed by the engine when the stream is closed: see closed */
-    struct http_request request;
-    struct http_fields trailers;
-    /* the engine's */
-    uint32_t head_bytes, head_fields;
-    bool begun;      /* the head is complete and was told */
-    bool ended;      /* so is the request */
-    bool in_trailer; /* a second header section is coming */
-    bool answering, answered;
-    bool reset; /* by us: what comes is of no interest */
-    bool host_seen, mismatch, expect_other;
-    sk_str method, scheme, path;
-    uint32_t cookies; /* crumbs (RFC 9113 section 8.2.3) */
-};
-
-struct wire_h2_events {
-    /* A stream begins: memory for it, with ARENA initialised, or NULL (it is refused then). */
-    struct wire_h2_stream *(*open)(void *owner);
-    /* Its head is complete; content follows unless stream->ended. */
-    void (*request)(void *owner, struct wire_h2_stream *stream);
-    /* Content; at most a window of it comes before wire_h2_consumed. */
-    void (*data)(void *owner, struct wire_h2_stream *stream, sk_str bytes);
-    /* The request has ended (stream->ended); TRAILERS are there. */
-    void (*end)(void *owner, struct wire_h2_stream *stream);
-    /* The engine knows it no more; WHOLE: the answer went out to its end. The owner frees the arena. */
-    void (*closed)(void *owner, struct wire_h2_stream *stream, bool whole);
-    /* How much content may go out now, at most MOST. *out_last: with these bytes (maybe 0) it ends, with
-     * *out_trailers (or NULL) behind it. SK_ERR_AGAIN: nothing now, wire_h2_resume comes; others: the stream is
-     * reset. */
-    sk_err (*content)(void *owner, struct wire_h2_stream *stream, size_t most, size_t *out_bytes,
-                      bool *out_last, const struct http_fields **out_trailers);
-    /* Appends BYTES of it, as was just said. */
-    sk_err (*take)(void *owner, struct wire_h2_stream *stream, size_t bytes, struct sk_buf *out);
-    /* BYTES of framing went out for it. */
-    void (*framed)(void *owner, struct wire_h2_stream *stream, size_t bytes);
-};
-
-struct wire_h2_limits {
-    uint32_t head_bytes, field_count, target_bytes;
-};
-
 /* SK_ERR_NO_MEMORY. The server's preface is ready to be filled. */
-sk_err wire_h2_create(const struct wire_h2_events *events, void *owner, const struct wire_h2_limits *limits,
-                      sk_str scheme, struct wire_h2 **out_h2);
+sk_err wire_h2_create(const struct wire_stream_events *events, void *owner,
+                      const struct wire_head_limits *limits, sk_str scheme, struct wire_h2 **out_h2);
 /* Without telling of streams that are still there. */
 void wire_h2_free(struct wire_h2 *h2);
 
@@ -81,17 +35,17 @@ const char *wire_h2_why(const struct wire_h2 *h2);
 /* The final response: HEADS are COUNT texts of "Name: value\r\n" lines; those that belong to a connection are left
  * out. LENGTH is added as content-length unless it is UINT64_MAX. CONTENT: it follows by events. Errors: nothing
  * was sent. SK_ERR_NO_MEMORY, SK_ERR_CLOSED. */
-sk_err wire_h2_respond(struct wire_h2 *h2, struct wire_h2_stream *stream, uint16_t status,
-                       const sk_str *heads, int count, uint64_t length, bool content);
+sk_err wire_h2_respond(struct wire_h2 *h2, struct wire_stream *stream, uint16_t status, const sk_str *heads,
+                       int count, uint64_t length, bool content);
 /* A 1xx; FIELDS may be NULL. */
-sk_err wire_h2_inform(struct wire_h2 *h2, struct wire_h2_stream *stream, uint16_t status,
+sk_err wire_h2_inform(struct wire_h2 *h2, struct wire_stream *stream, uint16_t status,
                       const struct http_fields *fields);
 /* After content said SK_ERR_AGAIN. */
-void wire_h2_resume(struct wire_h2 *h2, struct wire_h2_stream *stream);
+void wire_h2_resume(struct wire_h2 *h2, struct wire_stream *stream);
 /* The owner is done with BYTES of a stream's data: the client may send as many more. STREAM may be closed. */
-void wire_h2_consumed(struct wire_h2 *h2, struct wire_h2_stream *stream, size_t bytes);
+void wire_h2_consumed(struct wire_h2 *h2, struct wire_stream *stream, size_t bytes);
 /* Ends a stream with an error (INTERNAL_ERROR). */
-void wire_h2_reset(struct wire_h2 *h2, struct wire_h2_stream *stream);
+void wire_h2_reset(struct wire_h2 *h2, struct wire_stream *stream);
 /* Charges the connection for what only the owner sees. False: it must end; the GOAWAY is ready. */
 bool wire_h2_blame(struct wire_h2 *h2, enum wire_h2_cost cost, sk_time_ns now);
 /* The client is told to open no more streams; FINAL: from now on none is taken. */

@@ -12,10 +12,9 @@ struct wire_h2 {
     uint32_t magic;
     bool head_open, denied;
     nghttp2_session *session;
-    const struct wire_h2_events *events;
+    const struct wire_stream_events *events;
     void *owner;
-    struct wire_h2_limits limits;
-    sk_str scheme; /* constant: what the connection really is */
+    struct wire_stream_rules rules;
     struct wire_h2_account account;
     sk_time_ns now;
     const char *why;
@@ -23,14 +22,8 @@ struct wire_h2 {
     struct sk_buf *out; /* during wire_h2_fill */
 };
 
-/* h2_request.c: one field of a request's head or trailer section, in its order. SK_ERR_NO_MEMORY. */
-sk_err h2_request_field(const struct wire_h2 *h2, struct wire_h2_stream *stream, sk_str name, sk_str value);
-/* The head is complete; END: so is the request. Sets request, or refusal. SK_ERR_NO_MEMORY. */
-sk_err h2_request_finish(const struct wire_h2 *h2, struct wire_h2_stream *stream, bool end);
-
 /* h2_response.c: the trailers of STREAM's answer. */
-sk_err h2_submit_trailers(struct wire_h2 *h2, struct wire_h2_stream *stream,
-                          const struct http_fields *trailers);
+sk_err h2_submit_trailers(struct wire_h2 *h2, struct wire_stream *stream, const struct http_fields *trailers);
 /* The source of a response's content for the library. */
 nghttp2_ssize h2_read_content(nghttp2_session *session, int32_t id, uint8_t *buf, size_t length,
                               uint32_t *flags, nghttp2_data_source *source, void *user);

@@ -10,7 +10,7 @@
 #define ANSWER_BYTES 40000
 
 struct stream {
-    struct wire_h2_stream wire;
+    struct wire_stream wire;
     struct stream *next;
     bool begun, closed;
     size_t kept, sent; /* request content not consumed; answer content */
@@ -22,9 +22,9 @@ struct owner {
     size_t received;
 };
 
-static struct stream *of(struct wire_h2_stream *wire) { return SK_CONTAINER_OF(wire, struct stream, wire); }
+static struct stream *of(struct wire_stream *wire) { return SK_CONTAINER_OF(wire, struct stream, wire); }
 
-static struct wire_h2_stream *on_open(void *arg) {
+static struct wire_stream *on_open(void *arg) {
     struct owner *owner = arg;
     if (owner->open >= WIRE_H2_STREAMS) return NULL;
     struct stream *stream = calloc(1, sizeof *stream);
@@ -36,7 +36,7 @@ static struct wire_h2_stream *on_open(void *arg) {
     return &stream->wire;
 }
 
-static void on_request(void *arg, struct wire_h2_stream *wire) {
+static void on_request(void *arg, struct wire_stream *wire) {
     const struct http_request *request = &wire->request;
     struct http_uri uri;
     sk_str host;
@@ -60,7 +60,7 @@ static void on_request(void *arg, struct wire_h2_stream *wire) {
     }
 }
 
-static void on_data(void *arg, struct wire_h2_stream *wire, sk_str bytes) {
+static void on_data(void *arg, struct wire_stream *wire, sk_str bytes) {
     struct owner *owner = arg;
     MUST(of(wire)->begun && !of(wire)->closed);
     of(wire)->kept += bytes.len;
@@ -68,9 +68,9 @@ static void on_data(void *arg, struct wire_h2_stream *wire, sk_str bytes) {
     MUST(of(wire)->kept <= WIRE_H2_STREAM_WINDOW);
 }
 
-static void on_end(void *arg, struct wire_h2_stream *wire) { MUST(of(wire)->begun && wire->ended); }
+static void on_end(void *arg, struct wire_stream *wire) { MUST(of(wire)->begun && wire->ended); }
 
-static void on_closed(void *arg, struct wire_h2_stream *wire, bool whole) {
+static void on_closed(void *arg, struct wire_stream *wire, bool whole) {
     struct owner *owner = arg;
     MUST(!of(wire)->closed);
     MUST(!whole || of(wire)->begun);
@@ -79,8 +79,8 @@ static void on_closed(void *arg, struct wire_h2_stream *wire, bool whole) {
 }
 
 /* A part at a time, and now and then nothing; the length is a matter of the stream's number. */
-static sk_err on_content(void *arg, struct wire_h2_stream *wire, size_t most, size_t *out_bytes,
-                         bool *out_last, const struct http_fields **out_trailers) {
+static sk_err on_content(void *arg, struct wire_stream *wire, size_t most, size_t *out_bytes, bool *out_last,
+                         const struct http_fields **out_trailers) {
     struct stream *stream = of(wire);
     size_t length = (size_t)wire->id * 777 % ANSWER_BYTES;
     MUST(!stream->closed && stream->sent <= length);
@@ -90,22 +90,16 @@ static sk_err on_content(void *arg, struct wire_h2_stream *wire, size_t most, si
     return SK_OK;
 }
 
-static sk_err on_take(void *arg, struct wire_h2_stream *wire, size_t bytes, struct sk_buf *out) {
-    static const char zeros[1 << 14];
+static sk_err on_take(void *arg, struct wire_stream *wire, size_t bytes, char *room) {
     of(wire)->sent += bytes;
-    while (bytes) {
-        size_t n = SK_MIN(bytes, sizeof zeros);
-        sk_err err = sk_buf_append(out, (sk_str){zeros, n});
-        if (err) return err;
-        bytes -= n;
-    }
+    memset(room, 0, bytes);
     return SK_OK;
 }
 
-static void on_framed(void *arg, struct wire_h2_stream *wire, size_t bytes) { MUST(!of(wire)->closed); }
+static void on_framed(void *arg, struct wire_stream *wire, size_t bytes) { MUST(!of(wire)->closed); }
 
-static const struct wire_h2_events events = {on_open,   on_request, on_data, on_end,
-                                             on_closed, on_content, on_take, on_framed};
+static const struct wire_stream_events events = {on_open,   on_request, on_data, on_end,
+                                                 on_closed, on_content, on_take, on_framed};
 
 /* Answers what has begun, in the ways an edge has, and gives content back to the client's window. */
 static void serve(struct owner *owner, uint32_t turn) {
@@ -138,7 +132,7 @@ static void drop(struct owner *owner) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
-    static const struct wire_h2_limits limits = {HEAD_BYTES, FIELDS, TARGET_BYTES};
+    static const struct wire_head_limits limits = {HEAD_BYTES, FIELDS, TARGET_BYTES};
     static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0";
     struct owner owner = {0};
     struct sk_buf out;

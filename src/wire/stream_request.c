@@ -1,32 +1,32 @@
-/* Requests out of header sections: what nghttp2 leaves to us (it has checked order and number of pseudo fields,
- * lower case, fields of connections, TE, and content-length against DATA). */
+/* Requests out of header sections: what nghttp2 and nghttp3 leave to us (they have checked order and number of
+ * pseudo fields, lower case, fields of connections, TE, and content-length against DATA). */
 #include "http/uri.h"
 #include "wire/h1_internal.h"
-#include "wire/h2_internal.h"
+#include "wire/stream.h"
 
 #define FIELD_OVERHEAD 32 /* RFC 9113 section 6.5.2 */
 
-static void refuse(struct wire_h2_stream *stream, uint16_t status, const char *why) {
+static void refuse(struct wire_stream *stream, uint16_t status, const char *why) {
     if (stream->refusal) return;
     stream->refusal = status;
     stream->refused = why;
 }
 
 /* Before anything is kept: what is over the limit costs no memory. */
-static bool within_limits(const struct wire_h2 *h2, struct wire_h2_stream *stream, sk_str name,
+static bool within_limits(const struct wire_stream_rules *rules, struct wire_stream *stream, sk_str name,
                           sk_str value) {
     stream->head_bytes += (uint32_t)SK_MIN(name.len + value.len + FIELD_OVERHEAD, (size_t)1 << 20);
     bool pseudo = name.data[0] == ':';
     /* Crumbs of a cookie become one field. */
     if (!pseudo && !(sk_str_eq(name, SK_STR("cookie")) && stream->cookies)) stream->head_fields++;
-    if (stream->head_bytes > h2->limits.head_bytes)
+    if (stream->head_bytes > rules->limits.head_bytes)
         refuse(stream, 431, "header section over the limit");
-    else if (stream->head_fields > h2->limits.field_count)
+    else if (stream->head_fields > rules->limits.field_count)
         refuse(stream, 431, "more fields than the limit");
     return stream->refusal != 431;
 }
 
-static sk_err keep_pseudo(struct wire_h2_stream *stream, sk_str name, sk_str value) {
+static sk_err keep_pseudo(struct wire_stream *stream, sk_str name, sk_str value) {
     sk_str copy = sk_arena_copy(&stream->arena, value);
     if (!copy.data) return SK_ERR_NO_MEMORY;
     if (sk_str_eq(name, SK_STR(":method")))
@@ -40,16 +40,16 @@ static sk_err keep_pseudo(struct wire_h2_stream *stream, sk_str name, sk_str val
     return SK_OK;
 }
 
-static sk_err keep_field(struct wire_h2_stream *stream, struct http_fields *fields, sk_str name,
-                         sk_str value) {
+static sk_err keep_field(struct wire_stream *stream, struct http_fields *fields, sk_str name, sk_str value) {
     sk_str name_copy = sk_arena_copy(&stream->arena, name), value_copy = sk_arena_copy(&stream->arena, value);
     if (!name_copy.data || !value_copy.data) return SK_ERR_NO_MEMORY;
     return http_fields_add(fields, &stream->arena, name_copy, value_copy);
 }
 
-sk_err h2_request_field(const struct wire_h2 *h2, struct wire_h2_stream *stream, sk_str name, sk_str value) {
+sk_err wire_stream_field(const struct wire_stream_rules *rules, struct wire_stream *stream, sk_str name,
+                         sk_str value) {
     value = sk_str_trim(value);
-    if (!name.len || !within_limits(h2, stream, name, value) || stream->refusal) return SK_OK;
+    if (!name.len || !within_limits(rules, stream, name, value) || stream->refusal) return SK_OK;
     if (name.data[0] == ':') return stream->in_trailer ? SK_OK : keep_pseudo(stream, name, value);
     if (!http_token_valid(name) || !http_field_value_valid(value)) {
         refuse(stream, 400, "invalid field");
@@ -62,7 +62,7 @@ sk_err h2_request_field(const struct wire_h2 *h2, struct wire_h2_stream *stream,
 }
 
 /* RFC 9113 section 8.2.3: before they are passed on, the crumbs of a cookie become one field again. */
-static sk_err join_cookies(struct wire_h2_stream *stream) {
+static sk_err join_cookies(struct wire_stream *stream) {
     struct http_fields *fields = &stream->request.fields;
     size_t bytes = 0;
     if (stream->cookies < 2) return SK_OK;
@@ -91,7 +91,7 @@ static bool same_host(sk_str a, sk_str b, sk_str scheme) {
 }
 
 /* RFC 9113 section 8.3.1: :authority, or Host where there is none; both must mean the same. */
-static void check_authority(const struct wire_h2 *h2, struct wire_h2_stream *stream) {
+static void check_authority(const struct wire_stream_rules *rules, struct wire_stream *stream) {
     struct http_request *request = &stream->request;
     const struct http_field *host = http_fields_find(&request->fields, HTTP_FIELD_HOST);
     sk_str name;
@@ -103,16 +103,16 @@ static void check_authority(const struct wire_h2 *h2, struct wire_h2_stream *str
     if (!request->authority.len && host) request->authority = host->value;
     if (!request->authority.len || http_authority_parse(request->authority, &name, &port) || !name.len)
         refuse(stream, 400, "no valid authority");
-    else if (host && !same_host(host->value, request->authority, h2->scheme))
+    else if (host && !same_host(host->value, request->authority, rules->scheme))
         refuse(stream, 400, "Host and :authority name different hosts");
 }
 
-static void check_target(const struct wire_h2 *h2, struct wire_h2_stream *stream) {
+static void check_target(const struct wire_stream_rules *rules, struct wire_stream *stream) {
     struct http_request *request = &stream->request;
     struct http_uri uri;
     sk_str path = stream->path;
     bool star = sk_str_eq(path, SK_STR("*"));
-    if (path.len > h2->limits.target_bytes) {
+    if (path.len > rules->limits.target_bytes) {
         refuse(stream, 414, "request target over the limit");
     } else if (!path.len || (path.data[0] != '/' && !star) || http_uri_parse_target(path, &uri) ||
                (star && request->method != HTTP_METHOD_OPTIONS)) {
@@ -124,7 +124,7 @@ static void check_target(const struct wire_h2 *h2, struct wire_h2_stream *stream
     }
 }
 
-static void check_length(struct wire_h2_stream *stream, bool end) {
+static void check_length(struct wire_stream *stream, bool end) {
     struct http_request *request = &stream->request;
     const struct http_field *length = http_fields_find(&request->fields, HTTP_FIELD_CONTENT_LENGTH);
     request->body_kind = end ? HTTP_BODY_NONE : HTTP_BODY_CHUNKED;
@@ -138,7 +138,7 @@ static void check_length(struct wire_h2_stream *stream, bool end) {
         refuse(stream, 400, "Content-Length without content");
 }
 
-static void check_expect(struct wire_h2_stream *stream, bool end) {
+static void check_expect(struct wire_stream *stream, bool end) {
     const struct http_field *expect = http_fields_find(&stream->request.fields, HTTP_FIELD_EXPECT);
     if (!expect) return;
     if (!sk_str_ieq(expect->value, SK_STR("100-continue")))
@@ -147,12 +147,12 @@ static void check_expect(struct wire_h2_stream *stream, bool end) {
         stream->request.expect_continue = !end;
 }
 
-sk_err h2_request_finish(const struct wire_h2 *h2, struct wire_h2_stream *stream, bool end) {
+sk_err wire_stream_head_end(const struct wire_stream_rules *rules, struct wire_stream *stream, bool end) {
     struct http_request *request = &stream->request;
-    request->version = HTTP_2;
+    request->version = rules->version;
     request->method_text = stream->method;
     request->method = http_method_lookup(stream->method);
-    request->scheme = h2->scheme;
+    request->scheme = rules->scheme;
     request->keep_alive = true;
     if (stream->refusal) return SK_OK;
     sk_err err = join_cookies(stream);
@@ -162,8 +162,8 @@ sk_err h2_request_finish(const struct wire_h2 *h2, struct wire_h2_stream *stream
     if (!stream->refusal && !sk_str_ieq(stream->scheme, SK_STR("https")) &&
         !sk_str_ieq(stream->scheme, SK_STR("http")))
         refuse(stream, 400, "unknown scheme");
-    if (!stream->refusal) check_authority(h2, stream);
-    if (!stream->refusal) check_target(h2, stream);
+    if (!stream->refusal) check_authority(rules, stream);
+    if (!stream->refusal) check_target(rules, stream);
     if (!stream->refusal) check_length(stream, end);
     if (!stream->refusal) check_expect(stream, end);
     return SK_OK;

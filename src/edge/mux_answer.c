@@ -1,24 +1,24 @@
 #include "edge/fetch.h"
-#include "edge/h2.h"
+#include "edge/mux.h"
 
 #define PIECES 8
 
-static struct h2_stream *stream_of(struct wire_h2_stream *wire) {
-    return SK_CONTAINER_OF(wire, struct h2_stream, wire);
+static struct mux_stream *stream_of(struct wire_stream *wire) {
+    return SK_CONTAINER_OF(wire, struct mux_stream, wire);
 }
 
 /* --- content, as the engine asks for it ------------------------------------------------------------------- */
 
 static void on_reader_ready(struct cache_reader *reader) {
-    struct h2_stream *stream = SK_CONTAINER_OF(reader, struct h2_stream, reader);
+    struct mux_stream *stream = SK_CONTAINER_OF(reader, struct mux_stream, reader);
     stream->waiting = false;
     stream->moved_at = io_loop_now(stream->conn->worker->loop);
-    wire_h2_resume(stream->conn->h2, &stream->wire);
-    h2_queue(stream->conn, false);
+    stream->conn->ops->resume(stream->conn, &stream->wire);
+    stream->conn->ops->queue(stream->conn, false);
 }
 
 /* False: the end came before the reader was kept, so there is something to read. */
-static bool await_fill(struct h2_stream *stream) {
+static bool await_fill(struct mux_stream *stream) {
     if (stream->waiting) return true;
     cache_reader_keep(&stream->reader);
     stream->waiting = cache_reader_wait(&stream->reader, on_reader_ready);
@@ -26,7 +26,7 @@ static bool await_fill(struct h2_stream *stream) {
 }
 
 /* The next part of a multipart answer. False: there is none. */
-static sk_err open_part(struct h2_stream *stream) {
+static sk_err open_part(struct mux_stream *stream) {
     const struct edge_part *part = &stream->parts[++stream->part_at];
     struct cache_object *object = stream->reader.object;
     struct cache_thread *thread = stream->reader.thread;
@@ -50,7 +50,7 @@ static const struct http_fields *trailers_of(const struct edge_exchange *exchang
 }
 
 /* All has been given: was it what was promised? */
-static sk_err finish(struct h2_stream *stream, bool *out_last, const struct http_fields **out_trailers) {
+static sk_err finish(struct mux_stream *stream, bool *out_last, const struct http_fields **out_trailers) {
     if (stream->promised != 0 && stream->promised != CACHE_LENGTH_UNKNOWN) return SK_ERR_RESET;
     stream->at_end = *out_last = true;
     *out_trailers = trailers_of(&stream->exchange);
@@ -58,12 +58,12 @@ static sk_err finish(struct h2_stream *stream, bool *out_last, const struct http
 }
 
 /* True when nothing comes behind BYTES more: told with them, it saves a frame. */
-static bool is_last(const struct h2_stream *stream, uint64_t bytes) {
+static bool is_last(const struct mux_stream *stream, uint64_t bytes) {
     bool trailers = stream->exchange.traits & EDGE_TRAIT_TRAILERS;
     return bytes == stream->promised && stream->part_at + 1 >= stream->part_count && !trailers;
 }
 
-static sk_err content_of_reader(struct h2_stream *stream, size_t most, size_t *out_bytes, bool *out_last,
+static sk_err content_of_reader(struct mux_stream *stream, size_t most, size_t *out_bytes, bool *out_last,
                                 const struct http_fields **out_trailers) {
     struct cache_piece pieces[PIECES];
     size_t count = 0;
@@ -81,16 +81,16 @@ static sk_err content_of_reader(struct h2_stream *stream, size_t most, size_t *o
     return SK_OK;
 }
 
-static bool part_is_over(struct h2_stream *stream) {
+static bool part_is_over(struct mux_stream *stream) {
     struct cache_piece piece;
     size_t count = 0;
     if (stream->part_at + 1 >= stream->part_count || !stream->reader.object) return false;
     return cache_reader_peek(&stream->reader, &piece, 1, &count) == CACHE_READ_END;
 }
 
-sk_err h2_answer_content(void *owner, struct wire_h2_stream *wire, size_t most, size_t *out_bytes,
-                         bool *out_last, const struct http_fields **out_trailers) {
-    struct h2_stream *stream = stream_of(wire);
+sk_err mux_answer_content(void *owner, struct wire_stream *wire, size_t most, size_t *out_bytes,
+                          bool *out_last, const struct http_fields **out_trailers) {
+    struct mux_stream *stream = stream_of(wire);
     if (!sk_buf_len(&stream->text) && part_is_over(stream)) {
         sk_err err = open_part(stream);
         if (err) return err;
@@ -108,7 +108,7 @@ sk_err h2_answer_content(void *owner, struct wire_h2_stream *wire, size_t most, 
 }
 
 /* Copies BYTES of the present part out of the cache's blocks: the only copy before encryption. */
-static sk_err take_of_reader(struct h2_stream *stream, size_t bytes, struct sk_buf *out) {
+static sk_err take_of_reader(struct mux_stream *stream, size_t bytes, char *room) {
     while (bytes) {
         struct cache_piece pieces[PIECES];
         size_t count = 0, taken = 0;
@@ -116,8 +116,8 @@ static sk_err take_of_reader(struct h2_stream *stream, size_t bytes, struct sk_b
             return SK_ERR_RESET;
         for (size_t i = 0; i < count && taken < bytes; i++) {
             size_t n = SK_MIN(bytes - taken, (size_t)pieces[i].bytes);
-            sk_err err = sk_buf_append(out, (sk_str){pieces[i].data, n});
-            if (err) return err;
+            memcpy(room, pieces[i].data, n);
+            room += n;
             taken += n;
         }
         cache_reader_advance(&stream->reader, taken);
@@ -126,17 +126,17 @@ static sk_err take_of_reader(struct h2_stream *stream, size_t bytes, struct sk_b
     return SK_OK;
 }
 
-sk_err h2_answer_take(void *owner, struct wire_h2_stream *wire, size_t bytes, struct sk_buf *out) {
-    struct h2_stream *stream = stream_of(wire);
+sk_err mux_answer_take(void *owner, struct wire_stream *wire, size_t bytes, char *room) {
+    struct mux_stream *stream = stream_of(wire);
     struct edge_outcome *outcome = &stream->exchange.outcome;
     size_t text = sk_buf_len(&stream->text);
     sk_err err = SK_OK;
     if (text) {
         SK_ASSERT(bytes <= text);
-        err = sk_buf_append(out, sk_str_slice(sk_buf_str(&stream->text), 0, bytes));
+        memcpy(room, sk_buf_str(&stream->text).data, bytes);
         sk_buf_consume(&stream->text, bytes);
     } else {
-        err = take_of_reader(stream, bytes, out);
+        err = take_of_reader(stream, bytes, room);
     }
     outcome->sent_bytes += bytes;
     outcome->body_bytes += bytes;
@@ -145,13 +145,13 @@ sk_err h2_answer_take(void *owner, struct wire_h2_stream *wire, size_t bytes, st
     return err;
 }
 
-void h2_answer_framed(void *owner, struct wire_h2_stream *wire, size_t bytes) {
+void mux_answer_framed(void *owner, struct wire_stream *wire, size_t bytes) {
     stream_of(wire)->exchange.outcome.sent_bytes += bytes;
 }
 
 /* --- heads ------------------------------------------------------------------------------------------------ */
 
-static void open_object(struct h2_stream *stream, const struct edge_response *response) {
+static void open_object(struct mux_stream *stream, const struct edge_response *response) {
     struct cache_thread *cache = stream->conn->worker->cache;
     if (!response->object) return;
     if (response->head_only || !response->part_count) {
@@ -167,7 +167,7 @@ static void open_object(struct h2_stream *stream, const struct edge_response *re
         cache_reader_open(&stream->reader, cache, response->object, part->first, part->end);
 }
 
-static sk_err open_body(struct h2_stream *stream, const struct edge_response *response) {
+static sk_err open_body(struct mux_stream *stream, const struct edge_response *response) {
     stream->promised = response->own_length ? CACHE_LENGTH_UNKNOWN : response->body_length;
     open_object(stream, response);
     if (response->head_only) return SK_OK;
@@ -176,9 +176,9 @@ static sk_err open_body(struct h2_stream *stream, const struct edge_response *re
     return err;
 }
 
-void h2_respond(struct edge_exchange *exchange, const struct edge_response *response) {
-    struct h2_stream *stream = h2_stream_of(exchange);
-    struct h2_conn *conn = stream->conn;
+void mux_respond(struct edge_exchange *exchange, const struct edge_response *response) {
+    struct mux_stream *stream = mux_stream_of(exchange);
+    struct mux_conn *conn = stream->conn;
     sk_str heads[] = {response->head, response->extra_head};
     exchange->responded = true;
     exchange->outcome.status = response->status;
@@ -187,20 +187,20 @@ void h2_respond(struct edge_exchange *exchange, const struct edge_response *resp
     sk_err err = open_body(stream, response);
     if (!content) stream->at_end = true;
     if (!err && !stream->gone)
-        err = wire_h2_respond(conn->h2, &stream->wire, response->status, heads, 2,
-                              length ? response->body_length : UINT64_MAX, content);
-    if (err && !stream->gone) wire_h2_reset(conn->h2, &stream->wire);
+        err = conn->ops->respond(conn, &stream->wire, response->status, heads, 2,
+                                 length ? response->body_length : UINT64_MAX, content);
+    if (err && !stream->gone) conn->ops->reset(conn, &stream->wire);
     exchange->outcome.first_byte_at = sk_time_now();
     stream->moved_at = io_loop_now(conn->worker->loop);
-    h2_pull(conn); /* while a borrowed object is still there */
-    h2_stream_keep(stream);
-    h2_queue(conn, false);
+    conn->ops->pull(conn); /* while a borrowed object is still there */
+    mux_stream_keep(stream);
+    conn->ops->queue(conn, false);
 }
 
-void h2_inform(struct edge_exchange *exchange, uint16_t status, const struct http_fields *fields) {
-    struct h2_stream *stream = h2_stream_of(exchange);
+void mux_inform(struct edge_exchange *exchange, uint16_t status, const struct http_fields *fields) {
+    struct mux_stream *stream = mux_stream_of(exchange);
     if (stream->gone || exchange->client_gone || exchange->responded) return;
     /* What cannot be said is only a hint. */
-    if (wire_h2_inform(stream->conn->h2, &stream->wire, status, fields) == SK_OK)
-        h2_queue(stream->conn, false);
+    if (stream->conn->ops->inform(stream->conn, &stream->wire, status, fields) == SK_OK)
+        stream->conn->ops->queue(stream->conn, false);
 }

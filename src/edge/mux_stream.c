@@ -1,4 +1,4 @@
-#include "edge/h2.h"
+#include "edge/mux.h"
 
 #include <stdlib.h>
 
@@ -8,40 +8,40 @@
 
 #define ARENA_FIRST_BYTES 4096
 
-static struct h2_stream *stream_of(struct wire_h2_stream *wire) {
-    return SK_CONTAINER_OF(wire, struct h2_stream, wire);
+static struct mux_stream *stream_of(struct wire_stream *wire) {
+    return SK_CONTAINER_OF(wire, struct mux_stream, wire);
 }
 
 /* --- the request's content for the fetch ------------------------------------------------------------------ */
 
-static void body_ready(struct h2_stream *stream) {
+static void body_ready(struct mux_stream *stream) {
     if (!stream->body_wanted) return;
     stream->body_wanted = false;
     if (stream->exchange.fetch) edge_fetch_wake(stream->exchange.fetch);
 }
 
-void h2_stream_data(void *owner, struct wire_h2_stream *wire, sk_str bytes) {
-    struct h2_stream *stream = stream_of(wire);
+static void stream_data(void *owner, struct wire_stream *wire, sk_str bytes) {
+    struct mux_stream *stream = stream_of(wire);
     edge_pace_moved(&stream->body_pace, bytes.len, io_loop_now(stream->conn->worker->loop));
     if (sk_buf_append(&stream->body, bytes) != SK_OK) stream->body_error = SK_ERR_NO_MEMORY;
     body_ready(stream);
 }
 
-void h2_stream_end(void *owner, struct wire_h2_stream *wire) { body_ready(stream_of(wire)); }
+static void stream_end(void *owner, struct wire_stream *wire) { body_ready(stream_of(wire)); }
 
 /* What the fetch is done with, the client may send again as much of. */
-static void consume_piece(struct h2_stream *stream) {
+static void consume_piece(struct mux_stream *stream) {
     size_t bytes = sk_buf_len(&stream->lent);
     sk_buf_clear(&stream->lent);
     if (!bytes || stream->conn->closed) return;
-    wire_h2_consumed(stream->conn->h2, &stream->wire, bytes);
-    h2_queue(stream->conn, false);
+    stream->conn->ops->consumed(stream->conn, &stream->wire, bytes);
+    stream->conn->ops->queue(stream->conn, false);
 }
 
-static sk_err await_body(struct h2_stream *stream) {
+static sk_err await_body(struct mux_stream *stream) {
     if (stream->continue_due) {
         stream->continue_due = false;
-        h2_inform(&stream->exchange, 100, NULL);
+        mux_inform(&stream->exchange, 100, NULL);
     }
     stream->body_wanted = true;
     edge_pace_run(&stream->body_pace, io_loop_now(stream->conn->worker->loop));
@@ -49,7 +49,7 @@ static sk_err await_body(struct h2_stream *stream) {
 }
 
 static sk_err read_body(struct edge_exchange *exchange, sk_str *out_piece) {
-    struct h2_stream *stream = h2_stream_of(exchange);
+    struct mux_stream *stream = mux_stream_of(exchange);
     stream->body_wanted = false;
     edge_pace_pause(&stream->body_pace, io_loop_now(stream->conn->worker->loop));
     if (exchange->client_gone || stream->gone) return SK_ERR_CLOSED;
@@ -68,7 +68,7 @@ static sk_err read_body(struct edge_exchange *exchange, sk_str *out_piece) {
 }
 
 static const struct http_fields *body_trailers(struct edge_exchange *exchange) {
-    const struct http_fields *trailers = &h2_stream_of(exchange)->wire.trailers;
+    const struct http_fields *trailers = &mux_stream_of(exchange)->wire.trailers;
     return trailers->count ? trailers : NULL;
 }
 
@@ -80,33 +80,33 @@ static sk_err take_stream(struct edge_exchange *exchange, const struct http_resp
 /* --- life ------------------------------------------------------------------------------------------------- */
 
 /* Whoever is on the stack may still look at it: so it goes later. */
-static void release(struct h2_stream *stream) {
+static void release(struct mux_stream *stream) {
     if (!stream->gone || stream->exchange.fiber || stream->released) return;
     stream->released = true;
     sk_list_push_back(&stream->conn->over, &stream->work);
-    h2_queue(stream->conn, false);
+    stream->conn->ops->queue(stream->conn, false);
 }
 
-static void fiber_ended(struct edge_exchange *exchange) { release(h2_stream_of(exchange)); }
+static void fiber_ended(struct edge_exchange *exchange) { release(mux_stream_of(exchange)); }
 
 static const struct edge_exchange_ops exchange_ops = {
-    .respond = h2_respond,
-    .inform = h2_inform,
+    .respond = mux_respond,
+    .inform = mux_inform,
     .read_body = read_body,
     .body_trailers = body_trailers,
     .take_stream = take_stream,
     .fiber_ended = fiber_ended,
 };
 
-struct wire_h2_stream *h2_stream_open(void *owner) {
-    struct h2_conn *conn = owner;
-    if (conn->stream_count >= WIRE_H2_STREAMS) return NULL;
-    struct h2_stream *stream = sk_pool_get(&conn->worker->h2_stream_pool);
+static struct wire_stream *stream_open(void *owner) {
+    struct mux_conn *conn = owner;
+    if (conn->stream_count >= conn->stream_limit) return NULL;
+    struct mux_stream *stream = sk_pool_get(&conn->worker->mux_stream_pool);
     if (!stream) return NULL;
     stream->conn = conn;
     stream->exchange.ops = &exchange_ops;
     stream->exchange.client = &conn->peer;
-    stream->exchange.tls = conn->layer ? &conn->tls : NULL;
+    stream->exchange.tls = conn->secure ? &conn->tls : NULL;
     sk_arena_init(&stream->wire.arena, ARENA_FIRST_BYTES, 0);
     sk_arena_init(&stream->exchange.own_arena, ARENA_FIRST_BYTES, 0);
     sk_buf_init(&stream->body, 0);
@@ -118,13 +118,13 @@ struct wire_h2_stream *h2_stream_open(void *owner) {
     return &stream->wire;
 }
 
-void h2_stream_request(void *owner, struct wire_h2_stream *wire) {
-    struct h2_conn *conn = owner;
+static void stream_request(void *owner, struct wire_stream *wire) {
+    struct mux_conn *conn = owner;
     conn->asked = true;
     sk_list_push_back(&conn->fresh, &stream_of(wire)->work);
 }
 
-static void refuse(struct h2_stream *stream) {
+static void refuse(struct mux_stream *stream) {
     struct edge_exchange *exchange = &stream->exchange;
     char ip[IO_ADDR_TEXT_BYTES];
     observe_count(stream->conn->worker->metrics, OBSERVE_REQUESTS_MALFORMED);
@@ -133,7 +133,7 @@ static void refuse(struct h2_stream *stream) {
     edge_respond_error(exchange, stream->wire.refusal, stream->wire.refused);
 }
 
-void h2_stream_serve(struct h2_stream *stream) {
+static void serve(struct mux_stream *stream) {
     struct edge_exchange *exchange = &stream->exchange;
     struct edge_worker *worker = stream->conn->worker;
     sk_arena_reset(&worker->scratch);
@@ -145,17 +145,17 @@ void h2_stream_serve(struct h2_stream *stream) {
         refuse(stream);
     else
         edge_serve(exchange);
-    h2_stream_keep(stream);
+    mux_stream_keep(stream);
 }
 
-void h2_stream_keep(struct h2_stream *stream) {
+void mux_stream_keep(struct mux_stream *stream) {
     if (stream->gone || !stream->served) return;
     if (stream->reader.object) cache_reader_keep(&stream->reader);
-    if (edge_exchange_keep(&stream->exchange) != SK_OK) wire_h2_reset(stream->conn->h2, &stream->wire);
+    if (edge_exchange_keep(&stream->exchange) != SK_OK) stream->conn->ops->reset(stream->conn, &stream->wire);
 }
 
 /* Answered, or the client is gone. */
-static void finish(struct h2_stream *stream, bool whole) {
+static void finish(struct mux_stream *stream, bool whole) {
     struct edge_exchange *exchange = &stream->exchange;
     stream->gone = true;
     cache_reader_close(&stream->reader);
@@ -171,20 +171,20 @@ static void finish(struct h2_stream *stream, bool whole) {
     release(stream);
 }
 
-void h2_stream_closed(void *owner, struct wire_h2_stream *wire, bool whole) {
-    struct h2_stream *stream = stream_of(wire);
+static void stream_closed(void *owner, struct wire_stream *wire, bool whole) {
+    struct mux_stream *stream = stream_of(wire);
     size_t left = sk_buf_len(&stream->body) +
                   sk_buf_len(&stream->lent); /* the connection's window must not shrink by it */
-    wire_h2_consumed(stream->conn->h2, wire, left);
+    stream->conn->ops->consumed(stream->conn, wire, left);
     finish(stream, whole);
 }
 
-void h2_stream_abort(struct h2_stream *stream) {
+static void stream_abort(struct mux_stream *stream) {
     if (!stream->gone) finish(stream, false);
 }
 
-void h2_stream_free(struct h2_stream *stream) {
-    struct h2_conn *conn = stream->conn;
+static void stream_free(struct mux_stream *stream) {
+    struct mux_conn *conn = stream->conn;
     if (stream->served) edge_exchange_end(&stream->exchange);
     sk_arena_free(&stream->wire.arena);
     sk_arena_free(&stream->exchange.own_arena);
@@ -195,25 +195,25 @@ void h2_stream_free(struct h2_stream *stream) {
     sk_list_remove(&stream->work);
     conn->stream_count--;
     if (!conn->stream_count) conn->quiet_at = io_loop_now(conn->worker->loop);
-    sk_pool_put(&conn->worker->h2_stream_pool, stream);
+    sk_pool_put(&conn->worker->mux_stream_pool, stream);
 }
 
 /* --- too slow --------------------------------------------------------------------------------------------- */
 
-static bool body_pace_ok(struct h2_stream *stream, const struct config_timeouts *timeouts, sk_time_ns now) {
+static bool body_pace_ok(struct mux_stream *stream, const struct config_timeouts *timeouts, sk_time_ns now) {
     struct edge_pace_limits limits = {.progress_ms = timeouts->body_ms, .min_rate = timeouts->min_rate};
     sk_time_ns check;
     return !stream->body_wanted || edge_pace_ok(&stream->body_pace, &limits, now, &check);
 }
 
 /* The client's window is what keeps the answer waiting. */
-static bool stalled(const struct h2_stream *stream, const struct config_timeouts *timeouts, sk_time_ns now) {
+static bool stalled(const struct mux_stream *stream, const struct config_timeouts *timeouts, sk_time_ns now) {
     bool answering = stream->exchange.responded && !stream->waiting && !stream->conn->blocked;
     return answering && now - stream->moved_at >= timeouts->write_ms * SK_NS_PER_MS;
 }
 
-void h2_stream_check(struct h2_stream *stream, sk_time_ns now) {
-    struct h2_conn *conn = stream->conn;
+static void check_pace(struct mux_stream *stream, sk_time_ns now) {
+    struct mux_conn *conn = stream->conn;
     if (stream->gone || !stream->served) return;
     const struct config_timeouts *timeouts = &stream->exchange.snapshot->config->timeouts;
     if (!body_pace_ok(stream, timeouts, now)) {
@@ -223,8 +223,59 @@ void h2_stream_check(struct h2_stream *stream, sk_time_ns now) {
     } else if (timeouts->write_ms && stalled(stream, timeouts, now)) {
         observe_count(conn->worker->metrics, OBSERVE_TIMEOUTS);
         stream->exchange.outcome.error = SK_STR("the client took the response too slowly");
-        wire_h2_reset(conn->h2, &stream->wire);
-        wire_h2_blame(conn->h2, WIRE_H2_COST_STALL, now);
-        h2_queue(conn, false);
+        conn->ops->reset(conn, &stream->wire);
+        conn->ops->blame(conn, WIRE_H2_COST_STALL, now);
+        conn->ops->queue(conn, false);
     }
+}
+
+/* --- all of a connection's -------------------------------------------------------------------------------- */
+
+const struct wire_stream_events mux_events = {
+    .open = stream_open,
+    .request = stream_request,
+    .data = stream_data,
+    .end = stream_end,
+    .closed = stream_closed,
+    .content = mux_answer_content,
+    .take = mux_answer_take,
+    .framed = mux_answer_framed,
+};
+
+void mux_conn_init(struct mux_conn *conn, const struct mux_ops *ops, struct edge_worker *worker,
+                   const struct io_addr *peer, uint32_t stream_limit) {
+    conn->ops = ops;
+    conn->worker = worker;
+    conn->peer = *peer;
+    conn->stream_limit = stream_limit;
+    conn->quiet_at = io_loop_now(worker->loop);
+    sk_list_init(&conn->streams);
+    sk_list_init(&conn->fresh);
+    sk_list_init(&conn->over);
+}
+
+void mux_serve_fresh(struct mux_conn *conn) {
+    struct sk_list *work;
+    while (!conn->closed && (work = sk_list_pop_front(&conn->fresh)))
+        serve(SK_CONTAINER_OF(work, struct mux_stream, work));
+}
+
+void mux_check_streams(struct mux_conn *conn, sk_time_ns now) {
+    SK_LIST_FOR_EACH(link, &conn->streams) check_pace(SK_CONTAINER_OF(link, struct mux_stream, link), now);
+}
+
+void mux_abort_streams(struct mux_conn *conn) {
+    SK_LIST_FOR_EACH(link, &conn->streams) stream_abort(SK_CONTAINER_OF(link, struct mux_stream, link));
+}
+
+void mux_free_streams(struct mux_conn *conn) {
+    struct sk_list *work;
+    while ((work = sk_list_pop_front(&conn->over)))
+        stream_free(SK_CONTAINER_OF(work, struct mux_stream, work));
+}
+
+bool mux_idle_too_long(const struct mux_conn *conn, sk_time_ns now) {
+    const struct config_timeouts *timeouts = &conn->worker->snapshot->config->timeouts;
+    int64_t ms = conn->asked ? SK_MAX(timeouts->keep_alive_ms, 1) : timeouts->header_ms;
+    return !conn->stream_count && ms && now - conn->quiet_at >= ms * SK_NS_PER_MS;
 }

@@ -1,0 +1,405 @@
+#include "fleet/valkey.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/random.h"
+#include "fleet/valkey_shape.h"
+#include "io/resolver.h"
+
+enum {
+    CONNECT_MS = 3000,
+    BACKOFF_FIRST_MS = 50,
+    BACKOFF_MOST_MS = 2000,
+    READ_BYTES = 16384,
+    REFUSAL_MOST = 160,
+};
+
+struct fleet_valkey {
+    struct io_loop *loop;
+    struct io_resolver *resolver; /* NULL of a Unix socket */
+    struct fleet_valkey_where where;
+    struct io_addr local; /* of a Unix socket */
+    char *texts;          /* WHERE's own copies */
+
+    /* of the connection; NULL while there is none */
+    struct io_stream *stream;
+    struct fleet_reply_reader *reader;
+    uint64_t generation;
+
+    /* of connecting again */
+    unsigned failures; /* in a row */
+    sk_err last_failure;
+    sk_time_ns next_attempt;
+
+    /* of the call under way */
+    bool busy;
+    struct sk_list waiting; /* struct turn.link, first come first served */
+    struct sk_buf out;
+    char refusal[REFUSAL_MOST];
+    size_t refusal_bytes;
+    char in[READ_BYTES];
+};
+
+/* ---- making ---------------------------------------------------------------------------------------------------- */
+
+static char *keep(char *next, sk_str *text) {
+    if (text->len) memcpy(next, text->data, text->len);
+    text->data = next;
+    return next + text->len;
+}
+
+static sk_err keep_where(struct fleet_valkey *valkey, const struct fleet_valkey_where *where) {
+    struct fleet_valkey_where *own = &valkey->where;
+    *own = *where;
+    valkey->texts = malloc(where->path.len + where->host.len + where->user.len + where->password.len + 1);
+    if (!valkey->texts) return SK_ERR_NO_MEMORY;
+    char *next = keep(valkey->texts, &own->path);
+    next = keep(next, &own->host);
+    next = keep(next, &own->user);
+    keep(next, &own->password);
+    return SK_OK;
+}
+
+/* How the server is reached: a path's address now, a name's at each connection. */
+static sk_err prepare(struct fleet_valkey *valkey) {
+    char text[IO_ADDR_TEXT_BYTES + 8];
+    const struct fleet_valkey_where *where = &valkey->where;
+    if (!where->path.len)
+        return where->host.len ? io_resolver_create(valkey->loop, NULL, &valkey->resolver) : SK_ERR_INVALID;
+    int bytes = snprintf(text, sizeof text, "unix:%.*s", SK_STR_ARGS(where->path));
+    if (bytes < 0 || (size_t)bytes >= sizeof text) return SK_ERR_INVALID;
+    return io_addr_parse(sk_str_make(text, (size_t)bytes), &valkey->local) ? SK_ERR_INVALID : SK_OK;
+}
+
+sk_err fleet_valkey_create(struct io_loop *loop, const struct fleet_valkey_where *where,
+                           struct fleet_valkey **out_valkey) {
+    struct fleet_valkey *valkey = calloc(1, sizeof *valkey);
+    if (!valkey) return SK_ERR_NO_MEMORY;
+    valkey->loop = loop;
+    sk_list_init(&valkey->waiting);
+    sk_buf_init(&valkey->out, FLEET_REPLY_MAX_BYTES);
+    sk_err err = keep_where(valkey, where);
+    if (!err) err = prepare(valkey);
+    if (err)
+        fleet_valkey_destroy(valkey);
+    else
+        *out_valkey = valkey;
+    return err;
+}
+
+static void hang_up(struct fleet_valkey *valkey) {
+    io_stream_close(valkey->stream);
+    fleet_reply_reader_free(valkey->reader);
+    valkey->stream = NULL;
+    valkey->reader = NULL;
+}
+
+void fleet_valkey_destroy(struct fleet_valkey *valkey) {
+    if (!valkey) return;
+    SK_ASSERT(!valkey->busy);
+    hang_up(valkey);
+    io_resolver_destroy(valkey->resolver);
+    sk_buf_free(&valkey->out);
+    free(valkey->texts);
+    free(valkey);
+}
+
+bool fleet_valkey_connected(const struct fleet_valkey *valkey) { return valkey->stream != NULL; }
+uint64_t fleet_valkey_generation(const struct fleet_valkey *valkey) { return valkey->generation; }
+sk_str fleet_valkey_refusal(const struct fleet_valkey *valkey) {
+    return sk_str_make(valkey->refusal, valkey->refusal_bytes);
+}
+
+/* ---- failures ------------------------------------------------------------------------------------------------- */
+
+/* Half of the pause is random, so that a fleet does not come back as one. */
+static void fail(struct fleet_valkey *valkey, sk_err err) {
+    int64_t pause_ms = BACKOFF_MOST_MS;
+    if (valkey->failures < 8) pause_ms = SK_MIN(BACKOFF_FIRST_MS << valkey->failures, BACKOFF_MOST_MS);
+    pause_ms -= (int64_t)sk_random_below((uint64_t)pause_ms / 2);
+    hang_up(valkey);
+    valkey->failures++;
+    valkey->last_failure = err;
+    valkey->next_attempt = sk_time_now() + pause_ms * SK_NS_PER_MS;
+}
+
+sk_err fleet_valkey_pause(struct fleet_valkey *valkey) {
+    while (!valkey->stream && sk_time_now() < valkey->next_attempt) {
+        sk_err err = io_fiber_sleep_until(valkey->next_attempt);
+        if (err == SK_ERR_CANCELLED) return err;
+    }
+    return SK_OK;
+}
+
+static bool begins(const struct fleet_valkey *valkey, const char *word) {
+    return sk_str_starts_with(fleet_valkey_refusal(valkey), sk_str_from_c(word));
+}
+
+static sk_err refusal_err(const struct fleet_valkey *valkey) {
+    static const char *const denied[] = {"NOAUTH", "WRONGPASS", "NOPERM", "ERR AUTH"};
+    static const char *const busy[] = {"LOADING",
+                                       "BUSY ",
+                                       "MASTERDOWN",
+                                       "CLUSTERDOWN",
+                                       "TRYAGAIN",
+                                       "READONLY",
+                                       "OOM ",
+                                       "MISCONF",
+                                       "NOREPLICAS",
+                                       "UNBLOCKED",
+                                       "ERR max number of clients"};
+    for (size_t i = 0; i < SK_COUNT(denied); i++)
+        if (begins(valkey, denied[i])) return SK_ERR_DENIED;
+    for (size_t i = 0; i < SK_COUNT(busy); i++)
+        if (begins(valkey, busy[i])) return SK_ERR_BUSY;
+    return SK_ERR_INVALID;
+}
+
+static sk_err refused(struct fleet_valkey *valkey, sk_str text) {
+    valkey->refusal_bytes = SK_MIN(text.len, sizeof valkey->refusal);
+    memcpy(valkey->refusal, text.data, valkey->refusal_bytes);
+    return refusal_err(valkey);
+}
+
+/* ---- one exchange ---------------------------------------------------------------------------------------------- */
+
+static sk_err read_reply(struct fleet_valkey *valkey, sk_time_ns deadline, struct sk_arena *arena,
+                         const struct fleet_reply **out_reply) {
+    for (;;) {
+        sk_err err = fleet_reply_next(valkey->reader, arena, out_reply);
+        if (err != SK_ERR_AGAIN) return err;
+        size_t n;
+        err = io_stream_read(valkey->stream, valkey->in, sizeof valkey->in, deadline, &n);
+        if (!err) err = fleet_reply_feed(valkey->reader, valkey->in, n);
+        if (err) return err == SK_ERR_END ? SK_ERR_CLOSED : err;
+    }
+}
+
+/* Sends what is in `out`, COMMANDS of them, and reads as many replies; the last one is given. */
+static sk_err exchange(struct fleet_valkey *valkey, size_t commands, sk_time_ns deadline,
+                       struct sk_arena *arena, const struct fleet_reply **out_reply) {
+    const struct fleet_reply *reply = NULL;
+    sk_str bytes = sk_buf_str(&valkey->out);
+    sk_err err = io_stream_write(valkey->stream, bytes.data, bytes.len, deadline);
+    for (size_t i = 0; i < commands && !err; i++) err = read_reply(valkey, deadline, arena, &reply);
+    sk_buf_clear(&valkey->out);
+    if (err) {
+        fail(valkey, err);
+        return err;
+    }
+    if (reply->kind == FLEET_REPLY_REFUSAL) return refused(valkey, reply->text);
+    *out_reply = reply;
+    return SK_OK;
+}
+
+static sk_err open_stream(struct fleet_valkey *valkey, sk_time_ns deadline) {
+    struct io_addr addrs[IO_RESOLVE_MAX];
+    size_t count;
+    if (!valkey->resolver) return io_stream_connect(valkey->loop, &valkey->local, deadline, &valkey->stream);
+    sk_err err =
+        io_resolve(valkey->resolver, valkey->where.host, valkey->where.port, deadline, addrs, &count);
+    return err ? err : io_stream_connect_any(valkey->loop, addrs, count, deadline, &valkey->stream, NULL);
+}
+
+static sk_err authenticate(struct fleet_valkey *valkey, sk_time_ns deadline, struct sk_arena *arena) {
+    const struct fleet_valkey_where *where = &valkey->where;
+    const struct fleet_reply *reply;
+    const sk_str with_user[] = {SK_STR("AUTH"), where->user, where->password};
+    const sk_str alone[] = {SK_STR("AUTH"), where->password};
+    if (!where->password.len) return SK_OK;
+    sk_err err = where->user.len ? fleet_command_write(&valkey->out, with_user, 3)
+                                 : fleet_command_write(&valkey->out, alone, 2);
+    return err ? err : exchange(valkey, 1, deadline, arena, &reply);
+}
+
+static sk_err connect_now(struct fleet_valkey *valkey, sk_time_ns deadline, struct sk_arena *arena) {
+    deadline = SK_MIN(deadline, sk_time_now() + CONNECT_MS * SK_NS_PER_MS);
+    sk_err err = fleet_reply_reader_create(&valkey->reader);
+    if (!err) err = open_stream(valkey, deadline);
+    if (!err) err = authenticate(valkey, deadline, arena);
+    if (err) {
+        if (valkey->reader) fail(valkey, err);
+        return err;
+    }
+    valkey->generation++;
+    return SK_OK;
+}
+
+/* A server may have closed an idle connection: that is no failure yet. */
+static sk_err ensure_connected(struct fleet_valkey *valkey, sk_time_ns deadline, struct sk_arena *arena) {
+    if (valkey->stream && io_stream_is_stale(valkey->stream)) hang_up(valkey);
+    if (valkey->stream) return SK_OK;
+    if (valkey->failures && sk_time_now() < valkey->next_attempt) return valkey->last_failure;
+    return connect_now(valkey, deadline, arena);
+}
+
+/* ---- turns ----------------------------------------------------------------------------------------------------- */
+
+struct turn {
+    struct sk_list link;
+    struct io_fiber *fiber;
+    bool given;
+};
+
+static sk_err take_turn(struct fleet_valkey *valkey, sk_time_ns deadline) {
+    struct turn turn = {.fiber = io_fiber_self()};
+    SK_ASSERT(turn.fiber);
+    if (!valkey->busy) {
+        valkey->busy = true;
+        return SK_OK;
+    }
+    sk_list_push_back(&valkey->waiting, &turn.link);
+    sk_err err = SK_OK;
+    while (!turn.given && !err) err = io_fiber_park(deadline);
+    if (turn.given) return SK_OK; /* a late error shows at the first use of the stream */
+    sk_list_remove(&turn.link);
+    return err;
+}
+
+static void give_turn(struct fleet_valkey *valkey) {
+    struct sk_list *first = sk_list_pop_front(&valkey->waiting);
+    valkey->busy = first != NULL;
+    if (!first) return;
+    struct turn *next = SK_CONTAINER_OF(first, struct turn, link);
+    next->given = true;
+    io_fiber_wake(next->fiber);
+}
+
+/* COMMANDS arrays of words, one behind the other, in one write. */
+struct command {
+    const sk_str *words;
+    size_t count;
+};
+
+static sk_err run(struct fleet_valkey *valkey, const struct command *commands, size_t count,
+                  sk_time_ns deadline, struct sk_arena *arena, const struct fleet_reply **out_reply) {
+    sk_err err = take_turn(valkey, deadline);
+    if (err) return err;
+    valkey->refusal_bytes = 0;
+    err = ensure_connected(valkey, deadline, arena);
+    for (size_t i = 0; i < count && !err; i++)
+        err = fleet_command_write(&valkey->out, commands[i].words, commands[i].count);
+    if (err)
+        sk_buf_clear(&valkey->out);
+    else
+        err = exchange(valkey, count, deadline, arena, out_reply);
+    if (!err) valkey->failures = 0;
+    give_turn(valkey);
+    return err;
+}
+
+sk_err fleet_valkey_call(struct fleet_valkey *valkey, const sk_str *words, size_t count, sk_time_ns deadline,
+                         struct sk_arena *arena, const struct fleet_reply **out_reply) {
+    return run(valkey, &(struct command){words, count}, 1, deadline, arena, out_reply);
+}
+
+/* ---- hashes ---------------------------------------------------------------------------------------------------- */
+
+static size_t put_pairs(sk_str *words, size_t at, const struct fleet_pair *pairs, size_t count) {
+    SK_ASSERT(count <= FLEET_PAIRS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        words[at++] = pairs[i].name;
+        words[at++] = pairs[i].value;
+    }
+    return at;
+}
+
+sk_err fleet_valkey_hash_set(struct fleet_valkey *valkey, sk_str key, const struct fleet_pair *pairs,
+                             size_t pair_count, int64_t expire_ms, sk_time_ns deadline,
+                             struct sk_arena *arena) {
+    char digits[20];
+    const struct fleet_reply *reply;
+    sk_str words[2 + 2 * FLEET_PAIRS_MAX] = {SK_STR("HSET"), key};
+    size_t count = put_pairs(words, 2, pairs, pair_count);
+    if (expire_ms <= 0) return fleet_valkey_call(valkey, words, count, deadline, arena, &reply);
+    sk_str expire[] = {SK_STR("PEXPIRE"), key,
+                       sk_str_make(digits, sk_u64_to_text((uint64_t)expire_ms, digits))};
+    const sk_str multi = SK_STR("MULTI"), exec = SK_STR("EXEC");
+    const struct command commands[] = {{&multi, 1}, {words, count}, {expire, 3}, {&exec, 1}};
+    return run(valkey, commands, SK_COUNT(commands), deadline, arena, &reply);
+}
+
+sk_err fleet_valkey_hash_get(struct fleet_valkey *valkey, sk_str key, sk_time_ns deadline,
+                             struct sk_arena *arena, struct fleet_pair **out_pairs, size_t *out_count) {
+    const sk_str words[] = {SK_STR("HGETALL"), key};
+    const struct fleet_reply *reply;
+    sk_err err = fleet_valkey_call(valkey, words, 2, deadline, arena, &reply);
+    return err ? err : fleet_reply_pairs(reply, arena, out_pairs, out_count);
+}
+
+/* ---- streams --------------------------------------------------------------------------------------------------- */
+
+struct id_text {
+    char bytes[48];
+};
+static sk_str id_text(struct fleet_stream_id id, struct id_text *out) {
+    int bytes = snprintf(out->bytes, sizeof out->bytes, "%llu-%llu", (unsigned long long)id.ms,
+                         (unsigned long long)id.number);
+    return sk_str_make(out->bytes, (size_t)bytes);
+}
+static sk_str number_text(uint64_t number, char out[20]) {
+    return sk_str_make(out, sk_u64_to_text(number, out));
+}
+
+sk_err fleet_valkey_add(struct fleet_valkey *valkey, sk_str stream, uint64_t max_entries,
+                        const struct fleet_pair *pairs, size_t pair_count, sk_time_ns deadline,
+                        struct sk_arena *arena, struct fleet_stream_id *out_id) {
+    char digits[20];
+    const struct fleet_reply *reply;
+    sk_str words[6 + 2 * FLEET_PAIRS_MAX] = {SK_STR("XADD"), stream};
+    size_t at = 2;
+    if (max_entries) {
+        words[at++] = SK_STR("MAXLEN");
+        words[at++] = SK_STR("~");
+        words[at++] = number_text(max_entries, digits);
+    }
+    words[at++] = SK_STR("*");
+    at = put_pairs(words, at, pairs, pair_count);
+    sk_err err = fleet_valkey_call(valkey, words, at, deadline, arena, &reply);
+    return err ? err : fleet_reply_id(reply, out_id);
+}
+
+sk_err fleet_valkey_read(struct fleet_valkey *valkey, sk_str stream, struct fleet_stream_id after,
+                         size_t count, int64_t block_ms, struct sk_arena *arena,
+                         struct fleet_stream_entries *out_entries) {
+    char count_digits[20], block_digits[20];
+    struct id_text id;
+    const struct fleet_reply *reply;
+    sk_str words[8] = {SK_STR("XREAD"), SK_STR("COUNT"), number_text(count, count_digits)};
+    size_t at = 3;
+    if (block_ms > 0) {
+        words[at++] = SK_STR("BLOCK");
+        words[at++] = number_text((uint64_t)block_ms, block_digits);
+    }
+    words[at++] = SK_STR("STREAMS");
+    words[at++] = stream;
+    words[at++] = id_text(after, &id);
+    sk_time_ns deadline = sk_time_now() + (SK_MAX(block_ms, 0) + CONNECT_MS) * SK_NS_PER_MS;
+    sk_err err = fleet_valkey_call(valkey, words, at, deadline, arena, &reply);
+    return err ? err : fleet_reply_streams(reply, stream, arena, out_entries);
+}
+
+static sk_err range(struct fleet_valkey *valkey, const sk_str *words, sk_time_ns deadline,
+                    struct sk_arena *arena, struct fleet_stream_entries *out_entries) {
+    const struct fleet_reply *reply;
+    sk_err err = fleet_valkey_call(valkey, words, 6, deadline, arena, &reply);
+    return err ? err : fleet_reply_entries(reply, arena, out_entries);
+}
+
+sk_err fleet_valkey_range(struct fleet_valkey *valkey, sk_str stream, struct fleet_stream_id first,
+                          size_t count, sk_time_ns deadline, struct sk_arena *arena,
+                          struct fleet_stream_entries *out_entries) {
+    char digits[20];
+    struct id_text id;
+    const sk_str words[] = {SK_STR("XRANGE"), stream,          id_text(first, &id),
+                            SK_STR("+"),      SK_STR("COUNT"), number_text(count, digits)};
+    return range(valkey, words, deadline, arena, out_entries);
+}
+
+sk_err fleet_valkey_last(struct fleet_valkey *valkey, sk_str stream, sk_time_ns deadline,
+                         struct sk_arena *arena, struct fleet_stream_entries *out_entries) {
+    const sk_str words[] = {SK_STR("XREVRANGE"), stream,          SK_STR("+"),
+                            SK_STR("-"),         SK_STR("COUNT"), SK_STR("1")};
+    return range(valkey, words, deadline, arena, out_entries);
+}

@@ -1,0 +1,100 @@
+/* Heads and trailers that go out, as lists for the libraries. */
+#include "wire/stream.h"
+
+#define STATUS_DIGITS 3
+#define LENGTH_DIGITS 20
+
+/* RFC 9113 section 8.2.2; content-length is ours to say when there is none. */
+static bool belongs_to_connection(sk_str name) {
+    switch (http_field_lookup(name)) {
+    case HTTP_FIELD_CONNECTION:
+    case HTTP_FIELD_KEEP_ALIVE:
+    case HTTP_FIELD_PROXY_CONNECTION:
+    case HTTP_FIELD_TRANSFER_ENCODING:
+    case HTTP_FIELD_UPGRADE: return true;
+    default: return false;
+    }
+}
+
+static sk_err list_init(struct wire_nv_list *list, struct sk_arena *arena, size_t capacity) {
+    *list = (struct wire_nv_list){sk_arena_alloc(arena, capacity * sizeof(struct wire_nv)), 0, capacity};
+    return list->items ? SK_OK : SK_ERR_NO_MEMORY;
+}
+
+static void list_put(struct wire_nv_list *list, sk_str name, sk_str value) {
+    SK_ASSERT(list->count < list->capacity);
+    const char *text = value.data ? value.data : "";
+    list->items[list->count++] =
+        (struct wire_nv){(const uint8_t *)name.data, (const uint8_t *)text, name.len, value.len, 0};
+}
+
+static sk_err list_field(struct wire_nv_list *list, struct sk_arena *arena, sk_str name, sk_str value) {
+    if (!name.len || belongs_to_connection(name)) return SK_OK;
+    char *lower = sk_arena_alloc(arena, name.len);
+    if (!lower) return SK_ERR_NO_MEMORY;
+    sk_ascii_lower(lower, name.data, name.len);
+    list_put(list, (sk_str){lower, name.len}, value);
+    return SK_OK;
+}
+
+static size_t count_lines(sk_str text) {
+    size_t lines = 0;
+    for (size_t at; text.len; lines++) {
+        at = sk_str_find_byte(text, '\n');
+        text = sk_str_slice(text, at + 1, text.len);
+    }
+    return lines;
+}
+
+static sk_err list_lines(struct wire_nv_list *list, struct sk_arena *arena, sk_str text) {
+    sk_err err = SK_OK;
+    while (text.len && !err) {
+        size_t end = sk_str_find_byte(text, '\n');
+        sk_str line = sk_str_slice(text, 0, end);
+        text = sk_str_slice(text, end + 1, text.len);
+        if (line.len && line.data[line.len - 1] == '\r') line.len--;
+        size_t colon = sk_str_find_byte(line, ':');
+        err = list_field(list, arena, sk_str_slice(line, 0, colon),
+                         sk_str_trim(sk_str_slice(line, SK_MIN(colon + 1, line.len), line.len)));
+    }
+    return err;
+}
+
+static sk_err list_status(struct wire_nv_list *list, struct sk_arena *arena, uint16_t status) {
+    char *text = sk_arena_alloc(arena, STATUS_DIGITS);
+    if (!text) return SK_ERR_NO_MEMORY;
+    for (int i = STATUS_DIGITS - 1; i >= 0; i--, status /= 10) text[i] = (char)('0' + status % 10);
+    list_put(list, SK_STR(":status"), (sk_str){text, STATUS_DIGITS});
+    return SK_OK;
+}
+
+static sk_err list_length(struct wire_nv_list *list, struct sk_arena *arena, uint64_t length) {
+    char *text = sk_arena_alloc(arena, LENGTH_DIGITS);
+    if (!text) return SK_ERR_NO_MEMORY;
+    list_put(list, SK_STR("content-length"), (sk_str){text, sk_u64_to_text(length, text)});
+    return SK_OK;
+}
+
+sk_err wire_nv_response(struct wire_nv_list *out_list, struct wire_stream *stream, uint16_t status,
+                        const sk_str *heads, int count, uint64_t length) {
+    struct wire_nv_list list;
+    size_t lines = 2;
+    for (int i = 0; i < count; i++) lines += count_lines(heads[i]);
+    sk_err err = list_init(&list, &stream->arena, lines);
+    if (!err) err = list_status(&list, &stream->arena, status);
+    for (int i = 0; i < count && !err; i++) err = list_lines(&list, &stream->arena, heads[i]);
+    if (!err && length != UINT64_MAX) err = list_length(&list, &stream->arena, length);
+    if (!err) *out_list = list;
+    return err;
+}
+
+sk_err wire_nv_fields(struct wire_nv_list *out_list, struct wire_stream *stream, uint16_t status,
+                      const struct http_fields *fields) {
+    struct wire_nv_list list;
+    sk_err err = list_init(&list, &stream->arena, 1 + (fields ? fields->count : 0));
+    if (!err && status) err = list_status(&list, &stream->arena, status);
+    for (uint32_t i = 0; fields && i < fields->count && !err; i++)
+        err = list_field(&list, &stream->arena, fields->items[i].name, fields->items[i].value);
+    if (!err) *out_list = list;
+    return err;
+}
