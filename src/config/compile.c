@@ -161,17 +161,13 @@ static void set_url(struct compile *c, struct config_origin *origin) {
 static void compile_origin(struct compile *c, const struct config_section *section,
                            const struct config_raw_ORIGIN *raw, const char *path,
                            struct config_origin *origin) {
-    char key[PATH_BYTES];
     fill(c, section, raw, origin);
     if (!origin->url.len) {
         problem(c, path, "found no url, expected one (example: url: http://10.0.0.1:9000)");
         return;
     }
     set_url(c, origin);
-    snprintf(key, sizeof(key), "%s.ca_file", path);
-    origin->ca_file = resolve_path(c, origin->ca_file);
-    check_readable(c, key, origin->ca_file);
-    if (raw->ca_file && !origin->tls) problem(c, key, "found a ca_file, but the url is not https");
+    config_compile_origin_tls(c, path, raw, origin);
 }
 
 static bool same_origin(const struct config_origin *a, const struct config_origin *b) {

@@ -267,7 +267,19 @@ enum config_kind {
     X(S, VALUE, FILE, ca_file, ca_file, "", "", "", "/etc/skerry/origin-ca.pem",                             \
       "Certificates (PEM) to trust for https, instead of the system's.")                                     \
     X(S, VALUE, FLAG, verify, verify, "true", "", "", "false",                                               \
-      "Verify the certificate of an https origin. Never false outside of a test.")
+      "Verify the certificate of an https origin. Never false outside of a test.")                           \
+    X(S, VALUE, TEXT, verify_name, verify_name, "", "", "", "spiffe://example.com/origin",                   \
+      "Name that the certificate must carry instead of the host: a DNS name, or a URI.")                     \
+    X(S, VALUE, FILE, client_cert, client_cert, "", "", "", "/etc/skerry/edge.pem",                          \
+      "The certificate (PEM) to show to an https origin that asks for one, with those that lead to its "     \
+      "authority.")                                                                                          \
+    X(S, VALUE, FILE, client_key, client_key, "", "", "", "/etc/skerry/edge.key",                            \
+      "The private key (PEM, without a password) of `client_cert`.")                                         \
+    X(S, VALUE, CHOICE, pq, pq, "offer", "off offer prefer require advertise", "", "require",                \
+      "Key exchange that a quantum computer cannot undo later (X25519MLKEM768 and its kin). `off`: never; "  \
+      "`offer`: key shares of both kinds are sent, the origin chooses; `prefer`: only such a one is sent, "  \
+      "origins that do not know it cost one round trip more; `require`: other origins are not used; "        \
+      "`advertise`: it is named, and sent only to origins that ask for it.")
 
 #define CONFIG_CERTIFICATE_TABLE(X, S)                                                                       \
     X(S, VALUE, FILE, cert, cert, "", "", "", "/etc/skerry/www.example.com.pem",                             \

@@ -7,6 +7,17 @@
 #include "config/load.h"
 #include "io/addr.h"
 
+enum config_route_check { CONFIG_ROUTE_CHECK_NONE, CONFIG_ROUTE_CHECK_HTTP, CONFIG_ROUTE_CHECK_HTTPS };
+
+struct config_route_health { /* how each edge is asked whether it can serve */
+    int check;               /* enum config_route_check */
+    sk_str path, host;       /* HOST empty: the edge's address */
+    int64_t interval_ms, timeout_ms;
+    uint32_t down_after, up_after; /* results in a row */
+    bool verify;
+    sk_str ca_file; /* empty: the system's */
+};
+
 struct config_route_zone {
     sk_str name;
     sk_str file;
@@ -75,6 +86,7 @@ struct config_route {
     struct config_route_rate rate;
     struct config_route_tcp tcp;
     struct config_route_weights weights;
+    struct config_route_health health;
     sk_str *databases; /* MMDB files */
     uint32_t database_count;
     struct config_route_zone *zones;

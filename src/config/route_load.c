@@ -182,6 +182,8 @@ static void fill_all(struct filling *f, const yaml_node_t *top) {
     fill(f, section_of(config_route_top, "rate_limit"), get(f, top, "rate_limit"), &config->rate);
     fill(f, section_of(config_route_top, "tcp"), get(f, top, "tcp"), &config->tcp);
     fill(f, section_of(config_route_top, "weights"), get(f, top, "weights"), &config->weights);
+    fill(f, section_of(config_route_top, "health"), get(f, top, "health"), &config->health);
+    resolve(f, &config->health.ca_file);
     fill_listeners(f, get(f, top, "listen"));
     config->databases = texts(f, get(f, top, "databases"), &config->database_count);
     for (uint32_t i = 0; i < config->database_count; i++) resolve(f, &config->databases[i]);

@@ -42,6 +42,26 @@
       "Share of a site's networks that may move to a better one at one change of the table.")                \
     X(S, VALUE, COUNT, answer_sites, answer_sites, "2", "1", "8", "3", "Sites in an answer.")
 
+#define CONFIG_ROUTE_HEALTH_TABLE(X, S)                                                                      \
+    X(S, VALUE, CHOICE, check, check, "none", "none http https", "", "https",                                \
+      "How every edge is asked, at its address and port, whether it can serve. none: all count as well.")    \
+    X(S, VALUE, URL_PATH, path, path, "/.well-known/skerry/health", "", "", "/pixel.gif",                    \
+      "What is asked for: an edge's own word about itself, or a real object. A status from 200 to 399 is "   \
+      "good; 503 counts at once, anything else after `down_after`.")                                         \
+    X(S, VALUE, HOST, host, host, "", "", "", "www.example.com",                                             \
+      "Host and TLS server name of the request. Without it: the edge's address.")                            \
+    X(S, VALUE, DURATION, interval, interval_ms, "1s", "100ms", "1h", "2s", "Time between two checks.")      \
+    X(S, VALUE, DURATION, timeout, timeout_ms, "1s", "50ms", "1m", "2s", "How long an answer may take.")     \
+    X(S, VALUE, COUNT, down_after, down_after, "2", "1", "100", "3",                                         \
+      "Bad results in a row until an edge is down.")                                                         \
+    X(S, VALUE, COUNT, up_after, up_after, "3", "1", "100", "5",                                             \
+      "Good results in a row until it is up again; twice as many for each time it fell in the last ten "     \
+      "minutes, up to 16 times.")                                                                            \
+    X(S, VALUE, FLAG, verify, verify, "true", "", "", "false",                                               \
+      "Whether the edge's certificate must be valid for `host`.")                                            \
+    X(S, VALUE, FILE, ca_file, ca_file, "", "", "", "/etc/skerry/ca.pem",                                    \
+      "Certificates to verify against. Without it: the system's.")
+
 #define CONFIG_ROUTE_ZONE_TABLE(X, S)                                                                        \
     X(S, VALUE, DOMAIN, name, name, "", "", "", "example.com", "The zone's name.")                           \
     X(S, VALUE, FILE, file, file, "", "", "", "example.com.zone", "Its master file (RFC 1035).")             \
@@ -115,6 +135,8 @@
       "Answers over UDP to clients without a cookie, so that forged queries are not reflected.")                       \
     X(S, SECTION, ROUTE_TCP, tcp, tcp, "", "", "", "", "Connections.")                                                 \
     X(S, SECTION, ROUTE_WEIGHTS, weights, weights, "", "", "", "", "What makes a site the best.")                      \
+    X(S, SECTION, ROUTE_HEALTH, health, health, "", "", "", "",                                                        \
+      "How the router finds out which edges can serve.")                                                               \
     X(S, LIST, FILE, databases, databases, "", "0", "16", "/usr/share/GeoIP/city.mmdb",                                \
       "MMDB files that say where networks are; City, Country and ASN may be mixed.")                                   \
     X(S, SECTIONS, ROUTE_ZONE, zones, zones, "", "1", "100000", "", "The zones.")                                      \
@@ -129,6 +151,7 @@
     X(ROUTE_RATE, "rate_limit", struct config_route_rate)                                                    \
     X(ROUTE_TCP, "tcp", struct config_route_tcp)                                                             \
     X(ROUTE_WEIGHTS, "weights", struct config_route_weights)                                                 \
+    X(ROUTE_HEALTH, "health", struct config_route_health)                                                    \
     X(ROUTE_ZONE, "zones", struct config_route_zone)                                                         \
     X(ROUTE_SITE, "sites", struct config_route_site)                                                         \
     X(ROUTE_NAME, "names", struct config_route_name)                                                         \

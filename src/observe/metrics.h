@@ -40,6 +40,32 @@
     X(ORIGIN_RETRIES, "skerry_origin_retries_total", "Of these, repeated on another connection or origin")   \
     X(ORIGIN_ERRORS, "skerry_origin_errors_total", "Requests to origins that failed without an answer")      \
     X(ORIGIN_CONNECTIONS, "skerry_origin_connections_total", "Connections opened to origins")                \
+    X(ORIGIN_TLS_X25519MLKEM768, "skerry_origin_tls_groups_total{group=\"X25519MLKEM768\"}",                 \
+      "TLS handshakes with origins by group of the key exchange")                                            \
+    X(ORIGIN_TLS_SECP256R1MLKEM768, "skerry_origin_tls_groups_total{group=\"SecP256r1MLKEM768\"}",           \
+      "TLS handshakes with origins by group of the key exchange")                                            \
+    X(ORIGIN_TLS_SECP384R1MLKEM1024, "skerry_origin_tls_groups_total{group=\"SecP384r1MLKEM1024\"}",         \
+      "TLS handshakes with origins by group of the key exchange")                                            \
+    X(ORIGIN_TLS_X25519, "skerry_origin_tls_groups_total{group=\"x25519\"}",                                 \
+      "TLS handshakes with origins by group of the key exchange")                                            \
+    X(ORIGIN_TLS_SECP256R1, "skerry_origin_tls_groups_total{group=\"secp256r1\"}",                           \
+      "TLS handshakes with origins by group of the key exchange")                                            \
+    X(ORIGIN_TLS_SECP384R1, "skerry_origin_tls_groups_total{group=\"secp384r1\"}",                           \
+      "TLS handshakes with origins by group of the key exchange")                                            \
+    X(ORIGIN_TLS_NO_GROUP, "skerry_origin_tls_groups_total{group=\"none\"}",                                 \
+      "TLS handshakes with origins by group of the key exchange")                                            \
+    X(ORIGIN_TLS_1_3, "skerry_origin_tls_versions_total{version=\"1.3\"}",                                   \
+      "TLS handshakes with origins by version")                                                              \
+    X(ORIGIN_TLS_1_2, "skerry_origin_tls_versions_total{version=\"1.2\"}",                                   \
+      "TLS handshakes with origins by version")                                                              \
+    X(ORIGIN_TLS_AES128, "skerry_origin_tls_ciphers_total{cipher=\"AES_128_GCM\"}",                          \
+      "TLS handshakes with origins by cipher")                                                               \
+    X(ORIGIN_TLS_AES256, "skerry_origin_tls_ciphers_total{cipher=\"AES_256_GCM\"}",                          \
+      "TLS handshakes with origins by cipher")                                                               \
+    X(ORIGIN_TLS_CHACHA20, "skerry_origin_tls_ciphers_total{cipher=\"CHACHA20_POLY1305\"}",                  \
+      "TLS handshakes with origins by cipher")                                                               \
+    X(ORIGIN_TLS_RESUMED, "skerry_origin_tls_resumed_total", "TLS handshakes with origins, abbreviated")     \
+    X(ORIGIN_TLS_FAILED, "skerry_origin_tls_failed_total", "TLS handshakes with origins that failed")        \
     X(ORIGIN_BYTES_RECEIVED, "skerry_origin_received_bytes_total", "Bytes received from origins")            \
     X(TIMEOUTS, "skerry_client_timeouts_total", "Client connections closed for slowness")                    \
     X(RELOADS, "skerry_config_reloads_total", "Configurations put in force")                                 \
@@ -82,7 +108,9 @@
     X(DNS_TRUNCATED, "skerry_dns_truncated_total", "DNS answers that had to be truncated")                   \
     X(DNS_RATE_LIMITED, "skerry_dns_rate_limited_total", "DNS answers held back by the rate limit")          \
     X(DNS_SEND_FAILED, "skerry_dns_send_failed_total", "DNS answers that the kernel did not take")           \
-    X(DNS_TRANSFERS, "skerry_dns_transfers_total", "Zone transfers given out")
+    X(DNS_TRANSFERS, "skerry_dns_transfers_total", "Zone transfers given out")                               \
+    X(ROUTE_CHECKS_GOOD, "skerry_route_checks_total{result=\"good\"}", "Health checks of edges by result")   \
+    X(ROUTE_CHECKS_BAD, "skerry_route_checks_total{result=\"bad\"}", "Health checks of edges by result")
 
 enum observe_counter {
 #define X(name, text, help) OBSERVE_##name,
