@@ -89,6 +89,7 @@ struct config_compress {
     uint32_t type_count;
     uint64_t min_bytes, max_bytes;
     uint32_t level, popular_level;
+    bool dictionaries;
 };
 
 /* The fleet that the edge belongs to. */

@@ -224,24 +224,28 @@ enum config_kind {
     X(S, LIST, FIELD_LINE, add_response_fields, response, "", "0", "64", "\"X-Robots-Tag: noindex\"",        \
       "Fields that responses get as if the origin had sent them, after `strip_response_fields`.")
 
-#define CONFIG_COMPRESS_TABLE(X, S)                                                                          \
-    X(S, VALUE, FLAG, enabled, enabled, "true", "", "", "false",                                             \
-      "Send stored responses compressed to clients that ask for it. What is not stored is never compressed " \
-      "here, so no response mixes one client's secrets with another's guesses.")                             \
-    X(S, LIST, CODING, codings, codings, "", "0", "3", "br",                                                 \
-      "The codings, the best first: it wins where a client likes several equally. Without it: zstd, br, "    \
-      "gzip.")                                                                                               \
-    X(S, LIST, MEDIA_RANGE, types, types, "", "0", "100", "text/*",                                          \
-      "Content types that are compressed. Without it: text, JSON, JavaScript, XML, SVG, WebAssembly and "    \
-      "other types that shrink.")                                                                            \
-    X(S, VALUE, SIZE, min_size, min_bytes, "512", "1", "1GiB", "1KiB",                                       \
-      "Content smaller than this stays as it is.")                                                           \
-    X(S, VALUE, SIZE, max_size, max_bytes, "32MiB", "1", "64TiB", "100MiB",                                  \
-      "Content whose length is announced and larger than this stays as it is.")                              \
-    X(S, VALUE, COUNT, level, level, "4", "1", "5", "2",                                                     \
-      "How hard to try while a client waits: 1 is fastest, 5 smallest.")                                     \
-    X(S, VALUE, COUNT, popular_level, popular_level, "8", "0", "9", "9",                                     \
-      "How hard to try later, in the background, for what many ask for: up to 9. 0: never.")
+#define CONFIG_COMPRESS_TABLE(X, S)                                                                           \
+    X(S, VALUE, FLAG, enabled, enabled, "true", "", "", "false",                                              \
+      "Send stored responses compressed to clients that ask for it. What is not stored is never compressed "  \
+      "here, so no response mixes one client's secrets with another's guesses.")                              \
+    X(S, LIST, CODING, codings, codings, "", "0", "3", "br",                                                  \
+      "The codings, the best first: it wins where a client likes several equally. Without it: zstd, br, "     \
+      "gzip.")                                                                                                \
+    X(S, LIST, MEDIA_RANGE, types, types, "", "0", "100", "text/*",                                           \
+      "Content types that are compressed. Without it: text, JSON, JavaScript, XML, SVG, WebAssembly and "     \
+      "other types that shrink.")                                                                             \
+    X(S, VALUE, SIZE, min_size, min_bytes, "512", "1", "1GiB", "1KiB",                                        \
+      "Content smaller than this stays as it is.")                                                            \
+    X(S, VALUE, SIZE, max_size, max_bytes, "32MiB", "1", "64TiB", "100MiB",                                   \
+      "Content whose length is announced and larger than this stays as it is.")                               \
+    X(S, VALUE, COUNT, level, level, "4", "1", "5", "2",                                                      \
+      "How hard to try while a client waits: 1 is fastest, 5 smallest.")                                      \
+    X(S, VALUE, COUNT, popular_level, popular_level, "8", "0", "9", "9",                                      \
+      "How hard to try later, in the background, for what many ask for: up to 9. 0: never.")                  \
+    X(S, VALUE, FLAG, dictionaries, dictionaries, "false", "", "", "true",                                    \
+      "Compress with dictionaries that clients have (RFC 9842): stored responses with Use-As-Dictionary are " \
+      "kept as such, and over https a client that names one of them in Available-Dictionary gets dcb or "     \
+      "dcz, once that has been made in the background.")
 
 #define CONFIG_VARY_TABLE(X, S)                                                                              \
     X(S, LIST, LANGUAGE, languages, languages, "", "0", "64", "de",                                          \

@@ -74,6 +74,8 @@
     X(CODED_SAVED_BYTES, "skerry_coded_saved_bytes_total",                                                   \
       "Bytes that these were shorter than their identity, where both lengths were known")                    \
     X(ENCODES_BR, "skerry_encodes_total{coding=\"br\"}", "Coded forms of stored responses made")             \
+    X(ENCODES_DCB, "skerry_encodes_total{coding=\"dcb\"}", "Coded forms of stored responses made")           \
+    X(ENCODES_DCZ, "skerry_encodes_total{coding=\"dcz\"}", "Coded forms of stored responses made")           \
     X(ENCODES_GZIP, "skerry_encodes_total{coding=\"gzip\"}", "Coded forms of stored responses made")         \
     X(ENCODES_ZSTD, "skerry_encodes_total{coding=\"zstd\"}", "Coded forms of stored responses made")         \
     X(FORMS_IMPROVED, "skerry_forms_improved_total", "Coded forms of popular objects made smaller later")    \
