@@ -241,3 +241,8 @@ void disk_reader_close(struct disk_reader *reader) {
     atomic_fetch_sub_explicit(&reader->disk->segments[reader->segment].readers, 1, memory_order_release);
     *reader = (struct disk_reader){0};
 }
+
+bool disk_has(const struct disk *disk, sk_hash128 hash) {
+    struct disk_place place;
+    return disk_index_find(disk->index, hash, &place);
+}

@@ -62,6 +62,8 @@ sk_err disk_load(struct disk *disk, struct io_loop *loop);
  * device does not keep up, nothing was stored; SK_ERR_IO: it is out of service. */
 sk_err disk_put(struct disk *disk, sk_hash128 hash, sk_str key, sk_str head, const void *body,
                 uint64_t body_bytes);
+/* Whether something is known of HASH: from the index alone, which may mean another key. */
+bool disk_has(const struct disk *disk, sk_hash128 hash);
 /* Forgets what is known of HASH: after a crash it may be known again. */
 void disk_remove(struct disk *disk, sk_hash128 hash);
 

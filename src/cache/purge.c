@@ -6,6 +6,7 @@
 #include "cache/purge_internal.h"
 #include "cache/purge_table.h"
 #include "cache/store.h"
+#include "cache/tier_internal.h"
 #include "cache/vary.h"
 
 #define TABLE_SHARE_BYTES 128 /* of the budget, one byte in so many is for the table */
@@ -153,9 +154,9 @@ static void look_at_key(struct look *look, sk_str key_text) {
     }
 }
 
-static void look_at_tags(struct look *look, const struct cache_entry *entry) {
+static void look_at_tags(struct look *look, const uint64_t *tags, uint32_t count) {
     if (!any_since(look, CACHE_PURGE_TAG)) return;
-    for (uint32_t i = 0; i < entry->tag_count; i++) look_up(look, entry->tags[i]);
+    for (uint32_t i = 0; i < count; i++) look_up(look, tags[i]);
 }
 
 static enum cache_purge_state state_after(const struct purge_times *times, uint64_t born) {
@@ -173,7 +174,7 @@ enum cache_purge_state cache_purge_look(struct cache *cache, struct cache_entry 
     struct look look = {.purges = cache->purges, .since = verified >> 2};
     if (before != CACHE_PURGE_HARD) {
         look_at_key(&look, entry->object.key.text);
-        look_at_tags(&look, entry);
+        look_at_tags(&look, entry->tags, entry->tag_count);
     }
     enum cache_purge_state since = state_after(&look.times, entry->object.born);
     enum cache_purge_state state = before > since ? before : since;
@@ -181,6 +182,15 @@ enum cache_purge_state cache_purge_look(struct cache *cache, struct cache_entry 
     if (entry->object.part == CACHE_PART_SLICE && state == CACHE_PURGE_SOFT) state = CACHE_PURGE_NONE;
     atomic_store_explicit(&entry->object.verified, cache_verified_make(now, state), memory_order_relaxed);
     return state;
+}
+
+enum cache_purge_state cache_purge_state_of_stored(struct cache *cache,
+                                                   const struct cache_purge_subject *subject) {
+    struct look look = {.purges = cache->purges, .since = subject->born};
+    look_at_key(&look, subject->key);
+    look_at_tags(&look, subject->tags, subject->tag_count);
+    enum cache_purge_state state = state_after(&look.times, subject->born);
+    return subject->slice && state == CACHE_PURGE_SOFT ? CACHE_PURGE_NONE : state;
 }
 
 bool cache_purge_covers_key(struct cache *cache, sk_str key_text, uint64_t born) {
@@ -383,22 +393,46 @@ static sk_err check_sizes(const struct cache_purge *purge) {
     return too_large ? SK_ERR_TOO_LARGE : SK_OK;
 }
 
-sk_err cache_purge(struct cache *cache, const struct cache_purge *purge, uint64_t *out_clock) {
-    SK_CHECK_MAGIC(cache, CACHE_MAGIC);
+static sk_err check(const struct cache_purge *purge) {
     if ((unsigned)purge->kind >= CACHE_PURGE_COUNT_) return SK_ERR_INVALID;
     sk_err err = check_parts(purge);
-    if (!err) err = check_sizes(purge);
+    return err ? err : check_sizes(purge);
+}
+
+static void apply_at(struct cache *cache, const struct cache_purge *purge, uint64_t tick) {
+    struct order order = {cache, cache->purges, tick, {purge->soft ? 0 : tick, purge->soft ? tick : 0}};
+    apply(&order, purge);
+}
+
+sk_err cache_purge(struct cache *cache, const struct cache_purge *purge, uint64_t *out_clock) {
+    SK_CHECK_MAGIC(cache, CACHE_MAGIC);
+    sk_err err = check(purge);
     if (err) return err;
     struct cache_purges *purges = cache->purges;
     pthread_mutex_lock(&purges->lock);
     uint64_t tick = load(&purges->clock) + 1;
-    struct order order = {cache, purges, tick, {purge->soft ? 0 : tick, purge->soft ? tick : 0}};
-    apply(&order, purge);
+    apply_at(cache, purge, tick);
+    cache_tier_purged(cache, purge, tick);
     /* Last: a fill that begins before this still counts as older, and who sees the tick sees the purge. */
     atomic_store_explicit(&purges->clock, tick, memory_order_release);
     pthread_mutex_unlock(&purges->lock);
     if (out_clock) *out_clock = tick;
     return SK_OK;
+}
+
+void cache_purge_restore(struct cache *cache, const struct cache_purge *purge, uint64_t tick) {
+    struct cache_purges *purges = cache->purges;
+    if (check(purge)) return;
+    pthread_mutex_lock(&purges->lock);
+    apply_at(cache, purge, tick);
+    raise_to(&purges->clock, tick); /* last, as above */
+    pthread_mutex_unlock(&purges->lock);
+}
+
+void cache_purge_advance(struct cache *cache, uint64_t tick) {
+    pthread_mutex_lock(&cache->purges->lock);
+    raise_to(&cache->purges->clock, tick);
+    pthread_mutex_unlock(&cache->purges->lock);
 }
 
 /* ---- life ----------------------------------------------------------------------------------------------------- */
