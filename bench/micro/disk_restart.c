@@ -94,7 +94,8 @@ int main(int argc, char **argv) {
     disk = reopen(&options, records, "after a clean stop");
     pid_t child = fork();
     if (child == 0) {
-        for (uint64_t i = 0; i < SK_MAX(records / 100, 40000); i++) put(disk, sk_random_below(records), body, bytes);
+        for (uint64_t i = 0; i < SK_MAX(records / 100, 40000); i++)
+            put(disk, sk_random_below(records), body, bytes);
         raise(SIGKILL);
     }
     waitpid(child, NULL, 0);
