@@ -1,10 +1,7 @@
 #include "edge/gauges.h"
 
-<<<<<<< HEAD
 #include "cache/tier.h"
-=======
 #include "edge/bus.h"
->>>>>>> main
 
 static double read_connections(void *arg) {
     const struct edge_process *process = arg;
