@@ -8,7 +8,8 @@
 #define LIFE_S 86400
 #define POP "home"
 
-static sk_err issue(const struct fleet_ca *ca, const struct fleet_id *id, sk_unix_s now, struct sk_buf *out_pem) {
+static sk_err issue(const struct fleet_ca *ca, const struct fleet_id *id, sk_unix_s now,
+                    struct sk_buf *out_pem) {
     struct sk_buf request, certificate;
     EVP_PKEY *key = NULL;
     sk_buf_init(&request, 0);

@@ -26,8 +26,8 @@ static sk_err read_line(void *arg) {
     return line->bytes > 0 ? SK_OK : SK_ERR_END;
 }
 
-static void answer(const struct fleet_receipt *receipt, const struct fleet_stragglers *stragglers, sk_time_ns began,
-                   sk_time_ns applied) {
+static void answer(const struct fleet_receipt *receipt, const struct fleet_stragglers *stragglers,
+                   sk_time_ns began, sk_time_ns applied) {
     printf("{\"sequence\":%llu,\"published_ms\":%.3f,\"applied_ms\":%.3f,\"living\":%u,\"behind\":[",
            (unsigned long long)receipt->mark.sequence, (double)((int64_t)receipt->published_ns - began) / 1e6,
            (double)(applied - (int64_t)receipt->published_ns) / 1e6, stragglers->living);
@@ -81,8 +81,8 @@ int fleetkit_publish(const char *folder, const char *bus) {
         return 1;
     }
     io_loop_run(loop);
-    io_loop_destroy(loop);
     fleet_publisher_free(publisher);
+    io_loop_destroy(loop);
     fleet_identity_unref(identity);
     return 0;
 }
