@@ -36,7 +36,8 @@ sk_err origin_body_complete(struct origin_exchange *exchange) {
 /* The connection ended, or failed. */
 static sk_err ended(struct origin_exchange *exchange, sk_err err) {
     if (err == SK_ERR_CANCELLED) return err;
-    if (err == SK_ERR_END && wire_h1_body_eof(&exchange->parser) == SK_OK) return origin_body_complete(exchange);
+    if (err == SK_ERR_END && wire_h1_body_eof(&exchange->parser) == SK_OK)
+        return origin_body_complete(exchange);
     return origin_body_fail(exchange, err == SK_ERR_END ? SK_ERR_CLOSED : err, NULL);
 }
 
@@ -109,7 +110,8 @@ sk_err origin_exchange_read(struct origin_exchange *exchange, char *data, size_t
             return SK_OK;
         }
         if (err == SK_ERR_END) return origin_body_complete(exchange);
-        if (err != SK_ERR_AGAIN) return origin_body_fail(exchange, err, wire_h1_refusal_text(exchange->parser.refusal));
+        if (err != SK_ERR_AGAIN)
+            return origin_body_fail(exchange, err, wire_h1_refusal_text(exchange->parser.refusal));
         bool framed = exchange->parser.body_kind == HTTP_BODY_CHUNKED;
         err = framed ? read_framed(exchange) : read_straight(exchange, data, bytes, out_n);
         if (err) return ended(exchange, err);

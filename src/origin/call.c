@@ -79,8 +79,8 @@ sk_err origin_exchange_call(struct origin_exchange *exchange, bool content) {
     err = begin(exchange, content);
     if (!err && content) {
         exchange->deadline = SK_TIME_NEVER; /* it takes as long as the client takes */
-        err = origin_upload_start(&exchange->upload, exchange->thread, NULL, &exchange->call, exchange->request,
-                                  exchange->options->between_bytes_timeout_ms);
+        err = origin_upload_start(&exchange->upload, exchange->thread, NULL, &exchange->call,
+                                  exchange->request, exchange->options->between_bytes_timeout_ms);
     }
     if (!err) err = await_head(exchange);
     origin_upload_stop(&exchange->upload);

@@ -67,7 +67,8 @@ static sk_err note_protocol(struct origin_connection *connection, enum wire_tls_
 }
 
 static sk_err start_tls(struct origin_connection *connection, enum wire_tls_protocols protocols,
-                        const struct wire_tls_session *session, sk_time_ns deadline, const char **out_detail) {
+                        const struct wire_tls_session *session, sk_time_ns deadline,
+                        const char **out_detail) {
     struct origin *origin = connection->origin;
     sk_err err = wire_tls_client(origin->trust->context, sk_str_from_c(origin->peer), &connection->tls);
     if (err) return err;
@@ -108,7 +109,8 @@ static sk_err set_up(struct origin_connection *connection, bool only_http_1,
     const struct origin *origin = connection->origin;
     bool always = origin->http2 == CONFIG_HTTP2_ON;
     if (only_http_1 && always) {
-        *failure = (struct origin_failure){ORIGIN_PHASE_CONNECT, "an upgrade needs HTTP/1.1, but `http2` is on"};
+        *failure =
+            (struct origin_failure){ORIGIN_PHASE_CONNECT, "an upgrade needs HTTP/1.1, but `http2` is on"};
         return SK_ERR_UNSUPPORTED;
     }
     sk_err err = connect_stream(connection, deadline, &failure->phase);
@@ -228,7 +230,8 @@ static sk_err try_flush(struct origin_connection *connection) {
     for (;;) {
         sk_err err = sk_buf_reserve(cipher, TLS_PIECE);
         if (err) return err;
-        sk_buf_commit(cipher, wire_tls_drain(connection->tls, sk_buf_space(cipher), sk_buf_space_len(cipher)));
+        sk_buf_commit(cipher,
+                      wire_tls_drain(connection->tls, sk_buf_space(cipher), sk_buf_space_len(cipher)));
         size_t bytes = sk_buf_len(cipher), n = 0;
         if (!bytes) return SK_OK;
         err = io_stream_try_write(connection->stream, sk_buf_str(cipher).data, bytes, &n);

@@ -221,7 +221,8 @@ static sk_err attempt(struct origin_exchange *exchange) {
     sk_err err = choose(exchange);
     if (!err) err = get_connection(exchange);
     if (!err)
-        err = exchange->session ? origin_exchange_call(exchange, has_body(exchange->request)) : converse(exchange);
+        err = exchange->session ? origin_exchange_call(exchange, has_body(exchange->request))
+                                : converse(exchange);
     if (!err)
         observe_duration(exchange->thread->metrics, OBSERVE_ORIGIN_SECONDS,
                          origin_exchange_now(exchange) - begun);

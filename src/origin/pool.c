@@ -294,8 +294,7 @@ static sk_err open_in_place(struct origin_pool *pool, const struct origin_pool_w
 
 /* A session that has room, or will soon have. */
 static struct origin_session *take_session(struct origin_pool *pool, const struct origin_pool_wish *wish) {
-    struct origin_session *session =
-        wish->out_session && !wish->fresh ? session_with_room(pool) : NULL;
+    struct origin_session *session = wish->out_session && !wish->fresh ? session_with_room(pool) : NULL;
     if (session) origin_session_join(session);
     return session;
 }
@@ -310,9 +309,8 @@ sk_err origin_pool_acquire(struct origin_thread *thread, struct origin *origin,
     struct origin_pool *pool = origin_pool_of(thread, origin);
     *out_failure = (struct origin_failure){.phase = ORIGIN_PHASE_CONNECT};
     if (!pool) return SK_ERR_NO_MEMORY;
-    struct waiter waiter = {.fiber = io_fiber_self(),
-                            .http2 = wish->out_session != NULL,
-                            .session = take_session(pool, wish)};
+    struct waiter waiter = {
+        .fiber = io_fiber_self(), .http2 = wish->out_session != NULL, .session = take_session(pool, wish)};
     if (!waiter.session) waiter.connection = take_idle(pool, wish);
     bool found = waiter.session || waiter.connection;
     if (!found && (better_wait(pool, wish) || !take_place(pool, wish->options))) {

@@ -29,9 +29,9 @@ struct origin_thread {
 struct origin_pool {
     struct sk_list link; /* of the thread */
     struct origin_thread *thread;
-    struct origin *origin;  /* referenced */
-    struct sk_list idle;    /* newest first */
-    struct sk_list waiters; /* fibers in line, first come first */
+    struct origin *origin;   /* referenced */
+    struct sk_list idle;     /* newest first */
+    struct sk_list waiters;  /* fibers in line, first come first */
     struct sk_list sessions; /* of HTTP/2, the newest first */
     bool speaks_http2;       /* the last connection did */
     uint32_t opening;

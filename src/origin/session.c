@@ -13,7 +13,7 @@
 
 struct origin_session {
     uint32_t magic;
-    uint32_t places; /* taken: calls, and those about to be */
+    uint32_t places;     /* taken: calls, and those about to be */
     struct sk_list link; /* of its pool */
     struct origin_pool *pool;
     struct origin_connection *connection;
@@ -111,7 +111,8 @@ static void on_pong(void *arg) {
     }
 }
 
-static const struct wire_h2_client_events events = {on_response, on_data, on_end, on_closed, on_content, on_pong};
+static const struct wire_h2_client_events events = {on_response, on_data,    on_end,
+                                                    on_closed,   on_content, on_pong};
 
 /* --- bytes ------------------------------------------------------------------------------------------------ */
 
@@ -205,7 +206,8 @@ static void settle(struct origin_session *session) {
     }
     session->idle = true;
     sk_buf_shrink(&session->out);
-    io_timer_start(loop, &session->idle_timer, io_loop_now(loop) + session->idle_ms * SK_NS_PER_MS, on_idle_timer);
+    io_timer_start(loop, &session->idle_timer, io_loop_now(loop) + session->idle_ms * SK_NS_PER_MS,
+                   on_idle_timer);
     io_stream_on_idle_event(session->connection->stream, on_idle_event, session);
 }
 
@@ -240,7 +242,8 @@ static void kick(struct origin_session *session) {
     if (session->error) return;
     if (session->pump)
         io_fiber_wake(session->pump);
-    else if (io_fiber_spawn(session->connection->thread->loop, "origin h2", pump_main, session, NULL) != SK_OK)
+    else if (io_fiber_spawn(session->connection->thread->loop, "origin h2", pump_main, session, NULL) !=
+             SK_OK)
         die(session, SK_ERR_NO_MEMORY);
 }
 
@@ -256,7 +259,8 @@ void origin_sessions_settle(const struct sk_list *list) {
 /* --- places ----------------------------------------------------------------------------------------------- */
 
 sk_err origin_session_create(struct origin_pool *pool, struct origin_connection *connection,
-                             const struct config_origin_options *options, struct origin_session **out_session) {
+                             const struct config_origin_options *options,
+                             struct origin_session **out_session) {
     static const struct wire_h2_client_limits limits = {HEAD_BYTES, FIELDS_MOST};
     struct origin_session *session = calloc(1, sizeof *session);
     if (!session) return SK_ERR_NO_MEMORY;
@@ -332,8 +336,9 @@ sk_err origin_call_begin(struct origin_call *call, struct origin_session *sessio
                          const struct http_request *request, bool content) {
     sk_str scheme = session->connection->tls ? SK_STR("https") : SK_STR("http");
     call->owner = io_fiber_self();
-    sk_err err = session->error ? SK_ERR_CLOSED
-                                : wire_h2_client_request(session->wire, &call->wire, request, scheme, content);
+    sk_err err = session->error
+                     ? SK_ERR_CLOSED
+                     : wire_h2_client_request(session->wire, &call->wire, request, scheme, content);
     if (err) {
         origin_session_leave(session);
         return err;

@@ -21,8 +21,8 @@ struct origin_call {
     /* 1xx other than 100, on the pump's fiber; may be NULL */
     void (*on_informational)(void *arg, const struct http_response *response);
     void *informational_arg;
-    bool closed;   /* nothing comes any more; `error` says how it ended */
-    bool refused;  /* the origin has not looked at it: it can be sent again, whatever it is */
+    bool closed;    /* nothing comes any more; `error` says how it ended */
+    bool refused;   /* the origin has not looked at it: it can be sent again, whatever it is */
     bool timed_out; /* the owner's: it has waited too long */
     sk_err error;
     const char *detail; /* constant, or NULL */
@@ -38,7 +38,8 @@ struct origin_call {
 /* Takes CONNECTION over, a new one that speaks HTTP/2. POOL may be NULL: then the session is the caller's alone and
  * ends with its last call. On failure the connection is still the caller's. SK_ERR_NO_MEMORY. */
 sk_err origin_session_create(struct origin_pool *pool, struct origin_connection *connection,
-                             const struct config_origin_options *options, struct origin_session **out_session);
+                             const struct config_origin_options *options,
+                             struct origin_session **out_session);
 /* The session that has LINK in its pool's list. */
 struct origin_session *origin_session_of(struct sk_list *link);
 /* How many calls could begin now. */

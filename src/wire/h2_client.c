@@ -48,7 +48,8 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *fram
 
 static void charge_unseen(struct wire_h2_client *client, size_t received) {
     client->unseen += (int64_t)received;
-    while (client->unseen > UNSEEN_BYTES && charge(client, WIRE_H2_COST_UNKNOWN)) client->unseen -= UNSEEN_BYTES;
+    while (client->unseen > UNSEEN_BYTES && charge(client, WIRE_H2_COST_UNKNOWN))
+        client->unseen -= UNSEEN_BYTES;
 }
 
 /* --- calls come to their end --------------------------------------------------------------------------- */
@@ -200,7 +201,8 @@ static int submit_settings(const struct wire_h2_client *client) {
     };
     int result = nghttp2_submit_settings(client->session, NGHTTP2_FLAG_NONE, settings, SK_COUNT(settings));
     if (result) return result;
-    return nghttp2_session_set_local_window_size(client->session, NGHTTP2_FLAG_NONE, 0, WIRE_H2_CLIENT_WINDOW);
+    return nghttp2_session_set_local_window_size(client->session, NGHTTP2_FLAG_NONE, 0,
+                                                 WIRE_H2_CLIENT_WINDOW);
 }
 
 sk_err wire_h2_client_create(const struct wire_h2_client_events *events, void *owner,
@@ -263,7 +265,8 @@ sk_err wire_h2_client_fill(struct wire_h2_client *client, struct sk_buf *out, si
 
 uint32_t wire_h2_client_room(const struct wire_h2_client *client) {
     if (wire_h2_client_leaving(client)) return 0;
-    uint32_t most = nghttp2_session_get_remote_settings(client->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+    uint32_t most =
+        nghttp2_session_get_remote_settings(client->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
     most = SK_MIN(most, (uint32_t)WIRE_H2_CLIENT_CALLS);
     return most > client->call_count ? most - client->call_count : 0;
 }
@@ -271,8 +274,7 @@ uint32_t wire_h2_client_room(const struct wire_h2_client *client) {
 uint32_t wire_h2_client_calls(const struct wire_h2_client *client) { return client->call_count; }
 
 bool wire_h2_client_leaving(const struct wire_h2_client *client) {
-    return client->leaving || client->denied ||
-           !nghttp2_session_check_request_allowed(client->session);
+    return client->leaving || client->denied || !nghttp2_session_check_request_allowed(client->session);
 }
 
 const char *wire_h2_client_why(const struct wire_h2_client *client) { return client->why; }

@@ -12,16 +12,17 @@
 #include "http/message.h"
 #include "wire/h2_abuse.h"
 
-#define WIRE_H2_CLIENT_CALLS 100                  /* at a time, if the server allows as many */
-#define WIRE_H2_CLIENT_CALL_WINDOW (1024 * 1024)  /* content received and not consumed, of one call */
-#define WIRE_H2_CLIENT_WINDOW (4 * 1024 * 1024)   /* the same of the connection */
-#define WIRE_H2_CLIENT_INFORMATIONAL 32           /* 1xx of one call */
+#define WIRE_H2_CLIENT_CALLS 100                 /* at a time, if the server allows as many */
+#define WIRE_H2_CLIENT_CALL_WINDOW (1024 * 1024) /* content received and not consumed, of one call */
+#define WIRE_H2_CLIENT_WINDOW (4 * 1024 * 1024)  /* the same of the connection */
+#define WIRE_H2_CLIENT_INFORMATIONAL 32          /* 1xx of one call */
 
 struct wire_h2_client;
 
 struct wire_h2_call {
     /* set by the owner before the request */
-    struct sk_arena *arena; /* of the response's head and trailers, nothing else: each head begins with it empty */
+    struct sk_arena
+        *arena; /* of the response's head and trailers, nothing else: each head begins with it empty */
     /* what has come; read by the owner */
     struct http_response response;
     struct http_fields trailers;

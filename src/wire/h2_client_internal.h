@@ -26,11 +26,13 @@ struct wire_h2_client {
 /* h2_client_head.c: a head or trailer section begins. */
 void h2_client_begin(struct wire_h2_call *call);
 /* One field of it, in its order. SK_ERR_TOO_LARGE, SK_ERR_MALFORMED, SK_ERR_NO_MEMORY. */
-sk_err h2_client_field(const struct wire_h2_client *client, struct wire_h2_call *call, sk_str name, sk_str value);
+sk_err h2_client_field(const struct wire_h2_client *client, struct wire_h2_call *call, sk_str name,
+                       sk_str value);
 /* It is complete; END: so is the response. Sets `final` unless it is a 1xx. SK_ERR_MALFORMED. */
 sk_err h2_client_finish(struct wire_h2_call *call, bool end);
 
 /* h2_client_request.c */
-sk_err h2_client_submit_trailers(struct wire_h2_client *client, int32_t id, const struct http_fields *trailers);
+sk_err h2_client_submit_trailers(struct wire_h2_client *client, int32_t id,
+                                 const struct http_fields *trailers);
 
 #endif

@@ -87,8 +87,8 @@ sk_err wire_h2_client_request(struct wire_h2_client *client, struct wire_h2_call
         put(&nv, SK_STR("content-length"), (sk_str){length, sk_u64_to_text(bytes, length)});
     put_fields(&nv, &request->fields);
     nghttp2_data_provider2 provider = {.read_callback = read_content};
-    int32_t id = nghttp2_submit_request2(client->session, NULL, nv.items, nv.count, content ? &provider : NULL,
-                                         call);
+    int32_t id =
+        nghttp2_submit_request2(client->session, NULL, nv.items, nv.count, content ? &provider : NULL, call);
     free(nv.items);
     if (id < 0) return id == NGHTTP2_ERR_NOMEM ? SK_ERR_NO_MEMORY : SK_ERR_CLOSED;
     call->id = id;
@@ -98,7 +98,8 @@ sk_err wire_h2_client_request(struct wire_h2_client *client, struct wire_h2_call
     return SK_OK;
 }
 
-sk_err h2_client_submit_trailers(struct wire_h2_client *client, int32_t id, const struct http_fields *trailers) {
+sk_err h2_client_submit_trailers(struct wire_h2_client *client, int32_t id,
+                                 const struct http_fields *trailers) {
     struct nv nv;
     sk_err err = make_room(&nv, trailers);
     if (err) return err;
