@@ -34,6 +34,18 @@ struct config_route_site {
     sk_str capacity, cost;      /* decimals */
     struct io_addr *addresses;  /* of its edges, the port is that of their health check */
     uint32_t address_count;
+    sk_str *hosts; /* names of its edges for redirects; when as many as addresses, in their order */
+    uint32_t host_count;
+};
+
+enum config_route_scheme { CONFIG_ROUTE_SCHEME_HTTPS, CONFIG_ROUTE_SCHEME_HTTP };
+
+struct config_route_http { /* routing by redirect */
+    struct io_addr *listeners;
+    uint32_t listener_count;
+    int status; /* 0: 302, 1: 307 */
+    int scheme; /* enum config_route_scheme, of where clients are sent */
+    uint32_t connections;
 };
 
 struct config_route_name { /* answered from the routing table */
@@ -87,6 +99,7 @@ struct config_route {
     struct config_route_tcp tcp;
     struct config_route_weights weights;
     struct config_route_health health;
+    struct config_route_http http;
     sk_str *databases; /* MMDB files */
     uint32_t database_count;
     struct config_route_zone *zones;

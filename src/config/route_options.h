@@ -62,6 +62,16 @@
     X(S, VALUE, FILE, ca_file, ca_file, "", "", "", "/etc/skerry/ca.pem",                                    \
       "Certificates to verify against. Without it: the system's.")
 
+#define CONFIG_ROUTE_HTTP_TABLE(X, S)                                                                        \
+    X(S, ONE_OR_LIST, LISTENER, listen, listeners, "", "0", "16", "192.0.2.53:80",                           \
+      "Where to answer HTTP requests with a redirect to the best edge. Without it: nowhere.")                \
+    X(S, VALUE, CHOICE, status, status, "302", "302 307", "", "307",                                         \
+      "Status of the redirects of GET and HEAD. Other methods always get 307, which keeps them.")            \
+    X(S, VALUE, CHOICE, scheme, scheme, "https", "https http", "", "http",                                   \
+      "Scheme of where clients are sent.")                                                                   \
+    X(S, VALUE, COUNT, connections, connections, "1000", "1", "100000", "200",                               \
+      "HTTP connections at a time, of each address.")
+
 #define CONFIG_ROUTE_ZONE_TABLE(X, S)                                                                        \
     X(S, VALUE, DOMAIN, name, name, "", "", "", "example.com", "The zone's name.")                           \
     X(S, VALUE, FILE, file, file, "", "", "", "example.com.zone", "Its master file (RFC 1035).")             \
@@ -74,15 +84,19 @@
     X(S, LIST, ADDRESS, notify, notify, "", "0", "100", "192.0.2.53",                                        \
       "Secondaries to tell when the serial has changed. The port is 53 if none is given.")
 
-#define CONFIG_ROUTE_SITE_TABLE(X, S)                                                                        \
-    X(S, VALUE, NAME, name, name, "", "", "", "fra", "The site's name.")                                     \
-    X(S, VALUE, DECIMAL, latitude, latitude, "", "", "", "50.11", "Degrees north.")                          \
-    X(S, VALUE, DECIMAL, longitude, longitude, "", "", "", "8.68", "Degrees east.")                          \
-    X(S, VALUE, DECIMAL, capacity, capacity, "1", "", "", "2.5",                                             \
-      "How much it can serve, beside the others.")                                                           \
-    X(S, VALUE, DECIMAL, cost, cost, "1", "", "", "1.5", "What a byte from it costs, beside the others.")    \
-    X(S, LIST, ADDRESS, edges, addresses, "", "1", "1000", "203.0.113.10",                                   \
-      "The addresses of its edges, of both families.")
+#define CONFIG_ROUTE_SITE_TABLE(X, S)                                                                         \
+    X(S, VALUE, NAME, name, name, "", "", "", "fra", "The site's name.")                                      \
+    X(S, VALUE, DECIMAL, latitude, latitude, "", "", "", "50.11", "Degrees north.")                           \
+    X(S, VALUE, DECIMAL, longitude, longitude, "", "", "", "8.68", "Degrees east.")                           \
+    X(S, VALUE, DECIMAL, capacity, capacity, "1", "", "", "2.5",                                              \
+      "How much it can serve, beside the others.")                                                            \
+    X(S, VALUE, DECIMAL, cost, cost, "1", "", "", "1.5", "What a byte from it costs, beside the others.")     \
+    X(S, LIST, ADDRESS, edges, addresses, "", "1", "1000", "203.0.113.10",                                    \
+      "The addresses of its edges, of both families. The port is that of their health check; 443 if none is " \
+      "given.")                                                                                               \
+    X(S, LIST, HOST, hosts, hosts, "", "0", "1000", "fra-1.cdn.example.com",                                  \
+      "Names of its edges for redirects over HTTP, in the order of `edges` if there are as many. Without "    \
+      "them: the addresses.")
 
 #define CONFIG_ROUTE_NAME_TABLE(X, S)                                                                        \
     X(S, VALUE, DOMAIN, name, name, "", "", "", "www.example.com",                                           \
@@ -137,6 +151,8 @@
     X(S, SECTION, ROUTE_WEIGHTS, weights, weights, "", "", "", "", "What makes a site the best.")                      \
     X(S, SECTION, ROUTE_HEALTH, health, health, "", "", "", "",                                                        \
       "How the router finds out which edges can serve.")                                                               \
+    X(S, SECTION, ROUTE_HTTP, http, http, "", "", "", "",                                                              \
+      "Routing of HTTP requests by redirect, for players and download tools.")                                         \
     X(S, LIST, FILE, databases, databases, "", "0", "16", "/usr/share/GeoIP/city.mmdb",                                \
       "MMDB files that say where networks are; City, Country and ASN may be mixed.")                                   \
     X(S, SECTIONS, ROUTE_ZONE, zones, zones, "", "1", "100000", "", "The zones.")                                      \
@@ -152,6 +168,7 @@
     X(ROUTE_TCP, "tcp", struct config_route_tcp)                                                             \
     X(ROUTE_WEIGHTS, "weights", struct config_route_weights)                                                 \
     X(ROUTE_HEALTH, "health", struct config_route_health)                                                    \
+    X(ROUTE_HTTP, "http", struct config_route_http)                                                          \
     X(ROUTE_ZONE, "zones", struct config_route_zone)                                                         \
     X(ROUTE_SITE, "sites", struct config_route_site)                                                         \
     X(ROUTE_NAME, "names", struct config_route_name)                                                         \

@@ -1,6 +1,7 @@
 #include "route/admin.h"
 
 #include "fleet/admin_json.h"
+#include "route/explain.h"
 #include "route/watch.h"
 
 static sk_err answer_health(void *role, struct fleet_admin_request *request,
@@ -23,6 +24,12 @@ static sk_err answer_metrics(void *role, struct fleet_admin_request *request,
                              struct fleet_admin_answer *answer) {
     answer->type = "text/plain; version=0.0.4; charset=utf-8";
     return observe_write_prometheus(&answer->body);
+}
+
+static sk_err answer_route(void *role, struct fleet_admin_request *request,
+                           struct fleet_admin_answer *answer) {
+    const struct route_process *process = role;
+    return route_explain(process->plan, request->http.query, answer);
 }
 
 static sk_err answer_sites(void *role, struct fleet_admin_request *request,

@@ -415,6 +415,17 @@ sk_err route_plan_create(const struct route_plan_input *from, struct route_plan 
     return SK_OK;
 }
 
+struct table_input route_plan_table_input(const struct route_plan *plan) {
+    const struct route_config *config = plan->config;
+    return (struct table_input){.sites = plan->sites,
+                                .site_count = config->config->site_count,
+                                .overrides = config->overrides,
+                                .override_count = config->config->override_count,
+                                .geo = config->geo,
+                                .weights = &config->weights,
+                                .previous = answer_snapshot_table(plan->snapshot)};
+}
+
 struct route_plan *route_plan_ref(struct route_plan *plan) {
     /* As above. */
     atomic_fetch_add_explicit(&plan->references, 1, memory_order_relaxed);

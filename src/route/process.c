@@ -15,6 +15,7 @@
 #include "route/admin.h"
 #include "route/notify.h"
 #include "route/prober.h"
+#include "route/redirect.h"
 #include "route/sites.h"
 #include "route/watch.h"
 
@@ -80,6 +81,8 @@ static void use_plan(struct route_process *process, struct route_plan *plan) {
     for (unsigned i = 0; i < process->running; i++)
         if (route_worker_use(&process->workers[i], plan))
             sk_log(SK_LOG_ERROR, "route", "a thread goes on with the old data: out of memory");
+    if (redirect_use(process->redirect, plan))
+        sk_log(SK_LOG_ERROR, "route", "redirects go on with the old data: out of memory");
     notify_changes(process->notify, old, plan);
     route_plan_unref(old);
 }
@@ -270,6 +273,7 @@ static sk_err set_up(struct route_process *process, struct config_route *config)
 static void tear_down(struct route_process *process) {
     for (unsigned i = 0; i < process->udp_running; i++) udp_thread_join(&process->udp[i]);
     for (unsigned i = 0; i < process->running; i++) route_worker_join(&process->workers[i]);
+    redirect_stop(process->redirect);
     fleet_admin_stop(process->admin);
     notify_free(process->notify);
     watch_stop(process);
@@ -291,7 +295,9 @@ static int run(struct route_process *process, struct config_route *config) {
     config = plan->config->config;
     err = bind_all(process, config);
     if (!err) err = route_admin_start(process);
+    if (!err) err = redirect_create(plan, &process->redirect);
     if (!err) err = become_user(config->user);
+    if (!err) err = redirect_start(process->redirect);
     if (!err) err = start_workers(process);
     if (err) {
         sk_log(SK_LOG_ERROR, "route", "not started: %s", sk_err_text(err));

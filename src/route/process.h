@@ -8,6 +8,7 @@
 
 struct notify_service;
 struct prober;
+struct redirect;
 struct sites;
 struct route_gauges;
 struct fleet_admin_server;
@@ -27,6 +28,7 @@ struct route_process {
     unsigned listener_count;
     struct notify_service *notify;
     struct fleet_admin_server *admin; /* NULL: none */
+    struct redirect *redirect;        /* NULL: none */
     /* main thread */
     struct route_plan *plan; /* in force, a reference */
     uint64_t version;        /* of the last table */
