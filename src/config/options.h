@@ -281,7 +281,10 @@ enum config_kind {
       "Key exchange that a quantum computer cannot undo later (X25519MLKEM768 and its kin). `off`: never; "  \
       "`offer`: key shares of both kinds are sent, the origin chooses; `prefer`: only such a one is sent, "  \
       "origins that do not know it cost one round trip more; `require`: other origins are not used; "        \
-      "`advertise`: it is named, and sent only to origins that ask for it.")
+      "`advertise`: it is named, and sent only to origins that ask for it.")                                 \
+    X(S, VALUE, CHOICE, http2, http2, "auto", "off auto on", "", "on",                                       \
+      "HTTP/2 to this origin: many requests on one connection. `auto`: when an https origin agrees to it "   \
+      "(ALPN); `on`: always, over http too (prior knowledge); `off`: never.")
 
 #define CONFIG_CERTIFICATE_TABLE(X, S)                                                                       \
     X(S, VALUE, FILE, cert, cert, "", "", "", "/etc/skerry/www.example.com.pem",                             \
