@@ -28,6 +28,7 @@ struct wire_tls_server_options {
     enum wire_tls_pq pq;
     bool only_1_3;
     bool http2;                   /* offer h2 before http/1.1 (ALPN, RFC 7301) */
+    bool http3;                   /* be ready for QUIC also (wire/quic.h) */
     const char *client_ca;        /* PEM: clients must show a certificate from it; NULL: none is asked for */
     struct wire_tls_store *store; /* a reference is taken */
     struct wire_tls_tickets *tickets; /* a reference is taken */
@@ -44,6 +45,7 @@ struct wire_tls_facts {
     const char *version, *cipher; /* constant: "TLSv1.3", "TLS_AES_128_GCM_SHA256" */
     char group[24];               /* "X25519MLKEM768"; empty: none (TLS 1.2, resumed) */
     bool resumed, post_quantum, http2;
+    uint16_t http3_port; /* the owner's: where the same is spoken over QUIC; 0: nowhere */
 };
 
 /* A client's connection; SERVER is referenced. SK_ERR_NO_MEMORY. */
