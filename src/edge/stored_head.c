@@ -34,6 +34,8 @@ sk_err edge_head_fields(struct sk_arena *arena, const struct http_response *resp
     if (err) return err;
     http_forward_strip_hop_by_hop(&fields);
     http_fields_remove(&fields, HTTP_FIELD_TRANSFER_ENCODING);
+    http_fields_remove(&fields,
+                       HTTP_FIELD_ALT_SVC); /* RFC 7838: the origin's is of its own address, not ours */
     http_fields_remove(&fields, HTTP_FIELD_TRAILER); /* trailers are not passed on */
     if (!rules->keep_length) http_fields_remove(&fields, HTTP_FIELD_CONTENT_LENGTH);
     if (rules->shared) http_fields_remove(&fields, HTTP_FIELD_AGE);
