@@ -3,6 +3,7 @@
 
 #include "edge/answer.h"
 #include "edge/error_page.h"
+#include "edge/health.h"
 #include "edge/miss.h"
 #include "edge/purge_method.h"
 #include "edge/rules.h"
@@ -40,6 +41,7 @@ uint32_t edge_traits_of(const struct http_fields *fields) {
         case HTTP_FIELD_IF_RANGE: traits |= EDGE_TRAIT_CONDITIONAL; break;
         case HTTP_FIELD_RANGE: traits |= EDGE_TRAIT_RANGE; break;
         case HTTP_FIELD_ACCEPT_ENCODING: traits |= EDGE_TRAIT_ACCEPT_ENCODING; break;
+        case HTTP_FIELD_AVAILABLE_DICTIONARY: traits |= EDGE_TRAIT_DICTIONARY; break;
         case HTTP_FIELD_CACHE_CONTROL:
         case HTTP_FIELD_PRAGMA: traits |= EDGE_TRAIT_CACHE_CONTROL; break;
         case HTTP_FIELD_CDN_LOOP:
@@ -235,6 +237,10 @@ static void serve_cached(struct edge_exchange *exchange) {
 
 void edge_serve(struct edge_exchange *exchange) {
     const char *detail = "";
+    if (edge_asks_health(&exchange->request)) {
+        edge_answer_health(exchange);
+        return;
+    }
     exchange->site = edge_site_of(exchange->snapshot->config, exchange->request.authority);
     exchange->traits = edge_traits_of(&exchange->request.fields);
     uint16_t status = edge_refusal(exchange->snapshot->config, exchange->site, &exchange->request, &detail);

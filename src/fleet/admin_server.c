@@ -30,7 +30,7 @@ struct visit {
     /* a handler on its way from the fiber to the loop's own stack */
     struct io_task task;
     struct io_fiber *waiting;
-    const struct fleet_admin_endpoint *endpoint;
+    fleet_admin_handler *handler;
     sk_err err;
     bool done;
 };
@@ -38,7 +38,7 @@ struct visit {
 /* --- one request ------------------------------------------------------------------------------------------ */
 
 static bool may_ask(const struct fleet_admin_server *server, const struct http_request *request) {
-    if (server->local) return true;
+    if (server->local || !server->options.token) return true;
     sk_str wanted = server->options.token(server->options.role);
     sk_str given = http_fields_value(&request->fields, HTTP_FIELD_AUTHORIZATION);
     if (!sk_str_istarts_with(given, SK_STR("Bearer "))) return false;
@@ -54,13 +54,13 @@ sk_err fleet_admin_say(struct fleet_admin_answer *answer, uint16_t status, const
 
 static void handle_now(struct io_task *task) {
     struct visit *visit = SK_CONTAINER_OF(task, struct visit, task);
-    visit->err = visit->endpoint->handle(visit->server->options.role, &visit->request, &visit->answer);
+    visit->err = visit->handler(visit->server->options.role, &visit->request, &visit->answer);
     visit->done = true;
     io_fiber_wake(visit->waiting);
 }
 
-static sk_err handle(struct visit *visit, const struct fleet_admin_endpoint *endpoint) {
-    visit->endpoint = endpoint;
+static sk_err handle(struct visit *visit, fleet_admin_handler *handler) {
+    visit->handler = handler;
     visit->waiting = io_fiber_self();
     visit->task.run = handle_now;
     io_loop_defer(visit->server->loop, &visit->task);
@@ -80,8 +80,9 @@ static sk_err dispatch(struct visit *visit) {
         const struct fleet_admin_endpoint *endpoint = &options->endpoints[i];
         if (!sk_str_eq(request->path, endpoint->path)) continue;
         known = true;
-        if (endpoint->method == method) return handle(visit, endpoint);
+        if (endpoint->method == method) return handle(visit, endpoint->handle);
     }
+    if (!known && options->fallback) return handle(visit, options->fallback);
     return known ? fleet_admin_say(&visit->answer, 405, "another method is meant for this path")
                  : fleet_admin_say(&visit->answer, 404, "there is no such path");
 }
@@ -92,8 +93,10 @@ static sk_err write_answer(struct visit *visit, bool head_only, bool close_after
     sk_str reason = http_status_reason(answer->status);
     sk_err err = sk_buf_printf(&visit->out,
                                "HTTP/1.1 %u %.*s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
-                               "Cache-Control: no-store\r\n%s%s\r\n",
+                               "Cache-Control: no-store\r\n%s%.*s%s%s%s\r\n",
                                answer->status, SK_STR_ARGS(reason), answer->type, sk_buf_len(&answer->body),
+                               answer->location.len ? "Location: " : "", SK_STR_ARGS(answer->location),
+                               answer->location.len ? "\r\n" : "",
                                answer->status == 401 ? "WWW-Authenticate: Bearer\r\n" : "",
                                close_after ? "Connection: close\r\n" : "");
     if (err) return err;
@@ -156,6 +159,7 @@ static void visit_main(void *arg) {
         fleet_admin_request_next(&visit->request);
         visit->answer.status = 200;
         visit->answer.type = "application/json";
+        visit->answer.location = (sk_str){0};
         sk_buf_clear(&visit->answer.body);
         sk_buf_clear(&visit->out);
         visit->done = false;
@@ -169,8 +173,9 @@ static void visit_main(void *arg) {
 
 /* --- the socket ------------------------------------------------------------------------------------------- */
 
-static void begin_visit(struct fleet_admin_server *server, int fd) {
-    struct visit *visit = server->connections < CONNECTIONS_MAX ? calloc(1, sizeof *visit) : NULL;
+static void begin_visit(struct fleet_admin_server *server, int fd, const struct io_addr *peer) {
+    struct visit *visit =
+        server->connections < server->options.connections_max ? calloc(1, sizeof *visit) : NULL;
     if (!visit || io_stream_adopt(server->loop, fd, &visit->stream)) {
         close(fd);
         free(visit);
@@ -179,6 +184,7 @@ static void begin_visit(struct fleet_admin_server *server, int fd) {
     visit->server = server;
     visit->answer = (struct fleet_admin_answer){.status = 200, .type = "application/json"};
     fleet_admin_request_init(&visit->request);
+    visit->request.peer = *peer;
     sk_buf_init(&visit->answer.body, ANSWER_LIMIT);
     sk_buf_init(&visit->out, 0);
     server->connections++;
@@ -190,7 +196,7 @@ static void on_ready(struct io_watch *watch, unsigned ready) {
     struct fleet_admin_server *server = SK_CONTAINER_OF(watch, struct fleet_admin_server, watch);
     struct io_addr peer;
     int fd;
-    while (io_accept(watch->fd, &fd, &peer) == SK_OK) begin_visit(server, fd);
+    while (io_accept(watch->fd, &fd, &peer) == SK_OK) begin_visit(server, fd, &peer);
 }
 
 static sk_err open_socket(struct fleet_admin_server *server, int inherited, int *out_fd) {
@@ -214,6 +220,7 @@ sk_err fleet_admin_start(struct io_loop *loop, const struct fleet_admin_options 
     if (!server) return SK_ERR_NO_MEMORY;
     server->loop = loop;
     server->options = *options;
+    if (!server->options.connections_max) server->options.connections_max = CONNECTIONS_MAX;
     server->watch = (struct io_watch){.fd = -1, .on_ready = on_ready};
     sk_list_init(&server->visits);
     sk_err err = open_socket(server, options->inherited_fd, &server->watch.fd);
