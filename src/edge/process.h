@@ -45,7 +45,7 @@ struct edge_process {
     unsigned workers_done;
     struct io_timer drain_timer;
     struct io_timer certificates_timer;
-    struct observe_gauge gauges[11];
+    struct observe_gauge gauges[30];
     /* workers, under the mutex, which is held for one post */
     pthread_mutex_t posts;
     bool *reachable; /* by worker index: its loop is there */
