@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/random.h"
 #include "cache/disk_internal.h"
 
 /* ---- the device ---------------------------------------------------------------------------------------- */
@@ -60,87 +59,7 @@ sk_err disk_device_sync(struct disk *disk, struct io_loop *loop) {
     return SK_ERR_IO;
 }
 
-/* ---- life ---------------------------------------------------------------------------------------------- */
-
-static void disk_free(struct disk *disk) {
-    for (size_t i = 0; i < SK_COUNT(disk->buffers); i++) {
-        free(disk->buffers[i].data);
-        free(disk->buffers[i].entries);
-    }
-    disk_index_destroy(disk->index);
-    free(disk->segments);
-    pthread_mutex_destroy(&disk->lock);
-    free(disk);
-}
-
-static sk_err write_superblock(struct disk *disk, struct io_loop *loop, const struct disk_options *options) {
-    uint8_t *sector = disk_alloc(DISK_SECTOR_BYTES);
-    if (!sector) return SK_ERR_NO_MEMORY;
-    uint64_t segment_bytes = options->segment_bytes ? options->segment_bytes : DISK_SEGMENT_DEFAULT;
-    disk->super = (struct disk_superblock){.id = sk_random_u64(), .segment_bytes = segment_bytes};
-    disk->super.segment_count =
-        disk->io.bytes > DISK_SECTOR_BYTES ? (disk->io.bytes - DISK_SECTOR_BYTES) / segment_bytes : 0;
-    disk_superblock_encode(&disk->super, sector);
-    sk_err err = disk_device_write(disk, loop, sector, DISK_SECTOR_BYTES, 0);
-    if (!err) err = disk_device_sync(disk, loop);
-    free(sector);
-    return err;
-}
-
-static sk_err read_superblock(struct disk *disk, struct io_loop *loop, const struct disk_options *options) {
-    uint8_t *sector = disk_alloc(DISK_SECTOR_BYTES);
-    if (!sector) return SK_ERR_NO_MEMORY;
-    sk_err err = disk_device_read(disk, loop, sector, DISK_SECTOR_BYTES, 0);
-    if (!err) err = disk_superblock_decode(sector, &disk->super);
-    free(sector);
-    bool none = err == SK_ERR_NOT_FOUND || err == SK_ERR_CORRUPT || err == SK_ERR_UNSUPPORTED;
-    return none && options->create ? write_superblock(disk, loop, options) : err;
-}
-
-static bool sizes_fit(const struct disk *disk) {
-    const struct disk_superblock *super = &disk->super;
-    if (super->segment_bytes % DISK_SECTOR_BYTES || super->segment_bytes < 16 * DISK_SECTOR_BYTES)
-        return false;
-    if (super->segment_bytes > (UINT64_C(1) << 32) || super->segment_count < DISK_SEGMENTS_MIN) return false;
-    if (super->segment_count > UINT32_MAX) return false;
-    uint64_t room = (disk->io.bytes - DISK_SECTOR_BYTES) / super->segment_bytes;
-    return super->segment_count <= room && disk->io.bytes / DISK_UNIT_BYTES <= DISK_PLACE_MAX;
-}
-
-static sk_err make_tables(struct disk *disk, const struct disk_options *options) {
-    uint64_t bytes = disk->super.segment_count * disk->super.segment_bytes;
-    disk->segments = calloc(disk->super.segment_count, sizeof *disk->segments);
-    for (size_t i = 0; i < SK_COUNT(disk->buffers); i++)
-        disk->buffers[i].data = disk_alloc(disk->super.segment_bytes);
-    if (!disk->segments || !disk->buffers[0].data || !disk->buffers[1].data) return SK_ERR_NO_MEMORY;
-    return disk_index_create(options->records ? options->records : bytes / 4096, &disk->index);
-}
-
-sk_err disk_open(const struct disk_options *options, struct io_loop *loop, struct disk **out_disk) {
-    struct disk *disk = calloc(1, sizeof *disk);
-    if (!disk) return SK_ERR_NO_MEMORY;
-    disk->magic = DISK_MAGIC;
-    disk->io = options->io;
-    pthread_mutex_init(&disk->lock, NULL);
-    sk_err err = disk->io.bytes < 2 * (uint64_t)DISK_SECTOR_BYTES ? SK_ERR_INVALID : SK_OK;
-    if (!err) err = read_superblock(disk, loop, options);
-    if (!err && !sizes_fit(disk)) err = SK_ERR_INVALID;
-    if (!err) err = make_tables(disk, options);
-    if (!err) err = disk_recover(disk, loop);
-    if (err) {
-        disk_free(disk);
-        return err;
-    }
-    *out_disk = disk;
-    return SK_OK;
-}
-
-sk_err disk_close(struct disk *disk, struct io_loop *loop) {
-    SK_CHECK_MAGIC(disk, DISK_MAGIC);
-    sk_err err = disk_flush(disk, loop);
-    disk_free(disk);
-    return err;
-}
+/* ---- figures ------------------------------------------------------------------------------------------ */
 
 void disk_usage(struct disk *disk, struct disk_usage *out_usage) {
     SK_CHECK_MAGIC(disk, DISK_MAGIC);
@@ -149,6 +68,7 @@ void disk_usage(struct disk *disk, struct disk_usage *out_usage) {
         .segments = disk->super.segment_count,
         .segment_bytes = disk->super.segment_bytes,
         .index = disk_index_usage(disk->index),
+        .loading = atomic_load_explicit(&disk->loading, memory_order_relaxed),
         FIGURE(put_bytes),
         FIGURE(written_bytes),
         FIGURE(read_bytes),
@@ -204,19 +124,19 @@ void disk_remove(struct disk *disk, sk_hash128 hash) {
 /* Holds the segment that the place is in, so that it is not taken back, and looks again whether the place
  * still holds. False: it does not. */
 static bool pin(struct disk *disk, sk_hash128 hash, struct disk_place *place, struct disk_reader *reader) {
-    uint64_t offset = place->unit * DISK_UNIT_BYTES - DISK_SECTOR_BYTES;
-    uint32_t segment = (uint32_t)(offset / disk->super.segment_bytes);
     struct disk_place again;
+    uint32_t segment;
+    uint64_t offset;
+    if (!disk_locate(disk, place->unit, &segment, &offset)) return false;
     pthread_mutex_lock(&disk->lock);
-    bool same = segment < disk->super.segment_count && disk_index_find(disk->index, hash, &again) &&
-                again.unit == place->unit;
+    bool same = disk_index_find(disk->index, hash, &again) && again.unit == place->unit;
     if (same) {
         atomic_fetch_add_explicit(&disk->segments[segment].readers, 1,
                                   memory_order_relaxed); /* the lock orders */
         *reader = (struct disk_reader){.disk = disk, .unit = place->unit, .segment = segment};
         for (size_t i = 0; i < SK_COUNT(disk->buffers); i++)
             if (disk->buffers[i].in_use && disk->buffers[i].segment == segment)
-                reader->memory = disk->buffers[i].data + offset % disk->super.segment_bytes;
+                reader->memory = disk->buffers[i].data + offset;
     }
     pthread_mutex_unlock(&disk->lock);
     return same;

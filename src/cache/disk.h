@@ -9,11 +9,14 @@
  * Whatever a device does (dies, loses or tears writes, rots, was somebody else's), what is found is what was put
  * under exactly this key, or nothing: sums, sequence numbers and the whole key are compared at every read.
  *
- * Opened again after a crash, the segments' summaries are the index; what was never summed up is scanned.
- * Newest first, so that the latest record of a key wins.
+ * Opened again after a clean stop, the index is the one that was kept then. After a crash, the segments' summaries
+ * are the index; what was never summed up is scanned. Newest first, so that the latest record of a key wins, and
+ * in the background if wished (disk_load): a record that is not loaded yet is a miss, and one that was put or
+ * removed meanwhile is not undone by it.
  *
  * Any thread may call; what reads or writes the device parks the calling fiber when LOOP is given. Who calls
- * disk_write and disk_reclaim, one at a time, is the owner's business: there is no thread in here. */
+ * disk_load, disk_write, disk_flush, disk_reclaim and disk_note_*, one at a time, is the owner's business: there is
+ * no thread in here. */
 #ifndef SK_CACHE_DISK_H
 #define SK_CACHE_DISK_H
 
@@ -39,16 +42,21 @@ void disk_io_close(struct disk_io *io);
 
 struct disk_options {
     struct disk_io io;      /* stays the caller's; outlives the store */
-    uint64_t segment_bytes; /* of a new store; 0: 8 MiB */
+    uint64_t segment_bytes; /* of a new store; 0: 8 MiB, to 64 MiB on a large device */
     uint64_t records;       /* that the index has room for; 0: one for each 4 KiB */
     bool create;            /* make a new store where there is none, or a damaged one */
+    bool background; /* after a crash, disk_open does not read the segments' summaries: disk_load does */
 };
 
 /* Reads what is there. SK_ERR_NOT_FOUND, _CORRUPT, _UNSUPPORTED: no store of ours (and not create); SK_ERR_INVALID:
  * too small, or sizes that do not fit; SK_ERR_IO, _NO_MEMORY. */
 sk_err disk_open(const struct disk_options *options, struct io_loop *loop, struct disk **out_disk);
-/* Writes what is not written yet; no reader may be open. An error of the device loses only that. */
+/* Writes what is not written yet, and the index unless it is not all loaded; no reader may be open. An error of the
+ * device loses only that. */
 sk_err disk_close(struct disk *disk, struct io_loop *loop);
+/* Loads the records of one segment more. SK_ERR_AGAIN: all are loaded; SK_ERR_IO: no segment could be read;
+ * SK_ERR_NO_MEMORY: not now. */
+sk_err disk_load(struct disk *disk, struct io_loop *loop);
 
 /* Copies the record. SK_ERR_TOO_LARGE: more than a segment holds, or than the format's limits; SK_ERR_FULL: the
  * device does not keep up, nothing was stored; SK_ERR_IO: it is out of service. */
@@ -85,6 +93,15 @@ sk_err disk_flush(struct disk *disk, struct io_loop *loop);
 /* Takes back the oldest segment when free ones are few. SK_ERR_AGAIN: nothing to do, or readers still hold it. */
 sk_err disk_reclaim(struct disk *disk, struct io_loop *loop);
 
+/* A note of the owner's own, kept beside the records: as a whole and for good when disk_note_write returns, the former
+ * one until then. SK_ERR_TOO_LARGE: more than disk_note_limit (512 KiB; less on a device below 128 MiB);
+ * SK_ERR_IO, SK_ERR_NO_MEMORY. */
+sk_err disk_note_write(struct disk *disk, struct io_loop *loop, const void *data, size_t bytes);
+/* The last one that was written; the caller frees. SK_ERR_NOT_FOUND: none ever was; SK_ERR_CORRUPT: there was one, and
+ * it is lost; SK_ERR_IO, SK_ERR_NO_MEMORY. */
+sk_err disk_note_read(struct disk *disk, struct io_loop *loop, void **out_data, size_t *out_bytes);
+size_t disk_note_limit(const struct disk *disk);
+
 struct disk_usage {
     uint64_t segments, free_segments, segment_bytes;
     uint64_t put_bytes, written_bytes, read_bytes; /* records; device */
@@ -93,6 +110,7 @@ struct disk_usage {
     uint64_t refused;                              /* puts with SK_ERR_FULL */
     uint64_t read_errors, write_errors;            /* of the device */
     bool failed;                                   /* out of service */
+    bool loading;                                  /* disk_load has not loaded all yet */
     struct disk_index_usage index;
 };
 void disk_usage(struct disk *disk, struct disk_usage *out_usage);

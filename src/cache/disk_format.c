@@ -8,7 +8,9 @@
 #define MAGIC_SEGMENT UINT64_C(0x474553594b530001)
 #define MAGIC_TRAILER UINT64_C(0x4c4941525453c002)
 #define MAGIC_RECORD 0x44524b53u /* "SKRD" */
-#define VERSION 1
+#define MAGIC_NOTE UINT64_C(0x45544f4e4b530003)
+#define MAGIC_CHECKPOINT UINT64_C(0x54504b434b530004)
+#define VERSION 2
 
 /* Lengths are bounded before they are added up, so that no sum of them wraps. */
 #define BODY_MAX_BYTES (UINT64_C(1) << 36)
@@ -39,6 +41,10 @@ static bool sector_good(const uint8_t sector[DISK_SECTOR_BYTES], uint64_t magic,
     return get64(sector) == magic && get64(sector + SUM_AT) == disk_checksum(sector, SUM_AT, seed);
 }
 
+uint64_t disk_superblock_base(const struct disk_superblock *super) {
+    return DISK_SECTOR_BYTES + 2 * super->note_bytes + super->checkpoint_bytes;
+}
+
 void disk_superblock_encode(const struct disk_superblock *super, uint8_t out[DISK_SECTOR_BYTES]) {
     memset(out, 0, DISK_SECTOR_BYTES);
     put64(out, MAGIC_SUPER);
@@ -46,12 +52,17 @@ void disk_superblock_encode(const struct disk_superblock *super, uint8_t out[DIS
     put64(out + 16, super->id);
     put64(out + 24, super->segment_bytes);
     put64(out + 32, super->segment_count);
+    put64(out + 40, super->note_bytes);
+    put64(out + 48, super->checkpoint_bytes);
     seal_sector(out, super->id);
 }
 
 sk_err disk_superblock_decode(const uint8_t sector[DISK_SECTOR_BYTES], struct disk_superblock *out_super) {
-    struct disk_superblock super = {
-        .id = get64(sector + 16), .segment_bytes = get64(sector + 24), .segment_count = get64(sector + 32)};
+    struct disk_superblock super = {.id = get64(sector + 16),
+                                    .segment_bytes = get64(sector + 24),
+                                    .segment_count = get64(sector + 32),
+                                    .note_bytes = get64(sector + 40),
+                                    .checkpoint_bytes = get64(sector + 48)};
     if (get64(sector) != MAGIC_SUPER) return SK_ERR_NOT_FOUND;
     if (!sector_good(sector, MAGIC_SUPER, super.id)) return SK_ERR_CORRUPT;
     if (get64(sector + 8) != VERSION) return SK_ERR_UNSUPPORTED;
@@ -74,6 +85,46 @@ sk_err disk_segment_head_decode(const uint8_t sector[DISK_SECTOR_BYTES], uint64_
     if (!sector_good(sector, MAGIC_SEGMENT, seed)) return SK_ERR_CORRUPT;
     *out_head = (struct disk_segment_head){
         .index = get64(sector + 8), .sequence = get64(sector + 16), .floor = get64(sector + 24)};
+    return SK_OK;
+}
+
+void disk_note_head_encode(const struct disk_note_head *head, uint64_t seed, uint8_t out[DISK_SECTOR_BYTES]) {
+    memset(out, 0, DISK_SECTOR_BYTES);
+    put64(out, MAGIC_NOTE);
+    put64(out + 8, head->sequence);
+    put64(out + 16, head->bytes);
+    put64(out + 24, head->sum);
+    seal_sector(out, seed);
+}
+
+sk_err disk_note_head_decode(const uint8_t sector[DISK_SECTOR_BYTES], uint64_t seed,
+                             struct disk_note_head *out_head) {
+    static const uint8_t zeroes[DISK_SECTOR_BYTES];
+    if (memcmp(sector, zeroes, DISK_SECTOR_BYTES) == 0) return SK_ERR_NOT_FOUND;
+    if (!sector_good(sector, MAGIC_NOTE, seed)) return SK_ERR_CORRUPT;
+    *out_head = (struct disk_note_head){
+        .sequence = get64(sector + 8), .bytes = get64(sector + 16), .sum = get64(sector + 24)};
+    return SK_OK;
+}
+
+void disk_checkpoint_head_encode(const struct disk_checkpoint_head *head, uint64_t seed,
+                                 uint8_t out[DISK_SECTOR_BYTES]) {
+    memset(out, 0, DISK_SECTOR_BYTES);
+    put64(out, MAGIC_CHECKPOINT);
+    put64(out + 8, head->sequence);
+    put64(out + 16, head->buckets);
+    put64(out + 24, head->records);
+    put64(out + 32, head->sum);
+    seal_sector(out, seed);
+}
+
+sk_err disk_checkpoint_head_decode(const uint8_t sector[DISK_SECTOR_BYTES], uint64_t seed,
+                                   struct disk_checkpoint_head *out_head) {
+    if (!sector_good(sector, MAGIC_CHECKPOINT, seed)) return SK_ERR_CORRUPT;
+    *out_head = (struct disk_checkpoint_head){.sequence = get64(sector + 8),
+                                              .buckets = get64(sector + 16),
+                                              .records = get64(sector + 24),
+                                              .sum = get64(sector + 32)};
     return SK_OK;
 }
 

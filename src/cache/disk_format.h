@@ -1,7 +1,9 @@
 /* What the SSD tier writes: the layout of a device, its segments and its records, and how each is proved whole.
  * Pure. All numbers are little-endian.
  *
- *   device    superblock (one sector) | segments, equal in size
+ *   device    superblock (one sector) | note, twice | checkpoint | segments, equal in size
+ *   note      header (one sector) | the owner's bytes
+ *   checkpoint  header (one sector) | the index's buckets as they are in memory
  *   segment   header (one sector) | records ... | summary ... | trailer (the last sector)
  *   record    header (64 bytes) | key | head | block sums | padding to 64 | body | padding to 64
  *
@@ -30,7 +32,11 @@ struct disk_superblock {
     uint64_t id;            /* of the store, random: the seed of all sums */
     uint64_t segment_bytes; /* multiple of DISK_SECTOR_BYTES */
     uint64_t segment_count;
+    uint64_t note_bytes;       /* of each of the two, with its header; multiple of DISK_SECTOR_BYTES */
+    uint64_t checkpoint_bytes; /* with its header, the same; 0: there is no room for one */
 };
+/* Where the segments begin. The caller keeps the numbers in bounds. */
+uint64_t disk_superblock_base(const struct disk_superblock *super);
 void disk_superblock_encode(const struct disk_superblock *super, uint8_t out[DISK_SECTOR_BYTES]);
 /* SK_ERR_NOT_FOUND: not ours (or never written), SK_ERR_UNSUPPORTED: another version, SK_ERR_CORRUPT. */
 sk_err disk_superblock_decode(const uint8_t sector[DISK_SECTOR_BYTES], struct disk_superblock *out_super);
@@ -44,6 +50,26 @@ void disk_segment_head_encode(const struct disk_segment_head *head, uint64_t see
 /* SK_ERR_CORRUPT: none of this store. */
 sk_err disk_segment_head_decode(const uint8_t sector[DISK_SECTOR_BYTES], uint64_t seed,
                                 struct disk_segment_head *out_head);
+
+struct disk_note_head {
+    uint64_t sequence; /* of the note, from 1 */
+    uint64_t bytes;
+    uint64_t sum; /* of them */
+};
+void disk_note_head_encode(const struct disk_note_head *head, uint64_t seed, uint8_t out[DISK_SECTOR_BYTES]);
+/* SK_ERR_NOT_FOUND: nothing but zeroes, none was ever written; SK_ERR_CORRUPT. */
+sk_err disk_note_head_decode(const uint8_t sector[DISK_SECTOR_BYTES], uint64_t seed,
+                             struct disk_note_head *out_head);
+
+struct disk_checkpoint_head {
+    uint64_t sequence; /* the highest of all segments when it was made: with a higher one about, it is old */
+    uint64_t buckets, records;
+    uint64_t sum; /* of the buckets */
+};
+void disk_checkpoint_head_encode(const struct disk_checkpoint_head *head, uint64_t seed,
+                                 uint8_t out[DISK_SECTOR_BYTES]);
+sk_err disk_checkpoint_head_decode(const uint8_t sector[DISK_SECTOR_BYTES], uint64_t seed,
+                                   struct disk_checkpoint_head *out_head);
 
 /* One record in a segment's summary. */
 struct disk_summary_entry {

@@ -7,9 +7,12 @@
 #include <sys/mman.h>
 
 #define SLOTS 8 /* of a bucket */
+#define IMAGE_ALIGN 4096
 #define TAG_BITS 14
 #define TAG_MASK ((1u << TAG_BITS) - 1)
 #define PLACE_BITS 40
+#define PLACE_MASK ((UINT64_C(1) << PLACE_BITS) - 1)
+#define REMOVED PLACE_MASK /* in place of a place: known to be gone, while older records are loaded */
 
 #define SHIFT_TAG PLACE_BITS
 #define SHIFT_CLASS (SHIFT_TAG + TAG_BITS)
@@ -24,7 +27,9 @@ struct disk_index {
     struct bucket *buckets; /* readers any thread */
     uint64_t bucket_count;
     size_t map_bytes;
-    pthread_mutex_t lock;           /* one change */
+    pthread_mutex_t lock; /* one change */
+    /* under the lock */
+    bool loading, remembers_removed;
     _Atomic uint64_t records, lost; /* figures */
 };
 
@@ -63,7 +68,8 @@ static uint64_t slot_make(uint64_t tag, struct disk_place place) {
     return place.unit | tag << SHIFT_TAG | (uint64_t)place.length_class << SHIFT_CLASS |
            (uint64_t)place.accesses << SHIFT_ACCESSES;
 }
-static uint64_t slot_unit(uint64_t slot) { return slot & DISK_PLACE_MAX; }
+static uint64_t slot_unit(uint64_t slot) { return slot & PLACE_MASK; }
+static bool is_removed(uint64_t slot) { return slot_unit(slot) == REMOVED; }
 static uint64_t slot_tag(uint64_t slot) { return slot >> SHIFT_TAG & TAG_MASK; }
 static uint8_t slot_accesses(uint64_t slot) { return slot >> SHIFT_ACCESSES & 3; }
 static struct disk_place slot_place(uint64_t slot) {
@@ -123,12 +129,18 @@ static void add(_Atomic uint64_t *counter, uint64_t change) {
 
 /* ---- life ---------------------------------------------------------------------------------------------- */
 
+static uint64_t buckets_for(uint64_t records) { return SK_MAX(records * 5 / 4 / SLOTS + 1, 2); }
+
+uint64_t disk_index_image_bytes(uint64_t records) {
+    return (buckets_for(records) * sizeof(struct bucket) + IMAGE_ALIGN - 1) / IMAGE_ALIGN * IMAGE_ALIGN;
+}
+
 sk_err disk_index_create(uint64_t records, struct disk_index **out_index) {
     if (!records || records > DISK_PLACE_MAX) return SK_ERR_INVALID;
     struct disk_index *index = calloc(1, sizeof *index);
     if (!index) return SK_ERR_NO_MEMORY;
-    index->bucket_count = SK_MAX(records * 5 / 4 / SLOTS + 1, 2);
-    index->map_bytes = index->bucket_count * sizeof *index->buckets;
+    index->bucket_count = buckets_for(records);
+    index->map_bytes = disk_index_image_bytes(records);
     /* Zero pages, touched as records come. */
     index->buckets = mmap(NULL, index->map_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (index->buckets == MAP_FAILED) {
@@ -154,7 +166,7 @@ void disk_index_destroy(struct disk_index *index) {
 bool disk_index_find(const struct disk_index *index, sk_hash128 hash, struct disk_place *out_place) {
     struct home home = home_of(index, hash);
     uint64_t value;
-    if (!known(&home, &value)) return false;
+    if (!known(&home, &value) || is_removed(value)) return false;
     *out_place = slot_place(value);
     return true;
 }
@@ -172,17 +184,19 @@ void disk_index_touch(struct disk_index *index, sk_hash128 hash, uint64_t unit) 
 bool disk_index_put(struct disk_index *index, sk_hash128 hash, struct disk_place place,
                     struct disk_place *out_lost) {
     struct home home = home_of(index, hash);
-    uint64_t value;
+    uint64_t value = 0;
     bool lost = false;
     pthread_mutex_lock(&index->lock);
     _Atomic uint64_t *slot = known(&home, &value);
-    if (!slot && (slot = empty_slot(&home))) add(&index->records, 1);
+    if (!slot) slot = empty_slot(&home);
     if (!slot) {
         slot = least_used(&home);
-        if (out_lost) *out_lost = slot_place(atomic_load_explicit(slot, memory_order_relaxed));
-        add(&index->lost, 1);
-        lost = true;
+        value = atomic_load_explicit(slot, memory_order_relaxed);
+        lost = !is_removed(value);
     }
+    if (lost && out_lost) *out_lost = slot_place(value);
+    if (lost) add(&index->lost, 1);
+    if (!value || is_removed(value)) add(&index->records, 1);
     store(slot, slot_make(home.tag, place));
     pthread_mutex_unlock(&index->lock);
     return lost;
@@ -201,15 +215,25 @@ bool disk_index_put_older(struct disk_index *index, sk_hash128 hash, struct disk
     return slot != NULL;
 }
 
-/* Under the lock a slot's place and tag stay; only its accesses may change meanwhile. */
+/* Under the lock: what stands in a slot whose record was removed. The accesses keep it from being lost first. */
+static uint64_t gone(struct disk_index *index, uint64_t tag) {
+    if (!index->loading) return 0;
+    index->remembers_removed = true;
+    return REMOVED | tag << SHIFT_TAG | (uint64_t)DISK_ACCESSES_MAX << SHIFT_ACCESSES;
+}
+
+/* Under the lock a slot's place and tag stay; only its accesses may change meanwhile, and, when loading has ended,
+ * what stands there of a removed record. */
 static bool replace_if_at(struct disk_index *index, sk_hash128 hash, uint64_t unit, uint64_t with) {
     struct home home = home_of(index, hash);
     uint64_t value;
     pthread_mutex_lock(&index->lock);
     _Atomic uint64_t *slot = known(&home, &value);
-    bool there = slot && (!unit || slot_unit(value) == unit);
-    if (there) store(slot, with ? with | home.tag << SHIFT_TAG : 0);
+    bool there = slot && !is_removed(value) && (!unit || slot_unit(value) == unit);
+    if (there) store(slot, with ? with | home.tag << SHIFT_TAG : gone(index, home.tag));
     if (there && !with) add(&index->records, (uint64_t)-1);
+    if (!slot && !with && !unit && index->loading && (slot = empty_slot(&home)))
+        store(slot, gone(index, home.tag));
     pthread_mutex_unlock(&index->lock);
     return there;
 }
@@ -220,6 +244,48 @@ bool disk_index_move(struct disk_index *index, sk_hash128 hash, uint64_t from, s
 
 bool disk_index_remove(struct disk_index *index, sk_hash128 hash, uint64_t unit) {
     return replace_if_at(index, hash, unit, 0);
+}
+
+/* ---- loading ------------------------------------------------------------------------------------------- */
+
+static void forget_removed(struct disk_index *index) {
+    for (uint64_t b = 0; b < index->bucket_count; b++)
+        for (size_t i = 0; i < SLOTS; i++) {
+            _Atomic uint64_t *slot = &index->buckets[b].slots[i];
+            uint64_t value = atomic_load_explicit(slot, memory_order_relaxed);
+            /* relaxed: an empty slot tells of no bytes; what a writer put there meanwhile makes it fail */
+            if (is_removed(value))
+                atomic_compare_exchange_strong_explicit(slot, &value, 0, memory_order_relaxed,
+                                                        memory_order_relaxed);
+        }
+}
+
+void disk_index_loading(struct disk_index *index, bool loading) {
+    pthread_mutex_lock(&index->lock);
+    bool walk = !loading && index->remembers_removed;
+    index->loading = loading;
+    if (!loading) index->remembers_removed = false;
+    pthread_mutex_unlock(&index->lock);
+    if (walk) forget_removed(index);
+}
+
+void disk_index_prefetch(const struct disk_index *index, sk_hash128 hash) {
+    struct home home = home_of(index, hash);
+    __builtin_prefetch(home.buckets[0], 1);
+    __builtin_prefetch(home.buckets[1], 1);
+}
+
+/* ---- the image ------------------------------------------------------------------------------------------- */
+
+void *disk_index_image(struct disk_index *index, uint64_t *out_bytes, uint64_t *out_buckets) {
+    *out_bytes = index->map_bytes;
+    *out_buckets = index->bucket_count;
+    return index->buckets;
+}
+
+void disk_index_image_set(struct disk_index *index, uint64_t records) {
+    if (!records) memset(index->buckets, 0, index->map_bytes);
+    atomic_store_explicit(&index->records, records, memory_order_relaxed); /* nobody uses it yet */
 }
 
 struct disk_index_usage disk_index_usage(const struct disk_index *index) {

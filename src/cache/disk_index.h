@@ -18,7 +18,7 @@
 struct disk_index;
 
 #define DISK_UNIT_BYTES 64 /* places count in these */
-#define DISK_PLACE_MAX ((UINT64_C(1) << 40) - 1)
+#define DISK_PLACE_MAX ((UINT64_C(1) << 40) - 2)
 #define DISK_LENGTH_CLASSES 64
 #define DISK_ACCESSES_MAX 3
 
@@ -51,6 +51,19 @@ bool disk_index_put_older(struct disk_index *index, sk_hash128 hash, struct disk
 bool disk_index_move(struct disk_index *index, sk_hash128 hash, uint64_t from, struct disk_place to);
 /* Forgets HASH if it is at UNIT (0: wherever it is). */
 bool disk_index_remove(struct disk_index *index, sk_hash128 hash, uint64_t unit);
+
+/* While it is LOADING, what is removed is remembered as removed, so that put_older does not bring it back; the end of
+ * loading forgets that. The table is walked then, without the lock. */
+void disk_index_loading(struct disk_index *index, bool loading);
+/* Fetches what a look at HASH is going to need. */
+void disk_index_prefetch(const struct disk_index *index, sk_hash128 hash);
+
+/* The whole table, to be kept and put back as it is; nobody may use the index meanwhile. Sector-aligned, of
+ * disk_index_image_bytes(records). */
+uint64_t disk_index_image_bytes(uint64_t records);
+void *disk_index_image(struct disk_index *index, uint64_t *out_bytes, uint64_t *out_buckets);
+/* The image was filled from outside, with so many RECORDS; or, with 0, is to be cleared. */
+void disk_index_image_set(struct disk_index *index, uint64_t records);
 
 struct disk_index_usage {
     uint64_t records, slots, bytes; /* bytes: all memory of the index */

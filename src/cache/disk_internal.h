@@ -1,5 +1,6 @@
 /* What the parts of the SSD tier's store share: disk.c puts and finds, disk_segment.c opens, writes and takes back
- * segments, disk_recover.c reads them at the start. */
+ * segments, disk_open.c begins and ends a store, disk_recover.c reads the segments then, disk_note.c keeps the
+ * owner's note. */
 #ifndef SK_CACHE_DISK_INTERNAL_H
 #define SK_CACHE_DISK_INTERNAL_H
 
@@ -38,11 +39,21 @@ struct disk_buffer {
     uint32_t count, room;
 };
 
+/* The segments whose records are not in the index yet. */
+struct disk_load {
+    struct disk_found {
+        uint64_t sequence;
+        uint32_t segment;
+    } *found; /* the newest first */
+    uint32_t count, next, unreadable;
+};
+
 struct disk {
     uint32_t magic;
     /* set once */
     struct disk_io io;
     struct disk_superblock super;
+    uint64_t base; /* where the segments begin */
     struct disk_index *index;
     struct disk_segment *segments;
     /* under the lock; microseconds */
@@ -51,8 +62,11 @@ struct disk {
     struct disk_buffer *current; /* being filled; NULL: none could be opened */
     uint64_t sequence;           /* the last one given */
     uint64_t free_segments;
+    /* who loads, writes and reclaims */
+    struct disk_load load;
+    uint64_t note_sequence; /* of the last one read or written; 0: not known */
     /* figures and flags, any thread, relaxed */
-    _Atomic bool failed;
+    _Atomic bool failed, loading;
     _Atomic uint32_t reads_failing; /* one after the other */
     _Atomic uint64_t put_bytes, written_bytes, read_bytes, reinserted, reclaimed, damaged, foreign, refused;
     _Atomic uint64_t read_errors, write_errors;
@@ -60,7 +74,23 @@ struct disk {
 #define DISK_MAGIC 0x6469736bu
 
 static inline uint64_t disk_segment_offset(const struct disk *disk, uint32_t segment) {
-    return DISK_SECTOR_BYTES + segment * disk->super.segment_bytes;
+    return disk->base + segment * disk->super.segment_bytes;
+}
+/* Segment and offset in it of a place. False: there is no such place, the index was made wrong. */
+static inline bool disk_locate(const struct disk *disk, uint64_t unit, uint32_t *out_segment,
+                               uint64_t *out_offset) {
+    uint64_t at = unit * DISK_UNIT_BYTES;
+    if (at < disk->base || (at - disk->base) / disk->super.segment_bytes >= disk->super.segment_count)
+        return false;
+    *out_segment = (uint32_t)((at - disk->base) / disk->super.segment_bytes);
+    *out_offset = (at - disk->base) % disk->super.segment_bytes;
+    return true;
+}
+static inline uint64_t disk_note_offset(const struct disk *disk, int slot) {
+    return DISK_SECTOR_BYTES + (uint64_t)slot * disk->super.note_bytes;
+}
+static inline bool disk_is_loading(const struct disk *disk) {
+    return atomic_load_explicit(&disk->loading, memory_order_relaxed); /* orders nothing */
 }
 static inline uint64_t disk_unit_of(const struct disk *disk, uint32_t segment, uint64_t offset) {
     return (disk_segment_offset(disk, segment) + offset) / DISK_UNIT_BYTES;
@@ -102,7 +132,9 @@ uint64_t disk_record_limit(const struct disk *disk);
  * through it. The caller frees. *out_sequence is 0 when there is nothing of this store. */
 sk_err disk_segment_entries(struct disk *disk, struct io_loop *loop, uint32_t segment, uint64_t *out_sequence,
                             struct disk_summary_entry **out_entries, uint32_t *out_count);
-/* Fills index and segment table at the start. */
+/* Fills the segment table at the start, and finds what is to be loaded. */
 sk_err disk_recover(struct disk *disk, struct io_loop *loop);
+/* Nothing is left to be loaded. */
+void disk_load_end(struct disk *disk);
 
 #endif

@@ -108,7 +108,7 @@ static sk_err read_frame(struct disk *disk, struct io_loop *loop, uint32_t segme
 sk_err disk_segment_entries(struct disk *disk, struct io_loop *loop, uint32_t segment, uint64_t *out_sequence,
                             struct disk_summary_entry **out_entries, uint32_t *out_count) {
     struct finding finding = {0};
-    struct disk_segment_head head;
+    struct disk_segment_head head = {0};
     struct disk_trailer trailer;
     bool summed_up;
     sk_err err = read_frame(disk, loop, segment, &head, &trailer, &summed_up);
@@ -131,74 +131,113 @@ sk_err disk_segment_entries(struct disk *disk, struct io_loop *loop, uint32_t se
 
 /* ---- all of them, the newest first ---------------------------------------------------------------------- */
 
-struct found_segment {
-    uint64_t sequence;
-    uint32_t segment;
-};
-
 static int newest_first(const void *a, const void *b) {
-    const struct found_segment *x = a, *y = b;
+    const struct disk_found *x = a, *y = b;
     return x->sequence > y->sequence ? -1 : x->sequence < y->sequence;
 }
 
-static sk_err index_segment(struct disk *disk, struct io_loop *loop, uint32_t segment, uint32_t *unreadable) {
-    struct disk_summary_entry *entries = NULL;
-    uint32_t count = 0;
-    uint64_t sequence;
-    sk_err err = disk_segment_entries(disk, loop, segment, &sequence, &entries, &count);
-    for (uint32_t i = count; !err && i-- > 0;) {
+/* The places that a look at the index needs are far from each other: they are fetched this much ahead. */
+#define AHEAD 8
+
+static void index_entries(struct disk *disk, uint32_t segment, const struct disk_summary_entry *entries,
+                          uint32_t count) {
+    for (uint32_t i = count; i-- > 0;) {
         uint64_t offset = (uint64_t)entries[i].offset * DISK_RECORD_ALIGN;
         uint64_t bytes = (uint64_t)entries[i].length * DISK_RECORD_ALIGN;
+        if (i >= AHEAD) disk_index_prefetch(disk->index, entries[i - AHEAD].hash);
         if (offset < DISK_SECTOR_BYTES || offset + bytes > disk->super.segment_bytes) continue;
         struct disk_place place = {.unit = disk_unit_of(disk, segment, offset),
                                    .length_class = disk_length_class(bytes)};
         (void)disk_index_put_older(disk->index, entries[i].hash, place);
     }
-    free(entries);
+}
+
+/* A segment that was taken back before it was loaded has no records any more. */
+static bool still_counts(struct disk *disk, const struct disk_found *found) {
+    const struct disk_segment *segment = &disk->segments[found->segment];
+    pthread_mutex_lock(&disk->lock);
+    bool counts = segment->state == DISK_SEGMENT_WRITTEN && segment->sequence == found->sequence;
+    pthread_mutex_unlock(&disk->lock);
+    return counts;
+}
+
+void disk_load_end(struct disk *disk) {
+    free(disk->load.found);
+    disk->load = (struct disk_load){0};
+    disk_index_loading(disk->index, false);
+    atomic_store_explicit(&disk->loading, false, memory_order_relaxed); /* a figure */
+}
+
+/* A device of which nothing can be read is an error. */
+sk_err disk_load(struct disk *disk, struct io_loop *loop) {
+    SK_CHECK_MAGIC(disk, DISK_MAGIC);
+    struct disk_load *todo = &disk->load;
+    struct disk_summary_entry *entries = NULL;
+    uint32_t count = 0;
+    uint64_t sequence;
+    while (todo->next < todo->count && !still_counts(disk, &todo->found[todo->next])) todo->next++;
+    if (todo->next >= todo->count) {
+        sk_err last = todo->count && todo->unreadable >= todo->count ? SK_ERR_IO : SK_ERR_AGAIN;
+        if (disk_is_loading(disk)) disk_load_end(disk);
+        return last;
+    }
+    uint32_t segment = todo->found[todo->next].segment;
+    sk_err err = disk_segment_entries(disk, loop, segment, &sequence, &entries, &count);
     if (err == SK_ERR_NO_MEMORY) return err;
-    *unreadable += err != SK_OK;
+    if (!err) index_entries(disk, segment, entries, count);
+    free(entries);
+    todo->unreadable += err != SK_OK;
+    todo->next++;
     return SK_OK;
 }
 
 /* A segment that cannot be read is a segment without records. */
-static sk_err look_at_segment(struct disk *disk, struct io_loop *loop, uint32_t number, uint64_t *floor,
-                              uint32_t *unreadable) {
+static sk_err look_at_segment(struct disk *disk, struct io_loop *loop, uint32_t number, uint8_t *sector,
+                              uint64_t *floor) {
     struct disk_segment *segment = &disk->segments[number];
     struct disk_segment_head head;
-    struct disk_trailer trailer;
-    bool summed_up;
-    sk_err err = read_frame(disk, loop, number, &head, &trailer, &summed_up);
-    if (err == SK_ERR_NO_MEMORY) return err;
-    *unreadable += err != SK_OK;
-    if (err || !head.sequence) return SK_OK;
+    sk_err err = disk_device_read(disk, loop, sector, DISK_SECTOR_BYTES, disk_segment_offset(disk, number));
+    if (err || disk_segment_head_decode(sector, disk->super.id, &head) || head.index != number) return err;
     segment->sequence = head.sequence;
+    if (!head.sequence) return SK_OK;
     segment->state = DISK_SEGMENT_WRITTEN;
     *floor = SK_MAX(*floor, head.floor);
     disk->sequence = SK_MAX(disk->sequence, head.sequence);
     return SK_OK;
 }
 
-/* A device that cannot be read at all is an error. */
-sk_err disk_recover(struct disk *disk, struct io_loop *loop) {
-    uint32_t count = (uint32_t)disk->super.segment_count, used = 0, unreadable = 0;
-    uint64_t floor = 0;
+static sk_err look_at_segments(struct disk *disk, struct io_loop *loop, uint64_t *floor) {
+    uint32_t count = (uint32_t)disk->super.segment_count, unreadable = 0;
+    uint8_t *sector = disk_alloc(DISK_SECTOR_BYTES);
+    if (!sector) return SK_ERR_NO_MEMORY;
     sk_err err = SK_OK;
-    struct found_segment *found = calloc(count, sizeof *found);
+    for (uint32_t i = 0; i < count && err != SK_ERR_NO_MEMORY; i++) {
+        err = look_at_segment(disk, loop, i, sector, floor);
+        unreadable += err != SK_OK;
+    }
+    free(sector);
+    if (err == SK_ERR_NO_MEMORY) return err;
+    return unreadable >= count ? SK_ERR_IO : SK_OK;
+}
+
+sk_err disk_recover(struct disk *disk, struct io_loop *loop) {
+    uint32_t count = (uint32_t)disk->super.segment_count, used = 0;
+    uint64_t floor = 0;
+    sk_err err = look_at_segments(disk, loop, &floor);
+    if (err) return err;
+    struct disk_found *found = calloc(count, sizeof *found);
     if (!found) return SK_ERR_NO_MEMORY;
-    for (uint32_t i = 0; i < count && !err; i++) err = look_at_segment(disk, loop, i, &floor, &unreadable);
     for (uint32_t i = 0; i < count; i++) {
         struct disk_segment *segment = &disk->segments[i];
         if (segment->sequence < floor) segment->state = DISK_SEGMENT_FREE;
-        if (segment->state == DISK_SEGMENT_WRITTEN)
-            found[used++] = (struct found_segment){segment->sequence, i};
+        if (segment->state == DISK_SEGMENT_WRITTEN) found[used++] = (struct disk_found){segment->sequence, i};
     }
     disk->free_segments = count - used;
     /* Beyond all that was given before the crash to segments whose header never reached the device. */
     disk->sequence += SEQUENCE_LEAP;
     qsort(found, used, sizeof *found, newest_first);
-    for (uint32_t i = 0; i < used && !err; i++)
-        err = index_segment(disk, loop, found[i].segment, &unreadable);
-    free(found);
-    if (err) return err;
-    return unreadable >= count ? SK_ERR_IO : SK_OK;
+    disk->load = (struct disk_load){.found = found, .count = used};
+    disk_index_loading(disk->index, true);
+    atomic_store_explicit(&disk->loading, true, memory_order_relaxed); /* a figure */
+    return SK_OK;
 }

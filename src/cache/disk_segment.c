@@ -138,10 +138,11 @@ static struct disk_place enter(struct disk *disk, const struct disk_room *room, 
 static bool overtaken(const struct disk *disk, const struct disk_room *room, sk_hash128 hash) {
     struct disk_place there;
     if (!disk_index_find(disk->index, hash, &there)) return false;
-    uint64_t offset = there.unit * DISK_UNIT_BYTES - DISK_SECTOR_BYTES;
-    uint64_t sequence = disk->segments[offset / disk->super.segment_bytes].sequence;
-    if (sequence != room->sequence) return sequence > room->sequence;
-    return offset % disk->super.segment_bytes > room->offset;
+    uint32_t segment;
+    uint64_t offset;
+    if (!disk_locate(disk, there.unit, &segment, &offset)) return false;
+    uint64_t sequence = disk->segments[segment].sequence;
+    return sequence == room->sequence ? offset > room->offset : sequence > room->sequence;
 }
 
 void disk_room_done(struct disk *disk, const struct disk_room *room, sk_hash128 hash, uint64_t bytes) {

@@ -31,7 +31,7 @@ struct disk_set {
     /* set once */
     size_t count;
     uint64_t segment_bytes;
-    bool create;
+    bool create, background;
     sk_err (*open)(const char *path, uint64_t bytes, struct disk_io *out_io);
     void (*close)(struct disk_io *io);
     uint8_t lots[LOTS]; /* the device of each */
@@ -87,7 +87,8 @@ static sk_err open_device(struct disk_set *set, struct disk_set_device *device, 
         struct disk_options options = {.io = device->io,
                                        .segment_bytes = set->segment_bytes,
                                        .records = device->records,
-                                       .create = set->create};
+                                       .create = set->create,
+                                       .background = set->background};
         err = disk_open(&options, loop, &disk);
         if (err) set->close(&device->io);
     }
@@ -147,6 +148,7 @@ static struct disk_set *set_make(const struct disk_set_options *options) {
     set->count = options->count;
     set->segment_bytes = options->segment_bytes;
     set->create = options->create;
+    set->background = options->background;
     set->open = options->open ? options->open : disk_io_open;
     set->close = options->close ? options->close : disk_io_close;
     bool made = true;
@@ -266,6 +268,10 @@ static sk_err step(struct disk_set *set, struct io_loop *loop, size_t number,
     return err;
 }
 
+sk_err disk_set_load(struct disk_set *set, struct io_loop *loop, size_t number) {
+    return step(set, loop, number, disk_load);
+}
+
 sk_err disk_set_write(struct disk_set *set, struct io_loop *loop, size_t number) {
     return step(set, loop, number, disk_write);
 }
@@ -276,6 +282,40 @@ sk_err disk_set_flush(struct disk_set *set, struct io_loop *loop, size_t number)
 
 sk_err disk_set_reclaim(struct disk_set *set, struct io_loop *loop, size_t number) {
     return step(set, loop, number, disk_reclaim);
+}
+
+sk_err disk_set_note_write(struct disk_set *set, struct io_loop *loop, size_t number, const void *data,
+                           size_t bytes) {
+    SK_CHECK_MAGIC(set, DISK_SET_MAGIC);
+    SK_ASSERT(number < set->count);
+    struct disk *disk = enter(&set->devices[number]);
+    if (!disk) return SK_ERR_IO;
+    sk_err err = disk_note_write(disk, loop, data, bytes);
+    if (disk_failed(disk)) notice_outage(&set->devices[number]);
+    leave(&set->devices[number]);
+    return err;
+}
+
+sk_err disk_set_note_read(struct disk_set *set, struct io_loop *loop, size_t number, void **out_data,
+                          size_t *out_bytes) {
+    SK_CHECK_MAGIC(set, DISK_SET_MAGIC);
+    SK_ASSERT(number < set->count);
+    struct disk *disk = enter(&set->devices[number]);
+    if (!disk) return SK_ERR_IO;
+    sk_err err = disk_note_read(disk, loop, out_data, out_bytes);
+    leave(&set->devices[number]);
+    return err;
+}
+
+size_t disk_set_note_limit(struct disk_set *set) {
+    size_t least = SIZE_MAX;
+    for (size_t i = 0; i < set->count; i++) {
+        struct disk *disk = enter(&set->devices[i]);
+        if (!disk) continue;
+        least = SK_MIN(least, disk_note_limit(disk));
+        leave(&set->devices[i]);
+    }
+    return least == SIZE_MAX ? 0 : least;
 }
 
 sk_err disk_set_revive(struct disk_set *set, struct io_loop *loop, size_t number) {

@@ -6,8 +6,8 @@
  * counted, while the others go on. The owner learns of it from disk_set_usage, logs it, and calls disk_set_revive
  * from time to time.
  *
- * Threads as in disk.h: any may put, find and read. For each device, one at a time calls disk_set_write, _flush,
- * _reclaim and _revive; different devices may be worked on at the same time. */
+ * Threads as in disk.h: any may put, find and read. For each device, one at a time calls disk_set_load, _write,
+ * _flush, _reclaim, _note_* and _revive; different devices may be worked on at the same time. */
 #ifndef SK_CACHE_DISK_SET_H
 #define SK_CACHE_DISK_SET_H
 
@@ -28,6 +28,7 @@ struct disk_set_options {
     uint64_t segment_bytes; /* of new stores; 0: the store's own default */
     uint64_t records;       /* that all indexes together have room for; 0: the store's own default */
     bool create;            /* make a new store where there is none, or a damaged one */
+    bool background;        /* what is to be loaded after a crash, disk_set_load loads */
     /* How a device is opened and closed; NULL: disk_io_open, disk_io_close. */
     sk_err (*open)(const char *path, uint64_t bytes, struct disk_io *out_io);
     void (*close)(struct disk_io *io);
@@ -62,10 +63,19 @@ sk_err disk_set_read_block(struct disk_set_reader *reader, struct io_loop *loop,
                            sk_str *out_data);
 void disk_set_reader_close(struct disk_set_reader *reader);
 
-/* As disk_write, disk_flush and disk_reclaim, of device NUMBER. SK_ERR_IO: it is out of service. */
+/* As disk_load, disk_write, disk_flush and disk_reclaim, of device NUMBER. SK_ERR_IO: it is out of service. */
+sk_err disk_set_load(struct disk_set *set, struct io_loop *loop, size_t number);
 sk_err disk_set_write(struct disk_set *set, struct io_loop *loop, size_t number);
 sk_err disk_set_flush(struct disk_set *set, struct io_loop *loop, size_t number);
 sk_err disk_set_reclaim(struct disk_set *set, struct io_loop *loop, size_t number);
+/* As disk_note_write and disk_note_read: each device has a note of its own, which says what it knew when it was last
+ * in service. SK_ERR_IO: it is out of service. */
+sk_err disk_set_note_write(struct disk_set *set, struct io_loop *loop, size_t number, const void *data,
+                           size_t bytes);
+sk_err disk_set_note_read(struct disk_set *set, struct io_loop *loop, size_t number, void **out_data,
+                          size_t *out_bytes);
+/* The smallest of the devices in service; 0: there is none. */
+size_t disk_set_note_limit(struct disk_set *set);
 /* Opens device NUMBER anew when it is out of service; it is known by what lies on it, as after a crash.
  * SK_ERR_AGAIN: it is in service; SK_ERR_BUSY: somebody still reads from it; else as disk_io_open and disk_open. */
 sk_err disk_set_revive(struct disk_set *set, struct io_loop *loop, size_t number);

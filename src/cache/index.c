@@ -49,6 +49,7 @@ static bool compare_values(const void *stored, const void *wanted) {
 struct table_memory {
     struct cache *cache;
     size_t bytes;
+    uint64_t number; /* no other table of the cache had it, whatever its address */
     ck_epoch_entry_t epoch_entry;
     _Alignas(16) char data[];
 };
@@ -61,6 +62,8 @@ static void *hook_alloc(size_t bytes) {
     if (!memory) return NULL;
     memory->cache = hook_cache;
     memory->bytes = sizeof *memory + bytes;
+    /* relaxed: only unique, never 0 */
+    memory->number = 1 + atomic_fetch_add_explicit(&hook_cache->numbers, 1, memory_order_relaxed);
     return memory->data;
 }
 
@@ -134,12 +137,17 @@ struct cache_entry *cache_index_get(struct cache *cache, const struct cache_key 
     return value ? entry_of(value) : NULL;
 }
 
-/* The rest of one shard, at most MAX. */
-static uint32_t walk_shard(struct cache_shard *shard, struct cache_walk *walk, struct cache_entry **out,
-                           uint32_t max) {
+/* The set's table is what the hook gave. */
+static uint64_t number_of(struct ck_hs_map *table) {
+    return SK_CONTAINER_OF((char *)table, struct table_memory, data[0])->number;
+}
+
+uint32_t cache_index_walk(struct cache *cache, struct cache_walk *walk, struct cache_entry **out,
+                          uint32_t max) {
+    struct cache_shard *shard = &cache->shards[walk->shard];
     struct ck_hs_map *table = ck_pr_load_ptr(&shard->set.map);
-    if (table != walk->table) walk->place = 0;
-    walk->table = table;
+    if (number_of(table) != walk->table) walk->place = 0;
+    walk->table = number_of(table);
     ck_hs_iterator_t iterator = {.offset = walk->place, .map = table};
     uint32_t count = 0;
     for (void *value; count < max && ck_hs_next_spmc(&shard->set, &iterator, &value);) {
@@ -148,17 +156,7 @@ static uint32_t walk_shard(struct cache_shard *shard, struct cache_walk *walk, s
         count++;
     }
     walk->place = iterator.offset;
-    return count;
-}
-
-uint32_t cache_index_walk(struct cache *cache, struct cache_walk *walk, struct cache_entry **out,
-                          uint32_t max) {
-    uint32_t count = 0;
-    while (walk->shard < cache->shard_count) {
-        count = walk_shard(&cache->shards[walk->shard], walk, out, max);
-        if (count) break;
-        *walk = (struct cache_walk){.shard = walk->shard + 1};
-    }
+    if (count == 0) *walk = (struct cache_walk){.shard = (walk->shard + 1) % cache->shard_count};
     return count;
 }
 

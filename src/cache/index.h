@@ -19,14 +19,15 @@ bool cache_index_swap(struct cache *cache, struct cache_entry *expected, struct 
 /* Takes ENTRY out if it is what stands under its key, and forgets it (cache_store_forget). */
 bool cache_index_remove(struct cache *cache, struct cache_entry *entry);
 
-/* A walk over all entries, a few at a time: where it stands. Zeroed at the beginning. */
+/* A walk over all entries, a few at a time and round and round: where it stands. Zeroed at the beginning. */
 struct cache_walk {
     uint32_t shard;
     unsigned long place; /* in the shard's table */
-    const void *table;   /* which one that was */
+    uint64_t table;      /* the number of that; 0: of none yet */
 };
-/* Inside a section: the next entries, at most MAX; 0 at the end. What comes in or moves meanwhile may be missed; a
- * shard whose table was made anew is walked from its beginning. */
+/* Inside a section: the next entries of the shard, at most MAX. 0: the shard is done, and the walk stands before the
+ * next one (after the last comes the first). What comes in or moves meanwhile may be missed; a shard whose table was
+ * made anew is walked from its beginning. */
 uint32_t cache_index_walk(struct cache *cache, struct cache_walk *walk, struct cache_entry **out,
                           uint32_t max);
 /* The shard (and the stripe) of a key. */

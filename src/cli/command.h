@@ -24,6 +24,8 @@ enum cli_exit {
     X("check", cli_check, "FILE...", "say whether configuration files are right, and what they mean")        \
     X("explain", cli_explain, "URL [-H FIELD]... [--admin ADDRESS]",                                         \
       "say what would happen to a request, and why")                                                         \
+    X("explain-route", cli_explain_route, "IP [NAME|URL] [--admin ADDRESS]",                                 \
+      "say where a client is sent, and why")                                                                 \
     X("purge", cli_purge, "URL... | --tag TAG | --all [OPTION...]", "make what is stored invalid")           \
     X("help", cli_help, "[TOPIC]", "explain a command or a topic")
 

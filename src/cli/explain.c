@@ -41,24 +41,11 @@ static error_t on_argument(int key, char *value, struct argp_state *state) {
     }
 }
 
-static sk_err put_parameter(struct sk_buf *out, const char *name, const char *value) {
-    static const char hex[] = "0123456789ABCDEF";
-    sk_err err = sk_buf_printf(out, "%s=", name);
-    for (; *value && !err; value++) {
-        unsigned char byte = (unsigned char)*value;
-        char escape[3] = {'%', hex[byte >> 4], hex[byte & 15]};
-        bool plain = (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') ||
-                     (byte >= 'A' && byte <= 'Z') || strchr("-._~/:", byte);
-        err = sk_buf_append(out, plain ? sk_str_make(value, 1) : sk_str_make(escape, 3));
-    }
-    return err;
-}
-
 static sk_err put_question(const struct explain_arguments *arguments, struct sk_buf *out) {
-    sk_err err = put_parameter(out, "/explain?url", arguments->url);
-    if (!err && arguments->method) err = put_parameter(out, "&method", arguments->method);
+    sk_err err = cli_admin_parameter(out, "/explain?url", arguments->url);
+    if (!err && arguments->method) err = cli_admin_parameter(out, "&method", arguments->method);
     for (size_t i = 0; i < arguments->field_count && !err; i++)
-        err = put_parameter(out, "&header", arguments->fields[i]);
+        err = cli_admin_parameter(out, "&header", arguments->fields[i]);
     return err;
 }
 

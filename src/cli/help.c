@@ -9,6 +9,7 @@
 #include "edge/gauges.h"
 #include "http/reason.h"
 #include "observe/access_log.h"
+#include "route/gauges.h"
 
 /* How a topic is to be written. */
 enum form { FORM_TEXT, FORM_MARKDOWN, FORM_JSON_SCHEMA };
@@ -29,7 +30,7 @@ static sk_err write_configuration(const struct request *request, struct sk_buf *
 static sk_err write_metrics(const struct request *request, struct sk_buf *out) {
     static const struct observe_gauge gauges[] = {
 #define X(reader, metric, help_text) {.name = metric, .help = help_text},
-        EDGE_GAUGE_TABLE(X)
+        EDGE_GAUGE_TABLE(X) ROUTE_GAUGE_TABLE(X) ROUTE_SITE_GAUGE_TABLE(X)
 #undef X
     };
     enum observe_reference_style style =

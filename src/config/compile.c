@@ -161,17 +161,13 @@ static void set_url(struct compile *c, struct config_origin *origin) {
 static void compile_origin(struct compile *c, const struct config_section *section,
                            const struct config_raw_ORIGIN *raw, const char *path,
                            struct config_origin *origin) {
-    char key[PATH_BYTES];
     fill(c, section, raw, origin);
     if (!origin->url.len) {
         problem(c, path, "found no url, expected one (example: url: http://10.0.0.1:9000)");
         return;
     }
     set_url(c, origin);
-    snprintf(key, sizeof(key), "%s.ca_file", path);
-    origin->ca_file = resolve_path(c, origin->ca_file);
-    check_readable(c, key, origin->ca_file);
-    if (raw->ca_file && !origin->tls) problem(c, key, "found a ca_file, but the url is not https");
+    config_compile_origin_tls(c, path, raw, origin);
 }
 
 static bool same_origin(const struct config_origin *a, const struct config_origin *b) {
@@ -382,6 +378,8 @@ static void compile_top(struct compile *c, const struct config_raw_TOP *raw) {
     fill(c, section_of(config_top, "access_log"), raw->access_log, config);
     fill(c, section_of(config_top, "limits"), raw->limits, &config->limits);
     fill(c, section_of(config_top, "timeouts"), raw->timeouts, &config->timeouts);
+    fill(c, section_of(config_top, "fleet"), raw->fleet, &config->fleet);
+    config->fleet.state = resolve_path(c, config->fleet.state);
     config->access_log = resolve_path(c, config->access_log);
     if (!raw->memory) config->memory_bytes = SK_MIN(config->memory_bytes, MEMORY_DEFAULT_MOST);
     if (!config->max_object_bytes) config->max_object_bytes = config->memory_bytes / 2;
@@ -402,6 +400,11 @@ void config_check_whole(const struct config *config, const struct config_source 
             source, problems, "admin",
             "found an address for everybody who can reach it: it needs admin_token or admin_token_file, or "
             "use a Unix socket (example: unix:/run/skerry/admin.sock)");
+    if (config->fleet.bus.len && !config->fleet.state.len)
+        problem_at(
+            source, problems, "fleet.bus",
+            "found a bus but no state: whom to believe on it is in the folder with this node's identity "
+            "(example: state: /var/lib/skerry/fleet)");
     if (config->max_object_bytes > config->memory_bytes)
         problem_at(source, problems, "max_object", "found more than memory");
     if (config_has_tls(config) && !config_has_certificate(config))

@@ -1,4 +1,4 @@
-/* The compiler of configurations from the inside, for compile.c and listeners.c. */
+/* The compiler of configurations from the inside, for compile.c, listeners.c and origin_tls.c. */
 #ifndef SK_CONFIG_COMPILE_PRIVATE_H
 #define SK_CONFIG_COMPILE_PRIVATE_H
 
@@ -28,5 +28,9 @@ sk_str config_compile_file(struct compile *c, const char *path, sk_str file);
 void config_compile_listeners(struct compile *c, const struct config_raw_TOP *raw);
 void config_compile_site_certificates(struct compile *c, const struct config_raw_SITE *raw,
                                       struct config_site *site);
+
+/* origin_tls.c: the files and rules of TLS to the origin at PATH. */
+void config_compile_origin_tls(struct compile *c, const char *path, const struct config_raw_ORIGIN *raw,
+                               struct config_origin *origin);
 
 #endif

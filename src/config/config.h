@@ -12,22 +12,32 @@
 #include "http/uri.h"
 #include "io/addr.h"
 
+enum config_pq {
+    CONFIG_PQ_OFF,
+    CONFIG_PQ_OFFER,
+    CONFIG_PQ_PREFER,
+    CONFIG_PQ_REQUIRE,
+    CONFIG_PQ_ADVERTISE /* of origins only */
+};
+
 struct config_origin {
     sk_str url; /* as written */
     struct http_uri uri;
     bool tls;
     uint16_t port;
-    uint32_t weight; /* 1 to 1000, default 1; 0: only when all others are down */
-    sk_str host;     /* Host and SNI sent; empty: the client's Host for http and SNI by url */
-    sk_str ca_file;  /* PEM; empty: system store */
-    bool verify;     /* default true */
+    uint32_t weight;    /* 1 to 1000, default 1; 0: only when all others are down */
+    sk_str host;        /* Host and SNI sent; empty: the client's Host for http and SNI by url */
+    sk_str ca_file;     /* PEM; empty: system store */
+    bool verify;        /* default true */
+    sk_str verify_name; /* that the certificate must carry instead of the host; with "://": a URI */
+    sk_str client_cert, client_key; /* paths of PEM files, our own to show; empty: none */
+    enum config_pq pq;
 };
 
 struct config_certificate {
     sk_str cert, key; /* paths of PEM files; end with NUL */
 };
 
-enum config_pq { CONFIG_PQ_OFF, CONFIG_PQ_OFFER, CONFIG_PQ_PREFER, CONFIG_PQ_REQUIRE };
 enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
 
 struct config_listener {
@@ -79,6 +89,14 @@ struct config_compress {
     uint32_t type_count;
     uint64_t min_bytes, max_bytes;
     uint32_t level, popular_level;
+};
+
+/* The fleet that the edge belongs to. */
+struct config_fleet {
+    sk_str state;       /* folder of the identity; empty: none */
+    sk_str bus;         /* fleet/valkey.h's address; empty: none */
+    sk_str bus_primary; /* empty: BUS takes writes */
+    int64_t silence_ms;
 };
 
 /* Who may use the PURGE method. */
@@ -145,6 +163,7 @@ struct config {
     sk_str resolver; /* "ip:port,..." or empty for the system's */
     struct io_prefix *trusted_proxies;
     uint32_t trusted_proxy_count;
+    struct config_fleet fleet;
     struct config_purge purge;
     struct config_limits limits;
     struct config_timeouts timeouts;

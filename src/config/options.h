@@ -39,6 +39,8 @@
       "an IP address with port, or :PORT for all addresses, or unix:PATH; for TLS https:// before it",       \
       "string", "")                                                                                          \
     X(ADMIN, "unix:PATH, or an IP address with port", "string", "")                                          \
+    X(BUS, "unix:PATH, or valkey://[[USER]:PASSWORD@]HOST[:PORT]", "string",                                 \
+      "^(unix:/|valkey://|redis://).")                                                                       \
     X(RESOLVERS, "IP addresses, each with port if not 53, separated by commas", "string", "")                \
     X(PREFIX, "an IP network or address", "string", "")                                                      \
     X(HOST, "a host name without port, *.DOMAIN, or *", "string", "")                                        \
@@ -263,7 +265,19 @@ enum config_kind {
     X(S, VALUE, FILE, ca_file, ca_file, "", "", "", "/etc/skerry/origin-ca.pem",                             \
       "Certificates (PEM) to trust for https, instead of the system's.")                                     \
     X(S, VALUE, FLAG, verify, verify, "true", "", "", "false",                                               \
-      "Verify the certificate of an https origin. Never false outside of a test.")
+      "Verify the certificate of an https origin. Never false outside of a test.")                           \
+    X(S, VALUE, TEXT, verify_name, verify_name, "", "", "", "spiffe://example.com/origin",                   \
+      "Name that the certificate must carry instead of the host: a DNS name, or a URI.")                     \
+    X(S, VALUE, FILE, client_cert, client_cert, "", "", "", "/etc/skerry/edge.pem",                          \
+      "The certificate (PEM) to show to an https origin that asks for one, with those that lead to its "     \
+      "authority.")                                                                                          \
+    X(S, VALUE, FILE, client_key, client_key, "", "", "", "/etc/skerry/edge.key",                            \
+      "The private key (PEM, without a password) of `client_cert`.")                                         \
+    X(S, VALUE, CHOICE, pq, pq, "offer", "off offer prefer require advertise", "", "require",                \
+      "Key exchange that a quantum computer cannot undo later (X25519MLKEM768 and its kin). `off`: never; "  \
+      "`offer`: key shares of both kinds are sent, the origin chooses; `prefer`: only such a one is sent, "  \
+      "origins that do not know it cost one round trip more; `require`: other origins are not used; "        \
+      "`advertise`: it is named, and sent only to origins that ask for it.")
 
 #define CONFIG_CERTIFICATE_TABLE(X, S)                                                                       \
     X(S, VALUE, FILE, cert, cert, "", "", "", "/etc/skerry/www.example.com.pem",                             \
@@ -288,6 +302,18 @@ enum config_kind {
 #define CONFIG_PURGE_TABLE(X, S)                                                                             \
     X(S, LIST, PREFIX, allow, allow, "", "0", "10000", "10.0.0.0/8",                                         \
       "Networks from which the PURGE method is obeyed, by the connection's address. Others get 405.")
+
+#define CONFIG_FLEET_TABLE(X, S)                                                                              \
+    X(S, VALUE, FILE, state, state, "", "", "", "/var/lib/skerry/fleet",                                      \
+      "The folder with this node's identity: key, certificate and the fleet's roots.")                        \
+    X(S, VALUE, BUS, bus, bus, "", "", "", "valkey://:secret@10.0.0.5",                                       \
+      "The server (Valkey, or another that speaks the Redis protocol and has streams) that purges come "      \
+      "from; the nearest replica will do. Without it: purges are this edge's own.")                           \
+    X(S, VALUE, BUS, bus_primary, bus_primary, "", "", "", "valkey://:secret@10.0.0.5",                       \
+      "The server that takes writes, when `bus` is a replica: positions and signs of life go there.")         \
+    X(S, VALUE, DURATION, silence, silence_ms, "30s", "2s", "24h", "10s",                                     \
+      "When nobody was heard on the bus for so long, what is stored is revalidated before it is used, until " \
+      "somebody is heard again.")
 
 #define CONFIG_SITE_TABLE(X, S)                                                                              \
     X(S, VALUE, NAME, name, name, "", "", "", "shop",                                                        \
@@ -357,6 +383,7 @@ enum config_kind {
       "Name servers for the origins' names. Without it: the system's.")                                      \
     X(S, LIST, PREFIX, trusted_proxies, trusted_proxies, "", "0", "10000", "10.0.0.0/8",                     \
       "Networks whose X-Forwarded-For, -Proto, -Host and Forwarded are believed.")                           \
+    X(S, SECTION, FLEET, fleet, fleet, "", "", "", "", "The fleet that this edge belongs to.")               \
     X(S, SECTION, PURGE, purge, purge, "", "", "", "", "Who may use the PURGE method: nobody, without it.")  \
     X(S, SECTION, LIMITS, limits, limits, "", "", "", "", "What one client may ask for.")                    \
     X(S, SECTION, TIMEOUTS, timeouts, timeouts, "", "", "", "", "How slow a client may be.")                 \
@@ -365,6 +392,7 @@ enum config_kind {
 /* Name, title, struct that VALUE rows go into. Sections stand before those that hold them. */
 #define CONFIG_SECTION_TABLE(X)                                                                              \
     X(ACCESS_LOG, "access_log", struct config)                                                               \
+    X(FLEET, "fleet", struct config_fleet)                                                                   \
     X(PURGE, "purge", struct config_purge)                                                                   \
     X(LIMITS, "limits", struct config_limits)                                                                \
     X(TIMEOUTS, "timeouts", struct config_timeouts)                                                          \

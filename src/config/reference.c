@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "config/load.h"
+#include "config/route_options.h"
 #include "config/value.h"
 
 enum { PATH_BYTES = 128, WIDTH = 88, WHAT_BYTES = CONFIG_EXPECTED_BYTES + 32 };
@@ -109,8 +110,15 @@ sk_err config_write_reference(struct sk_buf *out) {
         "At SIGHUP, or `POST /config/reload` on the admin address, the file is read again. A file with a problem is\n"
         "refused as a whole, and the configuration in force stays.\n\n"
         "## Top level\n";
+    static const char route_head[] =
+        "\n# The configuration of a router\n\n"
+        "One file of YAML, given by `skerry route -c FILE`; [examples/route.yaml](../examples/route.yaml) is one, and\n"
+        "[routing.md](routing.md) says what it means.\n\n"
+        "## Top level of a router\n";
     sk_err err = sk_buf_append(out, SK_STR(head));
-    return err ? err : write_section(out, config_top, "", "");
+    if (!err) err = write_section(out, config_top, "", "");
+    if (!err) err = sk_buf_append(out, SK_STR(route_head));
+    return err ? err : write_section(out, config_route_top, "", "");
 }
 
 /* ---- a terminal ---- */

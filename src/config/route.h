@@ -7,6 +7,17 @@
 #include "config/load.h"
 #include "io/addr.h"
 
+enum config_route_check { CONFIG_ROUTE_CHECK_NONE, CONFIG_ROUTE_CHECK_HTTP, CONFIG_ROUTE_CHECK_HTTPS };
+
+struct config_route_health { /* how each edge is asked whether it can serve */
+    int check;               /* enum config_route_check */
+    sk_str path, host;       /* HOST empty: the edge's address */
+    int64_t interval_ms, timeout_ms;
+    uint32_t down_after, up_after; /* results in a row */
+    bool verify;
+    sk_str ca_file; /* empty: the system's */
+};
+
 struct config_route_zone {
     sk_str name;
     sk_str file;
@@ -23,6 +34,18 @@ struct config_route_site {
     sk_str capacity, cost;      /* decimals */
     struct io_addr *addresses;  /* of its edges, the port is that of their health check */
     uint32_t address_count;
+    sk_str *hosts; /* names of its edges for redirects; when as many as addresses, in their order */
+    uint32_t host_count;
+};
+
+enum config_route_scheme { CONFIG_ROUTE_SCHEME_HTTPS, CONFIG_ROUTE_SCHEME_HTTP };
+
+struct config_route_http { /* routing by redirect */
+    struct io_addr *listeners;
+    uint32_t listener_count;
+    int status; /* 0: 302, 1: 307 */
+    int scheme; /* enum config_route_scheme, of where clients are sent */
+    uint32_t connections;
 };
 
 struct config_route_name { /* answered from the routing table */
@@ -75,6 +98,8 @@ struct config_route {
     struct config_route_rate rate;
     struct config_route_tcp tcp;
     struct config_route_weights weights;
+    struct config_route_health health;
+    struct config_route_http http;
     sk_str *databases; /* MMDB files */
     uint32_t database_count;
     struct config_route_zone *zones;

@@ -42,6 +42,36 @@
       "Share of a site's networks that may move to a better one at one change of the table.")                \
     X(S, VALUE, COUNT, answer_sites, answer_sites, "2", "1", "8", "3", "Sites in an answer.")
 
+#define CONFIG_ROUTE_HEALTH_TABLE(X, S)                                                                      \
+    X(S, VALUE, CHOICE, check, check, "none", "none http https", "", "https",                                \
+      "How every edge is asked, at its address and port, whether it can serve. none: all count as well.")    \
+    X(S, VALUE, URL_PATH, path, path, "/.well-known/skerry/health", "", "", "/pixel.gif",                    \
+      "What is asked for: an edge's own word about itself, or a real object. A status from 200 to 399 is "   \
+      "good; 503 counts at once, anything else after `down_after`.")                                         \
+    X(S, VALUE, HOST, host, host, "", "", "", "www.example.com",                                             \
+      "Host and TLS server name of the request. Without it: the edge's address.")                            \
+    X(S, VALUE, DURATION, interval, interval_ms, "1s", "100ms", "1h", "2s", "Time between two checks.")      \
+    X(S, VALUE, DURATION, timeout, timeout_ms, "1s", "50ms", "1m", "2s", "How long an answer may take.")     \
+    X(S, VALUE, COUNT, down_after, down_after, "2", "1", "100", "3",                                         \
+      "Bad results in a row until an edge is down.")                                                         \
+    X(S, VALUE, COUNT, up_after, up_after, "3", "1", "100", "5",                                             \
+      "Good results in a row until it is up again; twice as many for each time it fell in the last ten "     \
+      "minutes, up to 16 times.")                                                                            \
+    X(S, VALUE, FLAG, verify, verify, "true", "", "", "false",                                               \
+      "Whether the edge's certificate must be valid for `host`.")                                            \
+    X(S, VALUE, FILE, ca_file, ca_file, "", "", "", "/etc/skerry/ca.pem",                                    \
+      "Certificates to verify against. Without it: the system's.")
+
+#define CONFIG_ROUTE_HTTP_TABLE(X, S)                                                                        \
+    X(S, ONE_OR_LIST, LISTENER, listen, listeners, "", "0", "16", "192.0.2.53:80",                           \
+      "Where to answer HTTP requests with a redirect to the best edge. Without it: nowhere.")                \
+    X(S, VALUE, CHOICE, status, status, "302", "302 307", "", "307",                                         \
+      "Status of the redirects of GET and HEAD. Other methods always get 307, which keeps them.")            \
+    X(S, VALUE, CHOICE, scheme, scheme, "https", "https http", "", "http",                                   \
+      "Scheme of where clients are sent.")                                                                   \
+    X(S, VALUE, COUNT, connections, connections, "1000", "1", "100000", "200",                               \
+      "HTTP connections at a time, of each address.")
+
 #define CONFIG_ROUTE_ZONE_TABLE(X, S)                                                                        \
     X(S, VALUE, DOMAIN, name, name, "", "", "", "example.com", "The zone's name.")                           \
     X(S, VALUE, FILE, file, file, "", "", "", "example.com.zone", "Its master file (RFC 1035).")             \
@@ -54,15 +84,19 @@
     X(S, LIST, ADDRESS, notify, notify, "", "0", "100", "192.0.2.53",                                        \
       "Secondaries to tell when the serial has changed. The port is 53 if none is given.")
 
-#define CONFIG_ROUTE_SITE_TABLE(X, S)                                                                        \
-    X(S, VALUE, NAME, name, name, "", "", "", "fra", "The site's name.")                                     \
-    X(S, VALUE, DECIMAL, latitude, latitude, "", "", "", "50.11", "Degrees north.")                          \
-    X(S, VALUE, DECIMAL, longitude, longitude, "", "", "", "8.68", "Degrees east.")                          \
-    X(S, VALUE, DECIMAL, capacity, capacity, "1", "", "", "2.5",                                             \
-      "How much it can serve, beside the others.")                                                           \
-    X(S, VALUE, DECIMAL, cost, cost, "1", "", "", "1.5", "What a byte from it costs, beside the others.")    \
-    X(S, LIST, ADDRESS, edges, addresses, "", "1", "1000", "203.0.113.10",                                   \
-      "The addresses of its edges, of both families.")
+#define CONFIG_ROUTE_SITE_TABLE(X, S)                                                                         \
+    X(S, VALUE, NAME, name, name, "", "", "", "fra", "The site's name.")                                      \
+    X(S, VALUE, DECIMAL, latitude, latitude, "", "", "", "50.11", "Degrees north.")                           \
+    X(S, VALUE, DECIMAL, longitude, longitude, "", "", "", "8.68", "Degrees east.")                           \
+    X(S, VALUE, DECIMAL, capacity, capacity, "1", "", "", "2.5",                                              \
+      "How much it can serve, beside the others.")                                                            \
+    X(S, VALUE, DECIMAL, cost, cost, "1", "", "", "1.5", "What a byte from it costs, beside the others.")     \
+    X(S, LIST, ADDRESS, edges, addresses, "", "1", "1000", "203.0.113.10",                                    \
+      "The addresses of its edges, of both families. The port is that of their health check; 443 if none is " \
+      "given.")                                                                                               \
+    X(S, LIST, HOST, hosts, hosts, "", "0", "1000", "fra-1.cdn.example.com",                                  \
+      "Names of its edges for redirects over HTTP, in the order of `edges` if there are as many. Without "    \
+      "them: the addresses.")
 
 #define CONFIG_ROUTE_NAME_TABLE(X, S)                                                                        \
     X(S, VALUE, DOMAIN, name, name, "", "", "", "www.example.com",                                           \
@@ -115,6 +149,10 @@
       "Answers over UDP to clients without a cookie, so that forged queries are not reflected.")                       \
     X(S, SECTION, ROUTE_TCP, tcp, tcp, "", "", "", "", "Connections.")                                                 \
     X(S, SECTION, ROUTE_WEIGHTS, weights, weights, "", "", "", "", "What makes a site the best.")                      \
+    X(S, SECTION, ROUTE_HEALTH, health, health, "", "", "", "",                                                        \
+      "How the router finds out which edges can serve.")                                                               \
+    X(S, SECTION, ROUTE_HTTP, http, http, "", "", "", "",                                                              \
+      "Routing of HTTP requests by redirect, for players and download tools.")                                         \
     X(S, LIST, FILE, databases, databases, "", "0", "16", "/usr/share/GeoIP/city.mmdb",                                \
       "MMDB files that say where networks are; City, Country and ASN may be mixed.")                                   \
     X(S, SECTIONS, ROUTE_ZONE, zones, zones, "", "1", "100000", "", "The zones.")                                      \
@@ -129,6 +167,8 @@
     X(ROUTE_RATE, "rate_limit", struct config_route_rate)                                                    \
     X(ROUTE_TCP, "tcp", struct config_route_tcp)                                                             \
     X(ROUTE_WEIGHTS, "weights", struct config_route_weights)                                                 \
+    X(ROUTE_HEALTH, "health", struct config_route_health)                                                    \
+    X(ROUTE_HTTP, "http", struct config_route_http)                                                          \
     X(ROUTE_ZONE, "zones", struct config_route_zone)                                                         \
     X(ROUTE_SITE, "sites", struct config_route_site)                                                         \
     X(ROUTE_NAME, "names", struct config_route_name)                                                         \

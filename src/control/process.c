@@ -154,7 +154,7 @@ static sk_err serve(struct control_process *process) {
                                           .endpoint_count = control_endpoint_count,
                                           .role = process,
                                           .allow = control_allow,
-                                          .connections = CONNECTIONS};
+                                          .connections_max = CONNECTIONS};
     sk_err err = fleet_admin_start(process->loop, &options, &process->local);
     if (err) return err;
     options.where = process->config->listen;

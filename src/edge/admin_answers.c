@@ -5,6 +5,7 @@
 #include "edge/admin.h"
 #include "edge/explain.h"
 #include "edge/explain_query.h"
+#include "edge/health.h"
 #include "edge/reload.h"
 #include "fleet/admin_json.h"
 
@@ -37,7 +38,7 @@ sk_err edge_admin_health(void *role, struct fleet_admin_request *request, struct
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     if (!doc) return SK_ERR_NO_MEMORY;
     yyjson_mut_val *root = yyjson_mut_obj(doc), *sites = yyjson_mut_arr(doc);
-    bool running = process->stage == EDGE_RUNNING;
+    bool running = process->stage == EDGE_RUNNING && !edge_health_draining();
     answer->status = running ? 200 : 503;
     yyjson_mut_doc_set_root(doc, root);
     yyjson_mut_obj_add_str(doc, root, "status", running ? "ok" : "draining");
@@ -54,6 +55,17 @@ sk_err edge_admin_health(void *role, struct fleet_admin_request *request, struct
         yyjson_mut_obj_add_val(doc, site, "origins", describe_origins(doc, snapshot->groups[i]));
     }
     return fleet_json_answer(answer, doc);
+}
+
+sk_err edge_admin_drain(void *role, struct fleet_admin_request *request, struct fleet_admin_answer *answer) {
+    edge_health_drain(true);
+    return fleet_admin_say(answer, 200, "draining: " EDGE_HEALTH_PATH " answers 503");
+}
+
+sk_err edge_admin_undrain(void *role, struct fleet_admin_request *request,
+                          struct fleet_admin_answer *answer) {
+    edge_health_drain(false);
+    return fleet_admin_say(answer, 200, "taking clients again");
 }
 
 sk_err edge_admin_metrics(void *role, struct fleet_admin_request *request,

@@ -1,34 +1,62 @@
 #include "edge/reclaim.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #include "cache/sweep.h"
 
-#define LOOK_MS 100 /* between looks whether there was a purge */
-#define REST_MS 2   /* between turns of a sweep: at most a fifth of one core goes into it */
-#define TURN_NS (500 * SK_NS_PER_US)
+#define LOOK_NS (100 * SK_NS_PER_MS) /* between looks whether there was a purge */
+#define LOOK_TURN_NS SK_NS_PER_US    /* of the first turn: it sees whether there is anything */
+#define LATE_NS (2 * SK_NS_PER_MS)   /* a timer fires within one */
 
 struct edge_reclaim {
     struct edge_process *process;
     struct cache_thread *cache;
     struct cache_sweep sweep;
+    struct cache_sweep_pace pace; /* of the turn to come */
+    sk_time_ns due;
     struct io_timer timer;
 };
 
+static void count(struct edge_reclaim *reclaim, const struct cache_sweep *before) {
+    struct observe_thread *metrics = reclaim->process->metrics;
+    observe_add(metrics, OBSERVE_RECLAIMED_OBJECTS, reclaim->sweep.objects - before->objects);
+    observe_add(metrics, OBSERVE_RECLAIMED_BYTES, reclaim->sweep.bytes - before->bytes);
+    observe_add(metrics, OBSERVE_SWEEPS, reclaim->sweep.rounds - before->rounds);
+}
+
+static sk_time_ns cpu_time(void) {
+    struct timespec spent;
+    if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent)) return 0;
+    return spent.tv_sec * SK_NS_PER_S + spent.tv_nsec;
+}
+
+/* False when there is nothing left to do. */
+static bool take_turn(struct edge_reclaim *reclaim, sk_time_ns start) {
+    bool more = true;
+    while (more && sk_time_now() - start < reclaim->pace.turn_ns)
+        more = cache_sweep_step(reclaim->cache, &reclaim->sweep);
+    return more;
+}
+
+static void on_timer(struct io_timer *timer);
+
+static void wait_for_turn(struct edge_reclaim *reclaim) {
+    reclaim->due = sk_time_now() + reclaim->pace.rest_ns;
+    io_timer_start(reclaim->process->loop, &reclaim->timer, reclaim->due, on_timer);
+}
+
 static void on_timer(struct io_timer *timer) {
     struct edge_reclaim *reclaim = SK_CONTAINER_OF(timer, struct edge_reclaim, timer);
-    struct observe_thread *metrics = reclaim->process->metrics;
     struct cache_sweep before = reclaim->sweep;
-    sk_time_ns start = sk_time_now(), now = start;
-    bool more = true;
-    while (more && now - start < TURN_NS) {
-        more = cache_sweep_step(reclaim->cache, &reclaim->sweep);
-        now = sk_time_now();
-    }
-    observe_add(metrics, OBSERVE_RECLAIMED_OBJECTS, reclaim->sweep.objects - before.objects);
-    observe_add(metrics, OBSERVE_RECLAIMED_BYTES, reclaim->sweep.bytes - before.bytes);
-    observe_add(metrics, OBSERVE_SWEEPS, reclaim->sweep.rounds - before.rounds);
-    io_timer_start(reclaim->process->loop, timer, now + (more ? REST_MS : LOOK_MS) * SK_NS_PER_MS, on_timer);
+    sk_time_ns start = sk_time_now(), cpu = cpu_time();
+    bool more = take_turn(reclaim, start);
+    sk_time_ns took = sk_time_now() - start, waited = took - (cpu_time() - cpu);
+    bool busy = start - reclaim->due > LATE_NS || waited > took / 8;
+    reclaim->pace = more ? cache_sweep_next(&before, &reclaim->sweep, reclaim->pace, busy)
+                         : (struct cache_sweep_pace){LOOK_NS, LOOK_TURN_NS};
+    count(reclaim, &before);
+    wait_for_turn(reclaim);
 }
 
 sk_err edge_reclaim_start(struct edge_process *process, struct edge_reclaim **out_reclaim) {
@@ -40,7 +68,8 @@ sk_err edge_reclaim_start(struct edge_process *process, struct edge_reclaim **ou
         free(reclaim);
         return err;
     }
-    io_timer_start(process->loop, &reclaim->timer, sk_time_now() + LOOK_MS * SK_NS_PER_MS, on_timer);
+    reclaim->pace = (struct cache_sweep_pace){LOOK_NS, LOOK_TURN_NS};
+    wait_for_turn(reclaim);
     *out_reclaim = reclaim;
     return SK_OK;
 }

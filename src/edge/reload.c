@@ -82,10 +82,13 @@ static sk_err note_ca_files(const struct config *config, struct sk_buf *report) 
     sk_err err = SK_OK;
     for (uint32_t s = 0; s < config->site_count; s++)
         for (uint32_t o = 0; o < config->sites[s].origin_count && !err; o++) {
-            sk_str file = config->sites[s].origins[o].ca_file;
-            if (file.len)
-                err = sk_buf_printf(report, "site %.*s: ca_file %.*s: cannot be used\n",
-                                    SK_STR_ARGS(config->sites[s].name), SK_STR_ARGS(file));
+            const struct config_origin *origin = &config->sites[s].origins[o];
+            const sk_str files[] = {origin->ca_file, origin->client_cert};
+            for (size_t i = 0; i < SK_COUNT(files) && !err; i++)
+                if (files[i].len)
+                    err = sk_buf_printf(report, "site %.*s: %s %.*s: cannot be used\n",
+                                        SK_STR_ARGS(config->sites[s].name), i ? "client_cert" : "ca_file",
+                                        SK_STR_ARGS(files[i]));
         }
     return err ? err : SK_ERR_INVALID;
 }

@@ -3,6 +3,7 @@
 
 #include "edge/answer.h"
 #include "edge/error_page.h"
+#include "edge/health.h"
 #include "edge/miss.h"
 #include "edge/purge_method.h"
 #include "edge/rules.h"
@@ -235,6 +236,10 @@ static void serve_cached(struct edge_exchange *exchange) {
 
 void edge_serve(struct edge_exchange *exchange) {
     const char *detail = "";
+    if (edge_asks_health(&exchange->request)) {
+        edge_answer_health(exchange);
+        return;
+    }
     exchange->site = edge_site_of(exchange->snapshot->config, exchange->request.authority);
     exchange->traits = edge_traits_of(&exchange->request.fields);
     uint16_t status = edge_refusal(exchange->snapshot->config, exchange->site, &exchange->request, &detail);

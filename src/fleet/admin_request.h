@@ -11,6 +11,7 @@
 
 /* What a visitor sent. */
 struct fleet_admin_request {
+    struct io_addr peer;
     struct http_request http; /* borrows from `head` and `arena` */
     struct sk_buf head, raw, content;
     struct sk_arena arena; /* for the handler too */

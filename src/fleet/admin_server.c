@@ -29,13 +29,13 @@ struct visit {
     struct fleet_admin_request request;
     struct fleet_admin_answer answer;
     struct sk_buf out;
-    const struct fleet_admin_endpoint *endpoint;
+    fleet_admin_handler *handler;
 };
 
 /* --- one request ------------------------------------------------------------------------------------------ */
 
 static bool may_ask(const struct fleet_admin_server *server, const struct http_request *request) {
-    if (server->local) return true;
+    if (server->local || !server->options.token) return true;
     sk_str wanted = server->options.token(server->options.role);
     sk_str given = http_fields_value(&request->fields, HTTP_FIELD_AUTHORIZATION);
     if (!sk_str_istarts_with(given, SK_STR("Bearer "))) return false;
@@ -51,16 +51,16 @@ sk_err fleet_admin_say(struct fleet_admin_answer *answer, uint16_t status, const
 
 static sk_err handle_now(void *arg) {
     struct visit *visit = arg;
-    return visit->endpoint->handle(visit->server->options.role, &visit->request, &visit->answer);
+    return visit->handler(visit->server->options.role, &visit->request, &visit->answer);
 }
 
-static sk_err handle(struct visit *visit, const struct fleet_admin_endpoint *endpoint) {
-    visit->endpoint = endpoint;
-    return endpoint->parks ? handle_now(visit) : fleet_deeply(handle_now, visit);
+static sk_err handle(struct visit *visit, fleet_admin_handler *handler, bool parks) {
+    visit->handler = handler;
+    return parks ? handle_now(visit) : fleet_deeply(handle_now, visit);
 }
 
-/* NULL with the answer that tells why. */
-static const struct fleet_admin_endpoint *find_endpoint(struct visit *visit, sk_err *out_err) {
+/* NULL: none for that method, and *OUT_KNOWN tells whether for another. */
+static const struct fleet_admin_endpoint *find_endpoint(struct visit *visit, bool *out_known) {
     const struct http_request *request = &visit->request.http;
     const struct fleet_admin_options *options = &visit->server->options;
     bool known = false;
@@ -71,20 +71,22 @@ static const struct fleet_admin_endpoint *find_endpoint(struct visit *visit, sk_
         known = true;
         if (endpoint->method == method) return endpoint;
     }
-    *out_err = known ? fleet_admin_say(&visit->answer, 405, "another method is meant for this path")
-                     : fleet_admin_say(&visit->answer, 404, "there is no such path");
+    *out_known = known;
     return NULL;
 }
 
 static sk_err dispatch(struct visit *visit) {
     const struct fleet_admin_options *options = &visit->server->options;
-    sk_err err = SK_OK;
+    bool known = false;
     if (!options->allow && !may_ask(visit->server, &visit->request.http))
         return fleet_admin_say(&visit->answer, 401, "the admin token is missing or wrong");
-    const struct fleet_admin_endpoint *endpoint = find_endpoint(visit, &err);
-    if (!endpoint) return err;
+    const struct fleet_admin_endpoint *endpoint = find_endpoint(visit, &known);
+    if (!endpoint && !known && options->fallback) return handle(visit, options->fallback, false);
+    if (!endpoint)
+        return known ? fleet_admin_say(&visit->answer, 405, "another method is meant for this path")
+                     : fleet_admin_say(&visit->answer, 404, "there is no such path");
     if (options->allow && !options->allow(options->role, endpoint, &visit->request, &visit->answer)) return SK_OK;
-    return handle(visit, endpoint);
+    return handle(visit, endpoint->handle, endpoint->parks);
 }
 
 static sk_err write_answer(struct visit *visit, bool head_only, bool close_after) {
@@ -93,8 +95,10 @@ static sk_err write_answer(struct visit *visit, bool head_only, bool close_after
     sk_str reason = http_status_reason(answer->status);
     sk_err err = sk_buf_printf(&visit->out,
                                "HTTP/1.1 %u %.*s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
-                               "Cache-Control: no-store\r\n%s%s\r\n",
+                               "Cache-Control: no-store\r\n%s%.*s%s%s%s\r\n",
                                answer->status, SK_STR_ARGS(reason), answer->type, sk_buf_len(&answer->body),
+                               answer->location.len ? "Location: " : "", SK_STR_ARGS(answer->location),
+                               answer->location.len ? "\r\n" : "",
                                answer->status == 401 ? "WWW-Authenticate: Bearer\r\n" : "",
                                close_after ? "Connection: close\r\n" : "");
     if (err) return err;
@@ -208,6 +212,7 @@ static void visit_main(void *arg) {
         fleet_admin_request_next(&visit->request);
         visit->answer.status = 200;
         visit->answer.type = "application/json";
+        visit->answer.location = (sk_str){0};
         sk_buf_clear(&visit->answer.body);
         sk_buf_clear(&visit->out);
         visit->idle = true;
@@ -220,8 +225,9 @@ static void visit_main(void *arg) {
 
 /* --- the socket ------------------------------------------------------------------------------------------- */
 
-static void begin_visit(struct fleet_admin_server *server, int fd) {
-    struct visit *visit = server->connections < server->options.connections ? calloc(1, sizeof *visit) : NULL;
+static void begin_visit(struct fleet_admin_server *server, int fd, const struct io_addr *peer) {
+    struct visit *visit =
+        server->connections < server->options.connections_max ? calloc(1, sizeof *visit) : NULL;
     if (!visit || io_stream_adopt(server->loop, fd, &visit->stream)) {
         close(fd);
         free(visit);
@@ -230,6 +236,7 @@ static void begin_visit(struct fleet_admin_server *server, int fd) {
     visit->server = server;
     visit->answer = (struct fleet_admin_answer){.status = 200, .type = "application/json"};
     fleet_admin_request_init(&visit->request);
+    visit->request.peer = *peer;
     sk_buf_init(&visit->answer.body, ANSWER_LIMIT);
     sk_buf_init(&visit->out, 0);
     server->connections++;
@@ -241,7 +248,7 @@ static void on_ready(struct io_watch *watch, unsigned ready) {
     struct fleet_admin_server *server = SK_CONTAINER_OF(watch, struct fleet_admin_server, watch);
     struct io_addr peer;
     int fd;
-    while (io_accept(watch->fd, &fd, &peer) == SK_OK) begin_visit(server, fd);
+    while (io_accept(watch->fd, &fd, &peer) == SK_OK) begin_visit(server, fd, &peer);
 }
 
 static sk_err open_socket(struct fleet_admin_server *server, int inherited, int *out_fd) {
@@ -265,7 +272,7 @@ sk_err fleet_admin_start(struct io_loop *loop, const struct fleet_admin_options 
     if (!server) return SK_ERR_NO_MEMORY;
     server->loop = loop;
     server->options = *options;
-    if (!server->options.connections) server->options.connections = CONNECTIONS_MAX;
+    if (!server->options.connections_max) server->options.connections_max = CONNECTIONS_MAX;
     server->watch = (struct io_watch){.fd = -1, .on_ready = on_ready};
     sk_list_init(&server->visits);
     sk_err err = open_socket(server, options->inherited_fd, &server->watch.fd);

@@ -11,6 +11,7 @@ struct fleet_admin_server;
 struct fleet_admin_answer {
     uint16_t status;  /* 200 unless the handler says otherwise */
     const char *type; /* application/json, the same */
+    sk_str location;  /* of a redirect, from the request's arena; empty: none */
     struct sk_buf body;
 };
 /* Fills ANSWER; an error becomes a 500. Runs on the loop's own stack, so it may go deep (reading YAML, say),
@@ -33,12 +34,13 @@ struct fleet_admin_options {
     const struct fleet_admin_endpoint *endpoints; /* live as long as the server */
     size_t endpoint_count;
     void *role;
-    sk_str (*token)(void *role); /* the one in force; empty: nobody may ask on TCP */
+    sk_str (*token)(void *role); /* the one in force; empty: nobody may ask on TCP; NULL: anybody may */
     /* Instead of `token`, for who has more to say about it: false with ANSWER filled in. On the fiber, may park. */
     bool (*allow)(void *role, const struct fleet_admin_endpoint *endpoint, struct fleet_admin_request *request,
                   struct fleet_admin_answer *answer);
-    SSL_CTX *(*tls)(void *role); /* the context in force, borrowed; NULL: none is spoken */
-    unsigned connections;        /* at a time; 0: 64 */
+    SSL_CTX *(*tls)(void *role);   /* the context in force, borrowed; NULL: none is spoken */
+    fleet_admin_handler *fallback; /* for all other paths, with any method; NULL: 404 */
+    unsigned connections_max;      /* at a time; 0: 64 */
 };
 
 /* Listens and serves on LOOP, which calls this or does not run yet. SK_ERR_EXISTS, SK_ERR_DENIED and others of

@@ -40,6 +40,32 @@
     X(ORIGIN_RETRIES, "skerry_origin_retries_total", "Of these, repeated on another connection or origin")   \
     X(ORIGIN_ERRORS, "skerry_origin_errors_total", "Requests to origins that failed without an answer")      \
     X(ORIGIN_CONNECTIONS, "skerry_origin_connections_total", "Connections opened to origins")                \
+    X(ORIGIN_TLS_X25519MLKEM768, "skerry_origin_tls_groups_total{group=\"X25519MLKEM768\"}",                 \
+      "TLS handshakes with origins by group of the key exchange")                                            \
+    X(ORIGIN_TLS_SECP256R1MLKEM768, "skerry_origin_tls_groups_total{group=\"SecP256r1MLKEM768\"}",           \
+      "TLS handshakes with origins by group of the key exchange")                                            \
+    X(ORIGIN_TLS_SECP384R1MLKEM1024, "skerry_origin_tls_groups_total{group=\"SecP384r1MLKEM1024\"}",         \
+      "TLS handshakes with origins by group of the key exchange")                                            \
+    X(ORIGIN_TLS_X25519, "skerry_origin_tls_groups_total{group=\"x25519\"}",                                 \
+      "TLS handshakes with origins by group of the key exchange")                                            \
+    X(ORIGIN_TLS_SECP256R1, "skerry_origin_tls_groups_total{group=\"secp256r1\"}",                           \
+      "TLS handshakes with origins by group of the key exchange")                                            \
+    X(ORIGIN_TLS_SECP384R1, "skerry_origin_tls_groups_total{group=\"secp384r1\"}",                           \
+      "TLS handshakes with origins by group of the key exchange")                                            \
+    X(ORIGIN_TLS_NO_GROUP, "skerry_origin_tls_groups_total{group=\"none\"}",                                 \
+      "TLS handshakes with origins by group of the key exchange")                                            \
+    X(ORIGIN_TLS_1_3, "skerry_origin_tls_versions_total{version=\"1.3\"}",                                   \
+      "TLS handshakes with origins by version")                                                              \
+    X(ORIGIN_TLS_1_2, "skerry_origin_tls_versions_total{version=\"1.2\"}",                                   \
+      "TLS handshakes with origins by version")                                                              \
+    X(ORIGIN_TLS_AES128, "skerry_origin_tls_ciphers_total{cipher=\"AES_128_GCM\"}",                          \
+      "TLS handshakes with origins by cipher")                                                               \
+    X(ORIGIN_TLS_AES256, "skerry_origin_tls_ciphers_total{cipher=\"AES_256_GCM\"}",                          \
+      "TLS handshakes with origins by cipher")                                                               \
+    X(ORIGIN_TLS_CHACHA20, "skerry_origin_tls_ciphers_total{cipher=\"CHACHA20_POLY1305\"}",                  \
+      "TLS handshakes with origins by cipher")                                                               \
+    X(ORIGIN_TLS_RESUMED, "skerry_origin_tls_resumed_total", "TLS handshakes with origins, abbreviated")     \
+    X(ORIGIN_TLS_FAILED, "skerry_origin_tls_failed_total", "TLS handshakes with origins that failed")        \
     X(ORIGIN_BYTES_RECEIVED, "skerry_origin_received_bytes_total", "Bytes received from origins")            \
     X(TIMEOUTS, "skerry_client_timeouts_total", "Client connections closed for slowness")                    \
     X(RELOADS, "skerry_config_reloads_total", "Configurations put in force")                                 \
@@ -67,6 +93,11 @@
       "Objects taken out because a hard purge had hit them")                                                 \
     X(RECLAIMED_BYTES, "skerry_cache_reclaimed_bytes_total", "What they occupied")                           \
     X(SWEEPS, "skerry_cache_sweeps_total", "Walks over the cache after purges, completed")                   \
+    X(BUS_ENTRIES, "skerry_bus_entries_total", "Entries of the fleet's purge bus that said something new")   \
+    X(BUS_REFUSED, "skerry_bus_refused_total", "Entries refused: malformed, or not sealed by a publisher")   \
+    X(BUS_AGAIN, "skerry_bus_rereads_total", "Times that the bus was read again because something missed")   \
+    X(BUS_REVALIDATIONS, "skerry_bus_revalidations_total",                                                   \
+      "Times that everything stored had to be revalidated: purges missed, or silence")                       \
     X(GROUPS_INVALIDATED, "skerry_cache_groups_invalidated_total",                                           \
       "Cache groups invalidated by responses to unsafe methods (RFC 9875)")                                  \
     X(DNS_QUERIES_UDP, "skerry_dns_queries_total{transport=\"udp\"}", "DNS queries by transport")            \
@@ -80,7 +111,10 @@
     X(DNS_TRUNCATED, "skerry_dns_truncated_total", "DNS answers that had to be truncated")                   \
     X(DNS_RATE_LIMITED, "skerry_dns_rate_limited_total", "DNS answers held back by the rate limit")          \
     X(DNS_SEND_FAILED, "skerry_dns_send_failed_total", "DNS answers that the kernel did not take")           \
-    X(DNS_TRANSFERS, "skerry_dns_transfers_total", "Zone transfers given out")
+    X(DNS_TRANSFERS, "skerry_dns_transfers_total", "Zone transfers given out")                               \
+    X(ROUTE_REDIRECTS, "skerry_route_redirects_total", "HTTP requests redirected to an edge")                \
+    X(ROUTE_CHECKS_GOOD, "skerry_route_checks_total{result=\"good\"}", "Health checks of edges by result")   \
+    X(ROUTE_CHECKS_BAD, "skerry_route_checks_total{result=\"bad\"}", "Health checks of edges by result")
 
 enum observe_counter {
 #define X(name, text, help) OBSERVE_##name,
@@ -95,6 +129,8 @@ enum observe_counter {
     X(MISS_SECONDS, "skerry_miss_duration_seconds", "Time to first byte of requests that needed an origin")  \
     X(ORIGIN_SECONDS, "skerry_origin_duration_seconds", "Time to an origin's response head")                 \
     X(PURGE_SECONDS, "skerry_purge_duration_seconds", "Time until a purge is in force")                      \
+    X(BUS_SECONDS, "skerry_bus_delay_seconds",                                                               \
+      "From a purge's publishing, by the publisher's clock, until it is in force here")                      \
     X(ENCODE_SECONDS, "skerry_encode_duration_seconds", "Time spent coding one form of a stored response")
 enum observe_histogram {
 #define X(name, text, help) OBSERVE_##name,

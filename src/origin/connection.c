@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "origin/pool.h"
+#include "origin/tls_count.h"
 
 #define TLS_PIECE 16384 /* plaintext of one record at most (RFC 8446 5.1) */
 #define PIECES_MOST 8
@@ -60,9 +61,12 @@ static sk_err start_tls(struct origin_connection *connection, const struct wire_
     struct origin *origin = connection->origin;
     sk_err err = wire_tls_client(origin->trust->context, sk_str_from_c(origin->peer), &connection->tls);
     if (err) return err;
+    if (origin->expected[0]) err = wire_tls_expect(connection->tls, sk_str_from_c(origin->expected));
+    if (err) return err;
     wire_tls_offer(connection->tls, session);
     err = shake_hands(connection, deadline);
     if (err == SK_ERR_TLS || err == SK_ERR_TLS_CERTIFICATE) *out_detail = wire_tls_error(connection->tls);
+    origin_count_handshake(connection->thread->metrics, connection->tls, err);
     return err;
 }
 

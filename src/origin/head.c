@@ -105,6 +105,8 @@ static sk_err wait_for_more(struct origin_exchange *exchange) {
 static sk_err failed_waiting(struct origin_exchange *exchange, sk_err err) {
     const struct origin_upload *upload = &exchange->upload;
     exchange->failure = (struct origin_failure){.phase = ORIGIN_PHASE_FIRST_BYTE};
+    /* An origin of TLS 1.3 says only now that it wants another certificate of ours, or any. */
+    if (err == SK_ERR_TLS) exchange->failure.detail = wire_tls_error(exchange->connection->tls);
     if (sk_buf_len(&exchange->head)) exchange->failure.phase = ORIGIN_PHASE_HEAD;
     if (err == SK_ERR_CANCELLED || !upload_failed(upload)) return err == SK_ERR_END ? SK_ERR_CLOSED : err;
     exchange->failure.phase = ORIGIN_PHASE_SEND;

@@ -63,6 +63,15 @@ void origin_registry_give_slot(struct origin_registry *registry, size_t slot) {
 /* --- whom to trust -------------------------------------------------------------------------------------- */
 
 /* What the authorities are, by content for a pinned file, by the file's state for the system's store. */
+static sk_err file_identity(const char *file, uint64_t *out_identity) {
+    struct sk_buf text;
+    sk_buf_init(&text, 0);
+    sk_err err = io_file_load(file, (size_t)16 << 20, &text);
+    if (!err) *out_identity = sk_hash64(sk_buf_str(&text).data, sk_buf_len(&text));
+    sk_buf_free(&text);
+    return err;
+}
+
 static sk_err authorities_identity(const char *ca_file, uint64_t *out_identity) {
     struct stat state = {0};
     if (!ca_file) {
@@ -72,11 +81,15 @@ static sk_err authorities_identity(const char *ca_file, uint64_t *out_identity) 
         *out_identity = sk_hash64(facts, sizeof facts);
         return SK_OK;
     }
-    struct sk_buf text;
-    sk_buf_init(&text, 0);
-    sk_err err = io_file_load(ca_file, (size_t)16 << 20, &text);
-    if (!err) *out_identity = sk_hash64(sk_buf_str(&text).data, sk_buf_len(&text));
-    sk_buf_free(&text);
+    return file_identity(ca_file, out_identity);
+}
+
+static sk_err trust_identity(const struct wire_tls_client_options *options, uint64_t *out_identity) {
+    uint64_t parts[5] = {options->verify, options->pq};
+    sk_err err = options->verify ? authorities_identity(options->ca_file, &parts[2]) : SK_OK;
+    if (!err && options->cert_file) err = file_identity(options->cert_file, &parts[3]);
+    if (!err && options->cert_file) err = file_identity(options->key_file, &parts[4]);
+    if (!err) *out_identity = sk_hash64(parts, sizeof parts);
     return err;
 }
 
@@ -86,22 +99,22 @@ static void trust_free(struct origin_trust *trust) {
 }
 
 /* Under the lock. */
-static sk_err trust_acquire(struct origin_registry *registry, const char *ca_file, bool verify,
+static sk_err trust_acquire(struct origin_registry *registry, const struct wire_tls_client_options *options,
                             struct origin_trust **out_trust) {
-    uint64_t identity = 0;
-    sk_err err = verify ? authorities_identity(ca_file, &identity) : SK_OK;
-    if (err) return SK_ERR_INVALID;
+    uint64_t identity;
+    sk_err err = trust_identity(options, &identity);
+    if (err) return err == SK_ERR_NO_MEMORY ? err : SK_ERR_INVALID;
     SK_LIST_FOR_EACH(link, &registry->trusts) {
         struct origin_trust *known = SK_CONTAINER_OF(link, struct origin_trust, link);
-        if (known->identity != identity || known->verify != verify) continue;
+        if (known->identity != identity) continue;
         known->references++;
         *out_trust = known;
         return SK_OK;
     }
     struct origin_trust *trust = calloc(1, sizeof *trust);
     if (!trust) return SK_ERR_NO_MEMORY;
-    *trust = (struct origin_trust){.references = 1, .identity = identity, .verify = verify};
-    err = wire_tls_client_context(&(struct wire_tls_client_options){ca_file, verify}, &trust->context);
+    *trust = (struct origin_trust){.references = 1, .identity = identity};
+    err = wire_tls_client_context(options, &trust->context);
     if (err) {
         trust_free(trust);
         return err;
@@ -139,7 +152,7 @@ static sk_str peer_name(const struct config_origin *config) {
 
 static void origin_free(struct origin *origin) {
     origin_health_destroy(&origin->health);
-    free(origin->url), free(origin->host), free(origin->peer);
+    free(origin->url), free(origin->host), free(origin->peer), free(origin->expected);
     origin->magic = 0;
     free(origin);
 }
@@ -154,11 +167,12 @@ static struct origin *origin_new(struct origin_registry *registry, const struct 
     origin->url = text_of(config->url);
     origin->host = text_of(bare_host(config->uri.host));
     origin->peer = text_of(peer_name(config));
+    origin->expected = text_of(config->verify_name);
     origin->port = config->port;
     origin->id = sk_hash64(config->url.data, config->url.len);
     origin->trust = trust;
     origin_health_init(&origin->health);
-    if (origin->url && origin->host && origin->peer) return origin;
+    if (origin->url && origin->host && origin->peer && origin->expected) return origin;
     origin_free(origin);
     return NULL;
 }
@@ -170,7 +184,8 @@ static struct origin *find(struct origin_registry *registry, const struct config
         struct origin *origin = SK_CONTAINER_OF(link, struct origin, link);
         if (origin->trust == trust && origin->port == config->port &&
             sk_str_eq(sk_str_from_c(origin->url), config->url) &&
-            sk_str_ieq(sk_str_from_c(origin->peer), peer_name(config)))
+            sk_str_ieq(sk_str_from_c(origin->peer), peer_name(config)) &&
+            sk_str_eq(sk_str_from_c(origin->expected), config->verify_name))
             return origin;
     }
     return NULL;
@@ -195,19 +210,41 @@ static sk_err find_or_add(struct origin_registry *registry, const struct config_
     return SK_OK;
 }
 
+static const enum wire_tls_pq policies[] = {
+    [CONFIG_PQ_OFF] = WIRE_TLS_PQ_OFF,
+    [CONFIG_PQ_OFFER] = WIRE_TLS_PQ_OFFER,
+    [CONFIG_PQ_PREFER] = WIRE_TLS_PQ_PREFER,
+    [CONFIG_PQ_REQUIRE] = WIRE_TLS_PQ_REQUIRE,
+    [CONFIG_PQ_ADVERTISE] = WIRE_TLS_PQ_ADVERTISE,
+};
+
+static char *path_of(sk_str path) { return sk_str_empty(path) ? NULL : text_of(path); }
+
+static void tell_bad_files(const struct config_origin *config,
+                           const struct wire_tls_client_options *options) {
+    if (options->cert_file)
+        sk_log(SK_LOG_ERROR, "origin",
+               "%.*s: the certificates in %s, or %s with the key in %s, cannot be used",
+               SK_STR_ARGS(config->url), options->ca_file ? options->ca_file : "the system's store",
+               options->cert_file, options->key_file);
+    else
+        sk_log(SK_LOG_ERROR, "origin", "%.*s: no certificate can be read from %s", SK_STR_ARGS(config->url),
+               options->ca_file ? options->ca_file : "the system's store");
+}
+
 sk_err origin_acquire(struct origin_registry *registry, const struct config_origin *config,
                       struct origin **out_origin) {
     SK_CHECK_MAGIC(registry, ORIGIN_REGISTRY_MAGIC);
     struct origin_trust *trust = NULL;
-    char *ca_file = sk_str_empty(config->ca_file) ? NULL : text_of(config->ca_file);
+    char *ca_file = path_of(config->ca_file), *cert = path_of(config->client_cert),
+         *key = path_of(config->client_key);
+    struct wire_tls_client_options options = {ca_file, config->verify, policies[config->pq], cert, key};
     pthread_mutex_lock(&registry->lock);
-    sk_err err = config->tls ? trust_acquire(registry, ca_file, config->verify, &trust) : SK_OK;
+    sk_err err = config->tls ? trust_acquire(registry, &options, &trust) : SK_OK;
     if (!err) err = find_or_add(registry, config, trust, out_origin);
     pthread_mutex_unlock(&registry->lock);
-    if (err == SK_ERR_INVALID)
-        sk_log(SK_LOG_ERROR, "origin", "%.*s: no certificate can be read from %s", SK_STR_ARGS(config->url),
-               ca_file ? ca_file : "the system's store");
-    free(ca_file);
+    if (err == SK_ERR_INVALID) tell_bad_files(config, &options);
+    free(ca_file), free(cert), free(key);
     return err;
 }
 

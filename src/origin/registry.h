@@ -18,12 +18,12 @@
 
 struct origin_pool;
 
-/* One TLS context for all origins that trust the same authorities: the system's store is large. */
+/* One TLS context for all origins that trust the same authorities and are met with the same policy and the same
+ * certificate of ours: the system's store is large. */
 struct origin_trust {
     struct sk_list link; /* registry lock */
     uint32_t references; /* registry lock */
-    uint64_t identity;   /* of the authorities' content, so that a changed file is a new one */
-    bool verify;
+    uint64_t identity;   /* of the files' content, so that a changed one is new, and of the policy */
     struct wire_tls_context *context;
 };
 
@@ -34,8 +34,9 @@ struct origin {
     /* set once at creation */
     struct origin_registry *registry;
     char *url;
-    char *host; /* what is resolved; no brackets */
-    char *peer; /* whom the certificate must name, also SNI */
+    char *host;     /* what is resolved; no brackets */
+    char *peer;     /* whom the certificate must name, also SNI */
+    char *expected; /* whom the certificate must name instead; empty: PEER */
     uint16_t port;
     uint64_t id;                /* hash of url */
     struct origin_trust *trust; /* NULL: plain http */

@@ -1,23 +1,56 @@
 #include "route/admin.h"
 
+#include "fleet/admin_json.h"
+#include "route/explain.h"
+#include "route/watch.h"
+
 static sk_err answer_health(void *role, struct fleet_admin_request *request,
                             struct fleet_admin_answer *answer) {
     const struct route_process *process = role;
     const struct config_route *config = process->plan->config->config;
     const struct table *table = answer_snapshot_table(process->plan->snapshot);
+    bool alarm = process->alarmed;
     return sk_buf_printf(
         &answer->body,
-        "{\"status\":\"ok\",\"zones\":%u,\"sites\":%u,\"names\":%u,\"table\":%llu,\"lists\":%u,"
+        "{\"status\":\"%s\",\"zones\":%u,\"sites\":%u,\"sites_up\":%u,\"names\":%u,\"table\":%llu,\"lists\":%u,"
         "\"threads\":%u,\"signed\":%s}\n",
-        config->zone_count, config->site_count, config->name_count,
-        table ? (unsigned long long)table_version(table) : 0, table ? table_list_count(table) : 0,
-        process->worker_count, process->plan->config->is_signed ? "true" : "false");
+        alarm ? "all sites look dead" : "ok", config->zone_count, config->site_count,
+        sites_up(process->sites), config->name_count, table ? (unsigned long long)table_version(table) : 0,
+        table ? table_list_count(table) : 0, process->worker_count,
+        process->plan->config->is_signed ? "true" : "false");
 }
 
 static sk_err answer_metrics(void *role, struct fleet_admin_request *request,
                              struct fleet_admin_answer *answer) {
     answer->type = "text/plain; version=0.0.4; charset=utf-8";
     return observe_write_prometheus(&answer->body);
+}
+
+static sk_err answer_route(void *role, struct fleet_admin_request *request,
+                           struct fleet_admin_answer *answer) {
+    const struct route_process *process = role;
+    return route_explain(process->plan, request->http.query, answer);
+}
+
+static sk_err answer_sites(void *role, struct fleet_admin_request *request,
+                           struct fleet_admin_answer *answer) {
+    const struct route_process *process = role;
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    if (!doc) return SK_ERR_NO_MEMORY;
+    yyjson_mut_doc_set_root(doc, sites_json(process->sites, doc, sk_time_now()));
+    return fleet_json_answer(answer, doc);
+}
+
+static sk_err answer_health_report(void *role, struct fleet_admin_request *request,
+                                   struct fleet_admin_answer *answer) {
+    struct route_process *process = role;
+    bool changed;
+    sk_err err = sites_report(process->sites, sk_buf_str(&request->content), sk_time_now(), &changed);
+    if (err)
+        return fleet_admin_say(answer, 400,
+                               "expected {\"observer\": \"NAME\", \"edges\": {\"ADDRESS:PORT\": true}}");
+    if (changed) watch_changed(process);
+    return fleet_admin_say(answer, 200, "noted");
 }
 
 static sk_err answer_reload(void *role, struct fleet_admin_request *request,

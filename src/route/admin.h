@@ -9,6 +9,10 @@
 #define ROUTE_ADMIN_TABLE(X)                                                                                 \
     X(GET, "/health", health, "whether it answers, and from what: JSON")                                     \
     X(GET, "/metrics", metrics, "counters: Prometheus text")                                                 \
+    X(GET, "/route", route, "the decision for a client, with every term: ?client=IP&name=NAME or &url=URL")  \
+    X(GET, "/sites", sites, "each site and edge as it is now: JSON")                                         \
+    X(POST, "/health-report", health_report,                                                                 \
+      "what another observer sees: {\"observer\": NAME, \"edges\": {\"ADDRESS:PORT\": true}}")               \
     X(POST, "/config/reload", reload, "reads the file and the zones again")
 
 /* Listens where the configuration says, and sets process->admin; nothing happens when it says nothing. As

@@ -20,6 +20,17 @@ void decide_weights_default(struct decide_weights *out_weights) {
                                            .answer_count = 2};
 }
 
+static const struct {
+    const char *name, *text;
+} reasons[] = {
+#define X(name, text) {#name, text},
+    DECIDE_REASON_TABLE(X)
+#undef X
+};
+
+const char *decide_reason_name(enum decide_reason reason) { return reasons[reason].name; }
+const char *decide_reason_text(enum decide_reason reason) { return reasons[reason].text; }
+
 static double radians(double degrees) { return degrees * M_PI / 180; }
 
 double decide_distance_km(double lat1, double lon1, double lat2, double lon2) {

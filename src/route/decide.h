@@ -50,12 +50,18 @@ void decide_weights_default(struct decide_weights *out_weights);
     X(OVERRIDE, "operator's override")                                                                       \
     X(STICKY, "kept: the new best is not better enough")                                                     \
     X(SHED, "nearer site sheds load")                                                                        \
+    X(EXPLORE, "the second best, to measure it")                                                             \
     X(LAST_GOOD, "all sites look dead: last good answer")
 enum decide_reason {
 #define X(name, text) DECIDE_##name,
     DECIDE_REASON_TABLE(X)
 #undef X
 };
+
+/* "RTT": for programs. */
+const char *decide_reason_name(enum decide_reason reason);
+/* "measured round trip": for people. */
+const char *decide_reason_text(enum decide_reason reason);
 
 struct decide_score {
     uint16_t site;

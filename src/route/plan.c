@@ -360,33 +360,50 @@ static const struct table *usable_previous(const struct route_config *config,
     return table && table_sites_digest(table) == digest ? table : NULL;
 }
 
-static sk_err make_table(const struct route_config *config, const struct route_plan *previous,
-                         uint64_t version, struct table **out_table) {
-    struct table_input input = {.sites = config->sites,
+static sk_err make_table(const struct route_plan_input *from, struct table **out_table) {
+    const struct route_config *config = from->config;
+    struct table_input input = {.sites = from->sites,
                                 .site_count = config->config->site_count,
                                 .overrides = config->overrides,
                                 .override_count = config->config->override_count,
                                 .geo = config->geo,
                                 .weights = &config->weights,
-                                .previous = usable_previous(config, previous),
-                                .version = version};
+                                .previous = usable_previous(config, from->previous),
+                                .version = from->version};
     *out_table = NULL;
     return input.site_count ? table_build(&input, out_table) : SK_OK;
 }
 
-sk_err route_plan_create(struct route_config *config, const struct route_plan *previous, uint64_t version,
-                         struct dnssec_memo *memo, struct route_plan **out_plan) {
+/* One piece of memory: the sites, and behind them which of their addresses are up. */
+static struct table_site *copy_sites(const struct table_site *sites, size_t count) {
+    size_t addresses = 0;
+    for (size_t i = 0; i < count; i++) addresses += sites[i].address_count;
+    struct table_site *copy = malloc(count * sizeof *copy + addresses * sizeof(bool) + 1);
+    if (!copy) return NULL;
+    bool *up = (bool *)(copy + count);
+    for (size_t i = 0; i < count; i++) {
+        copy[i] = sites[i];
+        copy[i].address_up = up;
+        for (size_t k = 0; k < sites[i].address_count; k++) *up++ = sites[i].address_up[k];
+    }
+    return copy;
+}
+
+sk_err route_plan_create(const struct route_plan_input *from, struct route_plan **out_plan) {
+    struct route_config *config = from->config;
     struct route_plan *plan = calloc(1, sizeof *plan);
     if (!plan) return SK_ERR_NO_MEMORY;
+    plan->sites = copy_sites(from->sites, config->config->site_count);
     struct answer_snapshot_input input = {.zones = config->zones,
-                                          .sites = config->sites,
+                                          .sites = plan->sites,
                                           .site_count = config->config->site_count,
                                           .options = &config->options,
-                                          .memo = memo};
-    sk_err err = make_table(config, previous, version, &input.table);
+                                          .memo = from->memo};
+    sk_err err = plan->sites ? make_table(from, &input.table) : SK_ERR_NO_MEMORY;
     if (!err) err = answer_snapshot_create(&input, &plan->snapshot);
     if (err) {
         if (input.table) table_free(input.table);
+        free(plan->sites);
         free(plan);
         return err;
     }
@@ -396,6 +413,17 @@ sk_err route_plan_create(struct route_config *config, const struct route_plan *p
     plan->config = config;
     *out_plan = plan;
     return SK_OK;
+}
+
+struct table_input route_plan_table_input(const struct route_plan *plan) {
+    const struct route_config *config = plan->config;
+    return (struct table_input){.sites = plan->sites,
+                                .site_count = config->config->site_count,
+                                .overrides = config->overrides,
+                                .override_count = config->config->override_count,
+                                .geo = config->geo,
+                                .weights = &config->weights,
+                                .previous = answer_snapshot_table(plan->snapshot)};
 }
 
 struct route_plan *route_plan_ref(struct route_plan *plan) {
@@ -409,6 +437,7 @@ void route_plan_unref(struct route_plan *plan) {
     if (!plan || atomic_fetch_sub_explicit(&plan->references, 1, memory_order_acq_rel) != 1) return;
     answer_snapshot_unref(plan->snapshot);
     route_config_unref(plan->config);
+    free(plan->sites);
     free(plan);
 }
 

@@ -18,6 +18,7 @@ struct route_plan {
     _Atomic uint32_t references;
     struct route_config *config; /* a reference */
     struct answer_snapshot *snapshot;
+    struct table_site *sites; /* as they were when it was made; config->site_count of them */
 };
 
 /* The configuration with what is made from it once: counted, since tables change more often than files. */
@@ -28,7 +29,7 @@ struct route_config {
     struct answer_zones *zones;
     struct plan_zone *plan_zones; /* config->zone_count of them */
     struct answer_options options;
-    struct table_site *sites; /* config->site_count of them; addresses up, load unknown */
+    struct table_site *sites; /* config->site_count of them; addresses up, load unknown: as they begin */
     struct table_override *overrides;
     struct decide_weights weights;
     struct geo *geo; /* NULL: none */
@@ -41,10 +42,17 @@ sk_err route_config_create(struct config_route *config, const struct cookie_secr
                            struct sk_buf *problems, struct route_config **out_config);
 void route_config_unref(struct route_config *config);
 
-/* A plan of CONFIG and the routing table that PREVIOUS (may be NULL) and the present sites give. MEMO keeps the
- * signatures of routed names from one table to the next. SK_ERR_NO_MEMORY. */
-sk_err route_plan_create(struct route_config *config, const struct route_plan *previous, uint64_t version,
-                         struct dnssec_memo *memo, struct route_plan **out_plan);
+struct route_plan_input {
+    struct route_config *config;       /* a reference is taken */
+    const struct table_site *sites;    /* as they are now, in the configuration's order; copied */
+    const struct route_plan *previous; /* for stickiness and last good answers; NULL at first */
+    uint64_t version;                  /* of the table */
+    struct dnssec_memo *memo;          /* keeps the signatures of routed names from one table to the next */
+};
+/* A plan with the routing table that the sites give. SK_ERR_NO_MEMORY. */
+sk_err route_plan_create(const struct route_plan_input *input, struct route_plan **out_plan);
+/* What a table made now of PLAN would be made of; PLAN's. */
+struct table_input route_plan_table_input(const struct route_plan *plan);
 struct route_plan *route_plan_ref(struct route_plan *plan);
 void route_plan_unref(struct route_plan *plan);
 /* The zone of the plan with this apex, or NULL. */

@@ -14,6 +14,10 @@
 #include "config/value.h"
 #include "route/admin.h"
 #include "route/notify.h"
+#include "route/prober.h"
+#include "route/redirect.h"
+#include "route/sites.h"
+#include "route/watch.h"
 
 enum { SIGNATURES_KEPT = 65536 }; /* of routed names */
 
@@ -30,6 +34,16 @@ static void tell_problems(sk_str problems, bool at_start) {
         if (line.len) sk_log(SK_LOG_ERROR, "route", "%.*s", SK_STR_ARGS(line));
 }
 
+static sk_err plan_of(struct route_process *process, struct route_config *config, const struct sites *sites,
+                      struct route_plan **out_plan) {
+    struct route_plan_input input = {.config = config,
+                                     .sites = sites->items,
+                                     .previous = process->plan,
+                                     .version = ++process->version,
+                                     .memo = process->memo};
+    return route_plan_create(&input, out_plan);
+}
+
 /* Takes CONFIG in every case. */
 static sk_err make_plan(struct route_process *process, struct config_route *config,
                         struct route_plan **out_plan) {
@@ -44,9 +58,19 @@ static sk_err make_plan(struct route_process *process, struct config_route *conf
     sk_buf_free(&problems);
     if (err) return err;
     process->signed_at = sk_wall_now_s();
-    err = route_plan_create(made, process->plan, ++process->version, process->memo, out_plan);
+    struct sites *sites = NULL;
+    struct route_plan *plan = NULL;
+    err = sites_create(made, process->sites, &sites);
+    if (!err) err = plan_of(process, made, sites, &plan);
+    if (!err) err = watch_use(process, sites, &made->config->health);
     route_config_unref(made); /* the plan has its own reference */
-    return err;
+    if (err) {
+        sites_free(sites);
+        route_plan_unref(plan);
+        return err;
+    }
+    *out_plan = plan;
+    return SK_OK;
 }
 
 /* Takes over the reference to PLAN. */
@@ -57,14 +81,15 @@ static void use_plan(struct route_process *process, struct route_plan *plan) {
     for (unsigned i = 0; i < process->running; i++)
         if (route_worker_use(&process->workers[i], plan))
             sk_log(SK_LOG_ERROR, "route", "a thread goes on with the old data: out of memory");
+    if (redirect_use(process->redirect, plan))
+        sk_log(SK_LOG_ERROR, "route", "redirects go on with the old data: out of memory");
     notify_changes(process->notify, old, plan);
     route_plan_unref(old);
 }
 
 sk_err route_process_replan(struct route_process *process) {
     struct route_plan *plan;
-    sk_err err =
-        route_plan_create(process->plan->config, process->plan, ++process->version, process->memo, &plan);
+    sk_err err = plan_of(process, process->plan->config, process->sites, &plan);
     if (!err) use_plan(process, plan);
     return err;
 }
@@ -110,6 +135,7 @@ sk_err route_process_reload(struct route_process *process) {
     }
     sk_log_set_level((enum sk_log_level)plan->config->config->log_level);
     use_plan(process, plan);
+    watch_look(process);
     sk_log(SK_LOG_INFO, "route", "reloaded: %u zones", plan->config->config->zone_count);
     return SK_OK;
 }
@@ -239,6 +265,7 @@ static sk_err set_up(struct route_process *process, struct config_route *config)
     if (!err) err = observe_thread_join(&process->metrics);
     if (!err) err = dnssec_memo_create(SIGNATURES_KEPT, &process->memo);
     if (!err) err = notify_create(process->loop, &process->notify);
+    if (!err) err = watch_start(process);
     if (!err) err = watch_signals(process);
     return err;
 }
@@ -246,9 +273,12 @@ static sk_err set_up(struct route_process *process, struct config_route *config)
 static void tear_down(struct route_process *process) {
     for (unsigned i = 0; i < process->udp_running; i++) udp_thread_join(&process->udp[i]);
     for (unsigned i = 0; i < process->running; i++) route_worker_join(&process->workers[i]);
+    redirect_stop(process->redirect);
     fleet_admin_stop(process->admin);
     notify_free(process->notify);
+    watch_stop(process);
     if (process->loop) io_loop_destroy(process->loop);
+    watch_free(process);
     route_plan_unref(process->plan);
     dnssec_memo_free(process->memo);
     free(process->workers);
@@ -265,7 +295,9 @@ static int run(struct route_process *process, struct config_route *config) {
     config = plan->config->config;
     err = bind_all(process, config);
     if (!err) err = route_admin_start(process);
+    if (!err) err = redirect_create(plan, &process->redirect);
     if (!err) err = become_user(config->user);
+    if (!err) err = redirect_start(process->redirect);
     if (!err) err = start_workers(process);
     if (err) {
         sk_log(SK_LOG_ERROR, "route", "not started: %s", sk_err_text(err));

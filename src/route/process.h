@@ -7,6 +7,10 @@
 #include "route/worker.h"
 
 struct notify_service;
+struct prober;
+struct redirect;
+struct sites;
+struct route_gauges;
 struct fleet_admin_server;
 
 struct route_process {
@@ -24,12 +28,20 @@ struct route_process {
     unsigned listener_count;
     struct notify_service *notify;
     struct fleet_admin_server *admin; /* NULL: none */
+    struct redirect *redirect;        /* NULL: none */
     /* main thread */
     struct route_plan *plan; /* in force, a reference */
     uint64_t version;        /* of the last table */
     struct dnssec_memo *memo;
     sk_unix_s signed_at;
     struct io_timer sign_timer;
+    /* main thread; route/watch.h */
+    struct sites *sites; /* of plan->config, as they are now */
+    struct prober *prober;
+    struct route_gauges *gauges;
+    struct io_timer settle_timer; /* runs when a new table is due */
+    struct io_timer look_timer;
+    bool alarmed; /* no site is left */
     bool stopping;
 };
 

@@ -39,8 +39,9 @@ struct table_measurement {
     uint16_t rtt_count;
 };
 struct table_measurements {
-    const struct table_measurement *items;
+    const struct table_measurement *items; /* those by prefix first */
     size_t count;
+    size_t prefix_count; /* of them by prefix */
 };
 struct table_input {
     const struct table_site *sites;
@@ -50,7 +51,9 @@ struct table_input {
     const struct geo *geo; /* NULL: no database */
     const struct decide_weights *weights;
     const struct table_measurements *measurements; /* route/measure.h; NULL: none */
-    const struct table *previous;                  /* stickiness, last good; NULL at first */
+    double explore;         /* share of networks that get their second-best site first for a while; 0: none */
+    uint64_t explore_round; /* says which ones */
+    const struct table *previous; /* stickiness, last good; NULL at first */
     uint64_t version;
 };
 /* The same input gives the same table. At most max_step of a site's networks leave it for a better one at once. SK_ERR_INVALID
@@ -61,6 +64,17 @@ uint64_t table_version(const struct table *table);
 /* Of the names of the sites in their order: a table is only good for these. */
 uint64_t table_sites_digest(const struct table *table);
 uint64_t table_digest_of(const struct table_site *sites, size_t count);
+
+/* Why an address gets what it gets: a ranking made now, as for a table of INPUT. */
+struct table_explanation {
+    struct geo_place place;
+    const struct table_override *override;       /* of INPUT; NULL: none */
+    const struct table_measurement *measurement; /* of INPUT; NULL: none */
+    uint8_t rtt_level;                           /* 1 network, 2 AS in the country, 3 country */
+};
+/* OUT_SCORES has room for all sites and gets them best first. SK_ERR_NO_MEMORY. */
+sk_err table_explain(const struct table_input *input, const uint8_t ip[16], struct decide_score *out_scores,
+                     struct table_explanation *out_explanation);
 
 struct table_choice {
     const struct decide_answer *answer;

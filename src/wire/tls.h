@@ -4,6 +4,7 @@
 #define SK_WIRE_TLS_H
 
 #include "base/buf.h"
+#include "wire/tls_common.h"
 
 struct wire_tls_context;
 struct wire_tls;
@@ -11,8 +12,10 @@ struct wire_tls;
 struct wire_tls_client_options {
     const char *ca_file; /* PEM; NULL: the system's store */
     bool verify;
+    enum wire_tls_pq pq;
+    const char *cert_file, *key_file; /* PEM, our own to show when asked for one; NULL: none */
 };
-/* TLS 1.2 and 1.3, groups X25519MLKEM768 first, ALPN http/1.1. SK_ERR_INVALID (CA file), SK_ERR_NO_MEMORY. */
+/* TLS 1.2 and 1.3 (1.3 alone where PQ requires it). SK_ERR_INVALID (a file), SK_ERR_NO_MEMORY. */
 sk_err wire_tls_client_context(const struct wire_tls_client_options *options,
                                struct wire_tls_context **out_context);
 void wire_tls_context_free(struct wire_tls_context *context);
@@ -20,6 +23,13 @@ void wire_tls_context_free(struct wire_tls_context *context);
 /* HOST is verified against the certificate and sent as SNI (an IP address is verified, not sent). */
 sk_err wire_tls_client(struct wire_tls_context *context, sk_str host, struct wire_tls **out_tls);
 void wire_tls_free(struct wire_tls *tls);
+/* Before the handshake: the certificate must carry NAME instead of the host: a DNS name, or with "://" in it a
+ * URI (an id of SPIFFE), compared byte by byte. SNI stays the host. Nothing when the context does not verify.
+ * SK_ERR_INVALID, SK_ERR_NO_MEMORY. */
+sk_err wire_tls_expect(struct wire_tls *tls, sk_str name);
+/* Before the handshake: what is offered by ALPN (RFC 7301), http/1.1 if this is not called. SK_ERR_NO_MEMORY. */
+enum wire_tls_protocols { WIRE_TLS_HTTP_1, WIRE_TLS_HTTP_2, WIRE_TLS_HTTP_1_AND_2 };
+sk_err wire_tls_offer_protocols(struct wire_tls *tls, enum wire_tls_protocols protocols);
 
 /* A session that the peer offered for resumption; opaque, one owner. */
 struct wire_tls_session;
@@ -30,7 +40,8 @@ void wire_tls_offer(struct wire_tls *tls, const struct wire_tls_session *session
  * after the handshake, with the first bytes read. */
 struct wire_tls_session *wire_tls_take_session(struct wire_tls *tls);
 void wire_tls_session_free(struct wire_tls_session *session);
-/* After the handshake: true when it was abbreviated by an offered session. */
+/* After the handshake. */
+void wire_tls_facts(const struct wire_tls *tls, struct wire_tls_facts *out_facts);
 bool wire_tls_resumed(const struct wire_tls *tls);
 
 /* Ciphertext from the peer; takes all (kept inside) or SK_ERR_NO_MEMORY. */

@@ -12,21 +12,14 @@
 #define SERVER_MAGIC 0x746c7376u
 #define CONN_MAGIC 0x746c7363u
 
-/* Groups that belong together are separated by ':', a '/' ends a rank: a group of a higher rank is asked for
- * (HelloRetryRequest) before one of a lower rank is taken. '?' lets a library that lacks one go on. */
-#define HYBRID "?X25519MLKEM768:?SecP256r1MLKEM768:?SecP384r1MLKEM1024"
-#define CLASSICAL "X25519:secp256r1:secp384r1"
+/* A '/' ends a rank: a group of a higher rank is asked for (HelloRetryRequest) before one of a lower rank is
+ * taken. */
 static const char *const groups[] = {
-    [WIRE_TLS_PQ_OFF] = CLASSICAL,
-    [WIRE_TLS_PQ_OFFER] = HYBRID ":" CLASSICAL,
-    [WIRE_TLS_PQ_PREFER] = HYBRID "/" CLASSICAL,
-    [WIRE_TLS_PQ_REQUIRE] = HYBRID,
+    [WIRE_TLS_PQ_OFF] = WIRE_TLS_CLASSICAL,
+    [WIRE_TLS_PQ_OFFER] = WIRE_TLS_HYBRID ":" WIRE_TLS_CLASSICAL,
+    [WIRE_TLS_PQ_PREFER] = WIRE_TLS_HYBRID "/" WIRE_TLS_CLASSICAL,
+    [WIRE_TLS_PQ_REQUIRE] = WIRE_TLS_HYBRID,
 };
-/* Authenticated encryption and forward secrecy only (RFC 9325 section 4.2). */
-#define CIPHERS_1_2                                                                                          \
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"               \
-    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
-#define CIPHERS_1_3 "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 #define SESSION_S (6 * 3600)
 /* Nobody needs so many on one connection (RFC 8446 4.6.3); each costs us an answer. */
 #define KEY_UPDATES_MAX 64
@@ -146,7 +139,8 @@ static bool set_policy(SSL_CTX *ssl, const struct wire_tls_server_options *optio
     SSL_CTX_set_timeout(ssl, SESSION_S);
     return SSL_CTX_set_min_proto_version(ssl, only_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION) == 1 &&
            SSL_CTX_set1_groups_list(ssl, groups[options->pq]) == 1 &&
-           SSL_CTX_set_cipher_list(ssl, CIPHERS_1_2) == 1 && SSL_CTX_set_ciphersuites(ssl, CIPHERS_1_3) == 1;
+           SSL_CTX_set_cipher_list(ssl, WIRE_TLS_CIPHERS_1_2) == 1 &&
+           SSL_CTX_set_ciphersuites(ssl, WIRE_TLS_CIPHERS_1_3) == 1;
 }
 
 static sk_err set_up(struct wire_tls_server *server, const struct wire_tls_server_options *options) {
@@ -163,6 +157,7 @@ static sk_err set_up(struct wire_tls_server *server, const struct wire_tls_serve
 
 sk_err wire_tls_server_create(const struct wire_tls_server_options *options,
                               struct wire_tls_server **out_server) {
+    SK_ASSERT((size_t)options->pq < SK_COUNT(groups));
     call_once(&method_once, make_method);
     struct wire_tls_server *server = method ? calloc(1, sizeof *server) : NULL;
     if (!server) return SK_ERR_NO_MEMORY;
@@ -260,19 +255,7 @@ sk_err wire_tls_conn_handshake(struct wire_tls_conn *conn, sk_str *input, struct
 }
 
 void wire_tls_conn_facts(const struct wire_tls_conn *conn, struct wire_tls_facts *out_facts) {
-    const unsigned char *protocol;
-    unsigned bytes;
-    const SSL_CIPHER *cipher = SSL_get_current_cipher(conn->ssl);
-    const char *group = SSL_get0_group_name(conn->ssl);
-    SSL_get0_alpn_selected(conn->ssl, &protocol, &bytes);
-    *out_facts = (struct wire_tls_facts){
-        .version = SSL_get_version(conn->ssl),
-        .cipher = cipher ? SSL_CIPHER_standard_name(cipher) : "",
-        .resumed = SSL_session_reused(conn->ssl) == 1,
-        .post_quantum = group && strstr(group, "MLKEM"),
-        .http2 = bytes == 2 && !memcmp(protocol, "h2", 2),
-    };
-    if (group) memcpy(out_facts->group, group, strnlen(group, sizeof out_facts->group - 1));
+    wire_tls_facts_of(conn->ssl, out_facts);
 }
 
 sk_err wire_tls_conn_read(struct wire_tls_conn *conn, sk_str *input, struct sk_buf *output, char *data,

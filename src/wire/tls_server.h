@@ -5,6 +5,7 @@
 #define SK_WIRE_TLS_SERVER_H
 
 #include "base/buf.h"
+#include "wire/tls_common.h"
 #include "wire/tls_store.h"
 
 struct wire_tls_server;
@@ -17,15 +18,8 @@ sk_err wire_tls_tickets_create(struct wire_tls_tickets **out_tickets);
 struct wire_tls_tickets *wire_tls_tickets_ref(struct wire_tls_tickets *tickets);
 void wire_tls_tickets_unref(struct wire_tls_tickets *tickets); /* NULL is allowed */
 
-enum wire_tls_pq {
-    WIRE_TLS_PQ_OFF,     /* no hybrid group */
-    WIRE_TLS_PQ_OFFER,   /* one when the client sends its key share first */
-    WIRE_TLS_PQ_PREFER,  /* one when the client knows it, with HelloRetryRequest if need be */
-    WIRE_TLS_PQ_REQUIRE, /* no other group */
-};
-
 struct wire_tls_server_options {
-    enum wire_tls_pq pq;
+    enum wire_tls_pq pq; /* not ADVERTISE */
     bool only_1_3;
     bool http2;                   /* offer h2 before http/1.1 (ALPN, RFC 7301) */
     const char *client_ca;        /* PEM: clients must show a certificate from it; NULL: none is asked for */
@@ -38,13 +32,6 @@ sk_err wire_tls_server_create(const struct wire_tls_server_options *options,
 /* Any thread. */
 struct wire_tls_server *wire_tls_server_ref(struct wire_tls_server *server);
 void wire_tls_server_unref(struct wire_tls_server *server); /* NULL is allowed */
-
-/* What a handshake has agreed on. It outlives the connection. */
-struct wire_tls_facts {
-    const char *version, *cipher; /* constant: "TLSv1.3", "TLS_AES_128_GCM_SHA256" */
-    char group[24];               /* "X25519MLKEM768"; empty: none (TLS 1.2, resumed) */
-    bool resumed, post_quantum, http2;
-};
 
 /* A client's connection; SERVER is referenced. SK_ERR_NO_MEMORY. */
 sk_err wire_tls_accept(struct wire_tls_server *server, struct wire_tls_conn **out_conn);

@@ -6,7 +6,14 @@
 #include "cache/disk.h"
 #include "fuzz.h"
 
-enum { SEGMENT = 16 * DISK_SECTOR_BYTES, SEGMENTS = 6, BYTES = DISK_SECTOR_BYTES + SEGMENTS * SEGMENT };
+/* A note of two sectors, twice, and a checkpoint of two. */
+enum {
+    SEGMENT = 16 * DISK_SECTOR_BYTES,
+    SEGMENTS = 6,
+    BASE = 7 * DISK_SECTOR_BYTES,
+    BYTES = BASE + SEGMENTS * SEGMENT,
+    RECORDS = 96
+};
 
 static sk_err image_read(void *arg, struct io_loop *loop, void *data, size_t bytes, uint64_t offset) {
     (void)loop;
@@ -31,11 +38,39 @@ static void seal(uint8_t *data, size_t sum_at) {
 }
 
 /* The input lies over segment 0 and is repeated in the others; sector sums and the first record's are mended. */
+static void lay_out_note(uint8_t *image, const uint8_t *data, size_t bytes) {
+    uint8_t *note = image + DISK_SECTOR_BYTES;
+    struct disk_note_head head = {.sequence = 1, .bytes = bytes};
+    size_t n = SK_MIN(bytes, (size_t)DISK_SECTOR_BYTES);
+    if (n) memcpy(note + DISK_SECTOR_BYTES, data, n);
+    if (bytes > 8) memcpy(&head.bytes, data, bytes % 8); /* lengths of all sizes */
+    head.sum = disk_checksum(note + DISK_SECTOR_BYTES, SK_MIN(head.bytes, (uint64_t)DISK_SECTOR_BYTES), 1);
+    disk_note_head_encode(&head, 1, note);
+}
+
+/* An index that points wherever the input says, and holds by its sum. */
+static void lay_out_checkpoint(uint8_t *image, const uint8_t *data, size_t bytes) {
+    uint8_t *checkpoint = image + 5 * DISK_SECTOR_BYTES, *table = checkpoint + DISK_SECTOR_BYTES;
+    size_t n = SK_MIN(bytes, (size_t)DISK_SECTOR_BYTES);
+    if (n) memcpy(table, data, n);
+    struct disk_checkpoint_head head = {.sequence = bytes % 3 ? SEGMENTS : 0,
+                                        .buckets = RECORDS * 5 / 4 / 8 + 1,
+                                        .records = 1,
+                                        .sum = disk_checksum(table, DISK_SECTOR_BYTES, 1)};
+    disk_checkpoint_head_encode(&head, 1, checkpoint);
+}
+
 static void lay_out(uint8_t *image, const uint8_t *data, size_t bytes) {
-    struct disk_superblock super = {.id = 1, .segment_bytes = SEGMENT, .segment_count = SEGMENTS};
+    struct disk_superblock super = {.id = 1,
+                                    .segment_bytes = SEGMENT,
+                                    .segment_count = SEGMENTS,
+                                    .note_bytes = 2 * DISK_SECTOR_BYTES,
+                                    .checkpoint_bytes = 2 * DISK_SECTOR_BYTES};
     disk_superblock_encode(&super, image);
+    lay_out_note(image, data, bytes);
+    lay_out_checkpoint(image, data, bytes);
     for (uint32_t i = 0; i < SEGMENTS; i++) {
-        uint8_t *segment = image + DISK_SECTOR_BYTES + i * (size_t)SEGMENT;
+        uint8_t *segment = image + BASE + i * (size_t)SEGMENT;
         struct disk_segment_head head = {.index = i, .sequence = i + 1};
         disk_segment_head_encode(&head, 1, segment);
         uint8_t *trailer = segment + SEGMENT - DISK_SECTOR_BYTES;
@@ -57,7 +92,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     if (!image) abort();
     lay_out(image, data, bytes);
     struct disk_options options = {
-        .io = {.arg = image, .bytes = BYTES, .read = image_read, .write = image_write, .sync = image_sync}};
+        .io = {.arg = image, .bytes = BYTES, .read = image_read, .write = image_write, .sync = image_sync},
+        .records = RECORDS,
+        .background = bytes % 2};
     if (disk_open(&options, NULL, &disk) == SK_OK) {
         sk_hash128 hash = {0};
         if (bytes >= 24) memcpy(&hash, data + 8, 16);
@@ -67,6 +104,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
             for (uint64_t i = 0; disk_read_block(&reader, NULL, i, &block) == SK_OK; i++) continue;
             disk_reader_close(&reader);
         }
+        void *note;
+        size_t note_bytes;
+        if (disk_note_read(disk, NULL, &note, &note_bytes) == SK_OK) free(note);
+        if (bytes % 4 == 1) (void)disk_load(disk, NULL);
         for (int i = 0; i < 8; i++) (void)disk_put(disk, hash, SK_STR("k"), SK_STR("h"), image, 9000);
         (void)disk_write(disk, NULL);
         (void)disk_reclaim(disk, NULL);

@@ -46,10 +46,11 @@ static struct content content_of(uint64_t key, uint64_t version) {
 struct model {
     struct disk_sim sim;
     struct disk *disk;
-    uint64_t put[KEYS];   /* the latest version that was put; 0: none */
-    uint64_t lived[KEYS]; /* of these, in this life; what an earlier one put may be lost */
-    uint64_t least[KEYS]; /* no older one may be found */
-    uint64_t found, missed, crashes;
+    uint64_t put[KEYS];             /* the latest version that was put; 0: none */
+    uint64_t lived[KEYS];           /* of these, in this life; what an earlier one put may be lost */
+    uint64_t least[KEYS];           /* no older one may be found */
+    uint64_t note_kept, note_tried; /* the last note that was written for certain; that was begun */
+    uint64_t found, missed, crashes, stops;
 };
 
 static sk_err put(struct model *model, uint64_t key) {
@@ -94,11 +95,56 @@ static bool look(struct model *model, uint64_t key) {
 static void work(struct model *model) {
     while (disk_write(model->disk, NULL) == SK_OK) continue;
     while (disk_reclaim(model->disk, NULL) == SK_OK) continue;
+    for (uint64_t steps = sim_random(&model->sim, 8); steps > 0; steps--) (void)disk_load(model->disk, NULL);
 }
 
+static void forget_key(struct model *model, uint64_t key) {
+    disk_remove(model->disk, hash_of(key));
+    model->least[key] = model->put[key] + 1;
+    assert_false(look(model, key));
+}
+
+/* ---- the note: its number, and bytes that follow from it ----------------------------------------------------- */
+
+static size_t note_of(uint64_t number, uint8_t *out) {
+    size_t bytes = 8 + spread(number) % 9000;
+    memcpy(out, &number, 8);
+    for (size_t i = 8; i < bytes; i++) out[i] = (uint8_t)(number * 31 + i);
+    return bytes;
+}
+
+static void write_note(struct model *model) {
+    uint8_t note[9008];
+    size_t bytes = note_of(++model->note_tried, note);
+    if (disk_note_write(model->disk, NULL, note, bytes) == SK_OK) model->note_kept = model->note_tried;
+}
+
+/* Never an older one than was told to be safe, and never one that was not written. */
+static void read_note(struct model *model, bool may_be_lost) {
+    uint8_t expected[9008];
+    uint64_t number;
+    void *note;
+    size_t bytes;
+    sk_err err = disk_note_read(model->disk, NULL, &note, &bytes);
+    if (err) {
+        assert_true(may_be_lost || (!model->note_kept && err == SK_ERR_NOT_FOUND) ||
+                    (!model->note_kept && model->note_tried && err == SK_ERR_CORRUPT));
+        return;
+    }
+    memcpy(&number, note, 8);
+    assert_in_range(number, model->note_kept, model->note_tried);
+    assert_int_equal(bytes, note_of(number, expected));
+    assert_memory_equal(note, expected, bytes);
+    free(note);
+}
+
+/* What is not loaded yet at the start is loaded step by step in `work`. */
 static void open_store(struct model *model, bool create) {
-    struct disk_options options = {
-        .io = sim_io(&model->sim), .segment_bytes = SEGMENT, .records = 8 * KEYS, .create = create};
+    struct disk_options options = {.io = sim_io(&model->sim),
+                                   .segment_bytes = SEGMENT,
+                                   .records = 8 * KEYS,
+                                   .create = create,
+                                   .background = sim_random(&model->sim, 2)};
     assert_ok(disk_open(&options, NULL, &model->disk));
 }
 
@@ -121,6 +167,31 @@ static void crash(struct model *model, bool killed) {
     model->sim.write_fails = writes;
     memset(model->lived, 0, sizeof model->lived);
     model->crashes++;
+}
+
+/* Nothing is lost by a clean stop, unless the device takes it. What was removed may be known again if the index
+ * could not be kept, because it was not all loaded. */
+static void stop_cleanly(struct model *model, uint64_t flushed[KEYS], bool sound) {
+    struct disk_usage before, after;
+    uint32_t reads = model->sim.read_fails;
+    disk_usage(model->disk, &before);
+    sk_err err = disk_close(model->disk, NULL);
+    for (size_t key = 0; key < KEYS; key++) {
+        if (model->lived[key] && !err) flushed[key] = model->lived[key];
+        if (before.loading || !sound) model->least[key] = SK_MIN(model->least[key], model->put[key]);
+        if (err || !sound) model->least[key] = sound ? flushed[key] : 0;
+    }
+    (void)sim_sync(&model->sim, NULL);
+    model->sim.read_fails = 0;
+    open_store(model, false);
+    disk_usage(model->disk, &after);
+    if (sound && !err && !before.loading) {
+        assert_false(after.loading && after.index.records);
+        assert_int_equal(after.index.records, before.index.records);
+    }
+    model->sim.read_fails = reads;
+    memset(model->lived, 0, sizeof model->lived);
+    model->stops++;
 }
 
 static void flush(struct model *model, uint64_t flushed[KEYS]) {
@@ -173,10 +244,17 @@ static uint64_t run(const struct trouble *trouble, uint64_t seed, uint64_t steps
         } else if (what < 998 && trouble->crashes) {
             forget_safety(&model, trouble->rots || trouble->read_fails ? (uint64_t[KEYS]){0} : flushed);
             crash(&model, !trouble->power || sim_random(&model.sim, 2));
+            read_note(&model, trouble->rots || trouble->read_fails);
+        } else if (what < 999) {
+            stop_cleanly(&model, flushed, !trouble->rots && !trouble->read_fails);
+            read_note(&model, trouble->rots || trouble->read_fails);
+        } else {
+            write_note(&model);
+            forget_key(&model, key);
         }
     }
     assert_true(model.found > steps / 10);
-    assert_true(!trouble->crashes || model.crashes > 0);
+    assert_true(model.stops > 0 && (!trouble->crashes || model.crashes > 0));
     (void)disk_close(model.disk, NULL);
     sim_close(&model.sim);
     return model.found;

@@ -227,6 +227,41 @@ static void a_device_that_cannot_be_read_goes(void **state) {
     (void)state;
 }
 
+/* After a crash each device is loaded by itself, and each has its own note. */
+static void a_device_is_loaded_and_noted_alone(void **state) {
+    struct disk_set_options options = {.paths = paths,
+                                       .count = 2,
+                                       .segment_bytes = SEGMENT,
+                                       .records = KEYS,
+                                       .create = true,
+                                       .background = true,
+                                       .open = open_sim,
+                                       .close = close_sim};
+    struct disk_set *set, *dead;
+    void *note;
+    size_t bytes;
+    assert_ok(disk_set_open(&options, NULL, &dead));
+    put_all(dead);
+    assert_ok(disk_set_note_write(dead, NULL, 1, "note", 4));
+    assert_err(disk_set_note_read(dead, NULL, 0, &note, &bytes), SK_ERR_NOT_FOUND);
+    assert_true(disk_set_note_limit(dead) > 4);
+    assert_ok(disk_set_open(&options, NULL, &set));
+    for (uint64_t key = 0; key < KEYS; key++) assert_false(has(set, key));
+    assert_true(usage_of(set, 0).disk.loading);
+    while (disk_set_load(set, NULL, 0) == SK_OK) continue;
+    assert_false(usage_of(set, 0).disk.loading);
+    for (uint64_t key = 0; key < KEYS; key++)
+        assert_int_equal(has(set, key), disk_set_device_of(set, hash_of(key)) == 0);
+    while (disk_set_load(set, NULL, 1) == SK_OK) continue;
+    for (uint64_t key = 0; key < KEYS; key++) assert_true(has(set, key));
+    assert_ok(disk_set_note_read(set, NULL, 1, &note, &bytes));
+    assert_str(sk_str_make(note, bytes), SK_STR("note"));
+    free(note);
+    assert_ok(disk_set_close(set, NULL));
+    assert_ok(disk_set_close(dead, NULL));
+    (void)state;
+}
+
 static void a_set_needs_a_device_and_has_a_limit(void **state) {
     struct disk_set *set;
     struct disk_set_options options = {.paths = paths, .open = open_sim, .close = close_sim};
@@ -259,7 +294,7 @@ static sk_err read_nothing(void *arg, struct io_loop *loop, void *data, size_t b
 }
 static sk_err take_write(void *arg, struct io_loop *loop, const void *data, size_t bytes, uint64_t offset) {
     (void)arg, (void)loop, (void)data, (void)bytes;
-    return offset ? SK_ERR_IO : SK_OK; /* the superblock gets there, a segment does not */
+    return offset < SEGMENT / 4 ? SK_OK : SK_ERR_IO; /* the superblock gets there, a segment does not */
 }
 static sk_err sync_nothing(void *arg, struct io_loop *loop) {
     (void)arg, (void)loop;
@@ -309,6 +344,7 @@ int main(void) {
         CASE(a_device_that_is_not_there_costs_its_share),
         CASE(a_device_that_fails_goes_and_comes_back),
         CASE(a_device_that_cannot_be_read_goes),
+        CASE(a_device_is_loaded_and_noted_alone),
         CASE(a_set_needs_a_device_and_has_a_limit),
         CASE(a_crowd_survives_revivals),
     };

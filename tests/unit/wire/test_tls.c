@@ -77,7 +77,9 @@ static sk_err shake(struct wire_tls *tls, struct peer *peer) {
 
 static struct wire_tls_context *client_context(const char *ca_file, bool verify) {
     struct wire_tls_context *context;
-    assert_ok(wire_tls_client_context(&(struct wire_tls_client_options){ca_file, verify}, &context));
+    assert_ok(wire_tls_client_context(
+        &(struct wire_tls_client_options){.ca_file = ca_file, .verify = verify, .pq = WIRE_TLS_PQ_OFFER},
+        &context));
     return context;
 }
 
@@ -157,9 +159,12 @@ static void test_pinned_leaf(void **state) {
 
 static void test_ca_file_that_cannot_be_read(void **state) {
     struct wire_tls_context *context;
-    assert_err(wire_tls_client_context(&(struct wire_tls_client_options){"/nonexistent.pem", true}, &context),
-               SK_ERR_INVALID);
-    assert_err(wire_tls_client_context(&(struct wire_tls_client_options){"/dev/null", true}, &context),
+    assert_err(
+        wire_tls_client_context(
+            &(struct wire_tls_client_options){.ca_file = "/nonexistent.pem", .verify = true}, &context),
+        SK_ERR_INVALID);
+    assert_err(wire_tls_client_context(
+                   &(struct wire_tls_client_options){.ca_file = "/dev/null", .verify = true}, &context),
                SK_ERR_INVALID);
 }
 
@@ -202,6 +207,156 @@ static void test_negotiation(void **state) {
             fail_msg("%s: %s, %s", cases[i].behaviour, sk_err_name(err), wire_tls_error(tls));
         if (cases[i].group) assert_string_equal(wire_tls_group(tls), cases[i].group);
         if (cases[i].negotiated) assert_string_equal(wire_tls_version(tls), cases[i].negotiated);
+        wire_tls_free(tls);
+        wire_tls_context_free(context);
+        SSL_free(peer.ssl);
+        SSL_CTX_free(server);
+    }
+}
+
+static int hellos;
+
+static void count_hellos(int writing, int version, int type, const void *data, size_t bytes, SSL *ssl,
+                         void *arg) {
+    if (!writing && type == SSL3_RT_HANDSHAKE && bytes &&
+        *(const unsigned char *)data == SSL3_MT_CLIENT_HELLO)
+        hellos++;
+}
+
+/* Policies against peers: what is agreed on, and whether it took a second hello (RFC 8446 4.1.4). */
+static void test_key_exchange_by_policy(void **state) {
+#define KNOWS "X25519MLKEM768 / X25519:secp256r1"
+#define KNOWS_OTHER "SecP256r1MLKEM768 / secp256r1"
+#define FIRST_CLASSICAL "X25519 / X25519MLKEM768"
+#define KNOWS_NOT "X25519:secp256r1"
+    static const struct {
+        enum wire_tls_pq pq;
+        const char *groups; /* NULL: TLS 1.2 */
+        const char *agreed; /* NULL: refused */
+        int hellos;
+    } cases[] = {
+        {WIRE_TLS_PQ_OFF, KNOWS, "x25519", 1},
+        {WIRE_TLS_PQ_OFF, "X25519MLKEM768", NULL, 1},
+        {WIRE_TLS_PQ_OFF, NULL, "x25519", 1},
+        {WIRE_TLS_PQ_ADVERTISE, KNOWS, "X25519MLKEM768", 2},
+        {WIRE_TLS_PQ_ADVERTISE, KNOWS_NOT, "x25519", 1},
+        {WIRE_TLS_PQ_ADVERTISE, NULL, "x25519", 1},
+        {WIRE_TLS_PQ_OFFER, KNOWS, "X25519MLKEM768", 1},
+        {WIRE_TLS_PQ_OFFER, KNOWS_OTHER, "SecP256r1MLKEM768", 2},
+        {WIRE_TLS_PQ_OFFER, "SecP384r1MLKEM1024", "SecP384r1MLKEM1024", 2},
+        {WIRE_TLS_PQ_OFFER, FIRST_CLASSICAL, "x25519", 1},
+        {WIRE_TLS_PQ_OFFER, KNOWS_NOT, "x25519", 1},
+        {WIRE_TLS_PQ_OFFER, NULL, "x25519", 1},
+        {WIRE_TLS_PQ_PREFER, KNOWS, "X25519MLKEM768", 1},
+        {WIRE_TLS_PQ_PREFER, KNOWS_NOT, "x25519", 2},
+        {WIRE_TLS_PQ_PREFER, NULL, "x25519", 1},
+        {WIRE_TLS_PQ_REQUIRE, KNOWS, "X25519MLKEM768", 1},
+        {WIRE_TLS_PQ_REQUIRE, FIRST_CLASSICAL, "X25519MLKEM768", 1},
+        {WIRE_TLS_PQ_REQUIRE, KNOWS_OTHER, "SecP256r1MLKEM768", 2},
+        {WIRE_TLS_PQ_REQUIRE, KNOWS_NOT, NULL, 1},
+        {WIRE_TLS_PQ_REQUIRE, NULL, NULL, 1},
+    };
+    for (size_t i = 0; i < SK_COUNT(cases); i++) {
+        SSL_CTX *server = server_context(&good);
+        SSL_CTX_set_msg_callback(server, count_hellos);
+        if (!cases[i].groups) SSL_CTX_set_max_proto_version(server, TLS1_2_VERSION);
+        if (cases[i].groups) assert_int_equal(SSL_CTX_set1_groups_list(server, cases[i].groups), 1);
+        struct peer peer = peer_open(server);
+        struct wire_tls_context *context;
+        struct wire_tls_client_options options = {.ca_file = ca_path, .verify = true, .pq = cases[i].pq};
+        assert_ok(wire_tls_client_context(&options, &context));
+        struct wire_tls *tls = client(context, "origin.test");
+        hellos = 0;
+        sk_err err = shake(tls, &peer);
+        bool refused = err == SK_ERR_TLS && !cases[i].agreed, agreed = !err && cases[i].agreed;
+        if (!refused && !(agreed && !strcmp(wire_tls_group(tls), cases[i].agreed)))
+            fail_msg("%zu: %s, %s, %s", i, sk_err_name(err), wire_tls_error(tls), wire_tls_group(tls));
+        if (refused && cases[i].pq == WIRE_TLS_PQ_REQUIRE)
+            assert_string_equal(wire_tls_error(tls),
+                                "no post-quantum key exchange, which `pq: require` asks for");
+        assert_int_equal(hellos, cases[i].hellos);
+        wire_tls_free(tls);
+        wire_tls_context_free(context);
+        SSL_free(peer.ssl);
+        SSL_CTX_free(server);
+    }
+}
+
+/* --- expected names ----------------------------------------------------------------------------------- */
+
+static void test_expected_names(void **state) {
+    static const struct {
+        const char *behaviour, *names, *expected, *error; /* NULL error: accepted */
+    } cases[] = {
+        {"a DNS name instead of the host", "DNS:other.test", "other.test", NULL},
+        {"the host no longer counts", "DNS:origin.test", "other.test", "hostname mismatch"},
+        {"an id of SPIFFE", "URI:spiffe://a.test/edge/7,DNS:x.test", "spiffe://a.test/edge/7", NULL},
+        {"another one", "URI:spiffe://a.test/edge/70", "spiffe://a.test/edge/7",
+         "the certificate does not carry the expected URI"},
+        {"a DNS name is no URI", "DNS:origin.test", "spiffe://a.test/edge/7",
+         "the certificate does not carry the expected URI"},
+    };
+    for (size_t i = 0; i < SK_COUNT(cases); i++) {
+        struct certificate shown =
+            certificate_make(&(struct certificate_wish){"server", cases[i].names, &authority, 0, 0});
+        struct peer peer = peer_open(server_context(&shown));
+        struct wire_tls_context *context = client_context(ca_path, true);
+        struct wire_tls *tls = client(context, "origin.test");
+        assert_ok(wire_tls_expect(tls, sk_str_from_c(cases[i].expected)));
+        sk_err err = shake(tls, &peer);
+        if (err != (cases[i].error ? SK_ERR_TLS_CERTIFICATE : SK_OK) ||
+            (err && strcmp(wire_tls_error(tls), cases[i].error) != 0))
+            fail_msg("%s: %s, \"%s\"", cases[i].behaviour, sk_err_name(err), wire_tls_error(tls));
+        wire_tls_free(tls);
+        wire_tls_context_free(context);
+        SSL_free(peer.ssl);
+        SSL_CTX_free(peer.context);
+        certificate_free(&shown);
+    }
+}
+
+static void test_expected_names_that_are_none(void **state) {
+    struct wire_tls_context *context = client_context(ca_path, true);
+    struct wire_tls *tls = client(context, "origin.test");
+    char long_name[300];
+    memset(long_name, 'a', sizeof long_name);
+    assert_err(wire_tls_expect(tls, SK_STR("")), SK_ERR_INVALID);
+    assert_err(wire_tls_expect(tls, SK_STR("a\0b")), SK_ERR_INVALID);
+    assert_err(wire_tls_expect(tls, sk_str_make(long_name, sizeof long_name)), SK_ERR_INVALID);
+    wire_tls_free(tls);
+    wire_tls_context_free(context);
+}
+
+/* --- protocols ---------------------------------------------------------------------------------------- */
+
+static int choose_h2(SSL *ssl, const unsigned char **out, unsigned char *out_bytes,
+                     const unsigned char *offered, unsigned bytes, void *arg) {
+    static const unsigned char ours[] = "\x02h2\x08http/1.1";
+    unsigned char *chosen;
+    if (SSL_select_next_proto(&chosen, out_bytes, ours, sizeof ours - 1, offered, bytes) !=
+        OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+static void test_protocols(void **state) {
+    static const struct {
+        enum wire_tls_protocols offered;
+        bool http2;
+    } cases[] = {{WIRE_TLS_HTTP_1, false}, {WIRE_TLS_HTTP_2, true}, {WIRE_TLS_HTTP_1_AND_2, true}};
+    for (size_t i = 0; i < SK_COUNT(cases); i++) {
+        SSL_CTX *server = server_context(&good);
+        SSL_CTX_set_alpn_select_cb(server, choose_h2, NULL);
+        struct peer peer = peer_open(server);
+        struct wire_tls_context *context = client_context(ca_path, true);
+        struct wire_tls *tls = client(context, "origin.test");
+        struct wire_tls_facts facts;
+        assert_ok(wire_tls_offer_protocols(tls, cases[i].offered));
+        assert_ok(shake(tls, &peer));
+        wire_tls_facts(tls, &facts);
+        assert_int_equal(facts.http2, cases[i].http2);
+        assert_true(facts.post_quantum && !facts.resumed);
         wire_tls_free(tls);
         wire_tls_context_free(context);
         SSL_free(peer.ssl);
@@ -318,6 +473,10 @@ int main(void) {
         cmocka_unit_test(test_ca_file_that_cannot_be_read),
         cmocka_unit_test(test_host_that_is_none),
         cmocka_unit_test(test_negotiation),
+        cmocka_unit_test(test_key_exchange_by_policy),
+        cmocka_unit_test(test_expected_names),
+        cmocka_unit_test(test_expected_names_that_are_none),
+        cmocka_unit_test(test_protocols),
         cmocka_unit_test(test_server_name),
         cmocka_unit_test(test_resumption),
         cmocka_unit_test(test_bytes_both_ways),

@@ -1,0 +1,44 @@
+#include "edge/health.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "edge/answer.h"
+#include "edge/error_page.h"
+#include "edge/worker.h"
+
+/* Relaxed: a word by itself, which nothing else hangs on. */
+static _Atomic bool drain_wanted;
+
+void edge_health_drain(bool drain) { atomic_store_explicit(&drain_wanted, drain, memory_order_relaxed); }
+bool edge_health_draining(void) { return atomic_load_explicit(&drain_wanted, memory_order_relaxed); }
+
+/* Why no client should come here; NULL: they may. */
+static const char *sickness(const struct edge_worker *worker) {
+    if (worker->stage != EDGE_RUNNING) return "stopping";
+    if (edge_health_draining()) return "draining: the operator's wish";
+    return NULL;
+}
+
+void edge_answer_health(struct edge_exchange *exchange) {
+    enum { HEAD_BYTES = 256, BODY_BYTES = 128 };
+    const char *why = sickness(exchange->worker);
+    enum http_method method = exchange->request.method;
+    char head[HEAD_BYTES], body[BODY_BYTES];
+    if (method != HTTP_METHOD_GET && method != HTTP_METHOD_HEAD) {
+        edge_respond_error(exchange, 405, "health is asked with GET");
+        return;
+    }
+    sk_str date = edge_worker_date(exchange->worker);
+    int head_len = snprintf(head, sizeof head,
+                            "Date: %.*s\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n",
+                            SK_STR_ARGS(date));
+    int body_len = why ? snprintf(body, sizeof body, "{\"status\":\"sick\",\"reason\":\"%s\"}\n", why)
+                       : snprintf(body, sizeof body, "{\"status\":\"ok\"}\n");
+    struct edge_response response = {.status = why ? 503 : 200,
+                                     .head = {head, (size_t)head_len},
+                                     .body_length = (uint64_t)body_len,
+                                     .head_only = method == HTTP_METHOD_HEAD,
+                                     .small_body = {body, (size_t)body_len}};
+    exchange->ops->respond(exchange, &response);
+}

@@ -1,0 +1,94 @@
+#include "route/watch.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "route/gauges.h"
+#include "route/prober.h"
+
+/* What falls together becomes one table. */
+enum { SETTLE_MS = 50, LOOK_MS = 1000 };
+
+static void check_alarm(struct route_process *process) {
+    bool dead = process->sites->count && sites_up(process->sites) == 0;
+    if (dead && !process->alarmed)
+        sk_log(SK_LOG_ERROR, "route", "all sites look dead: clients get the last good answers");
+    if (!dead && process->alarmed) sk_log(SK_LOG_INFO, "route", "there are sites again");
+    process->alarmed = dead;
+}
+
+static void on_settle(struct io_timer *timer) {
+    struct route_process *process = SK_CONTAINER_OF(timer, struct route_process, settle_timer);
+    check_alarm(process);
+    if (route_process_replan(process))
+        sk_log(SK_LOG_ERROR, "route", "the table before stays in force: out of memory");
+}
+
+void watch_changed(struct route_process *process) {
+    if (io_timer_armed(&process->settle_timer)) return;
+    io_timer_start(process->loop, &process->settle_timer,
+                   io_loop_now(process->loop) + SETTLE_MS * SK_NS_PER_MS, on_settle);
+}
+
+static void on_result(void *arg, const struct probe_result *result) {
+    struct route_process *process = arg;
+    const struct config_route_health *health = &process->plan->config->config->health;
+    struct health_rules rules = {health->down_after, health->up_after};
+    observe_count(process->metrics,
+                  result->result == HEALTH_GOOD ? OBSERVE_ROUTE_CHECKS_GOOD : OBSERVE_ROUTE_CHECKS_BAD);
+    if (sites_checked(process->sites, result->target, &rules, result->result, result->why, sk_time_now()))
+        watch_changed(process);
+}
+
+static void on_look(struct io_timer *timer) {
+    watch_look(SK_CONTAINER_OF(timer, struct route_process, look_timer));
+}
+
+void watch_look(struct route_process *process) {
+    if (sites_look(process->sites, sk_time_now())) watch_changed(process);
+    check_alarm(process);
+    io_timer_start(process->loop, &process->look_timer, sk_time_now() + LOOK_MS * SK_NS_PER_MS, on_look);
+}
+
+sk_err watch_start(struct route_process *process) {
+    return prober_start(process->loop, on_result, process, &process->prober);
+}
+
+static sk_err check_all(struct route_process *process, const struct sites *sites,
+                        const struct config_route_health *health) {
+    struct io_addr *targets = calloc(SK_MAX(sites->edge_count, 1), sizeof *targets);
+    if (!targets) return SK_ERR_NO_MEMORY;
+    for (uint32_t i = 0; i < sites->edge_count; i++) targets[i] = sites->edges[i].addr;
+    sk_err err = prober_use(process->prober, health, targets, sites->edge_count);
+    free(targets);
+    if (err == SK_ERR_INVALID)
+        sk_log(SK_LOG_ERROR, "route", "health.ca_file %.*s holds no certificates",
+               SK_STR_ARGS(health->ca_file));
+    return err;
+}
+
+sk_err watch_use(struct route_process *process, struct sites *sites,
+                 const struct config_route_health *health) {
+    struct route_gauges *gauges;
+    sk_err err = route_gauges_create(process, sites, &gauges);
+    if (err) return err;
+    err = check_all(process, sites, health);
+    if (err) {
+        route_gauges_free(gauges);
+        return err;
+    }
+    route_gauges_free(process->gauges);
+    sites_free(process->sites);
+    process->sites = sites;
+    process->gauges = gauges;
+    route_gauges_show(gauges);
+    return SK_OK;
+}
+
+void watch_stop(struct route_process *process) { prober_stop(process->prober); }
+
+void watch_free(struct route_process *process) {
+    prober_free(process->prober);
+    route_gauges_free(process->gauges);
+    sites_free(process->sites);
+}

@@ -1,0 +1,240 @@
+/* What the SSD tier's store knows when it is opened again: the kept index, records that are loaded in the background,
+ * and the owner's note. */
+#include "disk_sim.h"
+
+enum { SEGMENT = 64 * 1024, KEYS = 500 };
+#define SIM_BYTES (UINT64_C(64) * SEGMENT)
+
+static struct disk_sim sim;
+static struct disk *disk;
+
+static void open_as(bool background) {
+    struct disk_options options = {.io = sim_io(&sim),
+                                   .segment_bytes = SEGMENT,
+                                   .records = 4 * KEYS,
+                                   .create = true,
+                                   .background = background};
+    assert_ok(disk_open(&options, NULL, &disk));
+}
+
+static int make_store(void **state) {
+    sim_open(&sim, SIM_BYTES, 1);
+    open_as(false);
+    (void)state;
+    return 0;
+}
+static int drop_store(void **state) {
+    (void)disk_close(disk, NULL);
+    sim_close(&sim);
+    (void)state;
+    return 0;
+}
+
+/* As if the process had been killed: what it had in memory is gone, what it had written is there. */
+static void die_and_open(bool background) {
+    uint8_t *image = malloc(sim.bytes);
+    assert_non_null(image);
+    memcpy(image, sim.now, sim.bytes);
+    (void)disk_close(disk, NULL);
+    memcpy(sim.now, image, sim.bytes);
+    free(image);
+    open_as(background);
+}
+
+static sk_hash128 hash_of(uint64_t key) { return sk_hash128_of(&key, sizeof key); }
+
+static void put(uint64_t key, uint64_t version) {
+    uint64_t body[100] = {key, version};
+    sk_err err;
+    while ((err = disk_put(disk, hash_of(key), SK_STR("key"), SK_STR("head"), body, sizeof body)) ==
+           SK_ERR_FULL)
+        assert_ok(disk_write(disk, NULL));
+    assert_ok(err);
+}
+
+/* 0: not found */
+static uint64_t version_of(uint64_t key) {
+    struct disk_reader reader;
+    uint64_t body[100];
+    sk_str data;
+    if (disk_find(disk, NULL, hash_of(key), SK_STR("key"), &reader) != SK_OK) return 0;
+    assert_ok(disk_read_block(&reader, NULL, 0, &data));
+    assert_int_equal(data.len, sizeof body);
+    memcpy(body, data.data, sizeof body);
+    assert_int_equal(body[0], key);
+    disk_reader_close(&reader);
+    return body[1];
+}
+
+static void fill(uint64_t version) {
+    for (uint64_t key = 0; key < KEYS; key++) put(key, version);
+    assert_ok(disk_flush(disk, NULL));
+}
+
+static struct disk_usage usage(void) {
+    struct disk_usage out;
+    disk_usage(disk, &out);
+    return out;
+}
+
+/* ---- the index ------------------------------------------------------------------------------------------- */
+
+static void after_a_clean_stop_all_is_known_at_once(void **state) {
+    fill(1);
+    assert_true(version_of(7) == 1); /* accesses are kept, too */
+    assert_ok(disk_close(disk, NULL));
+    open_as(true);
+    assert_false(usage().loading);
+    assert_int_equal(usage().index.records, KEYS);
+    for (uint64_t key = 0; key < KEYS; key++) assert_int_equal(version_of(key), 1);
+    assert_int_equal(disk_load(disk, NULL), SK_ERR_AGAIN);
+    (void)state;
+}
+
+/* The kept index is older than what was written after it. */
+static void a_kept_index_does_not_outlive_its_life(void **state) {
+    fill(1);
+    assert_ok(disk_close(disk, NULL));
+    open_as(false);
+    fill(2);
+    die_and_open(false);
+    for (uint64_t key = 0; key < KEYS; key++) assert_int_equal(version_of(key), 2);
+    (void)state;
+}
+
+static void a_damaged_index_is_made_anew(void **state) {
+    fill(1);
+    uint64_t at = SIM_BYTES - 63 * (uint64_t)SEGMENT;
+    assert_ok(disk_close(disk, NULL));
+    for (; at > 3 * DISK_SECTOR_BYTES; at -= DISK_SECTOR_BYTES) { /* somewhere in there it is */
+        sim.now[at - 900] ^= 1;
+        open_as(true);
+        bool loading = usage().loading;
+        while (disk_load(disk, NULL) == SK_OK) continue;
+        for (uint64_t key = 0; key < KEYS; key++) assert_int_equal(version_of(key), 1);
+        assert_ok(disk_close(disk, NULL));
+        if (loading) break;
+        sim.now[at - 900] ^= 1;
+    }
+    open_as(false);
+    assert_true(at > 3 * DISK_SECTOR_BYTES);
+    (void)state;
+}
+
+static void records_are_loaded_newest_first(void **state) {
+    fill(1);
+    put(1, 2);
+    assert_ok(disk_flush(disk, NULL));
+    die_and_open(true);
+    assert_true(usage().loading);
+    assert_int_equal(version_of(1), 0);
+    assert_ok(disk_load(disk, NULL));
+    assert_int_equal(version_of(1), 2);
+    assert_int_equal(version_of(0), 0);
+    while (disk_load(disk, NULL) == SK_OK) continue;
+    assert_false(usage().loading);
+    assert_int_equal(version_of(0), 1);
+    assert_int_equal(version_of(1), 2);
+    (void)state;
+}
+
+/* "Not known" while it is loaded is no proof of absence: the later one wins, and what was removed stays away. */
+static void what_happens_while_it_is_loaded_holds(void **state) {
+    fill(1);
+    die_and_open(true);
+    put(1, 5);
+    disk_remove(disk, hash_of(2));
+    disk_remove(disk, hash_of(3));
+    put(3, 6);
+    assert_ok(disk_load(disk, NULL));
+    disk_remove(disk, hash_of(KEYS - 1)); /* of the newest segment */
+    while (disk_load(disk, NULL) == SK_OK) continue;
+    assert_int_equal(version_of(1), 5);
+    assert_int_equal(version_of(2), 0);
+    assert_int_equal(version_of(3), 6);
+    assert_int_equal(version_of(KEYS - 1), 0);
+    assert_int_equal(version_of(4), 1);
+    assert_int_equal(usage().index.records, KEYS - 2);
+    put(2, 7);
+    assert_int_equal(version_of(2), 7);
+    assert_int_equal(usage().index.records, KEYS - 1);
+    (void)state;
+}
+
+/* A store that is stopped before all was loaded is loaded again from its segments. */
+static void a_stop_while_it_is_loaded_loses_nothing(void **state) {
+    fill(1);
+    die_and_open(true);
+    assert_ok(disk_load(disk, NULL));
+    put(1, 2);
+    assert_ok(disk_close(disk, NULL));
+    open_as(false);
+    for (uint64_t key = 0; key < KEYS; key++) assert_int_equal(version_of(key), 1 + (key == 1));
+    (void)state;
+}
+
+/* ---- the note -------------------------------------------------------------------------------------------- */
+
+static void check_note(sk_str expected) {
+    void *note;
+    size_t bytes;
+    assert_ok(disk_note_read(disk, NULL, &note, &bytes));
+    assert_str(sk_str_make(note, bytes), expected);
+    free(note);
+}
+
+static void a_note_is_kept(void **state) {
+    void *note;
+    size_t bytes;
+    assert_err(disk_note_read(disk, NULL, &note, &bytes), SK_ERR_NOT_FOUND);
+    assert_ok(disk_note_write(disk, NULL, "one", 3));
+    check_note(SK_STR("one"));
+    die_and_open(false);
+    assert_ok(disk_note_write(disk, NULL, "and two", 7));
+    sim_crash(&sim, false);
+    die_and_open(false);
+    check_note(SK_STR("and two"));
+    assert_ok(disk_note_write(disk, NULL, "", 0));
+    check_note(SK_STR(""));
+    char *large = calloc(1, disk_note_limit(disk) + 1);
+    assert_non_null(large);
+    assert_err(disk_note_write(disk, NULL, large, disk_note_limit(disk) + 1), SK_ERR_TOO_LARGE);
+    assert_ok(disk_note_write(disk, NULL, large, disk_note_limit(disk)));
+    check_note(sk_str_make(large, disk_note_limit(disk)));
+    free(large);
+    (void)state;
+}
+
+/* One of the two may rot. When both have, the last one is lost, and no older one is taken for it. */
+static void a_damaged_note_is_told(void **state) {
+    void *note;
+    size_t bytes;
+    uint64_t first = DISK_SECTOR_BYTES, second = first + DISK_SECTOR_BYTES + disk_note_limit(disk);
+    assert_ok(disk_note_write(disk, NULL, "one", 3));
+    assert_ok(disk_note_write(disk, NULL, "two", 3));
+    for (uint64_t part = 0; part < 2; part++) { /* header, then content */
+        sim.now[first + part * DISK_SECTOR_BYTES] ^= 1;
+        check_note(SK_STR("two"));
+        sim.now[second + part * DISK_SECTOR_BYTES] ^= 1;
+        assert_err(disk_note_read(disk, NULL, &note, &bytes), SK_ERR_CORRUPT);
+        sim.now[first + part * DISK_SECTOR_BYTES] ^= 1;
+        check_note(SK_STR("two"));
+        sim.now[second + part * DISK_SECTOR_BYTES] ^= 1;
+    }
+    (void)state;
+}
+
+int main(void) {
+#define CASE(name) cmocka_unit_test_setup_teardown(name, make_store, drop_store)
+    const struct CMUnitTest tests[] = {
+        CASE(after_a_clean_stop_all_is_known_at_once),
+        CASE(a_kept_index_does_not_outlive_its_life),
+        CASE(a_damaged_index_is_made_anew),
+        CASE(records_are_loaded_newest_first),
+        CASE(what_happens_while_it_is_loaded_holds),
+        CASE(a_stop_while_it_is_loaded_loses_nothing),
+        CASE(a_note_is_kept),
+        CASE(a_damaged_note_is_told),
+    };
+    return SK_RUN_TESTS(tests);
+}
