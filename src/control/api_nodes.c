@@ -7,13 +7,14 @@
 #include "control/process.h"
 #include "fleet/deep.h"
 
-enum { AGAIN_MS = 10000, AGAIN_BUSY_MS = 1000 };
+enum { AGAIN_MS = 10000, AGAIN_BUSY_MS = 1000, AGAIN_LEAST_MS = 200, FRESH_MS = 10000 };
 
 static struct control_asker *asker_of(const struct fleet_admin_request *request) { return request->asker; }
 
 sk_err control_api_health(void *role, struct fleet_admin_request *request, struct fleet_admin_answer *answer) {
     const struct control_process *process = role;
-    bool good = process->view.known && fleet_valkey_connected(process->store.valkey) && !process->stopping;
+    bool fresh = sk_time_now() - process->view.read_at < FRESH_MS * SK_NS_PER_MS;
+    bool good = process->view.known && fresh && !process->stopping;
     answer->status = good ? 200 : 503;
     return sk_buf_printf(&answer->body, "{\"status\":\"%s\",\"fleet\":\"%.*s\",\"configuration\":%llu}\n",
                          good ? "ok" : "not ready", SK_STR_ARGS(process->config->fleet),
@@ -213,11 +214,18 @@ sk_err control_api_renew(void *role, struct fleet_admin_request *request, struct
 
 /* --- reports ------------------------------------------------------------------------------------------------- */
 
+/* Until a node is to ask for another certificate: it must not be kept waiting beyond that. */
+static int64_t renew_in_ms(const struct fleet_caller *caller) {
+    sk_unix_s at = caller->issued_at + (caller->not_after - caller->issued_at) / 3 * 2;
+    return (at - sk_wall_now_s()) * 1000;
+}
+
 static struct fleet_orders orders_for(const struct control_process *process, const struct fleet_admin_request *request) {
     const struct control_view *view = &process->view;
     char newest[FLEET_HEX_BYTES];
     uint8_t root[FLEET_DIGEST_BYTES];
     bool busy = view->rollout.number && view->rollout.stage != CONTROL_STAGE_ALL;
+    int64_t again_ms = busy || fleet_ca_root_count(process->ca) > 1 ? AGAIN_BUSY_MS : AGAIN_MS;
     fleet_ca_fingerprint(process->ca, root);
     fleet_hex(root, newest);
     return (struct fleet_orders){
@@ -225,7 +233,7 @@ static struct fleet_orders orders_for(const struct control_process *process, con
         .renew = strcmp(newest, request->caller.issuer) != 0,
         .roots = fleet_ca_roots(process->ca),
         .expelled = sk_buf_str(&view->expelled_text),
-        .again_ms = busy || fleet_ca_root_count(process->ca) > 1 ? AGAIN_BUSY_MS : AGAIN_MS,
+        .again_ms = (uint64_t)SK_MAX(SK_MIN(again_ms, renew_in_ms(&request->caller)), AGAIN_LEAST_MS),
     };
 }
 

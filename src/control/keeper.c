@@ -77,6 +77,7 @@ static sk_err read_view(struct control_process *process, struct sk_arena *arena,
     view->head = head;
     view->rollout = rollout;
     view->known = true;
+    view->read_at = sk_time_now();
     if (changed) wake_all(process);
     return SK_OK;
 }

@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "control/control.h"
 
-enum { CONNECTIONS = 4096, FINE = 0, FAILED = 1, USAGE = 2 };
+enum { CONNECTIONS = 4096, QUIET_MS = 3000, FINE = 0, FAILED = 1, USAGE = 2 };
 
 static sk_err failed(const char *what, sk_err err) {
     if (err) sk_log(SK_LOG_ERROR, "control", "%s: %s", what, sk_err_text(err));
@@ -134,6 +134,7 @@ static sk_err open_store(struct control_process *process) {
     err = fleet_valkey_where_parse(config->valkey.len ? config->valkey : sk_str_from_c(url), &where);
     if (!err) err = fleet_valkey_create(process->loop, &where, &process->store.valkey);
     process->store.fleet = config->fleet;
+    process->store.quiet_until = sk_time_now() + QUIET_MS * SK_NS_PER_MS;
     return failed("Valkey", err);
 }
 

@@ -15,6 +15,7 @@
 struct control_view {
     uint64_t version; /* counts its changes */
     bool known;       /* was read at least once */
+    sk_time_ns read_at; /* the last time that it was */
     uint64_t head;    /* the newest configuration's number; 0: none */
     struct control_rollout rollout;
     struct sk_buf expelled_text;

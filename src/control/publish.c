@@ -25,6 +25,19 @@ struct checking {
     struct config_problems problems;
 };
 
+/* Edges read it behind their own file: there it must be good as well (no second document, say). */
+static sk_err check_behind_a_file(struct checking *checking) {
+    struct config *config;
+    struct sk_buf text;
+    sk_buf_init(&text, 0);
+    sk_err err = sk_buf_append(&text, SK_STR("fleet: {state: /nowhere}\n"));
+    if (!err) err = sk_buf_append(&text, checking->body);
+    if (!err) err = config_parse(sk_buf_str(&text), "behind a machine's own file", &config, &checking->problems);
+    if (!err) config_unref(config);
+    sk_buf_free(&text);
+    return err;
+}
+
 static sk_err check_now(void *arg) {
     static const char name[] = "configuration";
     struct checking *checking = arg;
@@ -32,6 +45,8 @@ static sk_err check_now(void *arg) {
     sk_err err = config_parse(checking->body, name, &config, &checking->problems);
     if (err) return err;
     config_unref(config);
+    err = check_behind_a_file(checking);
+    if (err) return err;
     for (size_t i = 0; i < config_top->count; i++) {
         const struct config_option *option = &config_top->options[i];
         struct config_place place = config_locate(checking->body, name, option->key.data);

@@ -12,7 +12,7 @@ static sk_err call(struct control_store *store, struct sk_arena *arena, sk_str *
     sk_err err = fleet_valkey_call(store->valkey, words, count, sk_time_now() + CONTROL_STORE_MS * SK_NS_PER_MS,
                                    arena, out_reply);
     sk_str refusal = fleet_valkey_refusal(store->valkey);
-    if (err && err != SK_ERR_CANCELLED)
+    if (err && err != SK_ERR_CANCELLED && sk_time_now() > store->quiet_until)
         SK_LOG_LIMITED(SK_LOG_ERROR, "control", "Valkey: %s %.*s", sk_err_text(err), SK_STR_ARGS(refusal));
     return err;
 }

@@ -10,7 +10,8 @@
 
 struct control_store {
     struct fleet_valkey *valkey;
-    sk_str fleet; /* borrowed */
+    sk_str fleet;           /* borrowed */
+    sk_time_ns quiet_until; /* a server that has just been started is not there yet: nothing to tell of */
 };
 
 #define CONTROL_STORE_MS 5000

@@ -69,6 +69,16 @@ static sk_err find_address(sk_str text, struct io_addr *out_addr) {
     return io_addr_parse(text, out_addr) ? look_up(text, out_addr) : SK_OK;
 }
 
+static sk_err check_control(const struct call *call, struct fleet_link *link) {
+    struct fleet_caller control;
+    if (!call->ask->fleet.len) return SK_OK;
+    sk_err err = fleet_link_caller(link, &control);
+    if (err) return SK_ERR_TLS_CERTIFICATE;
+    enum fleet_verdict verdict =
+        fleet_check(&control, call->ask->fleet, FLEET_VERB_SERVE_CONTROL, call->ask->expelled);
+    return verdict == FLEET_ALLOWED ? SK_OK : SK_ERR_TLS_CERTIFICATE;
+}
+
 static sk_err begin_tls(struct call *call) {
     struct fleet_link *link;
     sk_err err = fleet_link_create(call->ask->tls, FLEET_LINK_CLIENT, call->fd, &link);
@@ -77,6 +87,7 @@ static sk_err begin_tls(struct call *call) {
     for (;;) {
         bool write = false;
         err = fleet_link_handshake(link, &write);
+        if (!err) return check_control(call, link);
         if (err != SK_ERR_AGAIN) return err;
         err = await(call, write ? POLLOUT : POLLIN);
         if (err) return err;

@@ -6,6 +6,7 @@
 #include <openssl/types.h>
 
 #include "base/buf.h"
+#include "fleet/id.h"
 
 /* Where a role's admin socket is when nobody says otherwise. */
 #define FLEET_ADMIN_DEFAULT "unix:/run/skerry/admin.sock"
@@ -30,6 +31,9 @@ struct fleet_ask {
     sk_str token;     /* empty: none */
     sk_str method, target, body;
     sk_str type;      /* of the body; empty: application/json */
+    /* with TLS: the other end must be a control of this fleet that was not expelled; empty: the context says enough */
+    sk_str fleet;
+    const struct fleet_expelled *expelled;
     int64_t timeout_ms; /* 0: FLEET_ADMIN_TIMEOUT_MS */
     int cancel_fd;    /* readable: give up; -1: none */
 };
