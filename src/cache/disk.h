@@ -45,11 +45,14 @@ struct disk_options {
     uint64_t segment_bytes; /* of a new store; 0: 8 MiB, to 64 MiB on a large device */
     uint64_t records;       /* that the index has room for; 0: one for each 4 KiB */
     bool create;            /* make a new store where there is none, or a damaged one */
+    /* The node key, of DISK_KEY_BYTES (disk_seal.h): everything is encrypted. NULL: nothing is. A store without is
+     * as good as none where a key is given, and the other way round SK_ERR_DENIED. */
+    const uint8_t *key;
     bool background; /* after a crash, disk_open does not read the segments' summaries: disk_load does */
 };
 
 /* Reads what is there. SK_ERR_NOT_FOUND, _CORRUPT, _UNSUPPORTED: no store of ours (and not create); SK_ERR_INVALID:
- * too small, or sizes that do not fit; SK_ERR_IO, _NO_MEMORY. */
+ * too small, or sizes that do not fit; SK_ERR_DENIED: it was sealed with another key; SK_ERR_IO, _NO_MEMORY. */
 sk_err disk_open(const struct disk_options *options, struct io_loop *loop, struct disk **out_disk);
 /* Writes what is not written yet, and the index unless it is not all loaded; no reader may be open. An error of the
  * device loses only that. */
@@ -62,6 +65,8 @@ sk_err disk_load(struct disk *disk, struct io_loop *loop);
  * device does not keep up, nothing was stored; SK_ERR_IO: it is out of service. */
 sk_err disk_put(struct disk *disk, sk_hash128 hash, sk_str key, sk_str head, const void *body,
                 uint64_t body_bytes);
+/* Whether something is known of HASH: from the index alone, which may mean another key. */
+bool disk_has(const struct disk *disk, sk_hash128 hash);
 /* Forgets what is known of HASH: after a crash it may be known again. */
 void disk_remove(struct disk *disk, sk_hash128 hash);
 
@@ -70,12 +75,14 @@ struct disk_reader {
     struct disk_record record; /* key and head as they were put */
     /* private */
     struct disk *disk;
-    uint64_t unit;
+    uint64_t unit, offset; /* the latter in the segment */
     uint32_t segment;
     size_t meta_bytes, have_bytes; /* of the record, in `buffer` or in memory */
     const uint8_t *memory;         /* of a segment that is still in memory; NULL: on the device */
     uint8_t *buffer, *start;       /* aligned; where the record begins in it */
     uint8_t *block;                /* for blocks beyond */
+    struct disk_record stored;     /* as it lies there; `record` of a sealed one is opened */
+    uint8_t *opened, *opened_block;
 };
 /* SK_ERR_NOT_FOUND (nothing, another key, damaged), SK_ERR_IO (the device failed: as good as nothing),
  * SK_ERR_NO_MEMORY. Counts as an access. */
@@ -105,6 +112,7 @@ size_t disk_note_limit(const struct disk *disk);
 struct disk_usage {
     uint64_t segments, free_segments, segment_bytes;
     uint64_t put_bytes, written_bytes, read_bytes; /* records; device */
+    uint64_t served_bytes;                         /* heads and blocks that readers were given */
     uint64_t reinserted, reclaimed;                /* records, segments */
     uint64_t damaged, foreign;                     /* records that failed a sum; that were another key's */
     uint64_t refused;                              /* puts with SK_ERR_FULL */

@@ -28,6 +28,7 @@ struct disk_set_options {
     uint64_t segment_bytes; /* of new stores; 0: the store's own default */
     uint64_t records;       /* that all indexes together have room for; 0: the store's own default */
     bool create;            /* make a new store where there is none, or a damaged one */
+    const uint8_t *key;     /* as in disk_options; copied */
     bool background;        /* what is to be loaded after a crash, disk_set_load loads */
     /* How a device is opened and closed; NULL: disk_io_open, disk_io_close. */
     sk_err (*open)(const char *path, uint64_t bytes, struct disk_io *out_io);
@@ -47,6 +48,8 @@ size_t disk_set_device_of(const struct disk_set *set, sk_hash128 hash);
 /* As disk_put; SK_ERR_IO: the device is out of service, and the record was dropped. */
 sk_err disk_set_put(struct disk_set *set, sk_hash128 hash, sk_str key, sk_str head, const void *body,
                     uint64_t body_bytes);
+/* As disk_has; false of a device that is out of service. */
+bool disk_set_has(struct disk_set *set, sk_hash128 hash);
 /* As disk_remove; nothing for a device that is out of service: back again, it may know the record still. */
 void disk_set_remove(struct disk_set *set, sk_hash128 hash);
 

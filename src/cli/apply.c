@@ -55,7 +55,7 @@ int cli_apply(int argc, char **argv) {
         .parser = on_argument,
         .args_doc = "FILE",
         .children = children,
-        .doc = "Makes the sites of FILE (YAML: sites, certificates, limits, timeouts, purge, trusted_proxies) the "
+        .doc = "Makes the sites of FILE (YAML: sites, limits, timeouts, purge, trusted_proxies) the "
                "configuration of the whole fleet: checked, numbered, signed, and taken by every edge.\v"
                "Examples:\n"
                "  skerry apply sites.yaml\n"

@@ -89,6 +89,7 @@ struct config_compress {
     uint32_t type_count;
     uint64_t min_bytes, max_bytes;
     uint32_t level, popular_level;
+    bool dictionaries;
 };
 
 /* The fleet that the edge belongs to. */
@@ -139,6 +140,20 @@ struct config_timeouts {
     uint64_t min_rate; /* bytes a second, over a window, for bodies in and out; 0: off */
 };
 
+struct config_device {
+    sk_str path;    /* ends with NUL */
+    uint64_t bytes; /* 0: as it is */
+};
+/* The SSD tier. */
+struct config_disk {
+    sk_str path; /* as written; DEVICES has it first */
+    uint64_t bytes;
+    struct config_device *devices;
+    uint32_t device_count; /* 0: there is no such tier */
+    uint64_t write_limit;  /* bytes a second; 0: none */
+    sk_str state;          /* path of the log; ends with NUL */
+};
+
 enum config_log_format { CONFIG_LOG_JSON, CONFIG_LOG_COMMON };
 
 struct config {
@@ -155,6 +170,7 @@ struct config {
     sk_str admin_token;
     uint32_t threads;
     uint64_t memory_bytes, max_object_bytes;
+    struct config_disk disk;
     sk_str user;        /* to become after binding; empty: stay */
     sk_str server_name; /* in Via, CDN-Loop, Cache-Status */
     sk_str access_log;  /* path, "-" or empty for none */
@@ -176,6 +192,7 @@ struct config {
 struct config *config_ref(struct config *config);
 void config_unref(struct config *config);
 
+bool config_disk_same(const struct config_disk *a, const struct config_disk *b);
 /* True when a listener speaks TLS. */
 bool config_has_tls(const struct config *config);
 

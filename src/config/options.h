@@ -224,24 +224,28 @@ enum config_kind {
     X(S, LIST, FIELD_LINE, add_response_fields, response, "", "0", "64", "\"X-Robots-Tag: noindex\"",        \
       "Fields that responses get as if the origin had sent them, after `strip_response_fields`.")
 
-#define CONFIG_COMPRESS_TABLE(X, S)                                                                          \
-    X(S, VALUE, FLAG, enabled, enabled, "true", "", "", "false",                                             \
-      "Send stored responses compressed to clients that ask for it. What is not stored is never compressed " \
-      "here, so no response mixes one client's secrets with another's guesses.")                             \
-    X(S, LIST, CODING, codings, codings, "", "0", "3", "br",                                                 \
-      "The codings, the best first: it wins where a client likes several equally. Without it: zstd, br, "    \
-      "gzip.")                                                                                               \
-    X(S, LIST, MEDIA_RANGE, types, types, "", "0", "100", "text/*",                                          \
-      "Content types that are compressed. Without it: text, JSON, JavaScript, XML, SVG, WebAssembly and "    \
-      "other types that shrink.")                                                                            \
-    X(S, VALUE, SIZE, min_size, min_bytes, "512", "1", "1GiB", "1KiB",                                       \
-      "Content smaller than this stays as it is.")                                                           \
-    X(S, VALUE, SIZE, max_size, max_bytes, "32MiB", "1", "64TiB", "100MiB",                                  \
-      "Content whose length is announced and larger than this stays as it is.")                              \
-    X(S, VALUE, COUNT, level, level, "4", "1", "5", "2",                                                     \
-      "How hard to try while a client waits: 1 is fastest, 5 smallest.")                                     \
-    X(S, VALUE, COUNT, popular_level, popular_level, "8", "0", "9", "9",                                     \
-      "How hard to try later, in the background, for what many ask for: up to 9. 0: never.")
+#define CONFIG_COMPRESS_TABLE(X, S)                                                                           \
+    X(S, VALUE, FLAG, enabled, enabled, "true", "", "", "false",                                              \
+      "Send stored responses compressed to clients that ask for it. What is not stored is never compressed "  \
+      "here, so no response mixes one client's secrets with another's guesses.")                              \
+    X(S, LIST, CODING, codings, codings, "", "0", "3", "br",                                                  \
+      "The codings, the best first: it wins where a client likes several equally. Without it: zstd, br, "     \
+      "gzip.")                                                                                                \
+    X(S, LIST, MEDIA_RANGE, types, types, "", "0", "100", "text/*",                                           \
+      "Content types that are compressed. Without it: text, JSON, JavaScript, XML, SVG, WebAssembly and "     \
+      "other types that shrink.")                                                                             \
+    X(S, VALUE, SIZE, min_size, min_bytes, "512", "1", "1GiB", "1KiB",                                        \
+      "Content smaller than this stays as it is.")                                                            \
+    X(S, VALUE, SIZE, max_size, max_bytes, "32MiB", "1", "64TiB", "100MiB",                                   \
+      "Content whose length is announced and larger than this stays as it is.")                               \
+    X(S, VALUE, COUNT, level, level, "4", "1", "5", "2",                                                      \
+      "How hard to try while a client waits: 1 is fastest, 5 smallest.")                                      \
+    X(S, VALUE, COUNT, popular_level, popular_level, "8", "0", "9", "9",                                      \
+      "How hard to try later, in the background, for what many ask for: up to 9. 0: never.")                  \
+    X(S, VALUE, FLAG, dictionaries, dictionaries, "false", "", "", "true",                                    \
+      "Compress with dictionaries that clients have (RFC 9842): stored responses with Use-As-Dictionary are " \
+      "kept as such, and over https a client that names one of them in Available-Dictionary gets dcb or "     \
+      "dcz, once that has been made in the background.")
 
 #define CONFIG_VARY_TABLE(X, S)                                                                              \
     X(S, LIST, LANGUAGE, languages, languages, "", "0", "64", "de",                                          \
@@ -351,6 +355,25 @@ enum config_kind {
       "While the origin is asked about a stale response, tell its preload, preconnect and modulepreload "    \
       "links in a 103 (RFC 8297): to HTTP/2 and to browsers that navigate, or always.")
 
+#define CONFIG_DEVICE_TABLE(X, S)                                                                            \
+    X(S, VALUE, FILE, path, path, "", "", "", "/var/cache/skerry/b",                                         \
+      "A file, made when it is not there, or a block device. Required.")                                     \
+    X(S, VALUE, SIZE, size, bytes, "0", "0", "64TiB", "100GiB",                                              \
+      "Of the file. Without it: the file, or the device, as it is.")
+
+#define CONFIG_DISK_TABLE(X, S)                                                                               \
+    X(S, VALUE, FILE, path, path, "", "", "", "/var/cache/skerry/store",                                      \
+      "A file, made when it is not there, or a block device: nothing else may be in it.")                     \
+    X(S, VALUE, SIZE, size, bytes, "0", "0", "64TiB", "100GiB",                                               \
+      "Of the file; its blocks are taken at once. Without it: the file, or the device, as it is.")            \
+    X(S, SECTIONS, DEVICE, devices, devices, "", "0", "64", "", "More of them. Each may fail alone.")         \
+    X(S, VALUE, SIZE, write_limit, write_limit, "0", "0", "1TiB", "50MiB",                                    \
+      "Bytes a second that are stored, for the life of the SSD; what is over it is not stored. 0: as many "   \
+      "as the devices take.")                                                                                 \
+    X(S, VALUE, FILE, state, state, "", "", "", "/var/lib/skerry/tier",                                       \
+      "The file of the purges and the secret that belong to what is stored. Without it: `.state` behind the " \
+      "first path.")
+
 #define CONFIG_TOP_TABLE(X, S)                                                                               \
     X(S, ONE_OR_LIST, ENDPOINT, listen, listeners, "127.0.0.1:8080", "1", "64", "https://0.0.0.0:443",       \
       "Where to accept clients: one address or a list. With https:// before it: by TLS.")                    \
@@ -373,6 +396,8 @@ enum config_kind {
       "or of the control group's limit, at least 64MiB; the default never takes more than 16GiB.")           \
     X(S, VALUE, SIZE, max_object, max_object_bytes, "0", "0", "64TiB", "100MiB",                             \
       "Largest content that is stored. 0: half of `memory`.")                                                \
+    X(S, SECTION, DISK, disk, disk, "", "", "", "",                                                          \
+      "What RAM has no room for and was asked for again, on SSD, through restarts. Without it: RAM alone.")  \
     X(S, VALUE, NAME, user, user, "", "", "", "skerry",                                                      \
       "User to become after binding, when started as root. Without it: none.")                               \
     X(S, VALUE, NAME, server_name, server_name, "skerry", "", "", "edge-fra-1",                              \
@@ -408,6 +433,8 @@ enum config_kind {
     X(ORIGIN, "origins", struct config_origin)                                                               \
     X(CERTIFICATE, "certificates", struct config_certificate)                                                \
     X(LISTENERS, "listeners", struct config_listener)                                                        \
+    X(DEVICE, "devices", struct config_device)                                                               \
+    X(DISK, "disk", struct config_disk)                                                                      \
     X(SITE, "sites", struct config_site)                                                                     \
     X(TOP, "", struct config)
 

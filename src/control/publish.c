@@ -12,7 +12,7 @@
 /* --- what a fleet's configuration may say ------------------------------------------------------------------- */
 
 /* All else belongs to each machine's own file. */
-static const char *const shared_keys[] = {"sites", "certificates", "limits", "timeouts", "purge", "trusted_proxies"};
+static const char *const shared_keys[] = {"sites", "limits", "timeouts", "purge", "trusted_proxies"};
 
 static bool is_shared(sk_str key) {
     for (size_t i = 0; i < SK_COUNT(shared_keys); i++)

@@ -126,7 +126,7 @@ def test_life(control, new_node, origin):
 def test_bad_plans(control, new_node, origin):
     """Empty, with a machine's keys, a second document, not YAML: nothing is numbered. What only the edge can see, it
     refuses, tells, and goes on with what it had."""
-    edge = new_node("a")
+    edge = new_node("a", text=EDGE + "limits: {header_fields: 64}\n")
     control.apply([site(origin)])
     wait_until(lambda: ask(edge).status == 200, 10, "the configuration")
     control.apply("", fails="empty")
@@ -137,7 +137,7 @@ def test_bad_plans(control, new_node, origin):
     control.apply("sites: [", fails="")
     assert len(control.ask("history")["configurations"]) == 1
     control.apply(f"sites: [{{host: www.example.com, origin: '{origin.url}'}}]\n"
-                  "certificates: [{cert: /nowhere.pem, key: /nowhere.key}]\n")
+                  "limits: {header_fields: 32}\n")  # which this machine's own file has too
     control.wait_log("refuses: configuration 2")
     assert control.node("a")["configuration"] == 1 and control.node("a")["refused"] == 2
     assert ask(edge).status == 200
