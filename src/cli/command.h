@@ -15,6 +15,12 @@ enum cli_exit {
 #define CLI_COMMAND_TABLE(X)                                                                                 \
     X("edge", cli_edge, "-c FILE | --origin URL [OPTION...]", "serve clients from the cache")                \
     X("route", cli_route, "-c FILE | --zone NAME=FILE [OPTION...]", "tell clients where to go, by DNS")      \
+    X("control", cli_control, "-c FILE | COMMAND [OPTION...]", "what a fleet agrees on; ask it")             \
+    X("join", cli_join, "URL TOKEN --state DIR", "make this machine a node of a fleet")                      \
+    X("apply", cli_apply, "FILE [--staged]", "make sites the configuration of the whole fleet")              \
+    X("diff", cli_diff, "FILE", "what apply would change")                                                   \
+    X("history", cli_history, "", "configurations that the fleet had")                                       \
+    X("rollback", cli_rollback, "N", "make an older one the fleet's configuration again")                    \
     X("check", cli_check, "FILE...", "say whether configuration files are right, and what they mean")        \
     X("explain", cli_explain, "URL [-H FIELD]... [--admin ADDRESS]",                                         \
       "say what would happen to a request, and why")                                                         \

@@ -7,6 +7,7 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "config/load.h"
+#include "edge/fleet_config.h"
 
 struct edge_arguments {
     struct config_arguments config;
@@ -52,12 +53,13 @@ static error_t on_argument(int key, char *value, struct argp_state *state) {
 }
 
 /* The configuration of file and arguments, or NULL with every problem told on stderr. */
-static struct config *load(const struct edge_arguments *arguments, int *out_code) {
+static struct config *load(const struct edge_arguments *arguments, uint64_t *out_number, int *out_code) {
     struct config_problems problems;
     struct config *config = NULL;
     config_problems_init(&problems);
-    sk_err err = arguments->file ? config_load_file(arguments->file, &config, &problems)
-                                 : config_from_arguments(&arguments->config, &config, &problems);
+    sk_err err = arguments->file
+                     ? edge_fleet_config_load(arguments->file, (sk_str){0}, &config, &problems, out_number)
+                     : config_from_arguments(&arguments->config, &config, &problems);
     if (!err && arguments->file) {
         err = config_apply_arguments(config, &arguments->config, &problems);
         if (err) config_unref(config);
@@ -112,7 +114,7 @@ int cli_edge(int argc, char **argv) {
     arguments.config.certs = arguments.certs;
     arguments.config.keys = arguments.keys;
     cli_parse(&argp, "edge", argc, argv, &arguments);
-    struct config *config = load(&arguments, &code);
+    struct config *config = load(&arguments, &start.fleet_number, &code);
     if (!config) return code;
     return edge_main(config, &start);
 }

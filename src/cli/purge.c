@@ -6,13 +6,15 @@
 
 #include "cli/admin.h"
 #include "cli/command.h"
+#include "cli/control_ask.h"
 
 struct purge_arguments {
     struct cli_admin admin;
     yyjson_mut_doc *document;
     yyjson_mut_val *purges;
-    const char *in; /* tags and patterns of this site only */
-    bool soft, json;
+    const char *in;      /* tags and patterns of this site only */
+    const char *control; /* a whole fleet's; NULL: one process */
+    bool soft, json, wait;
 };
 
 static const struct argp_option options[] = {
@@ -25,6 +27,8 @@ static const struct argp_option options[] = {
     {"all", 'A', NULL, 0, "Everything", 1},
     {"in", 'i', "NAME", 0, "Tags and patterns of this site only", 2},
     {"soft", 'S', NULL, 0, "Stale instead of gone: the origin is asked whether it is still good", 2},
+    {"control", 'c', "ADDRESS", 0, "All edges of a fleet, by its control: unix:PATH or https://HOST:PORT", 3},
+    {"wait", 'w', NULL, 0, "Until every living edge has applied it, at most 10 s (with --control)", 3},
     {"json", 'j', NULL, 0, "Print what the process answered, as JSON", 3},
     {0},
 };
@@ -49,6 +53,8 @@ static error_t on_argument(int key, char *value, struct argp_state *state) {
     case 'i': arguments->in = value; return 0;
     case 'S': arguments->soft = true; return 0;
     case 'j': arguments->json = true; return 0;
+    case 'c': arguments->control = value; return 0;
+    case 'w': arguments->wait = true; return 0;
     case ARGP_KEY_INIT: state->child_inputs[0] = &arguments->admin; return 0;
     case ARGP_KEY_ARG: add(state, arguments, "url", value); return 0;
     case ARGP_KEY_END:
@@ -97,6 +103,22 @@ static int show(struct sk_buf *answer, bool json) {
     return cli_print(&line, err);
 }
 
+/* Purged where control says; who has not applied it yet is in the answer, and not fine. */
+static int ask_control(const struct purge_arguments *arguments, sk_str body) {
+    const struct cli_control control = {arguments->control, arguments->admin.token_file};
+    struct sk_buf answer;
+    int code = cli_control_ask(&control, "purge", "POST",
+                               arguments->wait ? SK_STR("/purge?wait_ms=10000") : SK_STR("/purge"),
+                               SK_STR("application/json"), body, &answer);
+    if (code != CLI_FINE) return code;
+    sk_str text = sk_buf_str(&answer);
+    yyjson_doc *document = yyjson_read(text.data, text.len, 0);
+    bool behind = yyjson_arr_size(yyjson_obj_get(yyjson_doc_get_root(document), "behind")) > 0;
+    yyjson_doc_free(document);
+    code = cli_print(&answer, SK_OK);
+    return behind ? CLI_FAILED : code;
+}
+
 static int ask(struct purge_arguments *arguments) {
     struct sk_buf answer;
     uint16_t status = 0;
@@ -105,6 +127,12 @@ static int ask(struct purge_arguments *arguments) {
     char *text = yyjson_mut_write(arguments->document, 0, &bytes);
     sk_buf_init(&answer, 1 << 20);
     int code = CLI_FAILED;
+    if (text && arguments->control) {
+        code = ask_control(arguments, sk_str_make(text, bytes));
+        free(text);
+        sk_buf_free(&answer);
+        return code;
+    }
     if (text)
         code = cli_admin_call(&arguments->admin, "purge", SK_STR("POST"), SK_STR("/purge"),
                               sk_str_make(text, bytes), &status, &answer);
@@ -128,7 +156,8 @@ int cli_purge(int argc, char **argv) {
             "  skerry purge https://www.example.com/style.css\n"
             "  skerry purge --soft --tag news --tag sports\n"
             "  skerry purge --prefix https://www.example.com/images/ --glob '*/thumb-*.webp'\n"
-            "  skerry purge --admin 10.0.0.7:9001 --token-file /etc/skerry/token --all\n\n"
+            "  skerry purge --admin 10.0.0.7:9001 --token-file /etc/skerry/token --all\n"
+            "  skerry purge --control unix:/run/skerry/control.sock --wait --tag news\n\n"
             "In a pattern, * is any bytes and ? is one. Several at once are applied all or, when one of them is "
             "wrong, none.\n\n"
             "Exit codes: 0 in force, 1 the edge could not be asked, 2 bad usage or refused.",

@@ -347,7 +347,7 @@ static void check_names(struct compile *c, const struct config_raw_TOP *raw) {
 
 static void compile_sites(struct compile *c, const struct config_raw_TOP *raw) {
     const struct config_section *section = section_of(config_top, "sites");
-    if (!raw->sites_count)
+    if (!raw->sites_count && !c->config->fleet.state.len) /* a fleet's come from control */
         problem(c, "sites",
                 "found no sites, expected at least one (example: sites: "
                 "[{origin: \"http://127.0.0.1:9000\"}])");

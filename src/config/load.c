@@ -66,11 +66,22 @@ static char *folder_of(const char *path) {
 }
 
 sk_err config_load_file(const char *path, struct config **out_config, struct config_problems *problems) {
+    return config_load_file_with(path, (sk_str){0}, out_config, problems);
+}
+
+static sk_err add_more(struct sk_buf *text, sk_str more) {
+    sk_err err = more.len ? sk_buf_append(text, SK_STR("\n")) : SK_OK;
+    return err ? err : sk_buf_append(text, more);
+}
+
+sk_err config_load_file_with(const char *path, sk_str more, struct config **out_config,
+                             struct config_problems *problems) {
     struct config *config = NULL;
     struct sk_buf text;
     sk_buf_init(&text, 0);
     char *folder = folder_of(path);
     sk_err err = read_file(path, &text);
+    if (!err) err = add_more(&text, more);
     if (err) {
         config_problem(problems, (struct config_place){.name = path}, "cannot be read: %s", sk_err_text(err));
     } else {

@@ -24,6 +24,10 @@ sk_err config_parse(sk_str text, const char *name, struct config **out_config,
                     struct config_problems *problems);
 /* As above; a file that cannot be read is a problem too, with the error of open or read. */
 sk_err config_load_file(const char *path, struct config **out_config, struct config_problems *problems);
+/* The same with MORE (YAML, borrowed) behind the file's own text: what a fleet shares behind what is a machine's. A key
+ * that is in both is a problem. */
+sk_err config_load_file_with(const char *path, sk_str more, struct config **out_config,
+                             struct config_problems *problems);
 
 /* `skerry edge --listen ... --origin ...` without a file. NULL and 0 mean the default. Borrowed. */
 struct config_arguments {

@@ -314,7 +314,8 @@ enum config_kind {
 
 #define CONFIG_FLEET_TABLE(X, S)                                                                              \
     X(S, VALUE, FILE, state, state, "", "", "", "/var/lib/skerry/fleet",                                      \
-      "The folder with this node's identity: key, certificate and the fleet's roots.")                        \
+      "The folder with this node's identity: key, certificate, the fleet's roots (`skerry join` makes it) "     \
+      "and the last good configuration. With it, sites come from control.")                        \
     X(S, VALUE, BUS, bus, bus, "", "", "", "valkey://:secret@10.0.0.5",                                       \
       "The server (Valkey, or another that speaks the Redis protocol and has streams) that purges come "      \
       "from; the nearest replica will do. Without it: purges are this edge's own.")                           \
@@ -417,7 +418,8 @@ enum config_kind {
     X(S, SECTION, PURGE, purge, purge, "", "", "", "", "Who may use the PURGE method: nobody, without it.")  \
     X(S, SECTION, LIMITS, limits, limits, "", "", "", "", "What one client may ask for.")                    \
     X(S, SECTION, TIMEOUTS, timeouts, timeouts, "", "", "", "", "How slow a client may be.")                 \
-    X(S, SECTIONS, SITE, sites, sites, "", "1", "10000", "", "What is served, and from where.")
+    X(S, SECTIONS, SITE, sites, sites, "", "0", "10000", "",                                                 \
+      "What is served, and from where. At least one, but with `fleet.state`, where control gives them.")
 
 /* Name, title, struct that VALUE rows go into. Sections stand before those that hold them. */
 #define CONFIG_SECTION_TABLE(X)                                                                              \

@@ -2,6 +2,7 @@
 
 #include "cache/tier.h"
 #include "edge/bus.h"
+#include "edge/fleet.h"
 
 static double read_connections(void *arg) {
     const struct edge_process *process = arg;
@@ -18,6 +19,10 @@ static struct cache_usage usage_of(void *arg) {
 static double read_bus_silent(void *arg) {
     const struct edge_process *process = arg;
     return edge_bus_silent(process->bus);
+}
+static double read_fleet_configuration(void *arg) {
+    const struct edge_process *process = arg;
+    return edge_fleet_number(process->fleet);
 }
 static double read_bus_heard(void *arg) {
     const struct edge_process *process = arg;

@@ -11,6 +11,7 @@
 #include "edge/admin.h"
 #include "edge/bus.h"
 #include "edge/certificates.h"
+#include "edge/fleet.h"
 #include "edge/gauges.h"
 #include "edge/notify.h"
 #include "edge/privileges.h"
@@ -175,6 +176,7 @@ void edge_process_drain(struct edge_process *process, bool handed_over) {
                    on_drain_over);
     origin_health_stop(process->origins);
     edge_bus_leave(process->bus);
+    edge_fleet_stop(process->fleet);
     /* Ours first, so that the workers' duplicates are the last ones. */
     edge_listeners_free(&process->listeners);
     if (edge_process_tell_all(process, handed_over ? EDGE_TELL_HAND_OVER : EDGE_TELL_DRAIN) != SK_OK)
@@ -314,6 +316,7 @@ static sk_err start(struct edge_process *process, struct config *config) {
     if (!err) err = watch_signals(process);
     if (!err) err = edge_reclaim_start(process, &process->reclaim);
     if (!err) err = edge_bus_start(process, &process->bus);
+    if (!err) err = edge_fleet_start(process, &process->fleet);
     if (err) return err;
     edge_limits_set(process->limits, edge_connection_limit(config), config->limits.connections_per_client);
     if (origin_health_start(process->origins, process->snapshot->groups, config->site_count) != SK_OK)
@@ -345,6 +348,7 @@ static void tear_down(struct edge_process *process) {
     origin_thread_leave(process->origins);
     edge_listeners_free(&process->listeners);
     io_loop_destroy(process->loop);
+    edge_fleet_free(process->fleet);
     edge_snapshot_unref(process->snapshot);
     wire_tls_tickets_unref(process->tickets);
     origin_registry_destroy(process->registry);

@@ -14,6 +14,7 @@ struct fleet_admin_server;
 struct edge_upgrade;
 struct edge_reclaim;
 struct edge_bus;
+struct edge_fleet;
 
 struct edge_process {
     /* set once at start */
@@ -38,14 +39,15 @@ struct edge_process {
     struct fleet_admin_server *admin; /* NULL: none */
     struct edge_upgrade *upgrade;     /* NULL: none is running */
     struct edge_reclaim *reclaim;
-    struct edge_bus *bus; /* NULL: no fleet's */
+    struct edge_bus *bus;     /* NULL: no fleet's */
+    struct edge_fleet *fleet; /* NULL: the same */
     enum edge_stage stage;
     uint64_t refused_files; /* changed certificates as they were when they could not be used */
     bool handed_over;       /* another process has the listening sockets */
     unsigned workers_done;
     struct io_timer drain_timer;
     struct io_timer certificates_timer;
-    struct observe_gauge gauges[30];
+    struct observe_gauge gauges[31];
     /* workers, under the mutex, which is held for one post */
     pthread_mutex_t posts;
     bool *reachable; /* by worker index: its loop is there */

@@ -2,13 +2,15 @@
 
 #include "base/log.h"
 #include "edge/certificates.h"
+#include "edge/fleet.h"
+#include "edge/fleet_config.h"
 
 static sk_err read_file(struct edge_process *process, struct config **out_config, struct sk_buf *report) {
     const struct config *old = process->snapshot->config;
     struct config *config = NULL;
     struct config_problems problems;
     config_problems_init(&problems);
-    sk_err err = config_load_file(old->path.data, &config, &problems);
+    sk_err err = edge_fleet_config_load(old->path.data, edge_fleet_pending(process->fleet), &config, &problems, NULL);
     if (!err && process->start->arguments) {
         err = config_apply_arguments(config, process->start->arguments, &problems);
         if (err) config_unref(config);

@@ -25,6 +25,7 @@ void fleet_admin_request_next(struct fleet_admin_request *request) {
     request->head = request->raw;
     request->raw = old;
     sk_buf_clear(&request->content);
+    request->asker = NULL;
     sk_arena_reset(&request->arena);
 }
 

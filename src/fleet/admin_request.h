@@ -2,7 +2,10 @@
 #ifndef SK_FLEET_ADMIN_REQUEST_H
 #define SK_FLEET_ADMIN_REQUEST_H
 
+#include <openssl/types.h>
+
 #include "base/buf.h"
+#include "fleet/id.h"
 #include "http/message.h"
 #include "io/stream.h"
 
@@ -12,6 +15,11 @@ struct fleet_admin_request {
     struct http_request http; /* borrows from `head` and `arena` */
     struct sk_buf head, raw, content;
     struct sk_arena arena; /* for the handler too */
+    /* of the connection */
+    bool local;                 /* by a Unix socket */
+    bool is_node;               /* with a certificate of the fleet: CALLER */
+    struct fleet_caller caller;
+    void *asker;                /* for the role's own notes about who asks; cleared for each request */
 };
 
 void fleet_admin_request_init(struct fleet_admin_request *request);

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "fleet/deep.h"
+#include "fleet/link.h"
 
 enum { CONNECTIONS_MAX = 64, REQUEST_MS = 10000, ANSWER_LIMIT = 8 << 20, SOCKET_MODE = 0600 };
 
@@ -27,12 +29,7 @@ struct visit {
     struct fleet_admin_request request;
     struct fleet_admin_answer answer;
     struct sk_buf out;
-    /* a handler on its way from the fiber to the loop's own stack */
-    struct io_task task;
-    struct io_fiber *waiting;
     fleet_admin_handler *handler;
-    sk_err err;
-    bool done;
 };
 
 /* --- one request ------------------------------------------------------------------------------------------ */
@@ -52,39 +49,44 @@ sk_err fleet_admin_say(struct fleet_admin_answer *answer, uint16_t status, const
     return sk_buf_printf(&answer->body, "%s\n", text);
 }
 
-static void handle_now(struct io_task *task) {
-    struct visit *visit = SK_CONTAINER_OF(task, struct visit, task);
-    visit->err = visit->handler(visit->server->options.role, &visit->request, &visit->answer);
-    visit->done = true;
-    io_fiber_wake(visit->waiting);
+static sk_err handle_now(void *arg) {
+    struct visit *visit = arg;
+    return visit->handler(visit->server->options.role, &visit->request, &visit->answer);
 }
 
-static sk_err handle(struct visit *visit, fleet_admin_handler *handler) {
+static sk_err handle(struct visit *visit, fleet_admin_handler *handler, bool parks) {
     visit->handler = handler;
-    visit->waiting = io_fiber_self();
-    visit->task.run = handle_now;
-    io_loop_defer(visit->server->loop, &visit->task);
-    while (!visit->done)
-        (void)!io_fiber_park(SK_TIME_NEVER); /* also when cancelled: the task has our memory */
-    return visit->err;
+    return parks ? handle_now(visit) : fleet_deeply(handle_now, visit);
 }
 
-static sk_err dispatch(struct visit *visit) {
+/* NULL: none for that method, and *OUT_KNOWN tells whether for another. */
+static const struct fleet_admin_endpoint *find_endpoint(struct visit *visit, bool *out_known) {
     const struct http_request *request = &visit->request.http;
     const struct fleet_admin_options *options = &visit->server->options;
     bool known = false;
-    if (!may_ask(visit->server, request))
-        return fleet_admin_say(&visit->answer, 401, "the admin token is missing or wrong");
     enum http_method method = request->method == HTTP_METHOD_HEAD ? HTTP_METHOD_GET : request->method;
     for (size_t i = 0; i < options->endpoint_count; i++) {
         const struct fleet_admin_endpoint *endpoint = &options->endpoints[i];
         if (!sk_str_eq(request->path, endpoint->path)) continue;
         known = true;
-        if (endpoint->method == method) return handle(visit, endpoint->handle);
+        if (endpoint->method == method) return endpoint;
     }
-    if (!known && options->fallback) return handle(visit, options->fallback);
-    return known ? fleet_admin_say(&visit->answer, 405, "another method is meant for this path")
-                 : fleet_admin_say(&visit->answer, 404, "there is no such path");
+    *out_known = known;
+    return NULL;
+}
+
+static sk_err dispatch(struct visit *visit) {
+    const struct fleet_admin_options *options = &visit->server->options;
+    bool known = false;
+    if (!options->allow && !may_ask(visit->server, &visit->request.http))
+        return fleet_admin_say(&visit->answer, 401, "the admin token is missing or wrong");
+    const struct fleet_admin_endpoint *endpoint = find_endpoint(visit, &known);
+    if (!endpoint && !known && options->fallback) return handle(visit, options->fallback, false);
+    if (!endpoint)
+        return known ? fleet_admin_say(&visit->answer, 405, "another method is meant for this path")
+                     : fleet_admin_say(&visit->answer, 404, "there is no such path");
+    if (options->allow && !options->allow(options->role, endpoint, &visit->request, &visit->answer)) return SK_OK;
+    return handle(visit, endpoint->handle, endpoint->parks);
 }
 
 static sk_err write_answer(struct visit *visit, bool head_only, bool close_after) {
@@ -151,18 +153,68 @@ static sk_err serve_one(struct visit *visit) {
     return err || goes_on(visit) ? err : SK_ERR_END;
 }
 
+/* --- TLS -------------------------------------------------------------------------------------------------- */
+
+struct shaking {
+    struct fleet_link *link;
+    bool write;
+};
+
+static sk_err shake_now(void *arg) {
+    struct shaking *shaking = arg;
+    return fleet_link_handshake(shaking->link, &shaking->write);
+}
+
+static sk_err shake(struct visit *visit, struct fleet_link *link) {
+    sk_time_ns deadline = sk_time_now() + REQUEST_MS * SK_NS_PER_MS;
+    struct shaking shaking = {.link = link};
+    for (;;) {
+        sk_err err = fleet_deeply(shake_now, &shaking);
+        if (err != SK_ERR_AGAIN) return err;
+        err = io_stream_wait(visit->stream, !shaking.write, shaking.write, deadline);
+        if (err) return err;
+    }
+}
+
+static void note_stranger(const struct visit *visit, sk_err err) {
+    char ip[IO_ADDR_TEXT_BYTES] = "?";
+    struct io_addr peer;
+    if (err == SK_ERR_CLOSED || err == SK_ERR_END) return; /* whoever leaves without a word is nothing to tell of */
+    if (io_socket_peer_addr(io_stream_fd(visit->stream), &peer) == SK_OK) io_addr_format_ip(&peer, ip);
+    SK_LOG_LIMITED(SK_LOG_WARN, visit->server->options.role_name, "%s: refused: %s", ip, sk_err_text(err));
+}
+
+static sk_err begin_tls(struct visit *visit) {
+    const struct fleet_admin_options *options = &visit->server->options;
+    struct fleet_link *link;
+    if (!options->tls || visit->server->local) return SK_OK;
+    SSL_CTX *context = options->tls(options->role);
+    sk_err err = context ? fleet_link_create(context, FLEET_LINK_SERVER, io_stream_fd(visit->stream), &link)
+                         : SK_ERR_NO_MEMORY;
+    if (err) return err;
+    io_stream_set_layer(visit->stream, fleet_link_layer(link));
+    err = shake(visit, link);
+    if (!err) {
+        err = fleet_link_caller(link, &visit->request.caller);
+        visit->request.is_node = !err;
+        if (err == SK_ERR_NOT_FOUND) err = SK_OK; /* a person or a joiner */
+    }
+    if (err) note_stranger(visit, err);
+    return err;
+}
+
 static void visit_main(void *arg) {
     struct visit *visit = arg;
-    sk_err err;
     visit->fiber = io_fiber_self();
-    while ((err = serve_one(visit)) == SK_OK) {
+    visit->request.local = visit->server->local;
+    sk_err err = begin_tls(visit);
+    while (!err && (err = serve_one(visit)) == SK_OK) {
         fleet_admin_request_next(&visit->request);
         visit->answer.status = 200;
         visit->answer.type = "application/json";
         visit->answer.location = (sk_str){0};
         sk_buf_clear(&visit->answer.body);
         sk_buf_clear(&visit->out);
-        visit->done = false;
         visit->idle = true;
     }
     if (err != SK_ERR_END)
@@ -244,7 +296,7 @@ sk_err fleet_admin_text(const struct fleet_admin_server *server, struct sk_buf *
     sk_err err = io_socket_local_addr(server->watch.fd, &bound);
     if (err) return err;
     io_addr_format(&bound, text);
-    return sk_buf_printf(out, "%s%s", server->local ? "" : "http://", text);
+    return sk_buf_printf(out, "%s%s", server->local ? "" : server->options.tls ? "https://" : "http://", text);
 }
 
 void fleet_admin_hand_over(struct fleet_admin_server *server) {

@@ -15,7 +15,7 @@ struct fleet_admin_answer {
     struct sk_buf body;
 };
 /* Fills ANSWER; an error becomes a 500. Runs on the loop's own stack, so it may go deep (reading YAML, say),
- * and must not park. */
+ * and must not park; that of an endpoint that parks runs on the visit's fiber. */
 typedef sk_err fleet_admin_handler(void *role, struct fleet_admin_request *request,
                                    struct fleet_admin_answer *answer);
 
@@ -24,6 +24,7 @@ struct fleet_admin_endpoint {
     sk_str path;
     fleet_admin_handler *handle;
     const char *help;
+    bool parks;
 };
 
 struct fleet_admin_options {
@@ -33,7 +34,11 @@ struct fleet_admin_options {
     const struct fleet_admin_endpoint *endpoints; /* live as long as the server */
     size_t endpoint_count;
     void *role;
-    sk_str (*token)(void *role);   /* the one in force; empty: nobody may ask on TCP; NULL: anybody may */
+    sk_str (*token)(void *role); /* the one in force; empty: nobody may ask on TCP; NULL: anybody may */
+    /* Instead of `token`, for who has more to say about it: false with ANSWER filled in. On the fiber, may park. */
+    bool (*allow)(void *role, const struct fleet_admin_endpoint *endpoint, struct fleet_admin_request *request,
+                  struct fleet_admin_answer *answer);
+    SSL_CTX *(*tls)(void *role);   /* the context in force, borrowed; NULL: none is spoken */
     fleet_admin_handler *fallback; /* for all other paths, with any method; NULL: 404 */
     unsigned connections_max;      /* at a time; 0: 64 */
 };
@@ -44,7 +49,7 @@ sk_err fleet_admin_start(struct io_loop *loop, const struct fleet_admin_options 
                          struct fleet_admin_server **out_server);
 /* The listening socket; -1 after it was handed over. */
 int fleet_admin_fd(const struct fleet_admin_server *server);
-/* Where it listens, as io_addr_format writes it, after "http://" where that is TCP. */
+/* Where it listens, as io_addr_format writes it, after "http://" or "https://" where that is TCP. */
 sk_err fleet_admin_text(const struct fleet_admin_server *server, struct sk_buf *out);
 /* Another process answers from now on. */
 void fleet_admin_hand_over(struct fleet_admin_server *server);

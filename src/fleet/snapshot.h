@@ -13,7 +13,7 @@
 
 #include "fleet/identity.h"
 
-#define FLEET_SNAPSHOT_BODY_MAX (2u << 20)
+#define FLEET_SNAPSHOT_BODY_MAX (1u << 20)
 #define FLEET_SNAPSHOT_AUTHOR_MAX 128
 #define FLEET_SNAPSHOT_MAX (FLEET_SNAPSHOT_BODY_MAX + FLEET_SNAPSHOT_AUTHOR_MAX + 16 * 1024)
 #define FLEET_SNAPSHOT_PURPOSE "skerry snapshot 1"

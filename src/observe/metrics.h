@@ -84,6 +84,11 @@
     X(TIMEOUTS, "skerry_client_timeouts_total", "Client connections closed for slowness")                    \
     X(RELOADS, "skerry_config_reloads_total", "Configurations put in force")                                 \
     X(RELOADS_REFUSED, "skerry_config_reloads_refused_total", "Configurations refused")                      \
+    X(FLEET_CONFIGURATIONS, "skerry_fleet_configurations_total", "Configurations of control put in force")   \
+    X(FLEET_REFUSED, "skerry_fleet_configurations_refused_total",                                            \
+      "Configurations of control refused: not signed, not newer, not whole, or not good")                    \
+    X(FLEET_CONTROL_FAILED, "skerry_fleet_control_failures_total",                                           \
+      "Calls of control that failed")                                                                        \
     X(CODED_RESPONSES, "skerry_coded_responses_total", "Responses sent in a content coding made here")       \
     X(CODED_SAVED_BYTES, "skerry_coded_saved_bytes_total",                                                   \
       "Bytes that these were shorter than their identity, where both lengths were known")                    \
