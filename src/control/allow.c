@@ -12,7 +12,8 @@ static bool refuse(struct fleet_admin_answer *answer, uint16_t status, const cha
 
 static bool refuse_logged(const struct fleet_admin_endpoint *endpoint, const char *who, const char *why,
                           struct fleet_admin_answer *answer, uint16_t status) {
-    SK_LOG_LIMITED(SK_LOG_WARN, "control", "refused: %s asks for %.*s: %s", who, SK_STR_ARGS(endpoint->path), why);
+    SK_LOG_LIMITED(SK_LOG_WARN, "control", "refused: %s asks for %.*s: %s", who, SK_STR_ARGS(endpoint->path),
+                   why);
     return refuse(answer, status, why);
 }
 
@@ -27,12 +28,13 @@ static bool allow_node(struct control_process *process, const struct fleet_admin
                        const struct control_row *row, struct fleet_admin_request *request,
                        struct fleet_admin_answer *answer) {
     struct control_asker *asker = new_asker(request);
-    if (!request->is_node) return refuse_logged(endpoint, "somebody without a certificate", "only nodes may", answer, 401);
+    if (!request->is_node)
+        return refuse_logged(endpoint, "somebody without a certificate", "only nodes may", answer, 401);
     if (!asker) return refuse(answer, 503, "out of memory");
     fleet_id_format(&request->caller.id, asker->name);
     if (!process->view.known) return refuse(answer, 503, "the store was not read yet");
-    enum fleet_verdict verdict = fleet_check(&request->caller, process->config->fleet, (enum fleet_verb)row->right,
-                                             &process->view.expelled);
+    enum fleet_verdict verdict = fleet_check(&request->caller, process->config->fleet,
+                                             (enum fleet_verb)row->right, &process->view.expelled);
     if (verdict == FLEET_ALLOWED) {
         /* a connection may outlive its certificate */
         if (request->caller.not_after > sk_wall_now_s()) return true;
@@ -77,21 +79,24 @@ static bool allow_token(struct control_process *process, const struct fleet_admi
     struct fleet_token token;
     sk_str stored, given = bearer(request);
     if (!asker) return refuse(answer, 503, "out of memory");
-    if (!given.len) return refuse_logged(endpoint, "somebody without a token", "a token is needed", answer, 401);
+    if (!given.len)
+        return refuse_logged(endpoint, "somebody without a token", "a token is needed", answer, 401);
     sk_err err = fleet_token_parse(given, &token);
     if (err || token.kind != FLEET_TOKEN_ASK)
         return refuse_logged(endpoint, "somebody", "this is no token for asking", answer, 401);
-    err = control_get(&process->store, CONTROL_TABLE_TOKENS, sk_str_from_c(token.id), &request->arena, &stored);
+    err =
+        control_get(&process->store, CONTROL_TABLE_TOKENS, sk_str_from_c(token.id), &request->arena, &stored);
     if (err && err != SK_ERR_NOT_FOUND) return refuse(answer, 503, "the store cannot be asked");
     if (err || !read_token(stored, &token, asker, &request->arena))
         return refuse_logged(endpoint, "somebody", "this token is not known, or has expired", answer, 401);
     if (asker->rights >> row->right & 1) return true;
-    control_record_deed(process, asker->name, "refused", "%.*s: the right is missing", SK_STR_ARGS(endpoint->path));
+    control_record_deed(process, asker->name, "refused", "%.*s: the right is missing",
+                        SK_STR_ARGS(endpoint->path));
     return refuse_logged(endpoint, asker->name, "the token does not have that right", answer, 403);
 }
 
-bool control_allow(void *role, const struct fleet_admin_endpoint *endpoint, struct fleet_admin_request *request,
-                   struct fleet_admin_answer *answer) {
+bool control_allow(void *role, const struct fleet_admin_endpoint *endpoint,
+                   struct fleet_admin_request *request, struct fleet_admin_answer *answer) {
     struct control_process *process = role;
     const struct control_row *row = &control_rows[endpoint - control_endpoints];
     switch (row->who) {

@@ -11,7 +11,8 @@ enum { AGAIN_MS = 10000, AGAIN_BUSY_MS = 1000, AGAIN_LEAST_MS = 200, FRESH_MS = 
 
 static struct control_asker *asker_of(const struct fleet_admin_request *request) { return request->asker; }
 
-sk_err control_api_health(void *role, struct fleet_admin_request *request, struct fleet_admin_answer *answer) {
+sk_err control_api_health(void *role, struct fleet_admin_request *request,
+                          struct fleet_admin_answer *answer) {
     const struct control_process *process = role;
     bool fresh = sk_time_now() - process->view.read_at < FRESH_MS * SK_NS_PER_MS;
     bool good = process->view.known && fresh && !process->stopping;
@@ -21,7 +22,8 @@ sk_err control_api_health(void *role, struct fleet_admin_request *request, struc
                          (unsigned long long)process->view.head);
 }
 
-sk_err control_api_openapi(void *role, struct fleet_admin_request *request, struct fleet_admin_answer *answer) {
+sk_err control_api_openapi(void *role, struct fleet_admin_request *request,
+                           struct fleet_admin_answer *answer) {
     return control_openapi(&answer->body);
 }
 
@@ -86,7 +88,8 @@ static sk_err read_invitation(sk_str json, const struct fleet_token *token, stru
     yyjson_doc *doc = yyjson_read(json.data, json.len, 0);
     yyjson_val *root = yyjson_doc_get_root(doc);
     const char *hash = yyjson_get_str(yyjson_obj_get(root, "hash")),
-               *role = yyjson_get_str(yyjson_obj_get(root, "role")), *pop = yyjson_get_str(yyjson_obj_get(root, "pop")),
+               *role = yyjson_get_str(yyjson_obj_get(root, "role")),
+               *pop = yyjson_get_str(yyjson_obj_get(root, "pop")),
                *by = yyjson_get_str(yyjson_obj_get(root, "by"));
     sk_err err = hash && role && pop && by ? SK_OK : SK_ERR_CORRUPT;
     if (!err && !fleet_token_matches(token, sk_str_from_c(hash))) err = SK_ERR_DENIED;
@@ -113,8 +116,9 @@ static bool name_is_taken(const struct control_process *process, const struct co
            !fleet_is_expelled(&process->view.expelled, &caller);
 }
 
-static sk_err let_in(struct control_process *process, const struct fleet_join *join, const struct fleet_id *id,
-                     struct control_record *record, struct sk_arena *arena, struct fleet_admin_answer *answer) {
+static sk_err let_in(struct control_process *process, const struct fleet_join *join,
+                     const struct fleet_id *id, struct control_record *record, struct sk_arena *arena,
+                     struct fleet_admin_answer *answer) {
     struct issuing issuing = {.process = process, .request = join->request, .id = id};
     char name[FLEET_ID_TEXT_BYTES];
     struct fleet_caller *caller = sk_arena_zalloc(arena, sizeof *caller);
@@ -151,27 +155,34 @@ sk_err control_api_join(void *role, struct fleet_admin_request *request, struct 
     if (fleet_join_parse(sk_buf_str(&request->content), &request->arena, &join))
         return fleet_admin_say(answer, 400, "expected {token, name, request}");
     if (!fleet_word_valid(join.name))
-        return fleet_admin_say(answer, 400, "a node's name is of a-z, 0-9, '-', '_' and '.', a letter or digit first");
+        return fleet_admin_say(answer, 400,
+                               "a node's name is of a-z, 0-9, '-', '_' and '.', a letter or digit first");
     const char *name = join.name.data;
     fleet_ca_fingerprint(process->ca, root);
     if (fleet_token_parse(join.token, &token) || token.kind != FLEET_TOKEN_JOIN)
         return refuse_join(process, answer, 403, name, "this is no invitation");
     if (memcmp(token.root, root, sizeof root) != 0)
-        return refuse_join(process, answer, 403, name, "the invitation is of another fleet, or of a root before");
-    sk_err err = control_get(&process->store, CONTROL_TABLE_INVITES, sk_str_from_c(token.id), &request->arena, &stored);
+        return refuse_join(process, answer, 403, name,
+                           "the invitation is of another fleet, or of a root before");
+    sk_err err = control_get(&process->store, CONTROL_TABLE_INVITES, sk_str_from_c(token.id), &request->arena,
+                             &stored);
     if (err == SK_ERR_NOT_FOUND)
         return refuse_join(process, answer, 403, name, "the invitation is not known, or was used before");
     if (!err) err = read_invitation(stored, &token, &invitation);
-    if (err == SK_ERR_DENIED) return refuse_join(process, answer, 403, name, "the invitation's secret is wrong");
+    if (err == SK_ERR_DENIED)
+        return refuse_join(process, answer, 403, name, "the invitation's secret is wrong");
     if (err == SK_ERR_TIMEOUT) {
         (void)!control_remove(&process->store, CONTROL_TABLE_INVITES, sk_str_from_c(token.id));
         return refuse_join(process, answer, 403, name, "the invitation has expired");
     }
-    if (!err) err = fleet_id_make(process->config->fleet, sk_str_from_c(invitation.pop), invitation.role, join.name, &id);
+    if (!err)
+        err = fleet_id_make(process->config->fleet, sk_str_from_c(invitation.pop), invitation.role, join.name,
+                            &id);
     if (!err) err = load_record(process, &id, &request->arena, &record);
     if (err) return err;
     if (name_is_taken(process, &record))
-        return refuse_join(process, answer, 409, name, "there is a node of this name: expel it first, or take another");
+        return refuse_join(process, answer, 409, name,
+                           "there is a node of this name: expel it first, or take another");
     /* Of several that come with one invitation, one takes it out. */
     err = control_remove(&process->store, CONTROL_TABLE_INVITES, sk_str_from_c(token.id));
     if (err == SK_ERR_NOT_FOUND)
@@ -220,7 +231,8 @@ static int64_t renew_in_ms(const struct fleet_caller *caller) {
     return (at - sk_wall_now_s()) * 1000;
 }
 
-static struct fleet_orders orders_for(const struct control_process *process, const struct fleet_admin_request *request) {
+static struct fleet_orders orders_for(const struct control_process *process,
+                                      const struct fleet_admin_request *request) {
     const struct control_view *view = &process->view;
     char newest[FLEET_HEX_BYTES];
     uint8_t root[FLEET_DIGEST_BYTES];
@@ -254,8 +266,8 @@ static sk_err note_report(struct control_process *process, struct fleet_admin_re
     if (report->refused > record.node.refused && report->refused > report->in_force) {
         char name[FLEET_ID_TEXT_BYTES];
         fleet_id_format(&caller->id, name);
-        control_record_deed(process, name, "refuses", "configuration %llu: %.*s", (unsigned long long)report->refused,
-                            SK_STR_ARGS(report->why));
+        control_record_deed(process, name, "refuses", "configuration %llu: %.*s",
+                            (unsigned long long)report->refused, SK_STR_ARGS(report->why));
     }
     control_record_issue(&record, caller, sk_wall_now_s());
     control_record_note(&record, report, sk_wall_now_s());
@@ -264,11 +276,12 @@ static sk_err note_report(struct control_process *process, struct fleet_admin_re
 
 /* Whether who asks has not been expelled while it waited. */
 static bool still_allowed(const struct control_process *process, const struct fleet_admin_request *request) {
-    return fleet_check(&request->caller, process->config->fleet, FLEET_VERB_REPORT, &process->view.expelled) ==
-           FLEET_ALLOWED;
+    return fleet_check(&request->caller, process->config->fleet, FLEET_VERB_REPORT,
+                       &process->view.expelled) == FLEET_ALLOWED;
 }
 
-sk_err control_api_report(void *role, struct fleet_admin_request *request, struct fleet_admin_answer *answer) {
+sk_err control_api_report(void *role, struct fleet_admin_request *request,
+                          struct fleet_admin_answer *answer) {
     struct control_process *process = role;
     struct fleet_report report;
     if (fleet_report_parse(sk_buf_str(&request->content), &request->arena, &report))
@@ -287,7 +300,8 @@ sk_err control_api_report(void *role, struct fleet_admin_request *request, struc
     return fleet_orders_write(&orders, &answer->body);
 }
 
-sk_err control_api_node_snapshot(void *role, struct fleet_admin_request *request, struct fleet_admin_answer *answer) {
+sk_err control_api_node_snapshot(void *role, struct fleet_admin_request *request,
+                                 struct fleet_admin_answer *answer) {
     struct control_process *process = role;
     uint64_t number;
     sk_str bytes;

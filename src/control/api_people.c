@@ -8,12 +8,14 @@
 
 enum { HISTORY_SHOWN = 100, PUBLISH_TRIES = 5 };
 
-static const struct control_asker *asker_of(const struct fleet_admin_request *request) { return request->asker; }
+static const struct control_asker *asker_of(const struct fleet_admin_request *request) {
+    return request->asker;
+}
 
 /* --- configurations ------------------------------------------------------------------------------------------ */
 
-static sk_err describe(struct control_process *process, uint64_t number, struct sk_arena *arena, yyjson_mut_doc *doc,
-                       yyjson_mut_val *list) {
+static sk_err describe(struct control_process *process, uint64_t number, struct sk_arena *arena,
+                       yyjson_mut_doc *doc, yyjson_mut_val *list) {
     sk_str bytes;
     struct fleet_snapshot snapshot;
     sk_arena_reset(arena);
@@ -29,7 +31,8 @@ static sk_err describe(struct control_process *process, uint64_t number, struct 
     return SK_OK;
 }
 
-sk_err control_api_history(void *role, struct fleet_admin_request *request, struct fleet_admin_answer *answer) {
+sk_err control_api_history(void *role, struct fleet_admin_request *request,
+                           struct fleet_admin_answer *answer) {
     struct control_process *process = role;
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *root = yyjson_mut_obj(doc), *list = yyjson_mut_obj_add_arr(doc, root, "configurations");
@@ -44,8 +47,8 @@ sk_err control_api_history(void *role, struct fleet_admin_request *request, stru
 }
 
 /* The text of the configuration that the request names, or the newest. SK_ERR_NOT_FOUND, SK_ERR_INVALID. */
-static sk_err wanted_body(struct control_process *process, struct fleet_admin_request *request, sk_str *out_body,
-                          uint64_t *out_number) {
+static sk_err wanted_body(struct control_process *process, struct fleet_admin_request *request,
+                          sk_str *out_body, uint64_t *out_number) {
     sk_str text = control_parameter(request, "number"), bytes;
     struct fleet_snapshot snapshot;
     uint64_t number = process->view.head;
@@ -58,7 +61,8 @@ static sk_err wanted_body(struct control_process *process, struct fleet_admin_re
     return SK_OK;
 }
 
-sk_err control_api_configuration(void *role, struct fleet_admin_request *request, struct fleet_admin_answer *answer) {
+sk_err control_api_configuration(void *role, struct fleet_admin_request *request,
+                                 struct fleet_admin_answer *answer) {
     sk_str body;
     uint64_t number;
     sk_err err = wanted_body(role, request, &body, &number);
@@ -75,8 +79,8 @@ static sk_err publish(struct control_process *process, const struct fleet_admin_
     for (int i = 0; i < PUBLISH_TRIES && err == SK_ERR_BUSY; i++)
         err = control_publish(process, body, asker_of(request)->name, all, &number);
     if (err) return err;
-    control_record_deed(process, asker_of(request)->name, what, "configuration %llu, %s", (unsigned long long)number,
-                        control_stage_word(process->view.rollout.stage));
+    control_record_deed(process, asker_of(request)->name, what, "configuration %llu, %s",
+                        (unsigned long long)number, control_stage_word(process->view.rollout.stage));
     return sk_buf_printf(&answer->body, "{\"number\":%llu,\"stage\":\"%s\"}\n", (unsigned long long)number,
                          control_stage_word(process->view.rollout.stage));
 }
@@ -89,7 +93,8 @@ sk_err control_api_apply(void *role, struct fleet_admin_request *request, struct
     if (rollout.len && !staged && !sk_str_eq(rollout, SK_STR("all")))
         return fleet_admin_say(answer, 400, "rollout: expected all or staged");
     if (!body.len) return fleet_admin_say(answer, 400, "the configuration is empty");
-    if (body.len > FLEET_SNAPSHOT_BODY_MAX) return fleet_admin_say(answer, 413, "the configuration is over 1 MiB");
+    if (body.len > FLEET_SNAPSHOT_BODY_MAX)
+        return fleet_admin_say(answer, 413, "the configuration is over 1 MiB");
     sk_err err = control_check_body(body, &answer->body);
     if (err == SK_ERR_INVALID) {
         answer->status = 400;
@@ -99,7 +104,8 @@ sk_err control_api_apply(void *role, struct fleet_admin_request *request, struct
     return err ? err : publish(process, request, body, !staged, "apply", answer);
 }
 
-sk_err control_api_rollback(void *role, struct fleet_admin_request *request, struct fleet_admin_answer *answer) {
+sk_err control_api_rollback(void *role, struct fleet_admin_request *request,
+                            struct fleet_admin_answer *answer) {
     struct control_process *process = role;
     sk_str body;
     uint64_t number;
@@ -111,14 +117,16 @@ sk_err control_api_rollback(void *role, struct fleet_admin_request *request, str
     return err ? err : publish(process, request, body, true, "rollback", answer);
 }
 
-sk_err control_api_rollout(void *role, struct fleet_admin_request *request, struct fleet_admin_answer *answer) {
+sk_err control_api_rollout(void *role, struct fleet_admin_request *request,
+                           struct fleet_admin_answer *answer) {
     const struct control_process *process = role;
     const struct control_rollout *rollout = &process->view.rollout;
-    return sk_buf_printf(&answer->body,
-                         "{\"number\":%llu,\"previous\":%llu,\"stage\":\"%s\",\"since\":%lld,\"canary\":\"%s\","
-                         "\"pop\":\"%s\"}\n",
-                         (unsigned long long)rollout->number, (unsigned long long)rollout->previous,
-                         control_stage_word(rollout->stage), (long long)rollout->since, rollout->canary, rollout->pop);
+    return sk_buf_printf(
+        &answer->body,
+        "{\"number\":%llu,\"previous\":%llu,\"stage\":\"%s\",\"since\":%lld,\"canary\":\"%s\","
+        "\"pop\":\"%s\"}\n",
+        (unsigned long long)rollout->number, (unsigned long long)rollout->previous,
+        control_stage_word(rollout->stage), (long long)rollout->since, rollout->canary, rollout->pop);
 }
 
 /* --- nodes --------------------------------------------------------------------------------------------------- */
@@ -193,7 +201,8 @@ static sk_err add_root(void *arg) {
     return err ? err : control_renew_self(process);
 }
 
-sk_err control_api_rotate(void *role, struct fleet_admin_request *request, struct fleet_admin_answer *answer) {
+sk_err control_api_rotate(void *role, struct fleet_admin_request *request,
+                          struct fleet_admin_answer *answer) {
     struct control_process *process = role;
     sk_err err = fleet_deeply(add_root, process);
     if (err == SK_ERR_INVALID) return fleet_admin_say(answer, 409, "the roots are changing already");

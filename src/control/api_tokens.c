@@ -8,9 +8,12 @@
 
 enum { LIFE_S = 30 * 86400, LIFE_MAX_S = 3650 * 86400 };
 
-static const struct control_asker *asker_of(const struct fleet_admin_request *request) { return request->asker; }
+static const struct control_asker *asker_of(const struct fleet_admin_request *request) {
+    return request->asker;
+}
 
-static void make(const struct control_process *process, enum fleet_token_kind kind, struct fleet_token *out_token) {
+static void make(const struct control_process *process, enum fleet_token_kind kind,
+                 struct fleet_token *out_token) {
     uint8_t root[FLEET_DIGEST_BYTES];
     fleet_ca_fingerprint(process->ca, root);
     fleet_token_make(kind, root, out_token);
@@ -41,16 +44,18 @@ static sk_err keep(struct control_process *process, const char *table, const str
     return err;
 }
 
-static sk_err answer_token(struct fleet_admin_answer *answer, const struct fleet_token *token, sk_unix_s expires) {
+static sk_err answer_token(struct fleet_admin_answer *answer, const struct fleet_token *token,
+                           sk_unix_s expires) {
     char text[FLEET_TOKEN_TEXT_BYTES];
     fleet_token_format(token, text);
-    sk_err err = sk_buf_printf(&answer->body, "{\"token\":\"%s\",\"id\":\"%s\",\"expires\":%lld}\n", text, token->id,
-                               (long long)expires);
+    sk_err err = sk_buf_printf(&answer->body, "{\"token\":\"%s\",\"id\":\"%s\",\"expires\":%lld}\n", text,
+                               token->id, (long long)expires);
     OPENSSL_cleanse(text, sizeof text);
     return err;
 }
 
-sk_err control_api_invite(void *role, struct fleet_admin_request *request, struct fleet_admin_answer *answer) {
+sk_err control_api_invite(void *role, struct fleet_admin_request *request,
+                          struct fleet_admin_answer *answer) {
     struct control_process *process = role;
     sk_str word = control_parameter(request, "role"), pop = control_parameter(request, "pop");
     enum fleet_role what;
@@ -61,15 +66,17 @@ sk_err control_api_invite(void *role, struct fleet_admin_request *request, struc
     if (!fleet_word_valid(pop))
         return fleet_admin_say(answer, 400, "pop: expected a name of a-z, 0-9, '-', '_' and '.', at most 64");
     make(process, FLEET_TOKEN_JOIN, &token);
-    const struct member members[] = {{"role", word}, {"pop", pop}, {"by", sk_str_from_c(asker_of(request)->name)}};
+    const struct member members[] = {
+        {"role", word}, {"pop", pop}, {"by", sk_str_from_c(asker_of(request)->name)}};
     sk_err err = keep(process, CONTROL_TABLE_INVITES, &token, expires, members, SK_COUNT(members));
     if (err) return err;
-    control_record_deed(process, asker_of(request)->name, "invite", "%s for %.*s/%.*s", token.id, SK_STR_ARGS(pop),
-                        SK_STR_ARGS(word));
+    control_record_deed(process, asker_of(request)->name, "invite", "%s for %.*s/%.*s", token.id,
+                        SK_STR_ARGS(pop), SK_STR_ARGS(word));
     return answer_token(answer, &token, expires);
 }
 
-sk_err control_api_token_make(void *role, struct fleet_admin_request *request, struct fleet_admin_answer *answer) {
+sk_err control_api_token_make(void *role, struct fleet_admin_request *request,
+                              struct fleet_admin_answer *answer) {
     struct control_process *process = role;
     sk_str name = control_parameter(request, "name"), rights = control_parameter(request, "rights"),
            site = control_parameter(request, "site"), life = control_parameter(request, "life_s");
@@ -77,22 +84,24 @@ sk_err control_api_token_make(void *role, struct fleet_admin_request *request, s
     uint64_t life_s = LIFE_S;
     unsigned wanted;
     if (!fleet_word_valid(name))
-        return fleet_admin_say(answer, 400, "name: expected a name of a-z, 0-9, '-', '_' and '.', at most 64");
+        return fleet_admin_say(answer, 400,
+                               "name: expected a name of a-z, 0-9, '-', '_' and '.', at most 64");
     if (control_rights_parse(rights, &wanted))
         return fleet_admin_say(answer, 400, "rights: expected some of read,apply,purge,nodes,tokens,audit");
-    if (wanted & ~asker_of(request)->rights) return fleet_admin_say(answer, 403, "nobody gives what they have not");
+    if (wanted & ~asker_of(request)->rights)
+        return fleet_admin_say(answer, 403, "nobody gives what they have not");
     if (asker_of(request)->site.len && !sk_str_eq(site, asker_of(request)->site))
         return fleet_admin_say(answer, 403, "nobody gives what they have not");
     if (life.len && (sk_str_to_u64(life, &life_s) || !life_s || life_s > LIFE_MAX_S))
         return fleet_admin_say(answer, 400, "life_s: expected seconds, at most ten years");
     sk_unix_s expires = sk_wall_now_s() + (sk_unix_s)life_s;
     make(process, FLEET_TOKEN_ASK, &token);
-    const struct member members[] = {{"name", name}, {"rights", rights}, {"site", site},
-                                     {"by", sk_str_from_c(asker_of(request)->name)}};
+    const struct member members[] = {
+        {"name", name}, {"rights", rights}, {"site", site}, {"by", sk_str_from_c(asker_of(request)->name)}};
     sk_err err = keep(process, CONTROL_TABLE_TOKENS, &token, expires, members, SK_COUNT(members));
     if (err) return err;
-    control_record_deed(process, asker_of(request)->name, "token", "%.*s (%s): %.*s", SK_STR_ARGS(name), token.id,
-                        SK_STR_ARGS(rights));
+    control_record_deed(process, asker_of(request)->name, "token", "%.*s (%s): %.*s", SK_STR_ARGS(name),
+                        token.id, SK_STR_ARGS(rights));
     return answer_token(answer, &token, expires);
 }
 
@@ -100,7 +109,8 @@ static void add_text(yyjson_mut_doc *doc, yyjson_mut_val *item, yyjson_val *root
     fleet_json_add(doc, item, key, sk_str_from_c(yyjson_get_str(yyjson_obj_get(root, key))));
 }
 
-sk_err control_api_tokens(void *role, struct fleet_admin_request *request, struct fleet_admin_answer *answer) {
+sk_err control_api_tokens(void *role, struct fleet_admin_request *request,
+                          struct fleet_admin_answer *answer) {
     struct control_process *process = role;
     struct fleet_pair *pairs;
     size_t count;
@@ -124,7 +134,8 @@ sk_err control_api_tokens(void *role, struct fleet_admin_request *request, struc
     return fleet_json_answer(answer, doc);
 }
 
-sk_err control_api_token_revoke(void *role, struct fleet_admin_request *request, struct fleet_admin_answer *answer) {
+sk_err control_api_token_revoke(void *role, struct fleet_admin_request *request,
+                                struct fleet_admin_answer *answer) {
     struct control_process *process = role;
     sk_str id = control_parameter(request, "id");
     sk_err err = id.len ? control_remove(&process->store, CONTROL_TABLE_TOKENS, id) : SK_ERR_NOT_FOUND;

@@ -6,9 +6,9 @@
 #ifndef SK_CONTROL_AUDIT_H
 #define SK_CONTROL_AUDIT_H
 
-#include "fleet/token.h"
 #include "base/buf.h"
 #include "base/time.h"
+#include "fleet/token.h"
 
 #define CONTROL_AUDIT_LINE_MAX 4096
 

@@ -22,7 +22,7 @@ sk_err control_wait(struct control_process *process, uint64_t version, sk_time_n
 static void wake_all(struct control_process *process) {
     process->view.version++;
     SK_LIST_FOR_EACH(link, &process->waiting)
-        io_fiber_wake(SK_CONTAINER_OF(link, struct control_waiter, link)->fiber);
+    io_fiber_wake(SK_CONTAINER_OF(link, struct control_waiter, link)->fiber);
 }
 
 /* --- the view ------------------------------------------------------------------------------------------------ */
@@ -32,7 +32,8 @@ static int by_name(const void *a, const void *b) {
 }
 
 /* The list of the expelled as text, in one order, so that equal lists have equal digests. */
-static sk_err read_expelled(struct control_process *process, struct sk_arena *arena, struct sk_buf *out_text) {
+static sk_err read_expelled(struct control_process *process, struct sk_arena *arena,
+                            struct sk_buf *out_text) {
     struct fleet_pair *pairs;
     size_t count;
     sk_err err = control_all(&process->store, CONTROL_TABLE_EXPELLED, arena, &pairs, &count);
@@ -104,7 +105,8 @@ static void go_on(struct control_process *process) {
                             (unsigned long long)rollout.number, control_stage_word(rollout.stage));
 }
 
-static void go_back(struct control_process *process, const struct control_verdict *verdict, struct sk_arena *arena) {
+static void go_back(struct control_process *process, const struct control_verdict *verdict,
+                    struct sk_arena *arena) {
     struct control_rollout rollout = process->view.rollout;
     char name[FLEET_ID_TEXT_BYTES];
     uint64_t number = 0;
@@ -120,8 +122,8 @@ static void go_back(struct control_process *process, const struct control_verdic
     else
         control_record_deed(process, "control", "rollout stopped",
                             "configuration %llu: %s %s; %llu is configuration %llu again",
-                            (unsigned long long)rollout.number, name, verdict->why, (unsigned long long)number,
-                            (unsigned long long)rollout.previous);
+                            (unsigned long long)rollout.number, name, verdict->why,
+                            (unsigned long long)number, (unsigned long long)rollout.previous);
 }
 
 static void step_rollout(struct control_process *process, const struct control_record *records, size_t count,
@@ -129,7 +131,8 @@ static void step_rollout(struct control_process *process, const struct control_r
     struct control_node *nodes = sk_arena_zalloc(arena, SK_MAX(count, 1) * sizeof *nodes);
     if (!nodes) return;
     for (size_t i = 0; i < count; i++) nodes[i] = records[i].node;
-    struct control_verdict verdict = control_rollout_step(&process->view.rollout, nodes, count, sk_wall_now_s());
+    struct control_verdict verdict =
+        control_rollout_step(&process->view.rollout, nodes, count, sk_wall_now_s());
     if (verdict.move == CONTROL_NEXT) go_on(process);
     if (verdict.move == CONTROL_BACK) go_back(process, &verdict, arena);
 }
@@ -163,8 +166,8 @@ static sk_err take_now(void *arg) {
     return err ? err : control_renew_self(taking->process);
 }
 
-static struct fleet_ca_facts facts_of(const struct control_process *process, const struct control_record *records,
-                                      size_t count) {
+static struct fleet_ca_facts facts_of(const struct control_process *process,
+                                      const struct control_record *records, size_t count) {
     char newest[FLEET_HEX_BYTES];
     const char *roots = fleet_ca_roots_digest(process->ca);
     struct fleet_ca_facts facts = {.roots = fleet_ca_root_count(process->ca),
@@ -203,7 +206,9 @@ static sk_err renew_now(void *arg) { return control_renew_self(arg); }
 static void renew_if_due(struct control_process *process) {
     if (sk_wall_now_s() < fleet_identity_renew_at(process->identity)) return;
     sk_err err = fleet_deeply(renew_now, process);
-    if (err) SK_LOG_LIMITED(SK_LOG_ERROR, "control", "our own certificate cannot be renewed: %s", sk_err_text(err));
+    if (err)
+        SK_LOG_LIMITED(SK_LOG_ERROR, "control", "our own certificate cannot be renewed: %s",
+                       sk_err_text(err));
 }
 
 /* --- the fiber ----------------------------------------------------------------------------------------------- */
@@ -214,7 +219,8 @@ static void do_due(struct control_process *process) {
     size_t count;
     renew_if_due(process);
     sk_arena_init(&arena, 16 * 1024, 0);
-    if (process->view.known && control_records(&process->store, sk_wall_now_s(), &arena, &records, &count) == SK_OK) {
+    if (process->view.known &&
+        control_records(&process->store, sk_wall_now_s(), &arena, &records, &count) == SK_OK) {
         step_rollout(process, records, count, &arena);
         step_roots(process, records, count, &arena);
     }

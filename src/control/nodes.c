@@ -23,14 +23,16 @@ static void add_health(struct control_health *sum, const struct fleet_report *re
     }
     uint64_t requests = SK_MIN(report->requests, UINT64_C(1) << 32), total = sum->requests + requests;
     if (!requests) return;
-    sum->p99_us = (sum->p99_us * sum->requests + SK_MIN(report->p99_us, UINT64_C(1) << 30) * requests) / total;
+    sum->p99_us =
+        (sum->p99_us * sum->requests + SK_MIN(report->p99_us, UINT64_C(1) << 30) * requests) / total;
     sum->requests = total;
     sum->errors += SK_MIN(report->errors, requests);
 }
 
 void control_record_note(struct control_record *record, const struct fleet_report *report, sk_unix_s now) {
     struct control_node *node = &record->node;
-    if (node->in_force != report->in_force) { /* the time before counts as the past, if there was enough of it */
+    if (node->in_force !=
+        report->in_force) { /* the time before counts as the past, if there was enough of it */
         if (node->after.requests) node->before = node->after;
         node->after = (struct control_health){0};
         node->in_force = report->in_force;

@@ -59,7 +59,8 @@ static void add_operation(yyjson_mut_doc *doc, yyjson_mut_val *path, const char 
         yyjson_mut_obj_add_obj(doc, content, row->content);
     }
     if (row->who == CONTROL_PERSON) {
-        yyjson_mut_val *need = yyjson_mut_arr_add_obj(doc, yyjson_mut_obj_add_arr(doc, operation, "security"));
+        yyjson_mut_val *need =
+            yyjson_mut_arr_add_obj(doc, yyjson_mut_obj_add_arr(doc, operation, "security"));
         yyjson_mut_obj_add_arr(doc, need, "token");
     }
     yyjson_mut_val *answers = yyjson_mut_obj_add_obj(doc, operation, "responses");

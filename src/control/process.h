@@ -13,10 +13,10 @@
 /* What every report is answered from: read again by the keeper (keeper.h), so that a store that is slow or gone
  * keeps no node waiting. */
 struct control_view {
-    uint64_t version; /* counts its changes */
-    bool known;       /* was read at least once */
+    uint64_t version;   /* counts its changes */
+    bool known;         /* was read at least once */
     sk_time_ns read_at; /* the last time that it was */
-    uint64_t head;    /* the newest configuration's number; 0: none */
+    uint64_t head;      /* the newest configuration's number; 0: none */
     struct control_rollout rollout;
     struct sk_buf expelled_text;
     char expelled_digest[FLEET_HEX_BYTES];
@@ -35,7 +35,7 @@ struct control_process {
     struct fleet_admin_server *local, *remote;
     struct control_view view;
     struct control_audit_mark audit; /* the newest line that we know */
-    struct sk_list waiting; /* struct control_waiter.link */
+    struct sk_list waiting;          /* struct control_waiter.link */
     struct io_fiber *keeper;
     bool stopping;
 };
@@ -57,12 +57,12 @@ sk_err control_refresh(struct control_process *process);
 sk_err control_keeper_start(struct control_process *process);
 
 /* allow.c: struct fleet_admin_options.allow. */
-bool control_allow(void *role, const struct fleet_admin_endpoint *endpoint, struct fleet_admin_request *request,
-                   struct fleet_admin_answer *answer);
+bool control_allow(void *role, const struct fleet_admin_endpoint *endpoint,
+                   struct fleet_admin_request *request, struct fleet_admin_answer *answer);
 
 /* record.c: adds to the record of what was done. A request is not refused because that fails; the log tells. */
-void control_record_deed(struct control_process *process, const char *who, const char *what, const char *format, ...)
-    SK_PRINTF(4, 5);
+void control_record_deed(struct control_process *process, const char *who, const char *what,
+                         const char *format, ...) SK_PRINTF(4, 5);
 
 /* publish.c: signs BODY as the next configuration and begins its rollout (ALL: everywhere at once). SK_ERR_BUSY: another
  * control was faster, ask again. */
@@ -71,7 +71,8 @@ sk_err control_publish(struct control_process *process, sk_str body, const char 
 /* Text of a problem for people when BODY is no configuration for a fleet: SK_ERR_INVALID. */
 sk_err control_check_body(sk_str body, struct sk_buf *out_problems);
 /* The signed configuration NUMBER, in ARENA. SK_ERR_NOT_FOUND. */
-sk_err control_snapshot(struct control_process *process, uint64_t number, struct sk_arena *arena, sk_str *out_bytes);
+sk_err control_snapshot(struct control_process *process, uint64_t number, struct sk_arena *arena,
+                        sk_str *out_bytes);
 /* The rollout's state to the store. */
 sk_err control_rollout_put(struct control_process *process, const struct control_rollout *rollout);
 sk_err control_rollout_get(struct control_process *process, struct control_rollout *out_rollout);

@@ -32,7 +32,8 @@ static sk_err check_behind_a_file(struct checking *checking) {
     sk_buf_init(&text, 0);
     sk_err err = sk_buf_append(&text, SK_STR("fleet: {state: /nowhere}\n"));
     if (!err) err = sk_buf_append(&text, checking->body);
-    if (!err) err = config_parse(sk_buf_str(&text), "behind a machine's own file", &config, &checking->problems);
+    if (!err)
+        err = config_parse(sk_buf_str(&text), "behind a machine's own file", &config, &checking->problems);
     if (!err) config_unref(config);
     sk_buf_free(&text);
     return err;
@@ -89,8 +90,8 @@ static sk_err add_next(struct control_process *process, struct signing *signing)
     signing->snapshot.created = sk_wall_now_s();
     err = fleet_deeply(sign_now, signing);
     if (err) return err;
-    err = control_add(&process->store, CONTROL_TABLE_SNAPSHOTS, sk_str_make(text, sk_u64_to_text(head + 1, text)),
-                      sk_buf_str(&signing->out));
+    err = control_add(&process->store, CONTROL_TABLE_SNAPSHOTS,
+                      sk_str_make(text, sk_u64_to_text(head + 1, text)), sk_buf_str(&signing->out));
     return err == SK_ERR_EXISTS ? SK_ERR_BUSY : err;
 }
 
@@ -129,10 +130,11 @@ sk_err control_publish(struct control_process *process, sk_str body, const char 
     return err;
 }
 
-sk_err control_snapshot(struct control_process *process, uint64_t number, struct sk_arena *arena, sk_str *out_bytes) {
+sk_err control_snapshot(struct control_process *process, uint64_t number, struct sk_arena *arena,
+                        sk_str *out_bytes) {
     char text[20];
-    return control_get(&process->store, CONTROL_TABLE_SNAPSHOTS, sk_str_make(text, sk_u64_to_text(number, text)),
-                       arena, out_bytes);
+    return control_get(&process->store, CONTROL_TABLE_SNAPSHOTS,
+                       sk_str_make(text, sk_u64_to_text(number, text)), arena, out_bytes);
 }
 
 /* --- where a rollout stands ---------------------------------------------------------------------------------- */
@@ -143,7 +145,8 @@ sk_err control_rollout_put(struct control_process *process, const struct control
                        (unsigned long long)rollout->previous, control_stage_word(rollout->stage),
                        (long long)rollout->since, rollout->canary[0] ? rollout->canary : "-",
                        rollout->pop[0] ? rollout->pop : "-");
-    return control_put(&process->store, CONTROL_TABLE_STATE, SK_STR("rollout"), sk_str_make(text, (size_t)len));
+    return control_put(&process->store, CONTROL_TABLE_STATE, SK_STR("rollout"),
+                       sk_str_make(text, (size_t)len));
 }
 
 static void put_word(char *out, size_t bytes, sk_str word) {

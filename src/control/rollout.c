@@ -53,8 +53,8 @@ static struct control_verdict back(const struct control_node *node, const char *
     return (struct control_verdict){CONTROL_BACK, node, why};
 }
 
-struct control_verdict control_rollout_step(const struct control_rollout *rollout, const struct control_node *nodes,
-                                            size_t count, sk_unix_s now) {
+struct control_verdict control_rollout_step(const struct control_rollout *rollout,
+                                            const struct control_node *nodes, size_t count, sk_unix_s now) {
     const struct control_verdict stay = {CONTROL_STAY, NULL, NULL};
     bool ready = now - rollout->since >= CONTROL_SOAK_S;
     if (!rollout->number || rollout->stage == CONTROL_STAGE_ALL) return stay;

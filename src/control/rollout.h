@@ -25,7 +25,7 @@ struct control_rollout {
     uint64_t previous; /* for who is not yet to have it; 0: nothing */
     enum control_stage stage;
     char canary[FLEET_ID_TEXT_BYTES], pop[FLEET_WORD_BYTES]; /* not of ALL */
-    sk_unix_s since;                                          /* the stage began */
+    sk_unix_s since;                                         /* the stage began */
 };
 
 /* Requests answered in a time and how they went. */
@@ -37,9 +37,9 @@ struct control_health {
 struct control_node {
     struct fleet_id id;
     bool alive;
-    uint64_t in_force;   /* the number it runs; 0: none */
-    uint64_t refused;    /* the highest that it would not take */
-    sk_unix_s took_at;   /* when it was first seen with what is in force */
+    uint64_t in_force;                   /* the number it runs; 0: none */
+    uint64_t refused;                    /* the highest that it would not take */
+    sk_unix_s took_at;                   /* when it was first seen with what is in force */
     struct control_health before, after; /* of the time before that, and since */
 };
 
@@ -57,8 +57,8 @@ struct control_verdict {
     const struct control_node *because; /* of BACK */
     const char *why;                    /* of BACK: "answers with more errors" */
 };
-struct control_verdict control_rollout_step(const struct control_rollout *rollout, const struct control_node *nodes,
-                                            size_t count, sk_unix_s now);
+struct control_verdict control_rollout_step(const struct control_rollout *rollout,
+                                            const struct control_node *nodes, size_t count, sk_unix_s now);
 /* The beginning of a rollout of NUMBER over the present one: with the first living edge as canary, or all at once
  * when there is none. */
 struct control_rollout control_rollout_begin(const struct control_rollout *present, uint64_t number,

@@ -9,8 +9,8 @@ static sk_str key_of(const struct control_store *store, const char *table, struc
 static sk_err call(struct control_store *store, struct sk_arena *arena, sk_str *words, size_t count,
                    const struct fleet_reply **out_reply) {
     if (!words[1].data) return SK_ERR_NO_MEMORY;
-    sk_err err = fleet_valkey_call(store->valkey, words, count, sk_time_now() + CONTROL_STORE_MS * SK_NS_PER_MS,
-                                   arena, out_reply);
+    sk_err err = fleet_valkey_call(store->valkey, words, count,
+                                   sk_time_now() + CONTROL_STORE_MS * SK_NS_PER_MS, arena, out_reply);
     sk_str refusal = fleet_valkey_refusal(store->valkey);
     if (err && err != SK_ERR_CANCELLED && sk_time_now() > store->quiet_until)
         SK_LOG_LIMITED(SK_LOG_ERROR, "control", "Valkey: %s %.*s", sk_err_text(err), SK_STR_ARGS(refusal));
@@ -73,8 +73,9 @@ sk_err control_all(struct control_store *store, const char *table, struct sk_are
                    struct fleet_pair **out_pairs, size_t *out_count) {
     sk_str key = key_of(store, table, arena);
     if (!key.data) return SK_ERR_NO_MEMORY;
-    sk_err err = fleet_valkey_hash_get(store->valkey, key, sk_time_now() + CONTROL_STORE_MS * SK_NS_PER_MS, arena,
-                                       out_pairs, out_count);
-    if (err && err != SK_ERR_CANCELLED) SK_LOG_LIMITED(SK_LOG_ERROR, "control", "Valkey: %s", sk_err_text(err));
+    sk_err err = fleet_valkey_hash_get(store->valkey, key, sk_time_now() + CONTROL_STORE_MS * SK_NS_PER_MS,
+                                       arena, out_pairs, out_count);
+    if (err && err != SK_ERR_CANCELLED)
+        SK_LOG_LIMITED(SK_LOG_ERROR, "control", "Valkey: %s", sk_err_text(err));
     return err;
 }

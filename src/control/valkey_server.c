@@ -41,18 +41,33 @@ static void on_exit_of(void *arg, int status) {
     server->pause_ms = ran ? PAUSE_FIRST_MS : SK_MIN(2 * server->pause_ms, PAUSE_MAX_MS);
     sk_log(SK_LOG_ERROR, "control", "Valkey has ended (status %d): started again in %lld ms", status,
            (long long)server->pause_ms);
-    io_timer_start(server->loop, &server->again, sk_time_now() + server->pause_ms * SK_NS_PER_MS, start_again);
+    io_timer_start(server->loop, &server->again, sk_time_now() + server->pause_ms * SK_NS_PER_MS,
+                   start_again);
 }
 
 static sk_err start(struct control_valkey_server *server) {
-    const char *const argv[] = {server->program,    "--port",         "0",
-                                "--unixsocket",     server->socket.sun_path,
-                                "--unixsocketperm", "700",            "--dir",
-                                server->folder,     "--appendonly",   "yes",
-                                "--appendfsync",    "always",         "--save",
-                                "",                 "--daemonize",    "no",
-                                "--logfile",        "valkey.log",     "--loglevel",
-                                "notice",           NULL};
+    const char *const argv[] = {server->program,
+                                "--port",
+                                "0",
+                                "--unixsocket",
+                                server->socket.sun_path,
+                                "--unixsocketperm",
+                                "700",
+                                "--dir",
+                                server->folder,
+                                "--appendonly",
+                                "yes",
+                                "--appendfsync",
+                                "always",
+                                "--save",
+                                "",
+                                "--daemonize",
+                                "no",
+                                "--logfile",
+                                "valkey.log",
+                                "--loglevel",
+                                "notice",
+                                NULL};
     struct io_process_options options = {.argv = argv, .on_exit = on_exit_of, .arg = server};
     server->started = sk_time_now();
     return io_process_start(server->loop, &options, &server->process);
@@ -107,7 +122,8 @@ sk_err control_valkey_start(struct io_loop *loop, sk_str program, sk_str folder,
     server->socket.sun_family = AF_UNIX;
     int p = snprintf(server->program, sizeof server->program, "%.*s", SK_STR_ARGS(program));
     int f = snprintf(server->folder, sizeof server->folder, "%.*s", SK_STR_ARGS(folder));
-    int s = snprintf(server->socket.sun_path, sizeof server->socket.sun_path, "%.*s/valkey.sock", SK_STR_ARGS(folder));
+    int s = snprintf(server->socket.sun_path, sizeof server->socket.sun_path, "%.*s/valkey.sock",
+                     SK_STR_ARGS(folder));
     bool fits = p < (int)sizeof server->program && f < (int)sizeof server->folder &&
                 s < (int)sizeof server->socket.sun_path;
     sk_err err = fits ? fleet_folder(folder) : SK_ERR_TOO_LARGE;

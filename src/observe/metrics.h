@@ -78,8 +78,7 @@
     X(FLEET_CONFIGURATIONS, "skerry_fleet_configurations_total", "Configurations of control put in force")   \
     X(FLEET_REFUSED, "skerry_fleet_configurations_refused_total",                                            \
       "Configurations of control refused: not signed, not newer, not whole, or not good")                    \
-    X(FLEET_CONTROL_FAILED, "skerry_fleet_control_failures_total",                                           \
-      "Calls of control that failed")                                                                        \
+    X(FLEET_CONTROL_FAILED, "skerry_fleet_control_failures_total", "Calls of control that failed")           \
     X(CODED_RESPONSES, "skerry_coded_responses_total", "Responses sent in a content coding made here")       \
     X(CODED_SAVED_BYTES, "skerry_coded_saved_bytes_total",                                                   \
       "Bytes that these were shorter than their identity, where both lengths were known")                    \
