@@ -358,6 +358,9 @@ enum config_kind {
       "or of the control group's limit, at least 64MiB; the default never takes more than 16GiB.")           \
     X(S, VALUE, SIZE, max_object, max_object_bytes, "0", "0", "64TiB", "100MiB",                             \
       "Largest content that is stored. 0: half of `memory`.")                                                \
+    X(S, VALUE, COUNT, capacity, capacity, "0", "0", "100000000", "20000",                                   \
+      "Requests a second that this edge is meant for: routers send clients elsewhere before it gets more. "  \
+      "0: only its cores and connections count.")                                                            \
     X(S, VALUE, NAME, user, user, "", "", "", "skerry",                                                      \
       "User to become after binding, when started as root. Without it: none.")                               \
     X(S, VALUE, NAME, server_name, server_name, "skerry", "", "", "edge-fra-1",                              \

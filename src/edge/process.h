@@ -7,6 +7,7 @@
 
 #include "edge/edge.h"
 #include "edge/listen.h"
+#include "edge/load.h"
 #include "edge/worker.h"
 
 struct fleet_admin_server;
@@ -40,6 +41,7 @@ struct edge_process {
     unsigned workers_done;
     struct io_timer drain_timer;
     struct io_timer certificates_timer;
+    struct edge_load load;
     struct observe_gauge gauges[9];
     /* written by starting workers, read after `started_workers` was waited for */
     sem_t started_workers;
