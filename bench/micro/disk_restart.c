@@ -77,7 +77,9 @@ int main(int argc, char **argv) {
     size_t bytes = argc > 3 ? strtoull(argv[3], NULL, 10) : 1024;
     char *body = calloc(1, bytes + 1);
     if (!body || !records) stop("sizes", SK_ERR_INVALID);
-    uint64_t room = records * (disk_record_bytes(64, sizeof head, bytes) + DISK_SUMMARY_ENTRY_BYTES);
+    uint64_t room = records * (disk_record_size(&(struct disk_record){
+                                   .key.len = 64, .head.len = sizeof head, .body_bytes = bytes}) +
+                               DISK_SUMMARY_ENTRY_BYTES);
     struct disk_options options = {.records = records, .create = true};
     unlink(argv[1]);
     sk_err err = disk_io_open(argv[1], room / 100 * 110 + (UINT64_C(96) << 20), &options.io);
@@ -94,7 +96,8 @@ int main(int argc, char **argv) {
     disk = reopen(&options, records, "after a clean stop");
     pid_t child = fork();
     if (child == 0) {
-        for (uint64_t i = 0; i < SK_MAX(records / 100, 40000); i++) put(disk, sk_random_below(records), body, bytes);
+        for (uint64_t i = 0; i < SK_MAX(records / 100, 40000); i++)
+            put(disk, sk_random_below(records), body, bytes);
         raise(SIGKILL);
     }
     waitpid(child, NULL, 0);

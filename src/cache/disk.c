@@ -94,7 +94,9 @@ sk_err disk_put(struct disk *disk, sk_hash128 hash, sk_str key, sk_str head, con
     SK_CHECK_MAGIC(disk, DISK_MAGIC);
     if (key.len > DISK_KEY_MAX_BYTES || head.len > DISK_HEAD_MAX_BYTES) return SK_ERR_TOO_LARGE;
     if (body_bytes > disk_record_limit(disk)) return SK_ERR_TOO_LARGE;
-    uint64_t bytes = disk_record_bytes(key.len, head.len, body_bytes);
+    struct disk_record record = {
+        .hash = hash, .key = key, .head = head, .body_bytes = body_bytes, .sealed = disk->seal != NULL};
+    uint64_t bytes = disk_record_size(&record);
     if (bytes > disk_record_limit(disk)) return SK_ERR_TOO_LARGE;
     if (disk_failed(disk)) return SK_ERR_IO;
     struct disk_room room;
@@ -103,12 +105,17 @@ sk_err disk_put(struct disk *disk, sk_hash128 hash, sk_str key, sk_str head, con
         disk_count(&disk->refused, 1);
         return err;
     }
-    size_t meta = disk_record_meta_bytes(key.len, head.len, body_bytes);
-    struct disk_record record = {
-        .hash = hash, .sequence = room.sequence, .key = key, .head = head, .body_bytes = body_bytes};
+    size_t meta = disk_record_meta_size(&record);
+    record.sequence = room.sequence;
     disk_record_encode(&record, body, disk->super.id, room.data);
     if (body_bytes) memcpy(room.data + meta, body, body_bytes);
     memset(room.data + meta + body_bytes, 0, bytes - meta - body_bytes);
+    if (disk->seal)
+        err = disk_seal_record(disk->seal, disk_seal_place(disk, room.segment, room.offset), room.data);
+    if (err) {
+        disk_room_drop(disk, &room);
+        return err;
+    }
     disk_room_done(disk, &room, hash, bytes);
     disk_count(&disk->put_bytes, bytes);
     return SK_OK;
@@ -133,7 +140,8 @@ static bool pin(struct disk *disk, sk_hash128 hash, struct disk_place *place, st
     if (same) {
         atomic_fetch_add_explicit(&disk->segments[segment].readers, 1,
                                   memory_order_relaxed); /* the lock orders */
-        *reader = (struct disk_reader){.disk = disk, .unit = place->unit, .segment = segment};
+        *reader =
+            (struct disk_reader){.disk = disk, .unit = place->unit, .offset = offset, .segment = segment};
         for (size_t i = 0; i < SK_COUNT(disk->buffers); i++)
             if (disk->buffers[i].in_use && disk->buffers[i].segment == segment)
                 reader->memory = disk->buffers[i].data + offset;
@@ -171,10 +179,26 @@ static sk_err load_meta(struct disk_reader *reader, struct io_loop *loop, const 
     if (!err && reader->have_bytes < DISK_RECORD_HEADER_BYTES) err = SK_ERR_CORRUPT;
     if (!err) err = disk_record_peek(reader->start, seed, &sequence, &reader->meta_bytes, &all);
     if (!err && reader->have_bytes < reader->meta_bytes) err = read_start(reader, loop, reader->meta_bytes);
-    if (!err) err = disk_record_decode(reader->start, reader->have_bytes, seed, &reader->record);
+    if (!err) err = disk_record_decode(reader->start, reader->have_bytes, seed, &reader->stored);
     if (err) return err;
-    return reader->record.sequence == reader->disk->segments[reader->segment].sequence ? SK_OK
-                                                                                       : SK_ERR_CORRUPT;
+    bool ours = reader->stored.sequence == reader->disk->segments[reader->segment].sequence &&
+                reader->stored.sealed == reader->disk->super.sealed;
+    reader->record = reader->stored;
+    return ours ? SK_OK : SK_ERR_CORRUPT;
+}
+
+/* Key and head of a sealed record, opened. */
+static sk_err open_meta(struct disk_reader *reader) {
+    struct disk *disk = reader->disk;
+    struct disk_record *record = &reader->record;
+    if (!disk->seal) return SK_OK;
+    reader->opened = malloc(record->key.len + record->head.len + 1);
+    if (!reader->opened) return SK_ERR_NO_MEMORY;
+    sk_err err = disk_seal_open_meta(disk->seal, disk_seal_place(disk, reader->segment, reader->offset),
+                                     &reader->stored, reader->opened);
+    record->key.data = (const char *)reader->opened;
+    record->head.data = record->key.data + record->key.len;
+    return err;
 }
 
 sk_err disk_find(struct disk *disk, struct io_loop *loop, sk_hash128 hash, sk_str key,
@@ -185,6 +209,7 @@ sk_err disk_find(struct disk *disk, struct io_loop *loop, sk_hash128 hash, sk_st
     if (!disk_index_find(disk->index, hash, &place)) return SK_ERR_NOT_FOUND;
     if (!pin(disk, hash, &place, &reader)) return SK_ERR_NOT_FOUND;
     sk_err err = load_meta(&reader, loop, &place);
+    if (!err) err = open_meta(&reader);
     if (err == SK_ERR_CORRUPT) {
         disk_count(&disk->damaged, 1);
         (void)disk_index_remove(disk->index, hash, place.unit);
@@ -217,6 +242,16 @@ static sk_err fetch_block(struct disk_reader *reader, struct io_loop *loop, uint
     return disk_device_read(reader->disk, loop, reader->block, end - from, from);
 }
 
+static sk_err open_block(struct disk_reader *reader, uint64_t number, const uint8_t **data, size_t bytes) {
+    struct disk *disk = reader->disk;
+    if (!reader->opened_block) reader->opened_block = malloc(DISK_BLOCK_BYTES);
+    if (!reader->opened_block) return SK_ERR_NO_MEMORY;
+    sk_err err = disk_seal_open_block(disk->seal, disk_seal_place(disk, reader->segment, reader->offset),
+                                      &reader->stored, number, *data, bytes, reader->opened_block);
+    *data = reader->opened_block;
+    return err;
+}
+
 sk_err disk_read_block(struct disk_reader *reader, struct io_loop *loop, uint64_t number, sk_str *out_data) {
     uint64_t length = reader->record.body_bytes;
     const uint8_t *data;
@@ -224,11 +259,14 @@ sk_err disk_read_block(struct disk_reader *reader, struct io_loop *loop, uint64_
     size_t bytes = (size_t)SK_MIN(length - number * DISK_BLOCK_BYTES, (uint64_t)DISK_BLOCK_BYTES);
     sk_err err = fetch_block(reader, loop, number, bytes, &data);
     if (err) return err;
-    if (!disk_record_block_good(&reader->record, number, data, bytes, reader->disk->super.id)) {
+    if (!disk_record_block_good(&reader->stored, number, data, bytes, reader->disk->super.id))
+        err = SK_ERR_CORRUPT;
+    if (!err && reader->disk->seal) err = open_block(reader, number, &data, bytes);
+    if (err == SK_ERR_CORRUPT) {
         disk_count(&reader->disk->damaged, 1);
         (void)disk_index_remove(reader->disk->index, reader->record.hash, reader->unit);
-        return SK_ERR_CORRUPT;
     }
+    if (err) return err;
     *out_data = sk_str_make((const char *)data, bytes);
     return SK_OK;
 }
@@ -237,6 +275,8 @@ void disk_reader_close(struct disk_reader *reader) {
     if (!reader->disk) return;
     free(reader->buffer);
     free(reader->block);
+    free(reader->opened);
+    free(reader->opened_block);
     /* release: what was read is over before the segment is used again */
     atomic_fetch_sub_explicit(&reader->disk->segments[reader->segment].readers, 1, memory_order_release);
     *reader = (struct disk_reader){0};

@@ -45,11 +45,14 @@ struct disk_options {
     uint64_t segment_bytes; /* of a new store; 0: 8 MiB, to 64 MiB on a large device */
     uint64_t records;       /* that the index has room for; 0: one for each 4 KiB */
     bool create;            /* make a new store where there is none, or a damaged one */
+    /* The node key, of DISK_KEY_BYTES (disk_seal.h): everything is encrypted. NULL: nothing is. A store without is
+     * as good as none where a key is given, and the other way round SK_ERR_DENIED. */
+    const uint8_t *key;
     bool background; /* after a crash, disk_open does not read the segments' summaries: disk_load does */
 };
 
 /* Reads what is there. SK_ERR_NOT_FOUND, _CORRUPT, _UNSUPPORTED: no store of ours (and not create); SK_ERR_INVALID:
- * too small, or sizes that do not fit; SK_ERR_IO, _NO_MEMORY. */
+ * too small, or sizes that do not fit; SK_ERR_DENIED: it was sealed with another key; SK_ERR_IO, _NO_MEMORY. */
 sk_err disk_open(const struct disk_options *options, struct io_loop *loop, struct disk **out_disk);
 /* Writes what is not written yet, and the index unless it is not all loaded; no reader may be open. An error of the
  * device loses only that. */
@@ -70,12 +73,14 @@ struct disk_reader {
     struct disk_record record; /* key and head as they were put */
     /* private */
     struct disk *disk;
-    uint64_t unit;
+    uint64_t unit, offset; /* the latter in the segment */
     uint32_t segment;
     size_t meta_bytes, have_bytes; /* of the record, in `buffer` or in memory */
     const uint8_t *memory;         /* of a segment that is still in memory; NULL: on the device */
     uint8_t *buffer, *start;       /* aligned; where the record begins in it */
     uint8_t *block;                /* for blocks beyond */
+    struct disk_record stored;     /* as it lies there; `record` of a sealed one is opened */
+    uint8_t *opened, *opened_block;
 };
 /* SK_ERR_NOT_FOUND (nothing, another key, damaged), SK_ERR_IO (the device failed: as good as nothing),
  * SK_ERR_NO_MEMORY. Counts as an access. */

@@ -11,6 +11,7 @@
 #define MAGIC_NOTE UINT64_C(0x45544f4e4b530003)
 #define MAGIC_CHECKPOINT UINT64_C(0x54504b434b530004)
 #define VERSION 2
+#define SEALED 0x80000000u
 
 /* Lengths are bounded before they are added up, so that no sum of them wraps. */
 #define BODY_MAX_BYTES (UINT64_C(1) << 36)
@@ -54,6 +55,8 @@ void disk_superblock_encode(const struct disk_superblock *super, uint8_t out[DIS
     put64(out + 32, super->segment_count);
     put64(out + 40, super->note_bytes);
     put64(out + 48, super->checkpoint_bytes);
+    put64(out + 56, super->sealed);
+    memcpy(out + 64, super->key_check, sizeof super->key_check);
     seal_sector(out, super->id);
 }
 
@@ -62,7 +65,9 @@ sk_err disk_superblock_decode(const uint8_t sector[DISK_SECTOR_BYTES], struct di
                                     .segment_bytes = get64(sector + 24),
                                     .segment_count = get64(sector + 32),
                                     .note_bytes = get64(sector + 40),
-                                    .checkpoint_bytes = get64(sector + 48)};
+                                    .checkpoint_bytes = get64(sector + 48),
+                                    .sealed = get64(sector + 56) != 0};
+    memcpy(super.key_check, sector + 64, sizeof super.key_check);
     if (get64(sector) != MAGIC_SUPER) return SK_ERR_NOT_FOUND;
     if (!sector_good(sector, MAGIC_SUPER, super.id)) return SK_ERR_CORRUPT;
     if (get64(sector + 8) != VERSION) return SK_ERR_UNSUPPORTED;
@@ -77,6 +82,7 @@ void disk_segment_head_encode(const struct disk_segment_head *head, uint64_t see
     put64(out + 8, head->index);
     put64(out + 16, head->sequence);
     put64(out + 24, head->floor);
+    memcpy(out + 32, head->salt, sizeof head->salt);
     seal_sector(out, seed);
 }
 
@@ -85,6 +91,7 @@ sk_err disk_segment_head_decode(const uint8_t sector[DISK_SECTOR_BYTES], uint64_
     if (!sector_good(sector, MAGIC_SEGMENT, seed)) return SK_ERR_CORRUPT;
     *out_head = (struct disk_segment_head){
         .index = get64(sector + 8), .sequence = get64(sector + 16), .floor = get64(sector + 24)};
+    memcpy(out_head->salt, sector + 32, sizeof out_head->salt);
     return SK_OK;
 }
 
@@ -163,7 +170,7 @@ void disk_summary_decode(const uint8_t data[DISK_SUMMARY_ENTRY_BYTES], struct di
 
 /* ---- records ------------------------------------------------------------------------------------------- */
 
-/*   0 magic   4 version   8 hash, high   16 low   24 sequence   32 key bytes   36 head bytes   40 body bytes
+/*   0 magic   4 version, and in the highest bit: sealed   8 hash, high   16 low   24 sequence   32 key bytes   36 head bytes   40 body bytes
  *   48 sum of key, head and block sums, as they lie there   56 sum of the 56 bytes before */
 enum { AT_SEQUENCE = 24, AT_KEY = 32, AT_HEAD = 36, AT_BODY = 40, AT_META_SUM = 48, AT_SUM = 56 };
 
@@ -174,41 +181,51 @@ static uint64_t block_count(uint64_t body_bytes) {
     return (body_bytes + DISK_BLOCK_BYTES - 1) / DISK_BLOCK_BYTES;
 }
 
-size_t disk_record_meta_bytes(size_t key_bytes, size_t head_bytes, uint64_t body_bytes) {
-    return aligned(DISK_RECORD_HEADER_BYTES + key_bytes + head_bytes + block_count(body_bytes) * 8);
+size_t disk_record_meta_size(const struct disk_record *record) {
+    uint64_t blocks = block_count(record->body_bytes);
+    return aligned(DISK_RECORD_HEADER_BYTES + record->key.len + record->head.len + blocks * 8 +
+                   (record->sealed ? (blocks + 1) * DISK_TAG_BYTES : 0));
 }
 
-uint64_t disk_record_bytes(size_t key_bytes, size_t head_bytes, uint64_t body_bytes) {
-    return disk_record_meta_bytes(key_bytes, head_bytes, body_bytes) + aligned(body_bytes);
+uint64_t disk_record_size(const struct disk_record *record) {
+    return disk_record_meta_size(record) + aligned(record->body_bytes);
 }
 
 static void seal_header(uint8_t *data, uint64_t seed) {
     put64(data + AT_SUM, disk_checksum(data, AT_SUM, seed));
 }
 
+static void sum_blocks(uint8_t *sums, const uint8_t *body, uint64_t body_bytes, uint64_t seed) {
+    for (uint64_t done = 0; done < body_bytes; done += DISK_BLOCK_BYTES, sums += 8)
+        put64(sums, disk_checksum(body + done, SK_MIN(body_bytes - done, (uint64_t)DISK_BLOCK_BYTES), seed));
+}
+
+static void sum_meta(uint8_t *data, size_t meta, uint64_t seed) {
+    put64(data + AT_META_SUM,
+          disk_checksum(data + DISK_RECORD_HEADER_BYTES, meta - DISK_RECORD_HEADER_BYTES, seed));
+    seal_header(data, seed);
+}
+
 void disk_record_encode(const struct disk_record *record, const void *body, uint64_t seed, uint8_t *out) {
-    size_t meta = disk_record_meta_bytes(record->key.len, record->head.len, record->body_bytes);
+    size_t meta = disk_record_meta_size(record);
     uint8_t *at = out + DISK_RECORD_HEADER_BYTES;
     memset(out, 0, DISK_RECORD_HEADER_BYTES);
     if (record->key.len) memcpy(at, record->key.data, record->key.len);
     at += record->key.len;
     if (record->head.len) memcpy(at, record->head.data, record->head.len);
     at += record->head.len;
-    for (uint64_t done = 0; done < record->body_bytes; done += DISK_BLOCK_BYTES, at += 8)
-        put64(at, disk_checksum((const uint8_t *)body + done,
-                                SK_MIN(record->body_bytes - done, (uint64_t)DISK_BLOCK_BYTES), seed));
+    sum_blocks(at, body, record->body_bytes, seed);
+    at += block_count(record->body_bytes) * 8;
     memset(at, 0, (size_t)(out + meta - at));
     put32(out, MAGIC_RECORD);
-    put32(out + 4, VERSION);
+    put32(out + 4, VERSION | (record->sealed ? SEALED : 0));
     put64(out + 8, record->hash.high);
     put64(out + 16, record->hash.low);
     put64(out + AT_SEQUENCE, record->sequence);
     put32(out + AT_KEY, (uint32_t)record->key.len);
     put32(out + AT_HEAD, (uint32_t)record->head.len);
     put64(out + AT_BODY, record->body_bytes);
-    put64(out + AT_META_SUM,
-          disk_checksum(out + DISK_RECORD_HEADER_BYTES, meta - DISK_RECORD_HEADER_BYTES, seed));
-    seal_header(out, seed);
+    sum_meta(out, meta, seed);
 }
 
 void disk_record_resequence(uint8_t *data, uint64_t sequence, uint64_t seed) {
@@ -216,39 +233,55 @@ void disk_record_resequence(uint8_t *data, uint64_t sequence, uint64_t seed) {
     seal_header(data, seed);
 }
 
+void disk_record_resum(uint8_t *data, const struct disk_record *record, uint64_t seed) {
+    size_t meta = disk_record_meta_size(record);
+    sum_blocks(data + (record->sums - data), data + meta, record->body_bytes, seed);
+    sum_meta(data, meta, seed);
+}
+
+/* What the header says, whose lengths may be believed. SK_ERR_CORRUPT. */
+static sk_err decode_header(const uint8_t data[DISK_RECORD_HEADER_BYTES], uint64_t seed,
+                            struct disk_record *out_record) {
+    if (get32(data) != MAGIC_RECORD || (get32(data + 4) & ~SEALED) != VERSION) return SK_ERR_CORRUPT;
+    if (get64(data + AT_SUM) != disk_checksum(data, AT_SUM, seed)) return SK_ERR_CORRUPT;
+    struct disk_record record = {.hash = {.high = get64(data + 8), .low = get64(data + 16)},
+                                 .sequence = get64(data + AT_SEQUENCE),
+                                 .key.len = get32(data + AT_KEY),
+                                 .head.len = get32(data + AT_HEAD),
+                                 .body_bytes = get64(data + AT_BODY),
+                                 .sealed = get32(data + 4) & SEALED};
+    if (record.key.len > DISK_KEY_MAX_BYTES || record.head.len > DISK_HEAD_MAX_BYTES ||
+        record.body_bytes > BODY_MAX_BYTES)
+        return SK_ERR_CORRUPT;
+    *out_record = record;
+    return SK_OK;
+}
+
 sk_err disk_record_peek(const uint8_t data[DISK_RECORD_HEADER_BYTES], uint64_t seed, uint64_t *out_sequence,
                         size_t *out_meta_bytes, uint64_t *out_bytes) {
-    uint32_t key_bytes = get32(data + AT_KEY), head_bytes = get32(data + AT_HEAD);
-    uint64_t body_bytes = get64(data + AT_BODY);
-    if (get32(data) != MAGIC_RECORD || get32(data + 4) != VERSION) return SK_ERR_CORRUPT;
-    if (get64(data + AT_SUM) != disk_checksum(data, AT_SUM, seed)) return SK_ERR_CORRUPT;
-    if (key_bytes > DISK_KEY_MAX_BYTES || head_bytes > DISK_HEAD_MAX_BYTES || body_bytes > BODY_MAX_BYTES)
-        return SK_ERR_CORRUPT;
-    *out_sequence = get64(data + AT_SEQUENCE);
-    *out_meta_bytes = disk_record_meta_bytes(key_bytes, head_bytes, body_bytes);
-    *out_bytes = disk_record_bytes(key_bytes, head_bytes, body_bytes);
+    struct disk_record record;
+    sk_err err = decode_header(data, seed, &record);
+    if (err) return err;
+    *out_sequence = record.sequence;
+    *out_meta_bytes = disk_record_meta_size(&record);
+    *out_bytes = disk_record_size(&record);
     return SK_OK;
 }
 
 sk_err disk_record_decode(const uint8_t *data, size_t bytes, uint64_t seed, struct disk_record *out_record) {
-    uint64_t sequence, all;
-    size_t meta;
+    struct disk_record record;
     if (bytes < DISK_RECORD_HEADER_BYTES) return SK_ERR_CORRUPT;
-    sk_err err = disk_record_peek(data, seed, &sequence, &meta, &all);
+    sk_err err = decode_header(data, seed, &record);
     if (err) return err;
+    size_t meta = disk_record_meta_size(&record);
     if (bytes < meta) return SK_ERR_CORRUPT;
     uint64_t sum = disk_checksum(data + DISK_RECORD_HEADER_BYTES, meta - DISK_RECORD_HEADER_BYTES, seed);
     if (sum != get64(data + AT_META_SUM)) return SK_ERR_CORRUPT;
-    uint32_t key_bytes = get32(data + AT_KEY), head_bytes = get32(data + AT_HEAD);
-    const char *key = (const char *)data + DISK_RECORD_HEADER_BYTES;
-    *out_record = (struct disk_record){
-        .hash = {.high = get64(data + 8), .low = get64(data + 16)},
-        .sequence = sequence,
-        .key = {key, key_bytes},
-        .head = {key + key_bytes, head_bytes},
-        .body_bytes = get64(data + AT_BODY),
-        .sums = data + DISK_RECORD_HEADER_BYTES + key_bytes + head_bytes,
-    };
+    record.key.data = (const char *)data + DISK_RECORD_HEADER_BYTES;
+    record.head.data = record.key.data + record.key.len;
+    record.sums = (const uint8_t *)record.head.data + record.head.len;
+    record.tags = record.sealed ? record.sums + block_count(record.body_bytes) * 8 : NULL;
+    *out_record = record;
     return SK_OK;
 }
 

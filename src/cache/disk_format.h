@@ -5,7 +5,8 @@
  *   note      header (one sector) | the owner's bytes
  *   checkpoint  header (one sector) | the index's buckets as they are in memory
  *   segment   header (one sector) | records ... | summary ... | trailer (the last sector)
- *   record    header (64 bytes) | key | head | block sums | padding to 64 | body | padding to 64
+ *   record    header (64 bytes) | key | head | block sums | tags | padding to 64 | body | padding to 64
+ *             tags: only of a sealed one (disk_seal.h)
  *
  * Everything is checksummed with the store's own seed, so what another store, or an earlier one at the same
  * place, has left there never passes, nor what a body holds that was made to look like a record: its maker does
@@ -34,6 +35,8 @@ struct disk_superblock {
     uint64_t segment_count;
     uint64_t note_bytes;       /* of each of the two, with its header; multiple of DISK_SECTOR_BYTES */
     uint64_t checkpoint_bytes; /* with its header, the same; 0: there is no room for one */
+    bool sealed;
+    uint8_t key_check[16]; /* of a sealed one: says which node key is its */
 };
 /* Where the segments begin. The caller keeps the numbers in bounds. */
 uint64_t disk_superblock_base(const struct disk_superblock *super);
@@ -44,6 +47,7 @@ sk_err disk_superblock_decode(const uint8_t sector[DISK_SECTOR_BYTES], struct di
 struct disk_segment_head {
     uint64_t index, sequence; /* sequence: counts up with each opening of any segment, from 1 */
     uint64_t floor;           /* segments of a lower sequence had been taken back when this one was opened */
+    uint8_t salt[32];         /* of its key, in a sealed store */
 };
 void disk_segment_head_encode(const struct disk_segment_head *head, uint64_t seed,
                               uint8_t out[DISK_SECTOR_BYTES]);
@@ -96,15 +100,20 @@ struct disk_record {
     uint64_t sequence;
     sk_str key, head; /* of the caller, or in the decoded bytes */
     uint64_t body_bytes;
+    bool sealed;         /* key, head and body are encrypted, or there is room for the tags */
     const uint8_t *sums; /* decoded: the block sums, unaligned */
+    const uint8_t *tags; /* decoded, of a sealed one: of key and head, then of each block */
 };
-/* Bytes up to the body, and of all. The caller keeps the limits above. */
-size_t disk_record_meta_bytes(size_t key_bytes, size_t head_bytes, uint64_t body_bytes);
-uint64_t disk_record_bytes(size_t key_bytes, size_t head_bytes, uint64_t body_bytes);
+#define DISK_TAG_BYTES 16
+/* Bytes up to the body, and of all, by the lengths alone. The caller keeps the limits above. */
+size_t disk_record_meta_size(const struct disk_record *record);
+uint64_t disk_record_size(const struct disk_record *record);
 /* Writes header, key, head and sums of a record whose BODY is there in full. OUT has meta_bytes. */
 void disk_record_encode(const struct disk_record *record, const void *body, uint64_t seed, uint8_t *out);
 /* Gives the record at DATA another sequence number: it was copied into another segment. */
 void disk_record_resequence(uint8_t *data, uint64_t sequence, uint64_t seed);
+/* Makes the sums of the record at DATA anew, whose bytes were changed in their places. */
+void disk_record_resum(uint8_t *data, const struct disk_record *record, uint64_t seed);
 /* The record's header alone: its lengths may be believed. SK_ERR_CORRUPT. */
 sk_err disk_record_peek(const uint8_t data[DISK_RECORD_HEADER_BYTES], uint64_t seed, uint64_t *out_sequence,
                         size_t *out_meta_bytes, uint64_t *out_bytes);

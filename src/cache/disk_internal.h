@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "cache/disk.h"
+#include "cache/disk_seal.h"
 
 #define DISK_SEGMENT_DEFAULT (UINT64_C(8) << 20)
 #define DISK_SEGMENTS_MIN 6
@@ -56,6 +57,9 @@ struct disk {
     uint64_t base; /* where the segments begin */
     struct disk_index *index;
     struct disk_segment *segments;
+    struct disk_seal *seal; /* NULL: not sealed */
+    /* Of each segment, as long as its sequence: changed under the lock while no reader holds it. NULL: not sealed. */
+    uint8_t (*keys)[DISK_KEY_BYTES];
     /* under the lock; microseconds */
     pthread_mutex_t lock;
     struct disk_buffer buffers[2];
@@ -85,6 +89,12 @@ static inline bool disk_locate(const struct disk *disk, uint64_t unit, uint32_t 
     *out_segment = (uint32_t)((at - disk->base) / disk->super.segment_bytes);
     *out_offset = (at - disk->base) % disk->super.segment_bytes;
     return true;
+}
+/* For a record at OFFSET of a segment that is held. */
+static inline struct disk_seal_place disk_seal_place(const struct disk *disk, uint32_t segment,
+                                                     uint64_t offset) {
+    return (struct disk_seal_place){disk->keys[segment], (uint32_t)(offset / DISK_RECORD_ALIGN),
+                                    disk->super.id};
 }
 static inline uint64_t disk_note_offset(const struct disk *disk, int slot) {
     return DISK_SECTOR_BYTES + (uint64_t)slot * disk->super.note_bytes;
@@ -125,6 +135,8 @@ void disk_room_done(struct disk *disk, const struct disk_room *room, sk_hash128 
  * as if it had never been made: it has not. */
 bool disk_room_moved(struct disk *disk, const struct disk_room *room, sk_hash128 hash, uint64_t bytes,
                      uint64_t from);
+/* Gives the room back: nothing lies there, and never will. */
+void disk_room_drop(struct disk *disk, const struct disk_room *room);
 /* The most that one record may have. */
 uint64_t disk_record_limit(const struct disk *disk);
 

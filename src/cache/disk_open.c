@@ -2,6 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/crypto.h>
+
 #include "base/random.h"
 #include "cache/disk_internal.h"
 
@@ -19,6 +21,9 @@ static void disk_free(struct disk *disk) {
         free(disk->buffers[i].entries);
     }
     disk_index_destroy(disk->index);
+    disk_seal_destroy(disk->seal);
+    if (disk->keys) OPENSSL_cleanse(disk->keys, disk->super.segment_count * sizeof *disk->keys);
+    free(disk->keys);
     free(disk->segments);
     free(disk->load.found);
     pthread_mutex_destroy(&disk->lock);
@@ -42,13 +47,16 @@ static uint64_t default_records(uint64_t bytes) { return bytes / RECORD_DEFAULT_
 
 static void lay_out(struct disk *disk, const struct disk_options *options) {
     uint64_t bytes = disk->io.bytes;
-    struct disk_superblock super = {.id = sk_random_u64()};
+    struct disk_superblock super = {0};
+    sk_random_secret(&super.id, sizeof super.id);
     super.segment_bytes = options->segment_bytes ? options->segment_bytes : default_segment_bytes(bytes);
     super.note_bytes = DISK_SECTOR_BYTES + whole_sectors(SK_MIN(NOTE_DEFAULT, bytes / NOTE_SHARE));
     super.checkpoint_bytes =
         DISK_SECTOR_BYTES +
         disk_index_image_bytes(options->records ? options->records : default_records(bytes));
     if (super.checkpoint_bytes > bytes / CHECKPOINT_SHARE) super.checkpoint_bytes = 0;
+    super.sealed = disk->seal != NULL;
+    if (disk->seal) disk_seal_check(disk->seal, super.id, super.key_check);
     uint64_t base = disk_superblock_base(&super);
     super.segment_count = bytes > base ? (bytes - base) / super.segment_bytes : 0;
     disk->super = super;
@@ -71,11 +79,23 @@ static sk_err write_superblock(struct disk *disk, struct io_loop *loop, const st
     return err;
 }
 
+/* What is not sealed is not used any more once it is to be: SK_ERR_UNSUPPORTED, so that it is made anew. What another
+ * key has sealed is left alone. */
+static sk_err key_fits(const struct disk *disk) {
+    uint8_t check[DISK_KEY_CHECK_BYTES];
+    if (disk->seal && !disk->super.sealed) return SK_ERR_UNSUPPORTED;
+    if (!disk->super.sealed) return SK_OK;
+    if (!disk->seal) return SK_ERR_DENIED;
+    disk_seal_check(disk->seal, disk->super.id, check);
+    return CRYPTO_memcmp(check, disk->super.key_check, sizeof check) ? SK_ERR_DENIED : SK_OK;
+}
+
 static sk_err read_superblock(struct disk *disk, struct io_loop *loop, const struct disk_options *options) {
     uint8_t *sector = disk_alloc(DISK_SECTOR_BYTES);
     if (!sector) return SK_ERR_NO_MEMORY;
     sk_err err = disk_device_read(disk, loop, sector, DISK_SECTOR_BYTES, 0);
     if (!err) err = disk_superblock_decode(sector, &disk->super);
+    if (!err) err = key_fits(disk);
     free(sector);
     bool none = err == SK_ERR_NOT_FOUND || err == SK_ERR_CORRUPT || err == SK_ERR_UNSUPPORTED;
     return none && options->create ? write_superblock(disk, loop, options) : err;
@@ -100,6 +120,8 @@ static sk_err make_tables(struct disk *disk, const struct disk_options *options)
     disk->segments = calloc(disk->super.segment_count, sizeof *disk->segments);
     for (size_t i = 0; i < SK_COUNT(disk->buffers); i++)
         disk->buffers[i].data = disk_alloc(disk->super.segment_bytes);
+    if (disk->seal) disk->keys = calloc(disk->super.segment_count, sizeof *disk->keys);
+    if (disk->seal && !disk->keys) return SK_ERR_NO_MEMORY;
     if (!disk->segments || !disk->buffers[0].data || !disk->buffers[1].data) return SK_ERR_NO_MEMORY;
     return disk_index_create(options->records ? options->records : default_records(disk->io.bytes),
                              &disk->index);
@@ -195,6 +217,7 @@ sk_err disk_open(const struct disk_options *options, struct io_loop *loop, struc
     disk->io = options->io;
     pthread_mutex_init(&disk->lock, NULL);
     sk_err err = disk->io.bytes < 2 * (uint64_t)DISK_SECTOR_BYTES ? SK_ERR_INVALID : SK_OK;
+    if (!err && options->key) err = disk_seal_create(options->key, &disk->seal);
     if (!err) err = read_superblock(disk, loop, options);
     if (!err && !sizes_fit(disk)) err = SK_ERR_INVALID;
     if (!err) err = make_tables(disk, options);

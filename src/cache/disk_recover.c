@@ -200,6 +200,7 @@ static sk_err look_at_segment(struct disk *disk, struct io_loop *loop, uint32_t 
     if (err || disk_segment_head_decode(sector, disk->super.id, &head) || head.index != number) return err;
     segment->sequence = head.sequence;
     if (!head.sequence) return SK_OK;
+    if (disk->seal) disk_seal_segment_key(disk->seal, disk->super.id, &head, disk->keys[number]);
     segment->state = DISK_SEGMENT_WRITTEN;
     *floor = SK_MAX(*floor, head.floor);
     disk->sequence = SK_MAX(disk->sequence, head.sequence);

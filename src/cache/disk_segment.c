@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/random.h"
 #include "cache/disk_internal.h"
 
 /* What was asked for goes in again, but never more than this share of a segment: taking back has to gain room. */
@@ -74,6 +75,10 @@ static sk_err open_segment(struct disk *disk, bool reclaiming) {
                                    .in_use = true,
                                    .used = DISK_SECTOR_BYTES};
     struct disk_segment_head head = {.index = number, .sequence = segment->sequence, .floor = floor_of(disk)};
+    if (disk->seal) {
+        sk_random_secret(head.salt, sizeof head.salt);
+        disk_seal_segment_key(disk->seal, disk->super.id, &head, disk->keys[number]);
+    }
     disk_segment_head_encode(&head, disk->super.id, buffer->data);
     disk->current = buffer;
     return SK_OK;
@@ -165,6 +170,13 @@ bool disk_room_moved(struct disk *disk, const struct disk_room *room, sk_hash128
         memset(room->data, 0, DISK_RECORD_HEADER_BYTES);
     pthread_mutex_unlock(&disk->lock);
     return still;
+}
+
+void disk_room_drop(struct disk *disk, const struct disk_room *room) {
+    pthread_mutex_lock(&disk->lock);
+    memset(room->data, 0, DISK_RECORD_HEADER_BYTES);
+    room->buffer->filling--;
+    pthread_mutex_unlock(&disk->lock);
 }
 
 /* ---- writing ------------------------------------------------------------------------------------------- */
@@ -304,8 +316,8 @@ static bool is_whole(const struct disk *disk, const uint8_t *start, uint64_t byt
     uint64_t seed = disk->super.id;
     if (disk_record_decode(start, bytes, seed, &record) || !sk_hash128_eq(record.hash, entry->hash))
         return false;
-    if (disk_record_bytes(record.key.len, record.head.len, record.body_bytes) != bytes) return false;
-    const uint8_t *body = start + disk_record_meta_bytes(record.key.len, record.head.len, record.body_bytes);
+    if (disk_record_size(&record) != bytes || record.sealed != disk->super.sealed) return false;
+    const uint8_t *body = start + disk_record_meta_size(&record);
     for (uint64_t done = 0; done < record.body_bytes; done += DISK_BLOCK_BYTES) {
         size_t n = (size_t)SK_MIN(record.body_bytes - done, (uint64_t)DISK_BLOCK_BYTES);
         if (!disk_record_block_good(&record, done / DISK_BLOCK_BYTES, body + done, n, seed)) return false;
@@ -317,6 +329,20 @@ static bool is_whole(const struct disk *disk, const uint8_t *start, uint64_t byt
 static sk_err room_for_reinsertion(struct disk *disk, uint64_t bytes, struct disk_room *out_room) {
     sk_err err;
     while ((err = disk_room_take(disk, bytes, true, out_room)) == SK_ERR_BUSY) sched_yield();
+    return err;
+}
+
+/* The record at DATA, which was at OFFSET of SEGMENT, into its new room. What is sealed is sealed anew. */
+static sk_err move_into(struct disk *disk, const struct disk_room *room, uint32_t segment, uint64_t offset,
+                        const uint8_t *data, uint64_t bytes) {
+    sk_err err = SK_OK;
+    memcpy(room->data, data, bytes);
+    if (disk->seal)
+        err = disk_seal_open_record(disk->seal, disk_seal_place(disk, segment, offset), room->data);
+    disk_record_resequence(room->data, room->sequence, disk->super.id);
+    if (disk->seal && !err)
+        err = disk_seal_record(disk->seal, disk_seal_place(disk, room->segment, room->offset), room->data);
+    if (err) disk_room_drop(disk, room);
     return err;
 }
 
@@ -336,9 +362,9 @@ static bool reinsert(struct disk *disk, struct io_loop *loop, uint32_t segment,
         err = SK_ERR_CORRUPT;
     }
     if (!err && room_for_reinsertion(disk, bytes, &room) == SK_OK) {
-        memcpy(room.data, data + (at - from), bytes);
-        disk_record_resequence(room.data, room.sequence, disk->super.id);
-        moved = disk_room_moved(disk, &room, entry->hash, bytes, unit);
+        uint64_t offset = (uint64_t)entry->offset * DISK_RECORD_ALIGN;
+        if (move_into(disk, &room, segment, offset, data + (at - from), bytes) == SK_OK)
+            moved = disk_room_moved(disk, &room, entry->hash, bytes, unit);
         disk_count(&disk->reinserted, moved);
     }
     free(data);

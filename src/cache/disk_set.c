@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache/disk_seal.h"
+
 /* Which device a key belongs to is looked up by 12 bits of its hash. They are not those that the index of a device
  * chooses its buckets and tags by: with those, a device would use a part of its index only. */
 #define LOTS 4096
@@ -31,7 +33,8 @@ struct disk_set {
     /* set once */
     size_t count;
     uint64_t segment_bytes;
-    bool create, background;
+    bool create, background, sealed;
+    uint8_t key[DISK_KEY_BYTES];
     sk_err (*open)(const char *path, uint64_t bytes, struct disk_io *out_io);
     void (*close)(struct disk_io *io);
     uint8_t lots[LOTS]; /* the device of each */
@@ -88,6 +91,7 @@ static sk_err open_device(struct disk_set *set, struct disk_set_device *device, 
                                        .segment_bytes = set->segment_bytes,
                                        .records = device->records,
                                        .create = set->create,
+                                       .key = set->sealed ? set->key : NULL,
                                        .background = set->background};
         err = disk_open(&options, loop, &disk);
         if (err) set->close(&device->io);
@@ -138,6 +142,7 @@ static void share_records(struct disk_set *set, uint64_t records) {
 
 static void set_free(struct disk_set *set) {
     for (size_t i = 0; i < set->count; i++) free(set->devices[i].path);
+    explicit_bzero(set->key, sizeof set->key);
     free(set);
 }
 
@@ -149,6 +154,8 @@ static struct disk_set *set_make(const struct disk_set_options *options) {
     set->segment_bytes = options->segment_bytes;
     set->create = options->create;
     set->background = options->background;
+    set->sealed = options->key != NULL;
+    if (options->key) memcpy(set->key, options->key, sizeof set->key);
     set->open = options->open ? options->open : disk_io_open;
     set->close = options->close ? options->close : disk_io_close;
     bool made = true;

@@ -123,7 +123,7 @@ static sk_err settle(struct cache_fill *fill, struct sk_arena *arena, sk_str rul
                      bool *out_differs) {
     sk_str used = cache_search_rule(fill->primary.text);
     struct cache_key list_key, key;
-    uint64_t number;
+    uint64_t number = 0; /* of no list: no rule, then */
     *out_differs = false;
     if (sk_str_eq(used, rule)) return SK_OK;
     sk_err err = make_list_key(arena, fill->primary.text, &list_key);

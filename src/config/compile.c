@@ -378,6 +378,8 @@ static void compile_top(struct compile *c, const struct config_raw_TOP *raw) {
     fill(c, section_of(config_top, "access_log"), raw->access_log, config);
     fill(c, section_of(config_top, "limits"), raw->limits, &config->limits);
     fill(c, section_of(config_top, "timeouts"), raw->timeouts, &config->timeouts);
+    fill(c, section_of(config_top, "fleet"), raw->fleet, &config->fleet);
+    config->fleet.state = resolve_path(c, config->fleet.state);
     config->access_log = resolve_path(c, config->access_log);
     if (!raw->memory) config->memory_bytes = SK_MIN(config->memory_bytes, MEMORY_DEFAULT_MOST);
     if (!config->max_object_bytes) config->max_object_bytes = config->memory_bytes / 2;
@@ -398,6 +400,11 @@ void config_check_whole(const struct config *config, const struct config_source 
             source, problems, "admin",
             "found an address for everybody who can reach it: it needs admin_token or admin_token_file, or "
             "use a Unix socket (example: unix:/run/skerry/admin.sock)");
+    if (config->fleet.bus.len && !config->fleet.state.len)
+        problem_at(
+            source, problems, "fleet.bus",
+            "found a bus but no state: whom to believe on it is in the folder with this node's identity "
+            "(example: state: /var/lib/skerry/fleet)");
     if (config->max_object_bytes > config->memory_bytes)
         problem_at(source, problems, "max_object", "found more than memory");
     if (config_has_tls(config) && !config_has_certificate(config))

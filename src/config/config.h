@@ -89,6 +89,15 @@ struct config_compress {
     uint32_t type_count;
     uint64_t min_bytes, max_bytes;
     uint32_t level, popular_level;
+    bool dictionaries;
+};
+
+/* The fleet that the edge belongs to. */
+struct config_fleet {
+    sk_str state;       /* folder of the identity; empty: none */
+    sk_str bus;         /* fleet/valkey.h's address; empty: none */
+    sk_str bus_primary; /* empty: BUS takes writes */
+    int64_t silence_ms;
 };
 
 /* Who may use the PURGE method. */
@@ -156,6 +165,7 @@ struct config {
     sk_str resolver; /* "ip:port,..." or empty for the system's */
     struct io_prefix *trusted_proxies;
     uint32_t trusted_proxy_count;
+    struct config_fleet fleet;
     struct config_purge purge;
     struct config_limits limits;
     struct config_timeouts timeouts;

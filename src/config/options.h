@@ -39,6 +39,8 @@
       "an IP address with port, or :PORT for all addresses, or unix:PATH; for TLS https:// before it",       \
       "string", "")                                                                                          \
     X(ADMIN, "unix:PATH, or an IP address with port", "string", "")                                          \
+    X(BUS, "unix:PATH, or valkey://[[USER]:PASSWORD@]HOST[:PORT]", "string",                                 \
+      "^(unix:/|valkey://|redis://).")                                                                       \
     X(RESOLVERS, "IP addresses, each with port if not 53, separated by commas", "string", "")                \
     X(PREFIX, "an IP network or address", "string", "")                                                      \
     X(HOST, "a host name without port, *.DOMAIN, or *", "string", "")                                        \
@@ -222,24 +224,28 @@ enum config_kind {
     X(S, LIST, FIELD_LINE, add_response_fields, response, "", "0", "64", "\"X-Robots-Tag: noindex\"",        \
       "Fields that responses get as if the origin had sent them, after `strip_response_fields`.")
 
-#define CONFIG_COMPRESS_TABLE(X, S)                                                                          \
-    X(S, VALUE, FLAG, enabled, enabled, "true", "", "", "false",                                             \
-      "Send stored responses compressed to clients that ask for it. What is not stored is never compressed " \
-      "here, so no response mixes one client's secrets with another's guesses.")                             \
-    X(S, LIST, CODING, codings, codings, "", "0", "3", "br",                                                 \
-      "The codings, the best first: it wins where a client likes several equally. Without it: zstd, br, "    \
-      "gzip.")                                                                                               \
-    X(S, LIST, MEDIA_RANGE, types, types, "", "0", "100", "text/*",                                          \
-      "Content types that are compressed. Without it: text, JSON, JavaScript, XML, SVG, WebAssembly and "    \
-      "other types that shrink.")                                                                            \
-    X(S, VALUE, SIZE, min_size, min_bytes, "512", "1", "1GiB", "1KiB",                                       \
-      "Content smaller than this stays as it is.")                                                           \
-    X(S, VALUE, SIZE, max_size, max_bytes, "32MiB", "1", "64TiB", "100MiB",                                  \
-      "Content whose length is announced and larger than this stays as it is.")                              \
-    X(S, VALUE, COUNT, level, level, "4", "1", "5", "2",                                                     \
-      "How hard to try while a client waits: 1 is fastest, 5 smallest.")                                     \
-    X(S, VALUE, COUNT, popular_level, popular_level, "8", "0", "9", "9",                                     \
-      "How hard to try later, in the background, for what many ask for: up to 9. 0: never.")
+#define CONFIG_COMPRESS_TABLE(X, S)                                                                           \
+    X(S, VALUE, FLAG, enabled, enabled, "true", "", "", "false",                                              \
+      "Send stored responses compressed to clients that ask for it. What is not stored is never compressed "  \
+      "here, so no response mixes one client's secrets with another's guesses.")                              \
+    X(S, LIST, CODING, codings, codings, "", "0", "3", "br",                                                  \
+      "The codings, the best first: it wins where a client likes several equally. Without it: zstd, br, "     \
+      "gzip.")                                                                                                \
+    X(S, LIST, MEDIA_RANGE, types, types, "", "0", "100", "text/*",                                           \
+      "Content types that are compressed. Without it: text, JSON, JavaScript, XML, SVG, WebAssembly and "     \
+      "other types that shrink.")                                                                             \
+    X(S, VALUE, SIZE, min_size, min_bytes, "512", "1", "1GiB", "1KiB",                                        \
+      "Content smaller than this stays as it is.")                                                            \
+    X(S, VALUE, SIZE, max_size, max_bytes, "32MiB", "1", "64TiB", "100MiB",                                   \
+      "Content whose length is announced and larger than this stays as it is.")                               \
+    X(S, VALUE, COUNT, level, level, "4", "1", "5", "2",                                                      \
+      "How hard to try while a client waits: 1 is fastest, 5 smallest.")                                      \
+    X(S, VALUE, COUNT, popular_level, popular_level, "8", "0", "9", "9",                                      \
+      "How hard to try later, in the background, for what many ask for: up to 9. 0: never.")                  \
+    X(S, VALUE, FLAG, dictionaries, dictionaries, "false", "", "", "true",                                    \
+      "Compress with dictionaries that clients have (RFC 9842): stored responses with Use-As-Dictionary are " \
+      "kept as such, and over https a client that names one of them in Available-Dictionary gets dcb or "     \
+      "dcz, once that has been made in the background.")
 
 #define CONFIG_VARY_TABLE(X, S)                                                                              \
     X(S, LIST, LANGUAGE, languages, languages, "", "0", "64", "de",                                          \
@@ -300,6 +306,18 @@ enum config_kind {
 #define CONFIG_PURGE_TABLE(X, S)                                                                             \
     X(S, LIST, PREFIX, allow, allow, "", "0", "10000", "10.0.0.0/8",                                         \
       "Networks from which the PURGE method is obeyed, by the connection's address. Others get 405.")
+
+#define CONFIG_FLEET_TABLE(X, S)                                                                              \
+    X(S, VALUE, FILE, state, state, "", "", "", "/var/lib/skerry/fleet",                                      \
+      "The folder with this node's identity: key, certificate and the fleet's roots.")                        \
+    X(S, VALUE, BUS, bus, bus, "", "", "", "valkey://:secret@10.0.0.5",                                       \
+      "The server (Valkey, or another that speaks the Redis protocol and has streams) that purges come "      \
+      "from; the nearest replica will do. Without it: purges are this edge's own.")                           \
+    X(S, VALUE, BUS, bus_primary, bus_primary, "", "", "", "valkey://:secret@10.0.0.5",                       \
+      "The server that takes writes, when `bus` is a replica: positions and signs of life go there.")         \
+    X(S, VALUE, DURATION, silence, silence_ms, "30s", "2s", "24h", "10s",                                     \
+      "When nobody was heard on the bus for so long, what is stored is revalidated before it is used, until " \
+      "somebody is heard again.")
 
 #define CONFIG_SITE_TABLE(X, S)                                                                              \
     X(S, VALUE, NAME, name, name, "", "", "", "shop",                                                        \
@@ -372,6 +390,7 @@ enum config_kind {
       "Name servers for the origins' names. Without it: the system's.")                                      \
     X(S, LIST, PREFIX, trusted_proxies, trusted_proxies, "", "0", "10000", "10.0.0.0/8",                     \
       "Networks whose X-Forwarded-For, -Proto, -Host and Forwarded are believed.")                           \
+    X(S, SECTION, FLEET, fleet, fleet, "", "", "", "", "The fleet that this edge belongs to.")               \
     X(S, SECTION, PURGE, purge, purge, "", "", "", "", "Who may use the PURGE method: nobody, without it.")  \
     X(S, SECTION, LIMITS, limits, limits, "", "", "", "", "What one client may ask for.")                    \
     X(S, SECTION, TIMEOUTS, timeouts, timeouts, "", "", "", "", "How slow a client may be.")                 \
@@ -380,6 +399,7 @@ enum config_kind {
 /* Name, title, struct that VALUE rows go into. Sections stand before those that hold them. */
 #define CONFIG_SECTION_TABLE(X)                                                                              \
     X(ACCESS_LOG, "access_log", struct config)                                                               \
+    X(FLEET, "fleet", struct config_fleet)                                                                   \
     X(PURGE, "purge", struct config_purge)                                                                   \
     X(LIMITS, "limits", struct config_limits)                                                                \
     X(TIMEOUTS, "timeouts", struct config_timeouts)                                                          \

@@ -274,6 +274,15 @@ static bool is_coding(sk_str text) {
            sk_str_eq(text, SK_STR("gzip"));
 }
 
+/* By its form; the rest is fleet/valkey.h's, who uses it. */
+static bool is_bus(sk_str text) {
+    if (sk_str_starts_with(text, SK_STR("unix:/"))) return is_path(sk_str_slice(text, 5, text.len));
+    size_t at = sk_str_find(text, SK_STR("://"));
+    sk_str scheme = sk_str_slice(text, 0, at), rest = sk_str_slice(text, at + 3, text.len);
+    bool known = sk_str_eq(scheme, SK_STR("valkey")) || sk_str_eq(scheme, SK_STR("redis"));
+    return known && rest.len && rest.len < TEXT_MAX && sk_str_find_byte(rest, '/') == rest.len;
+}
+
 static bool is_text(enum config_kind kind, sk_str text) {
     struct io_prefix prefix;
     switch (kind) {
@@ -284,6 +293,7 @@ static bool is_text(enum config_kind kind, sk_str text) {
     case CONFIG_KIND_ENDPOINT: return is_endpoint(text);
     case CONFIG_KIND_LISTENER:
     case CONFIG_KIND_ADMIN: return is_address(text);
+    case CONFIG_KIND_BUS: return is_bus(text);
     case CONFIG_KIND_RESOLVERS: return is_resolvers(text);
     case CONFIG_KIND_PREFIX: return io_prefix_parse(text, &prefix) == SK_OK;
     case CONFIG_KIND_HOST: return is_host(text);

@@ -4,6 +4,7 @@
 
 #include "base/random.h"
 #include "edge/coding.h"
+#include "edge/dictionary.h"
 #include "edge/error_page.h"
 #include "edge/fetch.h"
 #include "edge/improve.h"
@@ -105,9 +106,10 @@ static void drop(struct edge_worker *worker, struct cache_object *object, bool b
 /* As the 200 would be for this client. */
 static sk_str not_modified_head(const struct edge_exchange *exchange, const struct cache_object *object) {
     struct http_fields fields = object->fields;
-    if (edge_coding_choose(exchange, object) != HTTP_CODING_IDENTITY &&
-        edge_coding_weaken(exchange->arena, &object->fields, &fields))
-        return (sk_str){0};
+    uint8_t hash[HTTP_DICTIONARY_HASH_BYTES];
+    bool coded = edge_coding_choose(exchange, object) != HTTP_CODING_IDENTITY ||
+                 edge_dictionary_choose(exchange, object, hash) != HTTP_CODING_IDENTITY;
+    if (coded && edge_coding_weaken(exchange->arena, &object->fields, &fields)) return (sk_str){0};
     return edge_not_modified_head(exchange->arena, &fields);
 }
 
@@ -202,7 +204,8 @@ static void answer_form(struct edge_exchange *exchange, struct cache_object *obj
     };
     if (response.head.data) {
         count_form(exchange, object, length);
-        edge_improve_consider(exchange, object, form, coding);
+        if (coding != HTTP_CODING_DCB && coding != HTTP_CODING_DCZ)
+            edge_improve_consider(exchange, object, form, coding);
         exchange->ops->respond(exchange, &response);
     } else {
         edge_respond_error(exchange, 503, "out of memory");
@@ -342,10 +345,34 @@ bool edge_answer_without_body(struct edge_exchange *exchange, struct cache_objec
     return true;
 }
 
+/* The form with a dictionary that the client has; when it is not there it is made for the next time, and this one is
+ * answered otherwise. */
+static bool answer_with_dictionary(struct edge_exchange *exchange, struct cache_object *object,
+                                   bool borrowed) {
+    uint8_t hash[HTTP_DICTIONARY_HASH_BYTES];
+    struct cache_thread *cache = exchange->worker->cache;
+    struct cache_key key;
+    enum http_coding coding = edge_dictionary_choose(exchange, object, hash);
+    if (coding == HTTP_CODING_IDENTITY ||
+        edge_dictionary_form_key(exchange->arena, object, coding, hash, &key))
+        return false;
+    if (!borrowed) cache_enter(cache);
+    struct cache_object *form = cache_find(cache, &key, NULL, NULL);
+    if (form && !borrowed) cache_object_ref(form);
+    if (!borrowed) cache_leave(cache);
+    if (form)
+        answer_form(exchange, object, form, coding, borrowed);
+    else
+        edge_improve_with_dictionary(exchange, object, coding, &key, hash);
+    return form != NULL;
+}
+
 /* In a coding, where one is wanted. False: in identity. *out_missing: inside a section a form can only be found,
  * and this one is not there. */
 static bool answer_coded(struct edge_exchange *exchange, struct cache_object *object, bool borrowed,
                          bool *out_missing) {
+    if ((exchange->traits & EDGE_TRAIT_DICTIONARY) && answer_with_dictionary(exchange, object, borrowed))
+        return true;
     enum http_coding coding = edge_coding_choose(exchange, object);
     if (coding == HTTP_CODING_IDENTITY) return false;
     struct cache_object *form =

@@ -47,27 +47,31 @@ bool edge_codable(const struct config_compress *rules, uint16_t status, const st
     return !control.no_transform;
 }
 
-static bool varies_by_coding(const struct http_fields *fields) {
+static bool varies_by(const struct http_fields *fields, sk_str by) {
     const struct http_field *field = NULL;
     while ((field = http_fields_next(fields, HTTP_FIELD_VARY, field))) {
         sk_str rest = field->value, name;
         while (http_list_next(&rest, &name))
-            if (sk_str_eq(name, SK_STR("*")) || sk_str_ieq(name, SK_STR("accept-encoding"))) return true;
+            if (sk_str_eq(name, SK_STR("*")) || sk_str_ieq(name, by)) return true;
     }
     return false;
 }
 
-sk_err edge_codable_vary(struct sk_arena *arena, struct http_fields *fields) {
-    if (varies_by_coding(fields)) return SK_OK;
+static sk_err vary_by(struct sk_arena *arena, struct http_fields *fields, sk_str by) {
+    if (varies_by(fields, by)) return SK_OK;
     for (uint32_t i = 0; i < fields->count; i++) {
         struct http_field *field = &fields->items[i];
         if (field->id != HTTP_FIELD_VARY || !field->value.len) continue;
-        sk_str value = sk_arena_printf(arena, "%.*s, Accept-Encoding", SK_STR_ARGS(field->value));
+        sk_str value = sk_arena_printf(arena, "%.*s, %.*s", SK_STR_ARGS(field->value), SK_STR_ARGS(by));
         if (!value.data) return SK_ERR_NO_MEMORY;
         field->value = value;
         return SK_OK;
     }
-    return http_fields_add(fields, arena, SK_STR("Vary"), SK_STR("Accept-Encoding"));
+    return http_fields_add(fields, arena, SK_STR("Vary"), by);
+}
+
+sk_err edge_codable_vary(struct sk_arena *arena, struct http_fields *fields) {
+    return vary_by(arena, fields, SK_STR("Accept-Encoding"));
 }
 
 sk_err edge_coded_vary(struct sk_arena *arena, struct http_fields *fields) {
@@ -79,5 +83,8 @@ sk_err edge_coded_vary(struct sk_arena *arena, struct http_fields *fields) {
 sk_err edge_codable_mark(struct sk_arena *arena, const struct config_compress *rules,
                          struct http_fields *fields, struct cache_head *head) {
     head->codable = edge_codable(rules, head->status, fields, head->body_length);
-    return head->codable ? edge_codable_vary(arena, fields) : SK_OK;
+    if (!head->codable) return SK_OK;
+    sk_err err = edge_codable_vary(arena, fields);
+    if (!err && rules->dictionaries) err = vary_by(arena, fields, SK_STR("Available-Dictionary"));
+    return err;
 }

@@ -18,7 +18,8 @@ sk_err edge_codable_vary(struct sk_arena *arena, struct http_fields *fields);
  * above, and a client that does not take the coding is not given what was stored for another. SK_ERR_NO_MEMORY. */
 sk_err edge_coded_vary(struct sk_arena *arena, struct http_fields *fields);
 /* Both for HEAD, whose fields (FIELDS, changed) are final: sets head->codable. head->vary is left alone: the
- * identity of the stored response does not depend on the request. SK_ERR_NO_MEMORY. */
+ * identity of the stored response does not depend on the request. Where the site uses dictionaries, Vary names
+ * Available-Dictionary too (RFC 9842 section 6.2). SK_ERR_NO_MEMORY. */
 sk_err edge_codable_mark(struct sk_arena *arena, const struct config_compress *rules,
                          struct http_fields *fields, struct cache_head *head);
 

@@ -18,11 +18,14 @@ static bool wants_identity(const struct edge_exchange *exchange) {
     return control.no_transform;
 }
 
+bool edge_coding_may(const struct edge_exchange *exchange, const struct cache_object *object) {
+    return object->codable && object->shared && exchange->site->compress.enabled && !wants_identity(exchange);
+}
+
 enum http_coding edge_coding_choose(const struct edge_exchange *exchange, const struct cache_object *object) {
     const struct config_compress *rules = &exchange->site->compress;
     struct http_accept_encoding accept;
-    if (!object->codable || !object->shared || !rules->enabled || wants_identity(exchange))
-        return HTTP_CODING_IDENTITY;
+    if (!edge_coding_may(exchange, object)) return HTTP_CODING_IDENTITY;
     http_accept_encoding_parse(&exchange->request.fields, &accept);
     return http_coding_choose(&accept, rules->codings, rules->coding_count);
 }

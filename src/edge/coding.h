@@ -19,6 +19,8 @@
  * client prefers a coding that the site has. A request for a part, with If-Match, or with no-transform gets
  * identity (RFC 9110 sections 14.2 and 13.1.1, RFC 9111 section 5.2.1.6). Pure. */
 enum http_coding edge_coding_choose(const struct edge_exchange *exchange, const struct cache_object *object);
+/* Whether it may get any coding at all: what of the above does not depend on Accept-Encoding. Pure. */
+bool edge_coding_may(const struct edge_exchange *exchange, const struct cache_object *object);
 /* Inside a section: the form of OBJECT, or NULL. Valid as what cache_find gives. */
 struct cache_object *edge_coding_find(struct edge_exchange *exchange, const struct cache_object *object,
                                       enum http_coding coding);

@@ -111,7 +111,8 @@ enum edge_trait {
     EDGE_TRAIT_CACHE_CONTROL = 4, /* or Pragma */
     EDGE_TRAIT_TRAILERS = 16,     /* TE names trailers */
     EDGE_TRAIT_ACCEPT_ENCODING = 32,
-    EDGE_TRAIT_MAYBE_LOOP = 8, /* CDN-Loop or Via is there: look closer before forwarding */
+    EDGE_TRAIT_DICTIONARY = 64, /* Available-Dictionary */
+    EDGE_TRAIT_MAYBE_LOOP = 8,  /* CDN-Loop or Via is there: look closer before forwarding */
 };
 
 /* Prepares an exchange for a request whose head is complete. */

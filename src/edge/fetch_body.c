@@ -1,5 +1,6 @@
 /* The response's body: from the origin into the fill. */
 #include "base/log.h"
+#include "edge/dictionary.h"
 #include "edge/fetch_private.h"
 #include "edge/slices_private.h"
 #include "edge/stored_head.h"
@@ -86,6 +87,7 @@ void edge_fetch_take_body(struct edge_fetch *fetch, struct origin_exchange *orig
         err = cache_fill_finish(fetch->fill);
     else
         cache_fill_break(fetch->fill, err);
+    if (!err) edge_dictionary_learn(fetch);
     if (!err || err == SK_ERR_CANCELLED) return;
     SK_LOG_LIMITED(SK_LOG_WARN, "edge", "%.*s: %.*s: response body: %s", SK_STR_ARGS(fetch->result.origin),
                    SK_STR_ARGS(fetch->request.target), sk_err_text(err));

@@ -1,5 +1,7 @@
 #include "edge/gauges.h"
 
+#include "edge/bus.h"
+
 static double read_connections(void *arg) {
     const struct edge_process *process = arg;
     return edge_limits_count(process->limits);
@@ -10,6 +12,15 @@ static struct cache_usage usage_of(void *arg) {
     struct cache_usage usage;
     cache_usage(process->cache, &usage);
     return usage;
+}
+
+static double read_bus_silent(void *arg) {
+    const struct edge_process *process = arg;
+    return edge_bus_silent(process->bus);
+}
+static double read_bus_heard(void *arg) {
+    const struct edge_process *process = arg;
+    return edge_bus_heard_s(process->bus);
 }
 
 static double read_objects(void *arg) { return (double)usage_of(arg).objects; }

@@ -14,6 +14,8 @@
     X(evicted_objects, "skerry_cache_evicted_objects", "Objects evicted since the start")                    \
     X(evicted_bytes, "skerry_cache_evicted_bytes", "Bytes evicted since the start")                          \
     X(rejected_objects, "skerry_cache_rejected_objects", "Objects for which no room could be made")          \
+    X(bus_silent, "skerry_bus_silent", "1 while nobody is heard on the fleet's purge bus")                   \
+    X(bus_heard, "skerry_bus_heard_seconds", "How long ago somebody was heard on it")                        \
     X(variant_bounds, "skerry_cache_variant_bounds",                                                         \
       "Times that a URL had too many variants and its list was begun anew")
 

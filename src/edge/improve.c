@@ -6,23 +6,29 @@
 #include <sys/resource.h>
 
 #include "edge/coding.h"
+#include "edge/dictionary.h"
+#include "edge/whole.h"
 #include "edge/worker.h"
 #include "wire/coding.h"
 
 #define POPULAR_ACCESSES 3 /* where the cache's counter saturates */
 #define PRIORITY 10
 #define STACK_BYTES (1024 * 1024)
-#define TURN_BYTES (512 * 1024) /* copied before others get their turn */
-#define SLICE_BYTES 65536       /* between two looks whether the edge stops */
+#define SLICE_BYTES 65536 /* between two looks whether the edge stops */
+#define USELESS_KEPT 64   /* keys of forms that were no shorter than their content */
 
 /* Somebody improves: acquired by who begins, released at the end. */
 static atomic_flag busy = ATOMIC_FLAG_INIT;
+/* Any thread, relaxed: a hint that saves work. By the key's hash, a later one takes an earlier one's place. */
+static _Atomic uint64_t useless[USELESS_KEPT];
 
 struct improvement {
     /* set once, before anything runs */
     struct edge_worker *worker;
-    struct cache_object *parent, *form; /* references, of the fiber */
-    struct cache_key key;               /* of the form; text owned */
+    struct cache_object *parent, *form; /* references, of the fiber; FORM is NULL where none is replaced */
+    bool with_dictionary;
+    struct wire_dictionary dictionary; /* content owned; read by the fiber before the thread starts */
+    struct cache_key key;              /* of the form; text owned */
     enum http_coding coding;
     int level;
     struct io_task begin, done;
@@ -43,6 +49,7 @@ struct improvement {
 static void improvement_free(struct improvement *improvement) {
     pthread_mutex_destroy(&improvement->lock);
     free((char *)(uintptr_t)improvement->key.text.data);
+    free((char *)(uintptr_t)improvement->dictionary.content.data);
     free(improvement->content);
     free(improvement->result);
     free(improvement);
@@ -51,12 +58,18 @@ static void improvement_free(struct improvement *improvement) {
 
 /* ---- the thread ------------------------------------------------------------------------------------------ */
 
+static sk_err create_coder(const struct improvement *improvement, struct wire_coder **out_coder) {
+    if (improvement->with_dictionary)
+        return wire_coder_create_with(improvement->coding, improvement->level, improvement->content_bytes,
+                                      &improvement->dictionary, out_coder);
+    return wire_coder_create(improvement->coding, improvement->level, improvement->content_bytes, out_coder);
+}
+
 /* A result that is no shorter than the content is of no use, so there is no room for more. */
 static sk_err code(struct improvement *improvement) {
-    struct wire_coder *coder;
+    struct wire_coder *coder = NULL;
     size_t taken = 0, room = improvement->content_bytes;
-    sk_err err =
-        wire_coder_create(improvement->coding, improvement->level, improvement->content_bytes, &coder);
+    sk_err err = create_coder(improvement, &coder);
     bool done = false;
     while (!err && !done) {
         size_t slice = SK_MIN((size_t)SLICE_BYTES, improvement->content_bytes - taken), written = 0;
@@ -105,50 +118,17 @@ static bool start_thread(struct improvement *improvement) {
 /* ---- the fiber ------------------------------------------------------------------------------------------- */
 
 static bool copy_content(struct improvement *improvement) {
-    struct cache_reader reader;
-    size_t at = 0, since_yield = 0;
-    improvement->content = malloc(improvement->content_bytes);
+    improvement->content =
+        edge_whole_read(improvement->worker, improvement->parent, improvement->content_bytes);
     improvement->result = malloc(improvement->content_bytes);
-    if (!improvement->content || !improvement->result) return false;
-    cache_object_ref(improvement->parent);
-    cache_reader_open(&reader, improvement->worker->cache, improvement->parent, 0, CACHE_LENGTH_UNKNOWN);
-    for (;;) {
-        struct cache_piece piece;
-        size_t count = 0;
-        if (cache_reader_peek(&reader, &piece, 1, &count) != CACHE_READ_DATA) break;
-        size_t bytes = SK_MIN(piece.bytes, improvement->content_bytes - at);
-        if (!bytes) break;
-        memcpy(improvement->content + at, piece.data, bytes);
-        at += bytes;
-        since_yield += bytes;
-        cache_reader_advance(&reader, bytes);
-        if (since_yield < TURN_BYTES) continue;
-        since_yield = 0;
-        io_fiber_yield();
-    }
-    cache_reader_close(&reader);
-    return at == improvement->content_bytes;
+    return improvement->content && improvement->result;
 }
 
-static sk_err write_form(struct improvement *improvement, struct cache_fill *fill) {
-    static const struct http_fields none = {0};
-    struct cache_head head = {.status = 200,
-                              .fields = &none,
-                              .freshness = improvement->form->freshness,
-                              .reason = improvement->form->store_reason,
-                              .body_length = improvement->result_bytes};
-    sk_err err = cache_fill_store(fill, &head);
-    for (size_t at = 0; !err && at < improvement->result_bytes;) {
-        char *space;
-        size_t room;
-        err = cache_fill_space(fill, SK_TIME_NEVER, &space, &room);
-        if (err) break;
-        room = SK_MIN(room, improvement->result_bytes - at);
-        memcpy(space, improvement->result + at, room);
-        cache_fill_commit(fill, room);
-        at += room;
-    }
-    return err ? err : cache_fill_finish(fill);
+static bool read_dictionary(struct improvement *improvement) {
+    uint8_t hash[WIRE_DICTIONARY_HASH_BYTES];
+    if (!improvement->with_dictionary) return true;
+    memcpy(hash, improvement->dictionary.hash, sizeof hash);
+    return edge_dictionary_read(improvement->worker, improvement->key.text, hash, &improvement->dictionary);
 }
 
 /* Nobody improves it again. */
@@ -160,6 +140,14 @@ static void mark(struct improvement *improvement) {
     cache_leave(cache);
 }
 
+static enum observe_counter counter_of(enum http_coding coding) {
+    switch (coding) {
+    case HTTP_CODING_DCB: return OBSERVE_ENCODES_DCB;
+    case HTTP_CODING_DCZ: return OBSERVE_ENCODES_DCZ;
+    default: return OBSERVE_FORMS_IMPROVED;
+    }
+}
+
 /* Takes the quick form's place, unless that is gone. */
 static void replace_form(struct improvement *improvement) {
     struct cache_thread *cache = improvement->worker->cache;
@@ -167,12 +155,13 @@ static void replace_form(struct improvement *improvement) {
     struct cache_object *found;
     switch (cache_fill_begin(cache, &improvement->key, NULL, improvement->form, &fill, &found)) {
     case CACHE_LEAD: {
-        sk_err err = write_form(improvement, fill);
+        sk_err err = edge_whole_write(fill, improvement->parent,
+                                      sk_str_make(improvement->result, improvement->result_bytes));
         cache_fill_leave(cache, fill);
         cache_fill_release(fill);
         if (err) return;
         mark(improvement);
-        observe_count(improvement->worker->metrics, OBSERVE_FORMS_IMPROVED);
+        observe_count(improvement->worker->metrics, counter_of(improvement->coding));
         break;
     }
     case CACHE_FOLLOW: cache_fill_leave(cache, fill); break;
@@ -202,17 +191,33 @@ static void abandon(struct improvement *improvement) {
     pthread_mutex_unlock(&improvement->lock);
 }
 
+static uint64_t bytes_to_beat(const struct improvement *improvement) {
+    const struct cache_object *present = improvement->form ? improvement->form : improvement->parent;
+    return atomic_load_explicit(&present->body_length, memory_order_acquire);
+}
+
+static void remember_useless(const struct cache_key *key) {
+    atomic_store_explicit(&useless[key->hash.low % USELESS_KEPT], key->hash.high, memory_order_relaxed);
+}
+static bool is_useless(const struct cache_key *key) {
+    return atomic_load_explicit(&useless[key->hash.low % USELESS_KEPT], memory_order_relaxed) ==
+           key->hash.high;
+}
+
 /* True when the fiber still owns the improvement. */
 static bool improve(struct improvement *improvement) {
-    if (!copy_content(improvement) || !start_thread(improvement)) return true;
+    if (!read_dictionary(improvement) || !copy_content(improvement) || !start_thread(improvement))
+        return true;
     bool woken = true;
     while (woken && !improvement->delivered) woken = io_fiber_park(SK_TIME_NEVER) == SK_OK;
     if (!improvement->delivered) {
         abandon(improvement);
         return false;
     }
-    uint64_t present = atomic_load_explicit(&improvement->form->body_length, memory_order_acquire);
-    if (!improvement->err && improvement->result_bytes < present) replace_form(improvement);
+    if (!improvement->err && improvement->result_bytes < bytes_to_beat(improvement))
+        replace_form(improvement);
+    else if (!improvement->form)
+        remember_useless(&improvement->key);
     return true;
 }
 
@@ -225,7 +230,7 @@ static void fiber_main(void *arg) {
     if (improve(improvement)) improvement_free(improvement);
     worker->improver = NULL;
     cache_object_unref(worker->cache, parent);
-    cache_object_unref(worker->cache, form);
+    if (form) cache_object_unref(worker->cache, form);
     edge_worker_check_drained(worker);
 }
 
@@ -233,7 +238,7 @@ static void fiber_main(void *arg) {
 
 static void drop(struct improvement *improvement) {
     cache_object_unref(improvement->worker->cache, improvement->parent);
-    cache_object_unref(improvement->worker->cache, improvement->form);
+    if (improvement->form) cache_object_unref(improvement->worker->cache, improvement->form);
     improvement_free(improvement);
 }
 
@@ -245,8 +250,8 @@ static void on_begin(struct io_task *task) {
 }
 
 /* NULL when out of memory: then nobody is busy any more. */
-static struct improvement *create(struct edge_exchange *exchange, const struct cache_object *form,
-                                  size_t content_bytes) {
+static struct improvement *create(struct edge_exchange *exchange, struct cache_object *object,
+                                  enum http_coding coding, const struct cache_key *key) {
     struct improvement *improvement = calloc(1, sizeof *improvement);
     if (!improvement) {
         atomic_flag_clear_explicit(&busy, memory_order_release);
@@ -255,13 +260,25 @@ static struct improvement *create(struct edge_exchange *exchange, const struct c
     pthread_mutex_init(&improvement->lock, NULL);
     improvement->worker = exchange->worker;
     improvement->level = (int)exchange->site->compress.popular_level;
-    improvement->content_bytes = content_bytes;
-    char *text = malloc(form->key.text.len);
-    if (text) memcpy(text, form->key.text.data, form->key.text.len);
-    improvement->key = (struct cache_key){form->key.hash, sk_str_make(text, form->key.text.len)};
-    if (text) return improvement;
+    improvement->coding = coding;
+    improvement->content_bytes = (size_t)atomic_load_explicit(&object->body_length, memory_order_relaxed);
+    improvement->begin.run = on_begin;
+    improvement->done.run = on_coded;
+    char *text = malloc(key->text.len);
+    if (text) memcpy(text, key->text.data, key->text.len);
+    improvement->key = (struct cache_key){key->hash, sk_str_make(text, key->text.len)};
+    if (text) {
+        cache_object_ref(improvement->parent = object);
+        return improvement;
+    }
     improvement_free(improvement);
     return NULL;
+}
+
+static bool is_whole_and_small(const struct cache_object *object) {
+    /* acquire: the length came with the end */
+    if (atomic_load_explicit(&object->complete, memory_order_acquire) != CACHE_COMPLETE) return false;
+    return atomic_load_explicit(&object->body_length, memory_order_relaxed) <= EDGE_IMPROVE_MAX_BYTES;
 }
 
 static bool worth_it(const struct edge_exchange *exchange, struct cache_object *object,
@@ -271,10 +288,8 @@ static bool worth_it(const struct edge_exchange *exchange, struct cache_object *
     if (atomic_load_explicit(&form->accesses, memory_order_relaxed) < POPULAR_ACCESSES) return false;
     if (rules->popular_level <= rules->level) return false;
     if (atomic_load_explicit(&form->effort, memory_order_relaxed) >= rules->popular_level) return false;
-    /* acquire: the length came with the end */
     if (atomic_load_explicit(&form->complete, memory_order_acquire) != CACHE_COMPLETE) return false;
-    if (atomic_load_explicit(&object->complete, memory_order_acquire) != CACHE_COMPLETE) return false;
-    return atomic_load_explicit(&object->body_length, memory_order_relaxed) <= EDGE_IMPROVE_MAX_BYTES;
+    return is_whole_and_small(object);
 }
 
 void edge_improve_consider(struct edge_exchange *exchange, struct cache_object *object,
@@ -282,15 +297,24 @@ void edge_improve_consider(struct edge_exchange *exchange, struct cache_object *
     struct edge_worker *worker = exchange->worker;
     if (!worth_it(exchange, object, form) || worker->stage != EDGE_RUNNING) return;
     if (atomic_flag_test_and_set_explicit(&busy, memory_order_acquire)) return;
-    struct improvement *improvement =
-        create(exchange, form, (size_t)atomic_load_explicit(&object->body_length, memory_order_relaxed));
+    struct improvement *improvement = create(exchange, object, coding, &form->key);
     if (!improvement) return;
     /* Whatever comes of it: this one is not tried again. */
     atomic_store_explicit(&form->effort, (uint8_t)improvement->level, memory_order_relaxed);
-    cache_object_ref(improvement->parent = object);
     cache_object_ref(improvement->form = form);
-    improvement->coding = coding;
-    improvement->begin.run = on_begin;
-    improvement->done.run = on_coded;
+    io_loop_defer(worker->loop, &improvement->begin);
+}
+
+void edge_improve_with_dictionary(struct edge_exchange *exchange, struct cache_object *object,
+                                  enum http_coding coding, const struct cache_key *key,
+                                  const uint8_t hash[HTTP_DICTIONARY_HASH_BYTES]) {
+    struct edge_worker *worker = exchange->worker;
+    if (is_useless(key) || !is_whole_and_small(object) || worker->stage != EDGE_RUNNING) return;
+    if (atomic_flag_test_and_set_explicit(&busy, memory_order_acquire)) return;
+    struct improvement *improvement = create(exchange, object, coding, key);
+    if (!improvement) return;
+    improvement->level = (int)SK_MAX(exchange->site->compress.popular_level, exchange->site->compress.level);
+    improvement->with_dictionary = true;
+    memcpy(improvement->dictionary.hash, hash, sizeof improvement->dictionary.hash);
     io_loop_defer(worker->loop, &improvement->begin);
 }

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "edge/admin.h"
+#include "edge/bus.h"
 #include "edge/certificates.h"
 #include "edge/gauges.h"
 #include "edge/notify.h"
@@ -67,6 +68,7 @@ void edge_process_use_snapshot(struct edge_process *process, struct edge_snapsho
     struct edge_snapshot *old = process->snapshot;
     const struct config *config = snapshot->config;
     process->snapshot = snapshot;
+    edge_bus_config_changes(process->bus, config);
     for (unsigned i = 0; i < process->worker_count; i++) {
         struct edge_message message = {.kind = EDGE_TELL_SNAPSHOT, .snapshot = edge_snapshot_ref(snapshot)};
         if (tell(process, i, message) != SK_OK) edge_snapshot_unref(snapshot);
@@ -131,6 +133,7 @@ void edge_process_drain(struct edge_process *process, bool handed_over) {
     io_timer_start(process->loop, &process->drain_timer, io_loop_now(process->loop) + drain_ms * SK_NS_PER_MS,
                    on_drain_over);
     origin_health_stop(process->origins);
+    edge_bus_leave(process->bus);
     /* Ours first, so that the workers' duplicates are the last ones. */
     edge_listeners_free(&process->listeners);
     if (edge_process_tell_all(process, handed_over ? EDGE_TELL_HAND_OVER : EDGE_TELL_DRAIN) != SK_OK)
@@ -266,6 +269,7 @@ static sk_err start(struct edge_process *process, struct config *config) {
     if (!err) err = start_workers(process);
     if (!err) err = watch_signals(process);
     if (!err) err = edge_reclaim_start(process, &process->reclaim);
+    if (!err) err = edge_bus_start(process, &process->bus);
     if (err) return err;
     edge_limits_set(process->limits, edge_connection_limit(config), config->limits.connections_per_client);
     if (origin_health_start(process->origins, process->snapshot->groups, config->site_count) != SK_OK)
@@ -285,6 +289,7 @@ static void tear_down(struct edge_process *process) {
     }
     edge_gauges_remove(process);
     edge_reclaim_stop(process->reclaim);
+    edge_bus_free(process->bus);
     if (process->upgrade) edge_upgrade_free(process);
     fleet_admin_stop(process->admin);
     access_log_close(process->log);

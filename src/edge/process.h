@@ -13,6 +13,7 @@
 struct fleet_admin_server;
 struct edge_upgrade;
 struct edge_reclaim;
+struct edge_bus;
 
 struct edge_process {
     /* set once at start */
@@ -35,6 +36,7 @@ struct edge_process {
     struct fleet_admin_server *admin; /* NULL: none */
     struct edge_upgrade *upgrade;     /* NULL: none is running */
     struct edge_reclaim *reclaim;
+    struct edge_bus *bus; /* NULL: no fleet's */
     enum edge_stage stage;
     uint64_t refused_files; /* changed certificates as they were when they could not be used */
     bool handed_over;       /* another process has the listening sockets */
@@ -42,7 +44,7 @@ struct edge_process {
     struct io_timer drain_timer;
     struct io_timer certificates_timer;
     struct edge_load load;
-    struct observe_gauge gauges[9];
+    struct observe_gauge gauges[11];
     /* written by starting workers, read after `started_workers` was waited for */
     sem_t started_workers;
     _Atomic int start_error; /* the first sk_err of a worker */

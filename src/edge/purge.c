@@ -22,7 +22,7 @@ static sk_err apply_one(struct cache *cache, struct observe_thread *metrics, con
 /* A line a request: one with many purges says how many. */
 static void tell(const struct edge_purge_list *list, const struct edge_purge_done *done, sk_str who) {
     const struct cache_purge *first = &list->items[0];
-    const char *kind = edge_purge_kind_key(first->kind), *how = first->soft ? "soft" : "hard";
+    const char *kind = fleet_purge_kind_key(first->kind), *how = first->soft ? "soft" : "hard";
     unsigned long long number = done->number;
     if (list->count == 1)
         sk_log(SK_LOG_INFO, "purge", "%llu by %.*s: %s %s%s%.*s%s%.*s%s%.*s", number, SK_STR_ARGS(who), how,
@@ -58,17 +58,17 @@ sk_err edge_purge_write(const struct edge_purge_list *list, const struct edge_pu
     return sk_buf_printf(
         out, "{\"purge\":%llu,\"purges\":%u,\"kind\":\"%s\",\"soft\":%s,\"applied_us\":%lld.%03lld}\n",
         (unsigned long long)done->number, list->count,
-        one_kind ? edge_purge_kind_key(list->items[0].kind) : "mixed", soft,
+        one_kind ? fleet_purge_kind_key(list->items[0].kind) : "mixed", soft,
         (long long)(done->took_ns / SK_NS_PER_US), (long long)(done->took_ns % SK_NS_PER_US));
 }
 
 sk_err edge_admin_purge(void *role, struct fleet_admin_request *request, struct fleet_admin_answer *answer) {
     struct edge_process *process = role;
-    struct edge_purge_problem problem;
-    struct edge_purge_request wanted = {0};
+    struct fleet_purge_problem problem;
+    struct fleet_purge_request wanted = {0};
     struct edge_purge_list list = {0};
     struct edge_purge_done done;
-    sk_err err = edge_purge_parse(sk_buf_str(&request->content), &request->arena, &wanted, &problem);
+    sk_err err = fleet_purge_parse(sk_buf_str(&request->content), &request->arena, &wanted, &problem);
     if (!err) err = edge_purge_resolve(process->snapshot->config, &wanted, &request->arena, &list, &problem);
     if (err == SK_ERR_INVALID) {
         observe_count(process->metrics, OBSERVE_PURGES_REFUSED);
@@ -78,6 +78,6 @@ sk_err edge_admin_purge(void *role, struct fleet_admin_request *request, struct 
         if (!err) err = edge_purge_write(&list, &done, &answer->body);
     }
     edge_purge_list_free(&list);
-    edge_purge_request_free(&wanted);
+    fleet_purge_request_free(&wanted);
     return err;
 }

@@ -13,23 +13,23 @@ struct resolving {
     const struct config *config;
     struct sk_arena *arena;
     struct edge_purge_list *list;
-    struct edge_purge_problem *problem;
-    const struct edge_purge_wish *wish;
+    struct fleet_purge_problem *problem;
+    const struct fleet_purge_wish *wish;
 };
 
 static sk_err problem(struct resolving *resolving, const char *expected) {
-    char found[EDGE_PURGE_FOUND_BYTES];
-    const struct edge_purge_wish *wish = resolving->wish;
-    return edge_purge_problem(resolving->problem, wish->item, edge_purge_kind_key(wish->kind),
-                              "found %s, expected %s", edge_purge_found(wish->text, found), expected);
+    char found[FLEET_PURGE_FOUND_BYTES];
+    const struct fleet_purge_wish *wish = resolving->wish;
+    return fleet_purge_problem(resolving->problem, wish->item, fleet_purge_kind_key(wish->kind),
+                               "found %s, expected %s", fleet_purge_found(wish->text, found), expected);
 }
 
 static sk_err add(struct resolving *resolving, sk_str site, sk_str host, sk_str text) {
     struct edge_purge_list *list = resolving->list;
     if (list->count == EDGE_PURGE_TARGETS_MAX)
-        return edge_purge_problem(resolving->problem, resolving->wish->item, "",
-                                  "found more than %d purges, counting one a site: name the \"site\"",
-                                  EDGE_PURGE_TARGETS_MAX);
+        return fleet_purge_problem(resolving->problem, resolving->wish->item, "",
+                                   "found more than %d purges, counting one a site: name the \"site\"",
+                                   EDGE_PURGE_TARGETS_MAX);
     if (list->count == list->capacity) {
         uint32_t capacity = SK_MAX(2 * list->capacity, 16);
         struct cache_purge *items = realloc(list->items, capacity * sizeof *items);
@@ -186,14 +186,15 @@ static const struct config_site *site_named(const struct config *config, sk_str 
 
 static sk_err unknown_site(struct resolving *resolving, sk_str name) {
     struct sk_nearest nearest = sk_nearest_to(name);
-    char found[EDGE_PURGE_FOUND_BYTES];
+    char found[FLEET_PURGE_FOUND_BYTES];
     sk_str best = {0};
     for (uint32_t i = 0; i < resolving->config->site_count; i++)
         if (sk_nearest_offer(&nearest, resolving->config->sites[i].name))
             best = resolving->config->sites[i].name;
-    return edge_purge_problem(resolving->problem, resolving->wish->item, "site",
-                              "found %s, expected the name of a site%s%.*s%s", edge_purge_found(name, found),
-                              best.len ? "; did you mean \"" : "", SK_STR_ARGS(best), best.len ? "\"?" : "");
+    return fleet_purge_problem(resolving->problem, resolving->wish->item, "site",
+                               "found %s, expected the name of a site%s%.*s%s",
+                               fleet_purge_found(name, found), best.len ? "; did you mean \"" : "",
+                               SK_STR_ARGS(best), best.len ? "\"?" : "");
 }
 
 static sk_err resolve_site(struct resolving *resolving) {
@@ -268,9 +269,9 @@ static sk_err resolve(struct resolving *resolving) {
     return add(resolving, (sk_str){0}, (sk_str){0}, (sk_str){0});
 }
 
-sk_err edge_purge_resolve(const struct config *config, const struct edge_purge_request *request,
+sk_err edge_purge_resolve(const struct config *config, const struct fleet_purge_request *request,
                           struct sk_arena *arena, struct edge_purge_list *out_list,
-                          struct edge_purge_problem *out_problem) {
+                          struct fleet_purge_problem *out_problem) {
     struct edge_purge_list list = {0};
     struct resolving resolving = {.config = config, .arena = arena, .list = &list, .problem = out_problem};
     sk_err err = SK_OK;

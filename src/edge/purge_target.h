@@ -5,7 +5,7 @@
 
 #include "cache/key.h"
 #include "config/config.h"
-#include "edge/purge_request.h"
+#include "fleet/purge_request.h"
 
 /* A tag or a pattern without a site is one purge a site; one request may be so many in all. */
 #define EDGE_PURGE_TARGETS_MAX 100000
@@ -17,9 +17,9 @@ struct edge_purge_list {
 
 /* All of REQUEST under CONFIG, texts in ARENA or borrowed from the request and the configuration. Nothing is purged
  * yet: a request with a problem purges nothing. SK_ERR_INVALID with OUT_PROBLEM, SK_ERR_NO_MEMORY. */
-sk_err edge_purge_resolve(const struct config *config, const struct edge_purge_request *request,
+sk_err edge_purge_resolve(const struct config *config, const struct fleet_purge_request *request,
                           struct sk_arena *arena, struct edge_purge_list *out_list,
-                          struct edge_purge_problem *out_problem);
+                          struct fleet_purge_problem *out_problem);
 void edge_purge_list_free(struct edge_purge_list *list);
 
 /* The key under which a request for the absolute URL is stored, and its site. SK_ERR_NOT_FOUND: no site serves this

@@ -41,6 +41,7 @@ uint32_t edge_traits_of(const struct http_fields *fields) {
         case HTTP_FIELD_IF_RANGE: traits |= EDGE_TRAIT_CONDITIONAL; break;
         case HTTP_FIELD_RANGE: traits |= EDGE_TRAIT_RANGE; break;
         case HTTP_FIELD_ACCEPT_ENCODING: traits |= EDGE_TRAIT_ACCEPT_ENCODING; break;
+        case HTTP_FIELD_AVAILABLE_DICTIONARY: traits |= EDGE_TRAIT_DICTIONARY; break;
         case HTTP_FIELD_CACHE_CONTROL:
         case HTTP_FIELD_PRAGMA: traits |= EDGE_TRAIT_CACHE_CONTROL; break;
         case HTTP_FIELD_CDN_LOOP:

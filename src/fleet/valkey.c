@@ -97,7 +97,6 @@ static void hang_up(struct fleet_valkey *valkey) {
 
 void fleet_valkey_destroy(struct fleet_valkey *valkey) {
     if (!valkey) return;
-    SK_ASSERT(!valkey->busy);
     hang_up(valkey);
     io_resolver_destroy(valkey->resolver);
     sk_buf_free(&valkey->out);
@@ -402,4 +401,40 @@ sk_err fleet_valkey_last(struct fleet_valkey *valkey, sk_str stream, sk_time_ns 
     const sk_str words[] = {SK_STR("XREVRANGE"), stream,          SK_STR("+"),
                             SK_STR("-"),         SK_STR("COUNT"), SK_STR("1")};
     return range(valkey, words, deadline, arena, out_entries);
+}
+
+/* "# Replication\r\nrole:master\r\n...master_replid:8371...\r\n" */
+static sk_str history_in(sk_str info) {
+    sk_str line;
+    while (sk_str_cut(&info, '\n', &line))
+        if (sk_str_starts_with(line, SK_STR("master_replid:")))
+            return sk_str_slice(line, 14, sk_str_find_byte(line, '\r'));
+    return (sk_str){0};
+}
+
+static sk_err last_in(const struct fleet_reply *reply, struct fleet_stream_id *out_id) {
+    if (reply->kind != FLEET_REPLY_ARRAY) return SK_ERR_MALFORMED;
+    for (size_t i = 0; i + 1 < reply->count; i += 2)
+        if (sk_str_eq(reply->items[i]->text, SK_STR("last-generated-id")))
+            return fleet_reply_id(reply->items[i + 1], out_id);
+    return SK_ERR_MALFORMED;
+}
+
+sk_err fleet_valkey_source(struct fleet_valkey *valkey, sk_str stream, sk_time_ns deadline,
+                           struct sk_arena *arena, struct fleet_stream_source *out_source) {
+    const sk_str info[] = {SK_STR("INFO"), SK_STR("replication")};
+    const sk_str about[] = {SK_STR("XINFO"), SK_STR("STREAM"), stream};
+    struct fleet_stream_source source = {0};
+    const struct fleet_reply *reply;
+    sk_err err = fleet_valkey_call(valkey, info, 2, deadline, arena, &reply);
+    if (err) return err;
+    source.history = history_in(reply->text);
+    if (!source.history.len) return SK_ERR_MALFORMED;
+    err = fleet_valkey_call(valkey, about, 3, deadline, arena, &reply);
+    if (err == SK_ERR_INVALID && begins(valkey, "ERR no such key"))
+        err = SK_OK;
+    else if (!err)
+        err = last_in(reply, &source.last);
+    if (!err) *out_source = source;
+    return err;
 }

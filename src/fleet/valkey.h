@@ -31,7 +31,7 @@ sk_err fleet_valkey_where_parse(sk_str url, struct fleet_valkey_where *out_where
 /* Does not connect yet. Copies WHERE. SK_ERR_INVALID: no such path or port; SK_ERR_NO_MEMORY. */
 sk_err fleet_valkey_create(struct io_loop *loop, const struct fleet_valkey_where *where,
                            struct fleet_valkey **out_valkey);
-/* No call may be under way. NULL is allowed. */
+/* No call may be under way, unless the loop has ended. NULL is allowed. */
 void fleet_valkey_destroy(struct fleet_valkey *valkey);
 bool fleet_valkey_connected(const struct fleet_valkey *valkey);
 /* Changes with each new connection: who remembers what the server was told must tell it again. */
@@ -90,6 +90,14 @@ sk_err fleet_valkey_range(struct fleet_valkey *valkey, sk_str stream, struct fle
 /* The newest entry: out_entries->count is 0 or 1. */
 sk_err fleet_valkey_last(struct fleet_valkey *valkey, sk_str stream, sk_time_ns deadline,
                          struct sk_arena *arena, struct fleet_stream_entries *out_entries);
+/* Which server this is, and how far the stream goes: its replication id, which changes with a restart and a failover,
+ * and so tells that entries may be lost, and the highest id it ever gave (0-0 when there is no stream). */
+struct fleet_stream_source {
+    sk_str history; /* in the arena */
+    struct fleet_stream_id last;
+};
+sk_err fleet_valkey_source(struct fleet_valkey *valkey, sk_str stream, sk_time_ns deadline,
+                           struct sk_arena *arena, struct fleet_stream_source *out_source);
 /* HSET, then PEXPIRE when EXPIRE_MS > 0, in one transaction. */
 sk_err fleet_valkey_hash_set(struct fleet_valkey *valkey, sk_str key, const struct fleet_pair *pairs,
                              size_t pair_count, int64_t expire_ms, sk_time_ns deadline,

@@ -74,6 +74,8 @@
     X(CODED_SAVED_BYTES, "skerry_coded_saved_bytes_total",                                                   \
       "Bytes that these were shorter than their identity, where both lengths were known")                    \
     X(ENCODES_BR, "skerry_encodes_total{coding=\"br\"}", "Coded forms of stored responses made")             \
+    X(ENCODES_DCB, "skerry_encodes_total{coding=\"dcb\"}", "Coded forms of stored responses made")           \
+    X(ENCODES_DCZ, "skerry_encodes_total{coding=\"dcz\"}", "Coded forms of stored responses made")           \
     X(ENCODES_GZIP, "skerry_encodes_total{coding=\"gzip\"}", "Coded forms of stored responses made")         \
     X(ENCODES_ZSTD, "skerry_encodes_total{coding=\"zstd\"}", "Coded forms of stored responses made")         \
     X(FORMS_IMPROVED, "skerry_forms_improved_total", "Coded forms of popular objects made smaller later")    \
@@ -93,6 +95,11 @@
       "Objects taken out because a hard purge had hit them")                                                 \
     X(RECLAIMED_BYTES, "skerry_cache_reclaimed_bytes_total", "What they occupied")                           \
     X(SWEEPS, "skerry_cache_sweeps_total", "Walks over the cache after purges, completed")                   \
+    X(BUS_ENTRIES, "skerry_bus_entries_total", "Entries of the fleet's purge bus that said something new")   \
+    X(BUS_REFUSED, "skerry_bus_refused_total", "Entries refused: malformed, or not sealed by a publisher")   \
+    X(BUS_AGAIN, "skerry_bus_rereads_total", "Times that the bus was read again because something missed")   \
+    X(BUS_REVALIDATIONS, "skerry_bus_revalidations_total",                                                   \
+      "Times that everything stored had to be revalidated: purges missed, or silence")                       \
     X(GROUPS_INVALIDATED, "skerry_cache_groups_invalidated_total",                                           \
       "Cache groups invalidated by responses to unsafe methods (RFC 9875)")                                  \
     X(DNS_QUERIES_UDP, "skerry_dns_queries_total{transport=\"udp\"}", "DNS queries by transport")            \
@@ -125,6 +132,8 @@ enum observe_counter {
     X(MISS_SECONDS, "skerry_miss_duration_seconds", "Time to first byte of requests that needed an origin")  \
     X(ORIGIN_SECONDS, "skerry_origin_duration_seconds", "Time to an origin's response head")                 \
     X(PURGE_SECONDS, "skerry_purge_duration_seconds", "Time until a purge is in force")                      \
+    X(BUS_SECONDS, "skerry_bus_delay_seconds",                                                               \
+      "From a purge's publishing, by the publisher's clock, until it is in force here")                      \
     X(ENCODE_SECONDS, "skerry_encode_duration_seconds", "Time spent coding one form of a stored response")
 enum observe_histogram {
 #define X(name, text, help) OBSERVE_##name,

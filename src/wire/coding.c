@@ -10,8 +10,13 @@
 #define WINDOW_BITS_MAX 23
 #define WINDOW_BITS_UNKNOWN 20
 
+#define MAGIC_MAX_BYTES 8
+
 struct wire_coder {
     enum http_coding coding;
+    BrotliEncoderPreparedDictionary *prepared; /* dcb */
+    char lead[MAGIC_MAX_BYTES + WIRE_DICTIONARY_HASH_BYTES];
+    size_t lead_bytes, lead_given;
     union {
         z_stream gzip;
         BrotliEncoderState *br;
@@ -92,8 +97,56 @@ void wire_coder_free(struct wire_coder *coder) {
     if (!coder) return;
     if (coder->coding == HTTP_CODING_GZIP) deflateEnd(&coder->gzip);
     if (coder->coding == HTTP_CODING_BR && coder->br) BrotliEncoderDestroyInstance(coder->br);
+    if (coder->prepared) BrotliEncoderDestroyPreparedDictionary(coder->prepared);
     if (coder->coding == HTTP_CODING_ZSTD) ZSTD_freeCCtx(coder->zstd);
     free(coder);
+}
+
+/* ---- with a dictionary ------------------------------------------------------------------------------------ */
+
+/* RFC 9842 sections 4 and 5. The second is a skippable frame of Zstandard that holds the hash. */
+static const sk_str dcb_magic = SK_STR_INIT("\xff\x44\x43\x42");
+static const sk_str dcz_magic = SK_STR_INIT("\x5e\x2a\x4d\x18\x20\x00\x00\x00");
+
+static sk_err attach_br(struct wire_coder *coder, int level, sk_str content) {
+    coder->prepared = BrotliEncoderPrepareDictionary(BROTLI_SHARED_DICTIONARY_RAW, content.len,
+                                                     (const uint8_t *)content.data, level, NULL, NULL, NULL);
+    bool good = coder->prepared && BrotliEncoderAttachPreparedDictionary(coder->br, coder->prepared);
+    return good ? SK_OK : SK_ERR_NO_MEMORY;
+}
+
+/* A window of both reaches back into the dictionary from everywhere; clients need not take one of more than 8 MiB
+ * unless the dictionary itself is larger. */
+static sk_err attach_zstd(struct wire_coder *coder, uint64_t size, sk_str content) {
+    uint64_t both = size == WIRE_CODER_SIZE_UNKNOWN ? size : size + content.len;
+    size_t result =
+        ZSTD_CCtx_setParameter(coder->zstd, ZSTD_c_windowLog, window_bits(both, 10, WINDOW_BITS_MAX));
+    if (!ZSTD_isError(result)) result = ZSTD_CCtx_refPrefix(coder->zstd, content.data, content.len);
+    return ZSTD_isError(result) ? SK_ERR_NO_MEMORY : SK_OK;
+}
+
+static void begin_lead(struct wire_coder *coder, sk_str magic, const struct wire_dictionary *dictionary) {
+    memcpy(coder->lead, magic.data, magic.len);
+    memcpy(coder->lead + magic.len, dictionary->hash, sizeof dictionary->hash);
+    coder->lead_bytes = magic.len + sizeof dictionary->hash;
+}
+
+sk_err wire_coder_create_with(enum http_coding coding, int level, uint64_t size,
+                              const struct wire_dictionary *dictionary, struct wire_coder **out_coder) {
+    bool br = coding == HTTP_CODING_DCB;
+    struct wire_coder *coder;
+    if (!br && coding != HTTP_CODING_DCZ) return SK_ERR_UNSUPPORTED;
+    sk_err err = wire_coder_create(br ? HTTP_CODING_BR : HTTP_CODING_ZSTD, level, size, &coder);
+    if (err) return err;
+    err = br ? attach_br(coder, levels[level - 1].br, dictionary->content)
+             : attach_zstd(coder, size, dictionary->content);
+    if (err) {
+        wire_coder_free(coder);
+        return err;
+    }
+    begin_lead(coder, br ? dcb_magic : dcz_magic, dictionary);
+    *out_coder = coder;
+    return SK_OK;
 }
 
 /* ---- running --------------------------------------------------------------------------------------------- */
@@ -148,6 +201,13 @@ static sk_err run_zstd(ZSTD_CCtx *zstd, enum wire_coder_goal goal, sk_str *input
 sk_err wire_coder_run(struct wire_coder *coder, enum wire_coder_goal goal, sk_str *input, char *out,
                       size_t room, size_t *out_written, bool *out_done) {
     SK_ASSERT(room > 0);
+    if (coder->lead_given < coder->lead_bytes) {
+        *out_written = SK_MIN(room, coder->lead_bytes - coder->lead_given);
+        memcpy(out, coder->lead + coder->lead_given, *out_written);
+        coder->lead_given += *out_written;
+        *out_done = false;
+        return SK_OK;
+    }
     switch (coder->coding) {
     case HTTP_CODING_GZIP: return run_gzip(&coder->gzip, goal, input, out, room, out_written, out_done);
     case HTTP_CODING_BR: return run_br(coder->br, goal, input, out, room, out_written, out_done);

@@ -30,19 +30,19 @@ static void apply(const struct edge_purge_list *list) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     struct sk_arena arena;
-    struct edge_purge_request request = {0};
+    struct fleet_purge_request request = {0};
     struct edge_purge_list list = {0};
-    struct edge_purge_problem problem = {""};
+    struct fleet_purge_problem problem = {""};
     if (!config) set_up();
     char *copy = exact_copy(data, bytes);
     sk_arena_init(&arena, 1024, 0);
-    sk_err err = edge_purge_parse(sk_str_make(copy, bytes), &arena, &request, &problem);
+    sk_err err = fleet_purge_parse(sk_str_make(copy, bytes), &arena, &request, &problem);
     free(copy); /* it is borrowed only during the call */
     if (!err) err = edge_purge_resolve(config, &request, &arena, &list, &problem);
     MUST((err == SK_ERR_INVALID) == (problem.text[0] != '\0'));
     if (!err) apply(&list);
     edge_purge_list_free(&list);
-    edge_purge_request_free(&request);
+    fleet_purge_request_free(&request);
     sk_arena_free(&arena);
     return 0;
 }

@@ -46,6 +46,7 @@ static struct content content_of(uint64_t key, uint64_t version) {
 struct model {
     struct disk_sim sim;
     struct disk *disk;
+    bool sealed;
     uint64_t put[KEYS];             /* the latest version that was put; 0: none */
     uint64_t lived[KEYS];           /* of these, in this life; what an earlier one put may be lost */
     uint64_t least[KEYS];           /* no older one may be found */
@@ -138,12 +139,15 @@ static void read_note(struct model *model, bool may_be_lost) {
     free(note);
 }
 
+static const uint8_t node_key[32] = "a key for the tests of the store";
+
 /* What is not loaded yet at the start is loaded step by step in `work`. */
 static void open_store(struct model *model, bool create) {
     struct disk_options options = {.io = sim_io(&model->sim),
                                    .segment_bytes = SEGMENT,
                                    .records = 8 * KEYS,
                                    .create = create,
+                                   .key = model->sealed ? node_key : NULL,
                                    .background = sim_random(&model->sim, 2)};
     assert_ok(disk_open(&options, NULL, &model->disk));
 }
@@ -213,14 +217,14 @@ static void rot(struct model *model) {
 
 struct trouble {
     const char *name;
-    bool crashes, power, rots;
+    bool crashes, power, rots, sealed;
     uint32_t read_fails;
 };
 
 static uint64_t run(const struct trouble *trouble, uint64_t seed, uint64_t steps) {
     static struct model model;
     uint64_t flushed[KEYS] = {0};
-    model = (struct model){0};
+    model = (struct model){.sealed = trouble->sealed};
     sim_open(&model.sim, SIM_BYTES, seed);
     open_store(&model, true);
     model.sim.read_fails = trouble->read_fails;
@@ -264,6 +268,8 @@ static const struct trouble troubles[] = {
     {"nothing", .crashes = false},
     {"kill -9", .crashes = true},
     {"power cuts, torn and reordered writes", .crashes = true, .power = true},
+    {"sealed, power cuts, torn and reordered writes", .crashes = true, .power = true, .sealed = true},
+    {"sealed, bits rot", .crashes = true, .rots = true, .sealed = true},
     {"bits rot", .crashes = true, .rots = true},
     {"reads fail", .crashes = true, .power = true, .read_fails = 50},
 };

@@ -27,21 +27,21 @@ static int teardown(void **state) {
 /* "kind soft|hard site host text" of each, a line a purge; or the problem. */
 static void describe(const char *json, struct sk_buf *out) {
     struct sk_arena arena;
-    struct edge_purge_request request = {0};
+    struct fleet_purge_request request = {0};
     struct edge_purge_list list = {0};
-    struct edge_purge_problem problem;
+    struct fleet_purge_problem problem;
     sk_arena_init(&arena, 1024, 0);
-    sk_err err = edge_purge_parse(sk_str_from_c(json), &arena, &request, &problem);
+    sk_err err = fleet_purge_parse(sk_str_from_c(json), &arena, &request, &problem);
     if (!err) err = edge_purge_resolve(config, &request, &arena, &list, &problem);
     if (err) assert_ok(sk_buf_printf(out, "%s\n", problem.text));
     for (uint32_t i = 0; i < list.count; i++) {
         const struct cache_purge *purge = &list.items[i];
-        assert_ok(sk_buf_printf(out, "%s %s [%.*s] [%.*s] [%.*s]\n", edge_purge_kind_key(purge->kind),
+        assert_ok(sk_buf_printf(out, "%s %s [%.*s] [%.*s] [%.*s]\n", fleet_purge_kind_key(purge->kind),
                                 purge->soft ? "soft" : "hard", SK_STR_ARGS(purge->site),
                                 SK_STR_ARGS(purge->host), SK_STR_ARGS(purge->text)));
     }
     edge_purge_list_free(&list);
-    edge_purge_request_free(&request);
+    fleet_purge_request_free(&request);
     sk_arena_free(&arena);
 }
 

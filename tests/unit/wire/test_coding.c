@@ -2,6 +2,7 @@
 #include <brotli/decode.h>
 #include <stdlib.h>
 #include <zlib.h>
+#define ZSTD_STATIC_LINKING_ONLY /* ZSTD_getFrameHeader */
 #include <zstd.h>
 
 #include "unit.h"
@@ -188,6 +189,102 @@ static void rfc9659_3_the_window_of_zstd_is_within_8_mib(void **state) {
     (void)state;
 }
 
+/* ---- RFC 9842 ------------------------------------------------------------------------------------------------ */
+
+static void make_dictionary(struct wire_dictionary *dictionary, size_t bytes) {
+    dictionary->content = sk_str_make(content, bytes);
+    for (size_t i = 0; i < sizeof dictionary->hash; i++) dictionary->hash[i] = (uint8_t)(i * 7);
+}
+
+static size_t code_with(enum http_coding coding, int level, sk_str input, size_t room,
+                        const struct wire_dictionary *dictionary) {
+    struct wire_coder *coder;
+    assert_ok(wire_coder_create_with(coding, level, input.len, dictionary, &coder));
+    size_t at = run(coder, WIRE_CODER_TAKE, input, room, 0);
+    at = run(coder, WIRE_CODER_FINISH, (sk_str){"", 0}, room, at);
+    wire_coder_free(coder);
+    return at;
+}
+
+static size_t decode_dcb(size_t bytes, sk_str dictionary) {
+    BrotliDecoderState *br = BrotliDecoderCreateInstance(NULL, NULL, NULL);
+    const uint8_t *in = (uint8_t *)coded + 36;
+    uint8_t *out = (uint8_t *)back;
+    size_t in_bytes = bytes - 36, out_bytes = sizeof back, total = 0;
+    assert_true(BrotliDecoderAttachDictionary(br, BROTLI_SHARED_DICTIONARY_RAW, dictionary.len,
+                                              (const uint8_t *)dictionary.data));
+    assert_int_equal(BrotliDecoderDecompressStream(br, &in_bytes, &in, &out_bytes, &out, &total),
+                     BROTLI_DECODER_RESULT_SUCCESS);
+    BrotliDecoderDestroyInstance(br);
+    return total;
+}
+
+/* The whole of it is a stream of Zstandard, for its beginning is a frame that decoders skip. */
+static size_t decode_dcz(size_t bytes, sk_str dictionary) {
+    ZSTD_DCtx *zstd = ZSTD_createDCtx();
+    assert_false(ZSTD_isError(ZSTD_DCtx_setParameter(zstd, ZSTD_d_windowLogMax, 23)));
+    size_t length =
+        ZSTD_decompress_usingDict(zstd, back, sizeof back, coded, bytes, dictionary.data, dictionary.len);
+    assert_false(ZSTD_isError(length));
+    ZSTD_freeDCtx(zstd);
+    return length;
+}
+
+/* RFC 9842 4 and 5: magic number, the hash, then a stream that the dictionary makes short. */
+static void a_dictionary_makes_it_shorter(void **state) {
+    static const size_t rooms[] = {1, 39, 65536};
+    struct wire_dictionary dictionary;
+    sk_str input = sk_str_make(content + 1000, 100000);
+    make_dictionary(&dictionary, 120000);
+    for (int level = 1; level <= WIRE_CODER_LEVEL_MAX; level++)
+        for (size_t r = 0; r < SK_COUNT(rooms); r++) {
+            size_t plain = code(HTTP_CODING_BR, level, 100000, 32768, 4096, true);
+            size_t bytes = code_with(HTTP_CODING_DCB, level, input, rooms[r], &dictionary);
+            assert_memory_equal(coded, "\xff\x44\x43\x42", 4);
+            assert_memory_equal(coded + 4, dictionary.hash, 32);
+            assert_int_equal(decode_dcb(bytes, dictionary.content), input.len);
+            assert_memory_equal(back, input.data, input.len);
+            if (level >= 5) assert_true(bytes < plain / 10);
+            bytes = code_with(HTTP_CODING_DCZ, level, input, rooms[r], &dictionary);
+            assert_memory_equal(coded, "\x5e\x2a\x4d\x18\x20\x00\x00\x00", 8);
+            assert_memory_equal(coded + 8, dictionary.hash, 32);
+            assert_int_equal(decode_dcz(bytes, dictionary.content), input.len);
+            assert_memory_equal(back, input.data, input.len);
+            assert_true(bytes < plain / 10);
+        }
+    (void)state;
+}
+
+/* RFC 9842 4: at most 16 MB; 5: at most 8 MB. The window stands in the stream's first bytes. */
+static void windows_stay_within_what_clients_take(void **state) {
+    struct wire_dictionary dictionary;
+    struct wire_coder *coder;
+    const uint64_t sizes[] = {1000, 20u << 20, UINT64_C(1) << 40, WIRE_CODER_SIZE_UNKNOWN};
+    make_dictionary(&dictionary, 200000);
+    for (size_t i = 0; i < SK_COUNT(sizes); i++) {
+        assert_ok(wire_coder_create_with(HTTP_CODING_DCZ, 3, sizes[i], &dictionary, &coder));
+        size_t bytes = run(coder, WIRE_CODER_FLUSH, sk_str_make(content, 500), 65536, 0);
+        wire_coder_free(coder);
+        ZSTD_frameHeader header;
+        assert_int_equal(ZSTD_getFrameHeader(&header, coded + 40, bytes - 40), 0);
+        assert_true(header.windowSize <= 8u << 20);
+        assert_ok(wire_coder_create_with(HTTP_CODING_DCB, 3, sizes[i], &dictionary, &coder));
+        bytes = run(coder, WIRE_CODER_FLUSH, sk_str_make(content, 500), 65536, 0);
+        wire_coder_free(coder);
+        assert_true(bytes > 36 && (uint8_t)coded[36] != 0x11); /* RFC 7932 9.1: 0x11 begins a large window */
+    }
+    (void)state;
+}
+
+static void other_codings_have_no_dictionary(void **state) {
+    struct wire_dictionary dictionary;
+    struct wire_coder *coder;
+    make_dictionary(&dictionary, 100);
+    assert_int_equal(wire_coder_create_with(HTTP_CODING_GZIP, 3, 5, &dictionary, &coder), SK_ERR_UNSUPPORTED);
+    assert_int_equal(wire_coder_create(HTTP_CODING_DCB, 3, 5, &coder), SK_ERR_UNSUPPORTED);
+    (void)state;
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(content_comes_back),
@@ -197,6 +294,9 @@ int main(void) {
         cmocka_unit_test(fewer_bytes_than_announced_are_an_error_where_the_format_says_how_many),
         cmocka_unit_test(other_codings_are_not_made),
         cmocka_unit_test(rfc9659_3_the_window_of_zstd_is_within_8_mib),
+        cmocka_unit_test(a_dictionary_makes_it_shorter),
+        cmocka_unit_test(windows_stay_within_what_clients_take),
+        cmocka_unit_test(other_codings_have_no_dictionary),
     };
     make_content();
     return SK_RUN_TESTS(tests);

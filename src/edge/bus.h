@@ -1,0 +1,25 @@
+/* The edge on its fleet's purge bus (fleet/follower.h): purges of the whole fleet are put in force here, and when some may
+ * have been missed, everything stored is revalidated before it is used. Main thread. */
+#ifndef SK_EDGE_BUS_H
+#define SK_EDGE_BUS_H
+
+#include "edge/process.h"
+
+struct edge_bus;
+
+/* Follows the bus that the configuration names, or none: then *out_bus is NULL. A bus that cannot be reached is no
+ * failure. SK_ERR_NOT_FOUND, SK_ERR_INVALID and others (logged): no identity that can be used, no address. */
+sk_err edge_bus_start(struct edge_process *process, struct edge_bus **out_bus);
+/* Before CONFIG is put in force: what was purged while the old one could not tell what it meant must not be found under
+ * the new one. BUS may be NULL. */
+void edge_bus_config_changes(struct edge_bus *bus, const struct config *config);
+/* The process ends gracefully: the fleet is told. BUS may be NULL. */
+void edge_bus_leave(struct edge_bus *bus);
+/* After the loop has ended. BUS may be NULL. */
+void edge_bus_free(struct edge_bus *bus);
+
+/* For the gauges: 0 without a bus. */
+double edge_bus_silent(const struct edge_bus *bus);
+double edge_bus_heard_s(const struct edge_bus *bus);
+
+#endif

@@ -1,0 +1,31 @@
+/* Entries of the purge bus under the seal of who made them: ML-DSA-65 over the bytes, by a node that may publish. Beside
+ * the entry ("e") stand the signature ("s") and the signer's certificate ("c"), so that a reader needs no more than its
+ * own roots. What no publisher of the fleet has sealed is nobody's word, whoever can write to the server. Any thread. */
+#ifndef SK_FLEET_BUS_SEAL_H
+#define SK_FLEET_BUS_SEAL_H
+
+#include "fleet/bus_entry.h"
+#include "fleet/identity.h"
+#include "fleet/valkey.h"
+
+#define FLEET_BUS_PURPOSE "skerry purge bus 1"
+
+struct fleet_bus_sealed {
+    struct sk_buf entry, signature, certificate;
+};
+void fleet_bus_sealed_init(struct fleet_bus_sealed *sealed);
+void fleet_bus_sealed_free(struct fleet_bus_sealed *sealed);
+/* As fleet_bus_write, and fleet_sign. ENTRY's publisher must be IDENTITY's own id. */
+sk_err fleet_bus_seal(const struct fleet_identity *identity, const struct fleet_bus_entry *entry,
+                      struct fleet_bus_sealed *out_sealed);
+
+/* Reads what stands in the stream, without looking at the seal. Borrows from IN. As fleet_bus_read. */
+sk_err fleet_bus_unpack(const struct fleet_stream_entry *in, struct sk_arena *arena,
+                        struct fleet_bus_entry *out_entry);
+/* Whether the seal is good, and is the publisher's that the entry names. NOW: the certificate must be valid then.
+ * Errors as fleet_verify; SK_ERR_DENIED: sealed by another than it names. */
+sk_err fleet_bus_check(const struct fleet_stream_entry *in, const struct fleet_bus_entry *entry,
+                       const struct fleet_identity *identity, const struct fleet_expelled *expelled,
+                       sk_unix_s now);
+
+#endif

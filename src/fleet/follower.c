@@ -1,0 +1,305 @@
+#include "fleet/follower.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "fleet/bus_follow.h"
+#include "fleet/members.h"
+#include "fleet/publisher.h"
+
+enum {
+    READ_MOST = 16, /* entries at once: with the largest of them still within a reply */
+    LOOK_MS = 1000, /* between looks at the server */
+    CALL_MS = 5000,
+    MEMBER_MS = 1000,
+    LEAVE_MS = 1000,
+    REFUSED_PAUSE_MS = 250,
+    SAY_AGAIN_LEAST_MS = 500,
+    ARENA_LIMIT = 64 << 20,
+};
+
+struct fleet_follower {
+    struct io_loop *loop;
+    struct fleet_follower_options options;
+    struct fleet_valkey *reading, *telling;
+    struct io_fiber *reader, *teller;
+    char name[FLEET_ID_TEXT_BYTES];
+    bool leaving;
+
+    struct fleet_bus_follow follow;
+    struct sk_arena arena; /* of one round */
+    uint64_t generation;   /* of the connection whose server was looked at */
+    sk_time_ns next_look;
+    struct fleet_bus_mark told[FLEET_BUS_PUBLISHERS_MAX]; /* of follow.publishers, by place */
+    uint64_t told_generation;
+
+    /* silence */
+    struct io_timer timer;
+    sk_time_ns since; /* somebody was heard, or the start */
+    struct fleet_follower_counts counts;
+
+    /* a round's entries on their way to the loop's own stack */
+    struct io_task task;
+    struct fleet_stream_entries entries;
+    struct io_fiber *waiting;
+    bool done;
+};
+
+static sk_time_ns in_ms(int64_t ms) { return sk_time_now() + ms * SK_NS_PER_MS; }
+
+/* ---- verdicts ---------------------------------------------------------------------------------------------------- */
+
+static void revalidate(struct fleet_follower *follower, const char *why) {
+    follower->options.revalidate(follower->options.arg, why);
+}
+
+/* The delay is by two clocks: good for a look at a fleet whose clocks are kept, and for nothing else. */
+static void apply(struct fleet_follower *follower, const struct fleet_bus_entry *entry) {
+    follower->options.apply(follower->options.arg, entry);
+    int64_t delay_ns = sk_wall_now_ns() - (int64_t)entry->made_ms * SK_NS_PER_MS;
+    observe_duration(follower->options.metrics, OBSERVE_BUS_SECONDS, SK_MAX(delay_ns, 0));
+}
+
+static void hear(struct fleet_follower *follower) {
+    follower->since = sk_time_now();
+    follower->counts.heard = follower->since;
+    if (!follower->counts.silent) return;
+    follower->counts.silent = false;
+    sk_log(SK_LOG_INFO, "bus", "somebody is heard again");
+}
+
+/* True when the stream is to be read again from follow.read on. */
+static bool obey(struct fleet_follower *follower, unsigned verdict, const struct fleet_bus_entry *entry) {
+    if (verdict & FLEET_BUS_REVALIDATE) revalidate(follower, "purges may have been missed");
+    if (verdict & FLEET_BUS_APPLY) apply(follower, entry);
+    if (verdict & FLEET_BUS_ALIVE) hear(follower);
+    if (verdict & FLEET_BUS_AGAIN) observe_count(follower->options.metrics, OBSERVE_BUS_AGAIN);
+    return verdict & FLEET_BUS_AGAIN;
+}
+
+static void refuse(struct fleet_follower *follower, const struct fleet_stream_entry *in, sk_err why) {
+    observe_count(follower->options.metrics, OBSERVE_BUS_REFUSED);
+    SK_LOG_LIMITED(SK_LOG_WARN, "bus", "an entry is refused (%llu-%llu): %s", (unsigned long long)in->id.ms,
+                   (unsigned long long)in->id.number, sk_err_text(why));
+    fleet_bus_follow_skip(&follower->follow, in->id);
+}
+
+static sk_err check(struct fleet_follower *follower, const struct fleet_stream_entry *in,
+                    const struct fleet_bus_entry *entry) {
+    const struct fleet_follower_options *options = &follower->options;
+    struct fleet_identity *identity = options->identity(options->arg);
+    sk_err err = fleet_bus_check(in, entry, identity, options->expelled(options->arg), sk_wall_now_s());
+    fleet_identity_unref(identity);
+    return err;
+}
+
+static bool take(struct fleet_follower *follower, const struct fleet_stream_entry *in) {
+    struct fleet_bus_entry entry;
+    sk_err err = fleet_bus_unpack(in, &follower->arena, &entry);
+    if (!err && !fleet_bus_follow_is_news(&follower->follow, &entry)) {
+        fleet_bus_follow_skip(&follower->follow, in->id);
+        return false;
+    }
+    if (!err) err = check(follower, in, &entry);
+    if (err) {
+        refuse(follower, in, err);
+        return false;
+    }
+    observe_count(follower->options.metrics, OBSERVE_BUS_ENTRIES);
+    return obey(follower, fleet_bus_follow_entry(&follower->follow, in->id, &entry), &entry);
+}
+
+static void take_all(struct io_task *task) {
+    struct fleet_follower *follower = SK_CONTAINER_OF(task, struct fleet_follower, task);
+    const struct fleet_stream_entries *entries = &follower->entries;
+    bool again = false;
+    for (size_t i = 0; i < entries->count && !again && !follower->leaving; i++)
+        again = take(follower, &entries->items[i]);
+    if (!again && entries->count < READ_MOST) fleet_bus_follow_end(&follower->follow);
+    follower->done = true;
+    io_fiber_wake(follower->waiting);
+}
+
+/* ---- one round --------------------------------------------------------------------------------------------------- */
+
+static sk_err look_at_server(struct fleet_follower *follower) {
+    struct fleet_stream_source source;
+    if (follower->generation == fleet_valkey_generation(follower->reading) &&
+        sk_time_now() < follower->next_look)
+        return SK_OK;
+    sk_err err = fleet_valkey_source(follower->reading, SK_STR(FLEET_BUS_STREAM), in_ms(CALL_MS),
+                                     &follower->arena, &source);
+    if (err) return err;
+    obey(follower, fleet_bus_follow_server(&follower->follow, source.history, source.last), NULL);
+    follower->generation = fleet_valkey_generation(follower->reading);
+    follower->next_look = in_ms(LOOK_MS);
+    return SK_OK;
+}
+
+/* To the publishers, how far all of theirs is in force; a server that has come back may have forgotten it. */
+static sk_err tell_positions(struct fleet_follower *follower) {
+    sk_err err = SK_OK;
+    uint64_t generation = fleet_valkey_generation(follower->telling);
+    if (generation != follower->told_generation) memset(follower->told, 0, sizeof follower->told);
+    follower->told_generation = generation;
+    for (uint32_t i = 0; i < follower->follow.count && !err; i++) {
+        const struct fleet_bus_heard *heard = &follower->follow.publishers[i];
+        struct fleet_bus_mark *told = &follower->told[i];
+        if (told->epoch == heard->mark.epoch && told->sequence == heard->mark.sequence) continue;
+        struct sk_arena *arena = &follower->arena;
+        sk_str key =
+            sk_arena_printf(arena, FLEET_BUS_APPLIED "%.*s", (int)heard->publisher_bytes, heard->publisher);
+        struct fleet_pair pair = {
+            .name = sk_str_from_c(follower->name),
+            .value = sk_arena_printf(arena, "%llu:%llu", (unsigned long long)heard->mark.epoch,
+                                     (unsigned long long)heard->mark.sequence),
+        };
+        if (!key.data || !pair.value.data) return SK_ERR_NO_MEMORY;
+        struct fleet_bus_mark now = heard->mark;
+        err = fleet_valkey_hash_set(follower->telling, key, &pair, 1, 0, in_ms(CALL_MS), arena);
+        if (!err) *told = now;
+    }
+    return err;
+}
+
+static sk_err read_round(struct fleet_follower *follower) {
+    sk_arena_reset(&follower->arena);
+    sk_err err = look_at_server(follower);
+    if (err) return err;
+    int64_t block_ms = SK_MAX((follower->next_look - sk_time_now()) / SK_NS_PER_MS, 1);
+    err = fleet_valkey_read(follower->reading, SK_STR(FLEET_BUS_STREAM), follower->follow.read, READ_MOST,
+                            block_ms, &follower->arena, &follower->entries);
+    if (err) return err;
+    if (fleet_valkey_generation(follower->reading) != follower->generation) return SK_OK; /* look first */
+    follower->waiting = io_fiber_self();
+    follower->done = false;
+    follower->task.run = take_all;
+    io_loop_defer(follower->loop, &follower->task);
+    while (!follower->done) (void)!io_fiber_park(SK_TIME_NEVER); /* also when cancelled: the task is ours */
+    return tell_positions(follower);
+}
+
+static sk_err pause_after(struct fleet_follower *follower, struct fleet_valkey *valkey, const char *what,
+                          sk_err why) {
+    sk_str refusal = fleet_valkey_refusal(valkey);
+    SK_LOG_LIMITED(SK_LOG_WARN, "bus", "%s: %s %.*s", what, sk_err_text(why), SK_STR_ARGS(refusal));
+    if (!fleet_valkey_connected(valkey)) return fleet_valkey_pause(valkey);
+    sk_err err = io_fiber_sleep_until(in_ms(REFUSED_PAUSE_MS));
+    return err == SK_ERR_CANCELLED ? err : SK_OK;
+}
+
+static void read_on(void *arg) {
+    struct fleet_follower *follower = arg;
+    sk_err err = SK_OK;
+    while (!follower->leaving && err != SK_ERR_CANCELLED) {
+        err = read_round(follower);
+        if (err && err != SK_ERR_CANCELLED)
+            err = pause_after(follower, follower->reading, "cannot read purges", err);
+        follower->counts.connected = fleet_valkey_connected(follower->reading);
+    }
+    follower->reader = NULL;
+}
+
+/* ---- silence ------------------------------------------------------------------------------------------------------ */
+
+/* What is stored during the silence must be revalidated too, so it is said again and again: nothing is used unasked
+ * for longer than a part of the silence. */
+static void on_timer(struct io_timer *timer) {
+    struct fleet_follower *follower = SK_CONTAINER_OF(timer, struct fleet_follower, timer);
+    int64_t silence_ms = follower->options.silence_ms;
+    if (follower->leaving) return;
+    if (sk_time_now() - follower->since >= silence_ms * SK_NS_PER_MS) {
+        revalidate(follower, follower->counts.silent ? NULL : "nobody is heard on the bus");
+        follower->counts.silent = true;
+    }
+    io_timer_start(follower->loop, timer, in_ms(SK_MAX(silence_ms / 8, SAY_AGAIN_LEAST_MS)), on_timer);
+}
+
+/* ---- telling that one lives ------------------------------------------------------------------------------------------ */
+
+static sk_err tell_once(struct fleet_follower *follower, struct sk_arena *arena) {
+    struct fleet_pair pairs[FLEET_PAIRS_MAX];
+    const struct fleet_follower_options *options = &follower->options;
+    size_t count = options->describe(options->arg, pairs, arena);
+    SK_ASSERT(count < FLEET_PAIRS_MAX);
+    pairs[count++] =
+        (struct fleet_pair){SK_STR("bus"), follower->counts.silent ? SK_STR("silent") : SK_STR("heard")};
+    /* Until it revalidates by itself, it counts: who waits for a purge must not forget it. */
+    int64_t expire_ms = options->silence_ms + SK_MAX(options->silence_ms / 8, SAY_AGAIN_LEAST_MS);
+    return fleet_member_beat(follower->telling, sk_str_from_c(follower->name), pairs, count, expire_ms,
+                             in_ms(CALL_MS), arena);
+}
+
+static void tell_on(void *arg) {
+    struct fleet_follower *follower = arg;
+    struct sk_arena arena;
+    sk_err err = SK_OK;
+    sk_arena_init(&arena, 1024, 1 << 20);
+    while (!follower->leaving && err != SK_ERR_CANCELLED) {
+        sk_arena_reset(&arena);
+        err = tell_once(follower, &arena);
+        if (err && err != SK_ERR_CANCELLED)
+            err = pause_after(follower, follower->telling, "cannot tell that it lives", err);
+        if (!err && !follower->leaving && io_fiber_sleep_until(in_ms(MEMBER_MS)) == SK_ERR_CANCELLED)
+            err = SK_ERR_CANCELLED;
+    }
+    sk_arena_free(&arena);
+    follower->teller = NULL;
+}
+
+static void leave(void *arg) {
+    struct fleet_follower *follower = arg;
+    struct sk_arena arena;
+    sk_arena_init(&arena, 1024, 1 << 20);
+    sk_err err =
+        fleet_member_leave(follower->telling, sk_str_from_c(follower->name), in_ms(LEAVE_MS), &arena);
+    if (err) sk_log(SK_LOG_INFO, "bus", "the fleet was not told that this node leaves: %s", sk_err_text(err));
+    sk_arena_free(&arena);
+}
+
+/* ---- life -------------------------------------------------------------------------------------------------------------- */
+
+sk_err fleet_follower_start(struct io_loop *loop, const struct fleet_follower_options *options,
+                            struct fleet_follower **out_follower) {
+    struct fleet_follower *follower = calloc(1, sizeof *follower);
+    if (!follower) return SK_ERR_NO_MEMORY;
+    follower->loop = loop;
+    follower->options = *options;
+    sk_arena_init(&follower->arena, 16384, ARENA_LIMIT);
+    struct fleet_identity *identity = options->identity(options->arg);
+    fleet_id_format(&fleet_identity_self(identity)->id, follower->name);
+    fleet_identity_unref(identity);
+    sk_err err = fleet_valkey_create(loop, &options->where, &follower->reading);
+    if (!err) err = fleet_valkey_create(loop, &options->primary, &follower->telling);
+    if (!err) err = io_fiber_spawn(loop, "bus-reader", read_on, follower, &follower->reader);
+    if (!err) err = io_fiber_spawn(loop, "bus-teller", tell_on, follower, &follower->teller);
+    if (err) {
+        follower->leaving = true; /* a reader that has begun only waits to be freed with the loop */
+        return err;
+    }
+    follower->since = sk_time_now();
+    on_timer(&follower->timer);
+    *out_follower = follower;
+    return SK_OK;
+}
+
+void fleet_follower_counts(const struct fleet_follower *follower, struct fleet_follower_counts *out_counts) {
+    *out_counts = follower->counts;
+}
+
+void fleet_follower_leave(struct fleet_follower *follower) {
+    if (follower->leaving) return;
+    follower->leaving = true;
+    io_timer_stop(&follower->timer);
+    if (follower->reader) io_fiber_cancel(follower->reader);
+    if (io_fiber_spawn(follower->loop, "bus-leave", leave, follower, NULL) != SK_OK)
+        sk_log(SK_LOG_INFO, "bus", "the fleet was not told that this node leaves");
+}
+
+void fleet_follower_free(struct fleet_follower *follower) {
+    if (!follower) return;
+    fleet_valkey_destroy(follower->reading);
+    fleet_valkey_destroy(follower->telling);
+    sk_arena_free(&follower->arena);
+    free(follower);
+}

@@ -1,0 +1,45 @@
+/* The reader of the purge bus: follows the stream, looks at seals, says what to apply and when to revalidate, tells
+ * publishers how far it is and the fleet that it lives. bus_follow.h decides; this drives. On one loop, in fibers of its
+ * own; what it calls runs on the loop's own stack and must not park. */
+#ifndef SK_FLEET_FOLLOWER_H
+#define SK_FLEET_FOLLOWER_H
+
+#include "fleet/bus_seal.h"
+#include "io/fiber.h"
+#include "observe/metrics.h"
+
+struct fleet_follower;
+
+struct fleet_follower_options {
+    struct fleet_valkey_where where, primary; /* to read from; to write to, the same or not */
+    int64_t silence_ms;                       /* nothing heard for so long: revalidate, again and again */
+    struct observe_thread *metrics;           /* of the loop's thread */
+    void *arg;                                /* of all callbacks */
+    /* The identity in force, a reference that is given back; never NULL. */
+    struct fleet_identity *(*identity)(void *arg);
+    /* The expelled, borrowed during a call; may give NULL. */
+    const struct fleet_expelled *(*expelled)(void *arg);
+    /* The purges of ENTRY are wanted: in force when it returns. */
+    void (*apply)(void *arg, const struct fleet_bus_entry *entry);
+    /* All that is stored must be revalidated before it is used. WHY is for the log; NULL when it is but said again. */
+    void (*revalidate)(void *arg, const char *why);
+    /* What to say of oneself in the members' table: at most FLEET_PAIRS_MAX - 1 pairs, texts in ARENA. Returns how many. */
+    size_t (*describe)(void *arg, struct fleet_pair *out_pairs, struct sk_arena *arena);
+};
+
+/* Owner's thread. */
+struct fleet_follower_counts {
+    bool silent, connected;
+    sk_time_ns heard; /* when somebody was heard last; 0: never */
+};
+
+/* Begins to follow. SK_ERR_NO_MEMORY, and what fleet_valkey_create gives. */
+sk_err fleet_follower_start(struct io_loop *loop, const struct fleet_follower_options *options,
+                            struct fleet_follower **out_follower);
+void fleet_follower_counts(const struct fleet_follower *follower, struct fleet_follower_counts *out_counts);
+/* Leaves the members' table, if the server answers soon, and calls nothing more; its fibers end by themselves. */
+void fleet_follower_leave(struct fleet_follower *follower);
+/* After the loop has ended. NULL is allowed. */
+void fleet_follower_free(struct fleet_follower *follower);
+
+#endif

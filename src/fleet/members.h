@@ -1,0 +1,36 @@
+/* Who is in the fleet: each node writes a hash with an expiry, and its name into a set. A node chooses the expiry
+ * so that it can do no harm after it: an edge that nobody hears any more, and that hears nobody, revalidates by then.
+ * What a member says of itself is not signed: it is for people and for routing, never a reason
+ * to trust. Fibers. */
+#ifndef SK_FLEET_MEMBERS_H
+#define SK_FLEET_MEMBERS_H
+
+#include "fleet/valkey.h"
+
+#define FLEET_MEMBERS_KEY "skerry:members"
+#define FLEET_MEMBER_PREFIX "skerry:member:"
+#define FLEET_MEMBERS_MAX 10000
+
+struct fleet_member {
+    sk_str name; /* the node's id */
+    const struct fleet_pair *pairs;
+    size_t pair_count;
+};
+struct fleet_members {
+    struct fleet_member *items; /* the living */
+    size_t count;
+};
+/* The value of NAME; empty when there is none. */
+sk_str fleet_member_value(const struct fleet_member *member, sk_str name);
+
+/* NAME lives for EXPIRE_MS, and says PAIRS of itself (at most FLEET_PAIRS_MAX). Errors as fleet_valkey_call. */
+sk_err fleet_member_beat(struct fleet_valkey *valkey, sk_str name, const struct fleet_pair *pairs,
+                         size_t count, int64_t expire_ms, sk_time_ns deadline, struct sk_arena *arena);
+/* The living; names of dead ones are removed from the set. */
+sk_err fleet_members_read(struct fleet_valkey *valkey, sk_time_ns deadline, struct sk_arena *arena,
+                          struct fleet_members *out_members);
+/* It leaves. */
+sk_err fleet_member_leave(struct fleet_valkey *valkey, sk_str name, sk_time_ns deadline,
+                          struct sk_arena *arena);
+
+#endif

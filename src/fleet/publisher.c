@@ -1,0 +1,392 @@
+#include "fleet/publisher.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "fleet/members.h"
+
+enum {
+    WAITING_MOST = 1000, /* items that the server has not taken */
+    CALL_MS = 5000,
+    REFUSED_PAUSE_MS = 200,
+    PIECE_BYTES = 200 * 1024, /* of texts in one entry */
+    MEMBERS_EVERY_MS = 500,
+    ARENA_LIMIT = 32 << 20,
+};
+
+/* One entry that the server has not taken yet. */
+struct item {
+    struct sk_list link;
+    struct sk_arena arena; /* wishes and texts */
+    struct fleet_bus_entry entry;
+    struct caller *caller; /* NULL: it did not wait for it */
+};
+
+/* Who waits for items; on its own stack. */
+struct caller {
+    struct io_fiber *fiber;
+    uint32_t open; /* items */
+    struct fleet_bus_mark last;
+};
+
+struct fleet_publisher {
+    struct io_loop *loop;
+    struct fleet_publisher_options options;
+    struct fleet_valkey *sending, *asking;
+    char name[FLEET_ID_TEXT_BYTES];
+    uint64_t epoch; /* 0 until the server was asked for the last one */
+    uint64_t sequence, serial;
+    struct io_fiber *pump;
+    struct sk_list items;
+    uint32_t waiting;
+    sk_time_ns last_sent;
+    bool ended;
+};
+
+static sk_str name_of(const struct fleet_publisher *publisher) { return sk_str_from_c(publisher->name); }
+
+/* ---- items ------------------------------------------------------------------------------------------------------ */
+
+static void drop(struct fleet_publisher *publisher, struct item *item) {
+    sk_list_remove(&item->link);
+    publisher->waiting--;
+    sk_arena_free(&item->arena);
+    free(item);
+}
+
+static struct item *add_item(struct fleet_publisher *publisher, enum fleet_bus_kind kind,
+                             struct caller *caller) {
+    struct item *item = calloc(1, sizeof *item);
+    if (!item) return NULL;
+    sk_arena_init(&item->arena, 1024, 0);
+    if (kind == FLEET_BUS_PURGES) publisher->sequence++;
+    item->entry = (struct fleet_bus_entry){
+        .kind = kind, .publisher = name_of(publisher), .mark.sequence = publisher->sequence};
+    item->caller = caller;
+    sk_list_push_back(&publisher->items, &item->link);
+    publisher->waiting++;
+    if (caller) caller->open++;
+    return item;
+}
+
+/* Numbered only when its wishes are its own. */
+static sk_err add_purges(struct fleet_publisher *publisher, const struct fleet_purge_wish *wishes,
+                         uint32_t count, struct caller *caller) {
+    struct sk_arena arena;
+    sk_arena_init(&arena, 1024, 0);
+    struct fleet_purge_wish *own = sk_arena_alloc(&arena, count * sizeof *own);
+    bool copied = own != NULL;
+    for (uint32_t i = 0; i < count && copied; i++) {
+        own[i] = wishes[i];
+        own[i].text = sk_arena_copy(&arena, wishes[i].text);
+        own[i].site = sk_arena_copy(&arena, wishes[i].site);
+        copied = own[i].text.data && own[i].site.data;
+    }
+    struct item *item = copied ? add_item(publisher, FLEET_BUS_PURGES, caller) : NULL;
+    if (!item) {
+        sk_arena_free(&arena);
+        return SK_ERR_NO_MEMORY;
+    }
+    item->arena = arena;
+    item->entry.wishes = own;
+    item->entry.wish_count = count;
+    return SK_OK;
+}
+
+/* How many of the wishes go into one entry. */
+static uint32_t piece_of(const struct fleet_purge_wish *wishes, uint32_t count) {
+    uint32_t taken = 0;
+    size_t bytes = 0;
+    while (taken < count && taken < FLEET_BUS_PURGES_MAX) {
+        bytes += wishes[taken].text.len + wishes[taken].site.len + 8;
+        if (taken && bytes > PIECE_BYTES) break;
+        taken++;
+    }
+    return taken;
+}
+
+/* ---- the pump: one item after the other ------------------------------------------------------------------------- */
+
+static void done(struct fleet_publisher *publisher, struct item *item) {
+    struct caller *caller = item->caller;
+    if (caller) {
+        caller->open--;
+        caller->last = (struct fleet_bus_mark){publisher->epoch, item->entry.mark.sequence};
+        io_fiber_wake(caller->fiber);
+    }
+    publisher->last_sent = sk_time_now();
+    publisher->ended |= item->entry.kind == FLEET_BUS_END;
+    drop(publisher, item);
+}
+
+/* Epochs of one name grow, also when the clock was set back since the last one. */
+static sk_err begin_epoch(struct fleet_publisher *publisher, struct sk_arena *arena) {
+    const sk_str key = SK_STR("skerry:epochs");
+    const sk_str get[] = {SK_STR("HGET"), key, name_of(publisher)};
+    const struct fleet_reply *reply;
+    char digits[20];
+    uint64_t last = 0, epoch = (uint64_t)sk_wall_now_ns();
+    sk_time_ns deadline = sk_time_now() + CALL_MS * SK_NS_PER_MS;
+    sk_err err = fleet_valkey_call(publisher->sending, get, 3, deadline, arena, &reply);
+    if (err) return err;
+    if (reply->kind == FLEET_REPLY_TEXT && sk_str_to_u64(reply->text, &last) == SK_OK && last >= epoch)
+        epoch = last + 1;
+    struct fleet_pair pair = {name_of(publisher), {digits, sk_u64_to_text(epoch, digits)}};
+    err = fleet_valkey_hash_set(publisher->sending, key, &pair, 1, 0, deadline, arena);
+    if (!err) publisher->epoch = epoch;
+    return err;
+}
+
+static sk_err send_sealed(struct fleet_publisher *publisher, const struct fleet_bus_sealed *sealed,
+                          struct sk_arena *arena) {
+    struct fleet_stream_id id;
+    const struct fleet_pair pairs[] = {{SK_STR("e"), sk_buf_str(&sealed->entry)},
+                                       {SK_STR("s"), sk_buf_str(&sealed->signature)},
+                                       {SK_STR("c"), sk_buf_str(&sealed->certificate)}};
+    return fleet_valkey_add(publisher->sending, SK_STR(FLEET_BUS_STREAM), FLEET_BUS_KEEP, pairs,
+                            SK_COUNT(pairs), sk_time_now() + CALL_MS * SK_NS_PER_MS, arena, &id);
+}
+
+static sk_err seal_and_send(struct fleet_publisher *publisher, struct item *item, struct sk_arena *arena) {
+    struct fleet_identity *identity = publisher->options.identity(publisher->options.arg);
+    struct fleet_bus_sealed sealed;
+    if (!identity) return SK_ERR_NOT_FOUND;
+    item->entry.mark.epoch = publisher->epoch;
+    item->entry.serial = ++publisher->serial;
+    item->entry.made_ms = (uint64_t)(sk_wall_now_ns() / SK_NS_PER_MS);
+    fleet_bus_sealed_init(&sealed);
+    sk_err err = fleet_bus_seal(identity, &item->entry, &sealed);
+    fleet_identity_unref(identity);
+    if (!err) err = send_sealed(publisher, &sealed, arena);
+    fleet_bus_sealed_free(&sealed);
+    return err;
+}
+
+static sk_err send_first(struct fleet_publisher *publisher) {
+    struct item *item = SK_CONTAINER_OF(sk_list_first(&publisher->items), struct item, link);
+    struct sk_arena arena;
+    sk_arena_init(&arena, 1024, ARENA_LIMIT);
+    sk_err err = publisher->epoch ? SK_OK : begin_epoch(publisher, &arena);
+    if (!err) err = seal_and_send(publisher, item, &arena);
+    sk_arena_free(&arena);
+    if (!err) done(publisher, item);
+    return err;
+}
+
+static sk_err wait_before_next_try(struct fleet_publisher *publisher, sk_err why) {
+    sk_str refusal = fleet_valkey_refusal(publisher->sending);
+    SK_LOG_LIMITED(SK_LOG_WARN, "bus", "purges wait for the server: %s %.*s", sk_err_text(why),
+                   SK_STR_ARGS(refusal));
+    if (!fleet_valkey_connected(publisher->sending)) return fleet_valkey_pause(publisher->sending);
+    sk_err err = io_fiber_sleep_until(sk_time_now() + REFUSED_PAUSE_MS * SK_NS_PER_MS);
+    return err == SK_ERR_CANCELLED ? err : SK_OK;
+}
+
+static void pump(void *arg) {
+    struct fleet_publisher *publisher = arg;
+    sk_err err = SK_OK;
+    while (!publisher->ended && err != SK_ERR_CANCELLED) {
+        sk_time_ns beat = publisher->last_sent + FLEET_BUS_BEAT_MS * SK_NS_PER_MS;
+        if (!sk_list_empty(&publisher->items)) {
+            err = send_first(publisher);
+            if (err && err != SK_ERR_CANCELLED) err = wait_before_next_try(publisher, err);
+        } else if (sk_time_now() >= beat) {
+            err = add_item(publisher, FLEET_BUS_BEAT, NULL) ? SK_OK : SK_ERR_NO_MEMORY;
+            if (err) publisher->last_sent = sk_time_now();
+        } else {
+            err = io_fiber_park(beat);
+        }
+    }
+    publisher->pump = NULL;
+}
+
+/* ---- publishing -------------------------------------------------------------------------------------------------- */
+
+/* Leaves what is not sent to the pump. */
+static void stop_waiting(struct fleet_publisher *publisher, struct caller *caller) {
+    SK_LIST_FOR_EACH(link, &publisher->items) {
+        struct item *item = SK_CONTAINER_OF(link, struct item, link);
+        if (item->caller == caller) item->caller = NULL;
+    }
+}
+
+static sk_err wait_for_items(struct fleet_publisher *publisher, struct caller *caller, sk_time_ns deadline) {
+    sk_err err = SK_OK;
+    if (publisher->pump) io_fiber_wake(publisher->pump);
+    while (caller->open && !err) err = io_fiber_park(deadline);
+    if (!caller->open) return SK_OK;
+    stop_waiting(publisher, caller);
+    return err;
+}
+
+static sk_err check_request(const struct fleet_publisher *publisher,
+                            const struct fleet_purge_request *request) {
+    if (publisher->waiting + request->count / FLEET_BUS_PURGES_MAX + 1 > WAITING_MOST) return SK_ERR_FULL;
+    for (uint32_t i = 0; i < request->count; i++)
+        if (request->wishes[i].text.len > FLEET_BUS_TEXT_MAX ||
+            request->wishes[i].site.len > FLEET_BUS_TEXT_MAX)
+            return SK_ERR_TOO_LARGE;
+    return SK_OK;
+}
+
+sk_err fleet_publish(struct fleet_publisher *publisher, const struct fleet_purge_request *request,
+                     sk_time_ns deadline, struct fleet_receipt *out_receipt) {
+    struct caller caller = {.fiber = io_fiber_self()};
+    SK_ASSERT(caller.fiber);
+    sk_err err = check_request(publisher, request);
+    for (uint32_t at = 0, count; at < request->count && !err; at += count) {
+        count = piece_of(request->wishes + at, request->count - at);
+        err = add_purges(publisher, request->wishes + at, count, &caller);
+    }
+    if (err) {
+        stop_waiting(publisher, &caller);
+        return err;
+    }
+    err = wait_for_items(publisher, &caller, deadline);
+    if (!err) *out_receipt = (struct fleet_receipt){caller.last, (uint64_t)sk_time_now()};
+    return err;
+}
+
+void fleet_publisher_end(struct fleet_publisher *publisher, sk_time_ns deadline) {
+    struct caller caller = {.fiber = io_fiber_self()};
+    SK_ASSERT(caller.fiber);
+    if (add_item(publisher, FLEET_BUS_END, &caller) && wait_for_items(publisher, &caller, deadline) != SK_OK)
+        sk_log(SK_LOG_WARN, "bus", "the server was not told of our end: edges will revalidate");
+    if (publisher->pump) io_fiber_cancel(publisher->pump);
+}
+
+/* ---- asking ------------------------------------------------------------------------------------------------------ */
+
+/* "EPOCH:SEQUENCE" is at or behind RECEIPT. */
+static bool has_applied(sk_str text, const struct fleet_receipt *receipt) {
+    struct fleet_bus_mark mark;
+    size_t colon = sk_str_find_byte(text, ':');
+    if (sk_str_to_u64(sk_str_slice(text, 0, colon), &mark.epoch) ||
+        sk_str_to_u64(sk_str_slice(text, colon + 1, text.len), &mark.sequence))
+        return false;
+    return mark.epoch == receipt->mark.epoch && mark.sequence >= receipt->mark.sequence;
+}
+
+static bool is_edge(sk_str name) {
+    struct fleet_id id;
+    return fleet_id_parse(name, &id) == SK_OK && id.role == FLEET_ROLE_EDGE;
+}
+
+static sk_str applied_by(const struct fleet_pair *pairs, size_t count, sk_str edge) {
+    for (size_t i = 0; i < count; i++)
+        if (sk_str_eq(pairs[i].name, edge)) return pairs[i].value;
+    return (sk_str){0};
+}
+
+static sk_err count_stragglers(const struct fleet_members *members, const struct fleet_pair *pairs,
+                               size_t count, const struct fleet_receipt *receipt, struct sk_arena *arena,
+                               struct fleet_stragglers *out) {
+    struct fleet_stragglers found = {0};
+    found.names = sk_arena_alloc(arena, SK_MAX(members->count, 1) * sizeof *found.names);
+    if (!found.names) return SK_ERR_NO_MEMORY;
+    for (size_t i = 0; i < members->count; i++) {
+        sk_str name = members->items[i].name;
+        if (!is_edge(name)) continue;
+        found.living++;
+        if (!has_applied(applied_by(pairs, count, name), receipt)) found.names[found.behind++] = name;
+    }
+    *out = found;
+    return SK_OK;
+}
+
+/* One look. Who lives changes slowly and is asked less often: MEMBERS is kept. */
+static sk_err look(struct fleet_publisher *publisher, const struct fleet_receipt *receipt,
+                   const struct fleet_members *members, struct sk_arena *arena,
+                   struct fleet_stragglers *out) {
+    struct fleet_pair *pairs;
+    size_t count;
+    sk_str key = sk_arena_printf(arena, FLEET_BUS_APPLIED "%s", publisher->name);
+    if (!key.data) return SK_ERR_NO_MEMORY;
+    sk_err err = fleet_valkey_hash_get(publisher->asking, key, sk_time_now() + CALL_MS * SK_NS_PER_MS, arena,
+                                       &pairs, &count);
+    return err ? err : count_stragglers(members, pairs, count, receipt, arena, out);
+}
+
+/* Names outlive the look that found them. */
+static sk_err keep_names(const struct fleet_stragglers *found, struct sk_arena *arena,
+                         struct fleet_stragglers *out) {
+    struct fleet_stragglers kept = *found;
+    kept.names = sk_arena_alloc(arena, SK_MAX(kept.behind, 1) * sizeof *kept.names);
+    if (!kept.names) return SK_ERR_NO_MEMORY;
+    for (uint32_t i = 0; i < kept.behind; i++) {
+        kept.names[i] = sk_arena_copy(arena, found->names[i]);
+        if (!kept.names[i].data) return SK_ERR_NO_MEMORY;
+    }
+    *out = kept;
+    return SK_OK;
+}
+
+static sk_err read_members(struct fleet_publisher *publisher, struct sk_arena *arena,
+                           struct fleet_members *out_members) {
+    sk_arena_reset(arena);
+    return fleet_members_read(publisher->asking, sk_time_now() + CALL_MS * SK_NS_PER_MS, arena, out_members);
+}
+
+sk_err fleet_publisher_wait(struct fleet_publisher *publisher, const struct fleet_receipt *receipt,
+                            sk_time_ns deadline, struct sk_arena *arena, struct fleet_stragglers *out) {
+    struct sk_arena of_members, of_look;
+    struct fleet_members members;
+    struct fleet_stragglers found = {0};
+    sk_time_ns begun = sk_time_now(), members_at = begun;
+    sk_arena_init(&of_members, 4096, ARENA_LIMIT);
+    sk_arena_init(&of_look, 4096, ARENA_LIMIT);
+    sk_err err = read_members(publisher, &of_members, &members);
+    while (!err) {
+        sk_arena_reset(&of_look);
+        err = look(publisher, receipt, &members, &of_look, &found);
+        sk_time_ns now = sk_time_now();
+        if (err || found.behind == 0 || now >= deadline) break;
+        if (now - members_at >= MEMBERS_EVERY_MS * SK_NS_PER_MS) {
+            members_at = now;
+            err = read_members(publisher, &of_members, &members);
+        }
+        /* As often as a person would not notice, and less often when it takes long. */
+        sk_time_ns pause = SK_MIN(SK_MAX((now - begun) / 16, SK_NS_PER_MS), 100 * SK_NS_PER_MS);
+        if (!err && io_fiber_sleep_until(SK_MIN(now + pause, deadline)) == SK_ERR_CANCELLED)
+            err = SK_ERR_CANCELLED;
+    }
+    if (!err) err = keep_names(&found, arena, out);
+    sk_arena_free(&of_look);
+    sk_arena_free(&of_members);
+    return err;
+}
+
+/* ---- life -------------------------------------------------------------------------------------------------------- */
+
+sk_err fleet_publisher_start(struct io_loop *loop, const struct fleet_publisher_options *options,
+                             struct fleet_publisher **out_publisher) {
+    struct fleet_identity *identity = options->identity(options->arg);
+    struct fleet_publisher *publisher = identity ? calloc(1, sizeof *publisher) : NULL;
+    if (!publisher) {
+        fleet_identity_unref(identity);
+        return identity ? SK_ERR_NO_MEMORY : SK_ERR_NOT_FOUND;
+    }
+    publisher->loop = loop;
+    publisher->options = *options;
+    sk_list_init(&publisher->items);
+    fleet_id_format(&fleet_identity_self(identity)->id, publisher->name);
+    fleet_identity_unref(identity);
+    sk_err err = fleet_valkey_create(loop, &options->where, &publisher->sending);
+    if (!err) err = fleet_valkey_create(loop, &options->where, &publisher->asking);
+    if (!err && !add_item(publisher, FLEET_BUS_BEAT, NULL)) err = SK_ERR_NO_MEMORY;
+    if (!err) err = io_fiber_spawn(loop, "publisher", pump, publisher, &publisher->pump);
+    if (err)
+        fleet_publisher_free(publisher);
+    else
+        *out_publisher = publisher;
+    return err;
+}
+
+void fleet_publisher_free(struct fleet_publisher *publisher) {
+    if (!publisher) return;
+    SK_LIST_FOR_EACH(link, &publisher->items) drop(publisher, SK_CONTAINER_OF(link, struct item, link));
+    fleet_valkey_destroy(publisher->sending);
+    fleet_valkey_destroy(publisher->asking);
+    free(publisher);
+}

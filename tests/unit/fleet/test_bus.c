@@ -1,0 +1,310 @@
+/* Publishers and readers of the purge bus on one loop, over a real valkey-server. */
+#include "fleet/fleet_of_test.h"
+#include "fleet/follower.h"
+#include "fleet/publisher.h"
+#include "fleet/valkey_server.h"
+
+#define EDGES 3
+
+struct edge_double {
+    struct fleet_identity *identity;
+    struct fleet_follower *follower;
+    char last[64]; /* text of the last wish */
+    unsigned applied, revalidated;
+};
+
+static struct valkey_server server;
+static struct fleet_ca *ca;
+static struct fleet_identity *control, *rogue;
+static struct edge_double edges[EDGES];
+static struct fleet_publisher *publisher;
+static struct observe_thread *metrics;
+static int64_t silence_ms;
+
+/* ---- doubles ---------------------------------------------------------------------------------------------------- */
+
+static struct fleet_identity *identity_of_edge(void *arg) {
+    return fleet_identity_ref(((struct edge_double *)arg)->identity);
+}
+static struct fleet_identity *identity_of_control(void *arg) { return fleet_identity_ref(control); }
+static const struct fleet_expelled *nobody(void *arg) { return NULL; }
+
+static void on_apply(void *arg, const struct fleet_bus_entry *entry) {
+    struct edge_double *edge = arg;
+    sk_str text = entry->wishes[entry->wish_count - 1].text;
+    assert_true(text.len < sizeof edge->last);
+    memcpy(edge->last, text.data, text.len);
+    edge->last[text.len] = 0;
+    edge->applied += entry->wish_count;
+}
+static void on_revalidate(void *arg, const char *why) { ((struct edge_double *)arg)->revalidated++; }
+static size_t on_describe(void *arg, struct fleet_pair *pairs, struct sk_arena *arena) {
+    pairs[0] = (struct fleet_pair){SK_STR("state"), SK_STR("running")};
+    return 1;
+}
+
+static void start_edge(struct edge_double *edge) {
+    struct fleet_follower_options options = {.where.path = sk_str_from_c(server.path),
+                                             .primary.path = sk_str_from_c(server.path),
+                                             .silence_ms = silence_ms,
+                                             .metrics = metrics,
+                                             .arg = edge,
+                                             .identity = identity_of_edge,
+                                             .expelled = nobody,
+                                             .apply = on_apply,
+                                             .revalidate = on_revalidate,
+                                             .describe = on_describe};
+    edge->applied = edge->revalidated = 0;
+    edge->last[0] = 0;
+    assert_ok(fleet_follower_start(loop, &options, &edge->follower));
+}
+
+static void wait_until(bool (*is)(void), const char *what) {
+    for (int i = 0; i < 2000 && !is(); i++) rest(5);
+    if (!is()) fail_msg("waited in vain: %s", what);
+}
+
+static struct fleet_valkey *asking;
+static struct sk_arena arena;
+static bool server_answers(void) {
+    const sk_str ping = SK_STR("PING");
+    const struct fleet_reply *reply;
+    return fleet_valkey_call(asking, &ping, 1, in_ms(500), &arena, &reply) == SK_OK;
+}
+static bool all_heard(void) {
+    for (int i = 0; i < EDGES; i++) {
+        struct fleet_follower_counts counts;
+        fleet_follower_counts(edges[i].follower, &counts);
+        if (!counts.heard) return false;
+    }
+    return true;
+}
+
+static void begin(void) {
+    struct fleet_valkey_where where = {.path = sk_str_from_c(server.path)};
+    const sk_str flush = SK_STR("FLUSHALL");
+    const struct fleet_reply *reply;
+    struct fleet_publisher_options options = {.where = where, .identity = identity_of_control};
+    sk_arena_init(&arena, 4096, 4 << 20);
+    assert_ok(fleet_valkey_create(loop, &where, &asking));
+    wait_until(server_answers, "the server answers");
+    assert_ok(fleet_valkey_call(asking, &flush, 1, in_ms(1000), &arena, &reply));
+    for (int i = 0; i < EDGES; i++) start_edge(&edges[i]);
+    rest(100); /* they look at the empty stream first */
+    assert_ok(fleet_publisher_start(loop, &options, &publisher));
+    wait_until(all_heard, "all edges hear the publisher");
+}
+
+static void end(void) {
+    for (int i = 0; i < EDGES; i++) fleet_follower_leave(edges[i].follower);
+    fleet_publisher_end(publisher, in_ms(2000));
+    while (io_fiber_count(loop) > 1) rest(5);
+    for (int i = 0; i < EDGES; i++) fleet_follower_free(edges[i].follower);
+    fleet_publisher_free(publisher);
+    fleet_valkey_destroy(asking);
+    sk_arena_free(&arena);
+}
+
+static struct fleet_receipt publish(enum cache_purge_kind kind, const char *text) {
+    struct fleet_purge_wish wish = {.kind = kind, .text = sk_str_from_c(text)};
+    struct fleet_purge_request request = {.wishes = &wish, .count = 1};
+    struct fleet_receipt receipt;
+    assert_ok(fleet_publish(publisher, &request, in_ms(5000), &receipt));
+    return receipt;
+}
+
+static void wait_applied(const struct fleet_receipt *receipt) {
+    struct fleet_stragglers stragglers;
+    assert_ok(fleet_publisher_wait(publisher, receipt, in_ms(5000), &arena, &stragglers));
+    assert_int_equal(stragglers.living, EDGES);
+    assert_int_equal(stragglers.behind, 0);
+}
+
+/* ---- stories ------------------------------------------------------------------------------------------------------ */
+
+static void tell_everywhere(void) {
+    begin();
+    unsigned revalidated = edges[0].revalidated;
+    for (int i = 0; i < 20; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "tag-%d", i);
+        struct fleet_receipt receipt = publish(CACHE_PURGE_TAG, text);
+        wait_applied(&receipt);
+        for (int e = 0; e < EDGES; e++) assert_string_equal(edges[e].last, text);
+    }
+    assert_int_equal(edges[0].applied, 20);
+    assert_int_equal(edges[0].revalidated, revalidated); /* nothing was missed */
+    end();
+}
+
+static void tell_batches(void) {
+    static struct fleet_purge_wish wishes[5000];
+    struct fleet_purge_request request = {.wishes = wishes, .count = SK_COUNT(wishes)};
+    struct fleet_receipt receipt;
+    begin();
+    for (size_t i = 0; i < SK_COUNT(wishes); i++)
+        wishes[i] = (struct fleet_purge_wish){.kind = CACHE_PURGE_HOST, .text = SK_STR("www.example.com")};
+    assert_ok(fleet_publish(publisher, &request, in_ms(5000), &receipt));
+    wait_applied(&receipt);
+    assert_int_equal(edges[1].applied, SK_COUNT(wishes));
+    assert_true(receipt.mark.sequence >= 3);
+    static char text[FLEET_BUS_TEXT_MAX + 1];
+    wishes[0].text = sk_str_make(text, sizeof text);
+    assert_err(fleet_publish(publisher, &request, in_ms(5000), &receipt), SK_ERR_TOO_LARGE);
+    end();
+}
+
+/* Who can write to the server, but may not publish. */
+static void forge(struct fleet_identity *signer, const char *as, const char *text) {
+    struct fleet_purge_wish wish = {.kind = CACHE_PURGE_HOST, .text = sk_str_from_c(text)};
+    struct fleet_bus_entry entry = {.kind = FLEET_BUS_PURGES,
+                                    .publisher = sk_str_from_c(as),
+                                    .mark = {1, 1},
+                                    .serial = 1,
+                                    .wishes = &wish,
+                                    .wish_count = 1};
+    struct fleet_bus_sealed sealed;
+    struct fleet_stream_id id;
+    fleet_bus_sealed_init(&sealed);
+    assert_ok(fleet_bus_seal(signer, &entry, &sealed));
+    const struct fleet_pair pairs[] = {{SK_STR("e"), sk_buf_str(&sealed.entry)},
+                                       {SK_STR("s"), sk_buf_str(&sealed.signature)},
+                                       {SK_STR("c"), sk_buf_str(&sealed.certificate)}};
+    assert_ok(fleet_valkey_add(asking, SK_STR(FLEET_BUS_STREAM), 0, pairs, 3, in_ms(1000), &arena, &id));
+    fleet_bus_sealed_free(&sealed);
+}
+
+static void tell_forgeries(void) {
+    const struct fleet_pair junk = {SK_STR("e"), SK_STR("SKB1 or so")};
+    struct fleet_stream_id id;
+    begin();
+    uint64_t refused = observe_total(OBSERVE_BUS_REFUSED);
+    forge(edges[0].identity, "spiffe://acme/fra/edge/e0", "forged.example"); /* an edge is no publisher */
+    forge(edges[0].identity, "spiffe://acme/fra/control/other", "forged.example");
+    forge(rogue, "spiffe://acme/fra/control/c", "forged.example"); /* of another root */
+    forge(control, "spiffe://acme/fra/control/other", "forged.example");
+    assert_ok(fleet_valkey_add(asking, SK_STR(FLEET_BUS_STREAM), 0, &junk, 1, in_ms(1000), &arena, &id));
+    struct fleet_receipt receipt = publish(CACHE_PURGE_HOST, "true.example");
+    wait_applied(&receipt);
+    for (int i = 0; i < EDGES; i++) {
+        assert_int_equal(edges[i].applied, 1);
+        assert_string_equal(edges[i].last, "true.example");
+    }
+    assert_int_equal(observe_total(OBSERVE_BUS_REFUSED) - refused, 5 * EDGES);
+    end();
+}
+
+static bool all_revalidated(void) {
+    for (int i = 0; i < EDGES; i++)
+        if (edges[i].revalidated < 2) return false;
+    return true;
+}
+
+/* It forgets everything: the stream is gone, with purges that maybe nobody has read. */
+static void tell_a_server_that_forgets(void) {
+    begin();
+    struct fleet_receipt receipt = publish(CACHE_PURGE_HOST, "one.example");
+    wait_applied(&receipt);
+    valkey_server_stop(&server);
+    rest(50);
+    valkey_server_start(&server);
+    wait_until(all_revalidated, "all revalidate");
+    receipt = publish(CACHE_PURGE_HOST, "two.example");
+    wait_applied(&receipt);
+    for (int i = 0; i < EDGES; i++) assert_string_equal(edges[i].last, "two.example");
+    end();
+}
+
+static bool first_is_silent(void) {
+    struct fleet_follower_counts counts;
+    fleet_follower_counts(edges[0].follower, &counts);
+    return counts.silent;
+}
+static bool first_hears(void) { return !first_is_silent(); }
+
+static void tell_silence(void) {
+    silence_ms = 2000;
+    begin();
+    unsigned before = edges[0].revalidated;
+    kill(server.pid, SIGSTOP);
+    wait_until(first_is_silent, "the silence is noticed");
+    rest(1200);
+    assert_true(edges[0].revalidated >= before + 2); /* again and again */
+    kill(server.pid, SIGCONT);
+    wait_until(first_hears, "somebody is heard again");
+    end();
+    silence_ms = 30000;
+}
+
+/* One that stopped is told by name, and does not hold up the others for longer than the caller waits. */
+static void tell_stragglers(void) {
+    struct fleet_stragglers stragglers;
+    begin();
+    rest(100);
+    const sk_str forget[] = {SK_STR("SADD"), SK_STR("skerry:members"),
+                             SK_STR("spiffe://acme/fra/edge/stopped")};
+    const struct fleet_pair pair = {SK_STR("state"), SK_STR("running")};
+    const struct fleet_reply *reply;
+    assert_ok(fleet_valkey_call(asking, forget, 3, in_ms(1000), &arena, &reply));
+    assert_ok(fleet_valkey_hash_set(asking, SK_STR("skerry:member:spiffe://acme/fra/edge/stopped"), &pair, 1,
+                                    600, in_ms(1000), &arena));
+    struct fleet_receipt receipt = publish(CACHE_PURGE_HOST, "one.example");
+    assert_ok(fleet_publisher_wait(publisher, &receipt, in_ms(200), &arena, &stragglers));
+    assert_int_equal(stragglers.living, EDGES + 1);
+    assert_int_equal(stragglers.behind, 1);
+    assert_str(stragglers.names[0], SK_STR("spiffe://acme/fra/edge/stopped"));
+    wait_applied(&receipt); /* when it has expired, it lives no more */
+    end();
+}
+
+#define STORY(name)                                                                                          \
+    static void name(void **state) { run_story(tell_##name); }
+STORY(everywhere)
+STORY(batches)
+STORY(forgeries)
+STORY(a_server_that_forgets)
+STORY(silence)
+STORY(stragglers)
+
+static int set_up(void **state) {
+    char path[128], name[64];
+    silence_ms = 30000;
+    test_folder_make();
+    snprintf(path, sizeof path, "%s/ca", test_folder);
+    assert_ok(fleet_ca_open(sk_str_from_c(path), SK_STR("acme"), sk_wall_now_s(), &ca));
+    control = test_identity(ca, "spiffe://acme/fra/control/c", sk_wall_now_s());
+    for (int i = 0; i < EDGES; i++) {
+        snprintf(name, sizeof name, "spiffe://acme/fra/edge/e%d", i);
+        edges[i].identity = test_identity(ca, name, sk_wall_now_s());
+    }
+    struct fleet_ca *other;
+    snprintf(path, sizeof path, "%s/other", test_folder);
+    assert_ok(fleet_ca_open(sk_str_from_c(path), SK_STR("acme"), sk_wall_now_s(), &other));
+    rogue = test_identity(other, "spiffe://acme/fra/control/c", sk_wall_now_s());
+    fleet_ca_free(other);
+    assert_ok(observe_thread_join(&metrics));
+    valkey_server_start(&server);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    valkey_server_remove(&server);
+    for (int i = 0; i < EDGES; i++) fleet_identity_unref(edges[i].identity);
+    fleet_identity_unref(control);
+    fleet_identity_unref(rogue);
+    fleet_ca_free(ca);
+    test_folder_remove();
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(everywhere),
+        cmocka_unit_test(batches),
+        cmocka_unit_test(forgeries),
+        cmocka_unit_test(stragglers),
+        cmocka_unit_test(a_server_that_forgets),
+        cmocka_unit_test(silence),
+    };
+    return cmocka_run_group_tests_name(__FILE__, tests, set_up, tear_down);
+}
