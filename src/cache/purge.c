@@ -6,18 +6,21 @@
 #include "cache/purge_internal.h"
 #include "cache/purge_table.h"
 #include "cache/store.h"
+#include "cache/tier_internal.h"
 #include "cache/vary.h"
 
 #define TABLE_SHARE_BYTES 128 /* of the budget, one byte in so many is for the table */
 #define TABLE_MIN_BYTES (64 * 1024)
 #define TABLE_MAX_BYTES (64 * 1024 * 1024)
-#define GLOBS 256       /* patterns kept as such */
+#define GLOBS 256 /* patterns kept as such */
+#define GLOB_TABLE_BYTES (64 * 1024)
 #define LENGTHS 16      /* lengths of prefixes that do not end at a '/' */
 #define SEGMENTS_MAX 32 /* prefixes of so many segments are looked up; a deeper one counts as its beginning */
 
 struct glob {
     struct cache *cache;
     uint64_t tick;
+    uint64_t scope; /* of its directory */
     bool soft;
     uint16_t site_bytes, pattern_bytes;
     ck_epoch_entry_t epoch_entry;
@@ -34,7 +37,13 @@ struct cache_purges {
     _Atomic uint32_t lengths[LENGTHS];   /* in use, of the path's part; 0: free */
     _Atomic(struct glob *) globs[GLOBS]; /* a ring; readers are inside sections */
     _Atomic uint64_t glob_count;         /* ever put in */
-    char text[CACHE_KEY_MAX_BYTES];      /* under the lock: a scope's, for a moment */
+    _Atomic uint64_t glob_left;          /* tick of the last that left the ring */
+    /* By the directory (glob_scope) of patterns, the last tick of one: who is in none of those need not look at any
+     * pattern. A table of its own, for what it folds is no purge. */
+    struct purge_table *glob_table;
+    _Atomic uint64_t glob_any_host,
+        glob_any_path;              /* the last tick of one without a host, or without a directory */
+    char text[CACHE_KEY_MAX_BYTES]; /* under the lock: a scope's, for a moment */
 };
 
 static uint64_t load(const _Atomic uint64_t *value) {
@@ -101,14 +110,59 @@ static void look_up(struct look *look, uint64_t scope) {
     purge_times_add(&look->times, purge_table_get(look->purges->table, scope));
 }
 
+/* The directory of patterns that begin with it; HOST and DIRECTORY are empty where a wildcard comes before them. */
+static uint64_t glob_scope(sk_str site, sk_str host, sk_str directory) {
+    uint64_t parts[3] = {sk_hash64(site.data, site.len), host.len ? sk_hash64(host.data, host.len) : 0,
+                         directory.len ? sk_hash64(directory.data, directory.len) : 0};
+    return scope_of(CACHE_PURGE_GLOB, sk_hash64(parts, sizeof parts));
+}
+
+/* The directories of patterns that may match a key. */
+struct glob_scopes {
+    uint64_t items[2 * SEGMENTS_MAX + 1];
+    size_t count;
+};
+
+static void want(struct glob_scopes *scopes, const struct look *look, uint64_t since, uint64_t scope) {
+    if (purge_table_get(look->purges->glob_table, scope).hard > since) scopes->items[scopes->count++] = scope;
+}
+
+/* Those of which a pattern came since the last look and is in the ring. */
+static void find_glob_scopes(struct glob_scopes *scopes, const struct look *look,
+                             const struct key_parts *parts) {
+    const struct cache_purges *purges = look->purges;
+    uint64_t since = SK_MAX(look->since, load(&purges->glob_left));
+    bool any_host = load(&purges->glob_any_host) > since;
+    size_t path_end = sk_str_find_byte(parts->path, '?'), segments = 0;
+    sk_str none = {0};
+    if (load(&purges->glob_any_path) > since) want(scopes, look, since, glob_scope(parts->site, none, none));
+    for (size_t i = 0; i < path_end && segments < SEGMENTS_MAX; i++) {
+        if (parts->path.data[i] != '/') continue;
+        sk_str directory = sk_str_slice(parts->path, 0, i + 1);
+        segments++;
+        want(scopes, look, since, glob_scope(parts->site, parts->host, directory));
+        if (any_host) want(scopes, look, since, glob_scope(parts->site, none, directory));
+    }
+}
+
+static bool is_wanted(const struct glob_scopes *scopes, uint64_t scope) {
+    for (size_t i = 0; i < scopes->count; i++)
+        if (scopes->items[i] == scope) return true;
+    return false;
+}
+
 /* From the newest back to the last that was looked at. One that leaves the ring meanwhile is in the table
  * before it leaves, which is read after this. */
 static void look_at_globs(struct look *look, const struct key_parts *parts) {
+    struct glob_scopes scopes = {.count = 0};
+    find_glob_scopes(&scopes, look, parts);
+    if (scopes.count == 0) return;
     uint64_t count = load(&look->purges->glob_count), stop = count > GLOBS ? count - GLOBS : 0;
     for (uint64_t i = count; i > stop; i--) {
         const struct glob *glob =
             atomic_load_explicit(&look->purges->globs[(i - 1) % GLOBS], memory_order_acquire);
         if (!glob || glob->tick <= look->since) return;
+        if (!is_wanted(&scopes, glob->scope)) continue;
         sk_str site = {glob->text, glob->site_bytes},
                pattern = {glob->text + glob->site_bytes, glob->pattern_bytes};
         if (!sk_str_eq(site, parts->site)) continue;
@@ -153,9 +207,9 @@ static void look_at_key(struct look *look, sk_str key_text) {
     }
 }
 
-static void look_at_tags(struct look *look, const struct cache_entry *entry) {
+static void look_at_tags(struct look *look, const uint64_t *tags, uint32_t count) {
     if (!any_since(look, CACHE_PURGE_TAG)) return;
-    for (uint32_t i = 0; i < entry->tag_count; i++) look_up(look, entry->tags[i]);
+    for (uint32_t i = 0; i < count; i++) look_up(look, tags[i]);
 }
 
 static enum cache_purge_state state_after(const struct purge_times *times, uint64_t born) {
@@ -173,7 +227,7 @@ enum cache_purge_state cache_purge_look(struct cache *cache, struct cache_entry 
     struct look look = {.purges = cache->purges, .since = verified >> 2};
     if (before != CACHE_PURGE_HARD) {
         look_at_key(&look, entry->object.key.text);
-        look_at_tags(&look, entry);
+        look_at_tags(&look, entry->tags, entry->tag_count);
     }
     enum cache_purge_state since = state_after(&look.times, entry->object.born);
     enum cache_purge_state state = before > since ? before : since;
@@ -181,6 +235,15 @@ enum cache_purge_state cache_purge_look(struct cache *cache, struct cache_entry 
     if (entry->object.part == CACHE_PART_SLICE && state == CACHE_PURGE_SOFT) state = CACHE_PURGE_NONE;
     atomic_store_explicit(&entry->object.verified, cache_verified_make(now, state), memory_order_relaxed);
     return state;
+}
+
+enum cache_purge_state cache_purge_state_of_stored(struct cache *cache,
+                                                   const struct cache_purge_subject *subject) {
+    struct look look = {.purges = cache->purges, .since = subject->born};
+    look_at_key(&look, subject->key);
+    look_at_tags(&look, subject->tags, subject->tag_count);
+    enum cache_purge_state state = state_after(&look.times, subject->born);
+    return subject->slice && state == CACHE_PURGE_SOFT ? CACHE_PURGE_NONE : state;
 }
 
 bool cache_purge_covers_key(struct cache *cache, sk_str key_text, uint64_t born) {
@@ -268,6 +331,23 @@ static void fold_pattern(struct order *order, sk_str site, sk_str pattern) {
     record_prefix(order, site, host, sk_str_slice(path, 0, segment_bytes(path)));
 }
 
+/* Before the pattern is in the ring. */
+static uint64_t record_glob_scope(struct order *order, sk_str site, sk_str pattern) {
+    sk_str literal = sk_glob_literal(pattern);
+    size_t slash = sk_str_find_byte(literal, '/');
+    sk_str host = sk_str_slice(literal, 0, slash), directory = sk_str_slice(literal, slash, literal.len);
+    directory.len = segment_bytes(directory);
+    bool any_path = slash == literal.len;
+    if (any_path) host.len = directory.len = 0;
+    uint64_t scope = glob_scope(site, host, directory);
+    purge_table_put(order->purges->glob_table, scope, (struct purge_times){.hard = order->tick});
+    if (any_path)
+        raise_to(&order->purges->glob_any_path, order->tick);
+    else if (host.len == 0)
+        raise_to(&order->purges->glob_any_host, order->tick);
+    return scope;
+}
+
 static void free_glob(ck_epoch_entry_t *epoch_entry) {
     struct glob *glob = SK_CONTAINER_OF(epoch_entry, struct glob, epoch_entry);
     CACHE_ORDER_ACQUIRE(&glob->cache->epoch);
@@ -305,7 +385,11 @@ static void record_glob(struct order *order, sk_str site, sk_str pattern) {
     uint64_t count = load(&purges->glob_count);
     struct glob *old =
         atomic_load_explicit(&purges->globs[count % GLOBS], memory_order_relaxed); /* only we write */
-    if (old) fold_glob(order, old);
+    if (old) {
+        fold_glob(order, old);
+        raise_to(&purges->glob_left, old->tick);
+    }
+    glob->scope = record_glob_scope(order, site, pattern);
     atomic_store_explicit(&purges->globs[count % GLOBS], glob, memory_order_release);
     atomic_store_explicit(&purges->glob_count, count + 1, memory_order_release);
     raise_to(&purges->last_tick[CACHE_PURGE_GLOB], order->tick);
@@ -383,22 +467,46 @@ static sk_err check_sizes(const struct cache_purge *purge) {
     return too_large ? SK_ERR_TOO_LARGE : SK_OK;
 }
 
-sk_err cache_purge(struct cache *cache, const struct cache_purge *purge, uint64_t *out_clock) {
-    SK_CHECK_MAGIC(cache, CACHE_MAGIC);
+static sk_err check(const struct cache_purge *purge) {
     if ((unsigned)purge->kind >= CACHE_PURGE_COUNT_) return SK_ERR_INVALID;
     sk_err err = check_parts(purge);
-    if (!err) err = check_sizes(purge);
+    return err ? err : check_sizes(purge);
+}
+
+static void apply_at(struct cache *cache, const struct cache_purge *purge, uint64_t tick) {
+    struct order order = {cache, cache->purges, tick, {purge->soft ? 0 : tick, purge->soft ? tick : 0}};
+    apply(&order, purge);
+}
+
+sk_err cache_purge(struct cache *cache, const struct cache_purge *purge, uint64_t *out_clock) {
+    SK_CHECK_MAGIC(cache, CACHE_MAGIC);
+    sk_err err = check(purge);
     if (err) return err;
     struct cache_purges *purges = cache->purges;
     pthread_mutex_lock(&purges->lock);
     uint64_t tick = load(&purges->clock) + 1;
-    struct order order = {cache, purges, tick, {purge->soft ? 0 : tick, purge->soft ? tick : 0}};
-    apply(&order, purge);
+    apply_at(cache, purge, tick);
+    cache_tier_purged(cache, purge, tick);
     /* Last: a fill that begins before this still counts as older, and who sees the tick sees the purge. */
     atomic_store_explicit(&purges->clock, tick, memory_order_release);
     pthread_mutex_unlock(&purges->lock);
     if (out_clock) *out_clock = tick;
     return SK_OK;
+}
+
+void cache_purge_restore(struct cache *cache, const struct cache_purge *purge, uint64_t tick) {
+    struct cache_purges *purges = cache->purges;
+    if (check(purge)) return;
+    pthread_mutex_lock(&purges->lock);
+    apply_at(cache, purge, tick);
+    raise_to(&purges->clock, tick); /* last, as above */
+    pthread_mutex_unlock(&purges->lock);
+}
+
+void cache_purge_advance(struct cache *cache, uint64_t tick) {
+    pthread_mutex_lock(&cache->purges->lock);
+    raise_to(&cache->purges->clock, tick);
+    pthread_mutex_unlock(&cache->purges->lock);
 }
 
 /* ---- life ----------------------------------------------------------------------------------------------------- */
@@ -411,8 +519,10 @@ sk_err cache_purges_create(struct cache *cache) {
     uint64_t bytes =
         SK_MIN(SK_MAX(cache->budget_bytes / TABLE_SHARE_BYTES, TABLE_MIN_BYTES), TABLE_MAX_BYTES);
     sk_err err = purge_table_create(bytes, &purges->table);
+    if (!err) err = purge_table_create(GLOB_TABLE_BYTES, &purges->glob_table);
     if (err) return err;
-    atomic_fetch_add(&cache->outside_bytes, purge_table_bytes(purges->table));
+    atomic_fetch_add(&cache->outside_bytes,
+                     purge_table_bytes(purges->table) + purge_table_bytes(purges->glob_table));
     return SK_OK;
 }
 
@@ -425,6 +535,7 @@ void cache_purges_destroy(struct cache *cache) {
         if (glob) free_glob(&glob->epoch_entry);
     }
     if (purges->table) purge_table_destroy(purges->table);
+    if (purges->glob_table) purge_table_destroy(purges->glob_table);
     pthread_mutex_destroy(&purges->lock);
     cache_counted_free(cache, purges, sizeof *purges);
 }

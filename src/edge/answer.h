@@ -6,7 +6,7 @@
 #include "http/cache_status.h"
 
 /* Room for Age, Cache-Status, Content-Range and their names. */
-#define EDGE_EXTRA_BYTES (HTTP_CACHE_STATUS_MAX + 256)
+#define EDGE_EXTRA_BYTES (HTTP_CACHE_STATUS_MAX + 512)
 
 /* Answers EXCHANGE with OBJECT, whose reference is taken over, also when the client is gone. Outside of a section.
  * exchange->outcome says what to tell in Cache-Status. */

@@ -40,8 +40,10 @@ struct edge_fetch {
     struct origin_result result;
     uint16_t origin_status;      /* 0: no response head came */
     struct http_fields trailers; /* of the response, once its body is complete */
+    sk_str trailer_names;        /* that it has announced; empty: none */
     bool published;              /* the fill knows the head, whatever came of it */
     bool stored, validated;      /* validated: 304, the stored response is good */
+    bool from_tier;              /* no origin was asked: the SSD tier had it */
     enum http_reason store_reason;
     sk_err error;
     struct origin_exchange *tunnel; /* after 101; whoever takes it sets NULL */

@@ -63,6 +63,7 @@ sk_err edge_fetch_publish(struct edge_fetch *fetch, const struct http_response *
                                 io_loop_wall_s(fetch->worker->loop), &fetch->rule->cache);
     sk_err err = edge_fetch_make_head(fetch, response, answer.store, &fields, &head);
     if (err) return err;
+    fetch->trailer_names = edge_trailer_names(&fetch->arena, response);
     if (answer.store) err = edge_fetch_tags(fetch, response, &head);
     if (err && err != SK_ERR_TOO_LARGE) return err;
     if (err) answer = (struct http_store_answer){.reason = HTTP_REASON_NO_STORE_TAGS};

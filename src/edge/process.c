@@ -16,6 +16,7 @@
 #include "edge/privileges.h"
 #include "edge/reclaim.h"
 #include "edge/reload.h"
+#include "edge/tier.h"
 #include "edge/upgrade.h"
 
 /* --- workers and messages --------------------------------------------------------------------------------- */
@@ -129,6 +130,7 @@ void edge_process_drain(struct edge_process *process, bool handed_over) {
     process->stage = EDGE_DRAINING;
     process->handed_over = handed_over;
     if (!handed_over) edge_notify("STOPPING=1");
+    if (handed_over) edge_tier_hand_over(process);
     int64_t drain_ms = process->snapshot->config->timeouts.drain_ms;
     io_timer_start(process->loop, &process->drain_timer, io_loop_now(process->loop) + drain_ms * SK_NS_PER_MS,
                    on_drain_over);
@@ -258,13 +260,16 @@ static sk_err start(struct edge_process *process, struct config *config) {
     edge_raise_descriptor_limit();
     io_signals_block();
     uint8_t secret[SK_HASH_SECRET_BYTES];
-    sk_random_secret(secret, sizeof secret);
-    sk_hash_set_secret(secret);
+    uint64_t tick;
     sk_log_set_level((enum sk_log_level)config->log_level);
-    sk_err err = create_parts(process, config);
+    sk_err err = edge_tier_secret(config, secret, &tick);
+    if (err) return failed(config->disk.state.data, err);
+    sk_hash_set_secret(secret);
+    err = create_parts(process, config);
     if (!err) err = listen_all(process);
     if (!err) err = edge_become_user(config);
     if (!err) err = open_log(process);
+    if (!err) err = edge_tier_start(process, secret, tick);
     if (!err && config->admin.len) err = edge_admin_start(process);
     if (!err) err = start_workers(process);
     if (!err) err = watch_signals(process);
@@ -288,6 +293,7 @@ static void tear_down(struct edge_process *process) {
         stuck |= process->workers[i].stuck;
     }
     edge_gauges_remove(process);
+    if (!stuck) edge_tier_stop(process);
     edge_reclaim_stop(process->reclaim);
     edge_bus_free(process->bus);
     if (process->upgrade) edge_upgrade_free(process);

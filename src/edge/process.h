@@ -44,7 +44,7 @@ struct edge_process {
     struct io_timer drain_timer;
     struct io_timer certificates_timer;
     struct edge_load load;
-    struct observe_gauge gauges[11];
+    struct observe_gauge gauges[30];
     /* written by starting workers, read after `started_workers` was waited for */
     sem_t started_workers;
     _Atomic int start_error; /* the first sk_err of a worker */

@@ -34,7 +34,7 @@ sk_err edge_head_fields(struct sk_arena *arena, const struct http_response *resp
     if (err) return err;
     http_forward_strip_hop_by_hop(&fields);
     http_fields_remove(&fields, HTTP_FIELD_TRANSFER_ENCODING);
-    http_fields_remove(&fields, HTTP_FIELD_TRAILER); /* trailers are not passed on */
+    http_fields_remove(&fields, HTTP_FIELD_TRAILER); /* only who gets trailers is told (edge_trailer_names) */
     if (!rules->keep_length) http_fields_remove(&fields, HTTP_FIELD_CONTENT_LENGTH);
     if (rules->shared) http_fields_remove(&fields, HTTP_FIELD_AGE);
     if (rules->shared) remove_of_proxy(&fields);
@@ -66,6 +66,28 @@ sk_err edge_trailer_fields(struct sk_arena *arena, sk_str connection, const stru
     }
     if (!err) *out_fields = fields;
     return err;
+}
+
+static bool may_be_announced(sk_str connection, sk_str name) {
+    return http_token_valid(name) && http_field_lookup(name) == HTTP_FIELD_UNKNOWN &&
+           !is_named(connection, name);
+}
+
+sk_str edge_trailer_names(struct sk_arena *arena, const struct http_response *response) {
+    if (!http_fields_find(&response->fields, HTTP_FIELD_TRAILER)) return (sk_str){0};
+    sk_str rest = http_fields_joined(&response->fields, HTTP_FIELD_TRAILER, arena), name;
+    sk_str connection = http_fields_joined(&response->fields, HTTP_FIELD_CONNECTION, arena);
+    char *names = sk_arena_alloc(arena, EDGE_TRAILER_NAMES_MAX);
+    size_t at = 0;
+    while (names && http_list_next(&rest, &name)) {
+        if (!may_be_announced(connection, name)) continue;
+        if (at + 2 + name.len > EDGE_TRAILER_NAMES_MAX) return (sk_str){0};
+        if (at) memcpy(names + at, ", ", 2);
+        if (at) at += 2;
+        memcpy(names + at, name.data, name.len);
+        at += name.len;
+    }
+    return (sk_str){names, at};
 }
 
 /* How to read the stored bytes, whatever a 304 says: its coding is part of them, its range is of no 304. All

@@ -19,6 +19,10 @@ struct edge_head_rules {
  * SK_ERR_NO_MEMORY. */
 sk_err edge_head_fields(struct sk_arena *arena, const struct http_response *response,
                         const struct edge_head_rules *rules, struct http_fields *out_fields);
+#define EDGE_TRAILER_NAMES_MAX 200
+/* The names of RESPONSE's Trailer that may be passed on, as below, joined; empty when there is none, they are more
+ * bytes than EDGE_TRAILER_NAMES_MAX, or when out of memory: nobody has to announce them (RFC 9110 section 6.6.2). */
+sk_str edge_trailer_names(struct sk_arena *arena, const struct http_response *response);
 /* Those of TRAILERS that may be passed on: none that concerns framing, routing, caching or the handling of the
  * message (RFC 9110 section 6.5.1), which is all that we know by name, and none that CONNECTION, the joined value
  * of that field in the message's head, names (7.6.1). Deep copies. */

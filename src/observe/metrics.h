@@ -36,6 +36,11 @@
     X(CLIENT_BYTES_SENT, "skerry_client_sent_bytes_total", "Bytes sent to clients")                          \
     X(CLIENT_BYTES_RECEIVED, "skerry_client_received_bytes_total", "Bytes received from clients")            \
     X(HIT_BYTES, "skerry_cache_hit_bytes_total", "Body bytes served from the store")                         \
+    X(HITS_DISK, "skerry_cache_tier_hits_total{tier=\"disk\"}", "Hits by the tier that had the response")    \
+    X(HITS_MEMORY, "skerry_cache_tier_hits_total{tier=\"memory\"}",                                          \
+      "Hits by the tier that had the response")                                                              \
+    X(HIT_BYTES_DISK, "skerry_cache_tier_hit_bytes_total{tier=\"disk\"}", "Body bytes served, by tier")      \
+    X(HIT_BYTES_MEMORY, "skerry_cache_tier_hit_bytes_total{tier=\"memory\"}", "Body bytes served, by tier")  \
     X(ORIGIN_REQUESTS, "skerry_origin_requests_total", "Requests sent to origins")                           \
     X(ORIGIN_RETRIES, "skerry_origin_retries_total", "Of these, repeated on another connection or origin")   \
     X(ORIGIN_ERRORS, "skerry_origin_errors_total", "Requests to origins that failed without an answer")      \
@@ -131,6 +136,9 @@ enum observe_counter {
     X(HIT_SECONDS, "skerry_hit_duration_seconds", "Time to first byte of hits")                              \
     X(MISS_SECONDS, "skerry_miss_duration_seconds", "Time to first byte of requests that needed an origin")  \
     X(ORIGIN_SECONDS, "skerry_origin_duration_seconds", "Time to an origin's response head")                 \
+    X(DISK_READ_SECONDS, "skerry_disk_read_duration_seconds",                                                \
+      "Time to find and verify a record of the SSD tier")                                                    \
+    X(DISK_WRITE_SECONDS, "skerry_disk_write_duration_seconds", "Time to write a segment of the SSD tier")   \
     X(PURGE_SECONDS, "skerry_purge_duration_seconds", "Time until a purge is in force")                      \
     X(BUS_SECONDS, "skerry_bus_delay_seconds",                                                               \
       "From a purge's publishing, by the publisher's clock, until it is in force here")                      \

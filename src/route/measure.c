@@ -32,11 +32,13 @@ static sk_err add_network(struct measure_report *report, size_t *capacity,
 }
 
 static sk_err read_network(sk_str first, sk_str rest, struct measure_network *out) {
-    sk_str count, p50;
-    double n, ms;
+    sk_str count, p50, p90;
+    double n, ms, slow_ms;
     if (io_prefix_parse(first, &out->prefix)) return SK_ERR_MALFORMED;
     if (!sk_str_cut(&rest, ' ', &count) || !read_number(count, UINT32_MAX, &n)) return SK_ERR_MALFORMED;
     if (!sk_str_cut(&rest, ' ', &p50) || !read_number(p50, 1e6, &ms)) return SK_ERR_MALFORMED;
+    /* Not used, but with it the number before is known to be whole. */
+    if (!sk_str_cut(&rest, ' ', &p90) || !read_number(p90, 1e6, &slow_ms)) return SK_ERR_MALFORMED;
     out->count = (uint32_t)n;
     out->p50_ms = (float)ms;
     return SK_OK;

@@ -222,6 +222,14 @@ def test_short_chunk_extensions_are_dropped(edge, origin):
     assert b"a=b" not in origin.received_bytes()
 
 
+def test_rfc9110_6_6_2_trailers_are_announced_to_who_takes_them(edge, origin):
+    origin.on("/t", reply(b"body", chunked=True, trailers=[("X-Sum", "abc")],
+                          fields=[("Trailer", "X-Sum, Content-Length"), ("Trailer", "X-Hop"), ("Connection", "X-Hop"), *NO_STORE]))
+    with edge.connect() as conn:
+        for fields, names in (([("TE", "trailers"), ("Connection", "TE")], "X-Sum"), ([], None)):
+            assert conn.get("/t", fields)["trailer"] == names
+
+
 def test_request_trailers_reach_the_origin(edge, origin):
     origin.on("/u", lambda x: x.reply(x.read_body()))
     with edge.connect() as conn:

@@ -322,6 +322,52 @@ static void a_purge_that_says_too_little_is_refused_and_changes_nothing(void **s
 
 /* ---- fills ---------------------------------------------------------------------------------------------------------- */
 
+static void purge_glob(const char *pattern) {
+    struct cache_purge purge = {
+        .kind = CACHE_PURGE_GLOB, .site = SK_STR("site"), .text = sk_str_from_c(pattern)};
+    assert_ok(cache_purge(cache, &purge, NULL));
+}
+
+static bool is_found(const struct cache_key *key) {
+    cache_enter(thread);
+    bool found = cache_find(thread, key, NULL, NULL) != NULL;
+    cache_leave(thread);
+    return found;
+}
+
+/* A look passes over patterns of other directories; those that have none, have no host or lie deeper than looks go are
+ * found all the same, also behind as many others as the ring holds. */
+static void patterns_are_found_by_their_directory(void **state) {
+    /* 36 segments */
+    sk_str text =
+        SK_STR("site|example.org|/1/2/3/4/5/6/7/8/9/0/1/2/3/4/5/6/7/8/9/0/1/2/3/4/5/6/7/8/9/0/1/2/3/4/5/7");
+    struct cache_key key = {sk_hash128_of(text.data, text.len), text};
+    static const char *const patterns[] = {
+        "example.org/1/2/3/4/5/6/7/8/9/0/1/2/3/4/5/6/7/8/9/0/1/2/3/4/5/6/7/8/9/0/1/2/3/4/5/*",
+        "/1/2/3/4/5/6/7/8/9/0/1/2/3/4/5/6/7/8/9/0/1/2/3/4/5/6/7/8/9/0/1/2/3/4/5/?",
+        "example.org/1/2/3*",
+        "/1/*7",
+        "example.org*7",
+        "*",
+    };
+    for (size_t i = 0; i < SK_COUNT(patterns); i++)
+        for (int others = 0; others < 600; others += 150) {
+            char other[64];
+            assert_true(put_object(thread, &key, 7, 10, true));
+            purge_glob(patterns[i]);
+            for (int n = 0; n < others; n++) {
+                snprintf(other, sizeof other, "example.org/other%d/*.png", n);
+                purge_glob(other);
+            }
+            if (is_found(&key)) fail_msg("%s, then %d others", patterns[i], others);
+            assert_true(put_object(thread, &key, 7, 10, true));
+            purge_glob("example.org/1/3/*");
+            purge_glob("example.com/1/2/*");
+            assert_true(is_found(&key));
+        }
+    (void)state;
+}
+
 static void purge_key(const struct cache_key *key, bool soft) {
     struct cache_purge purge = {.kind = CACHE_PURGE_KEY, .text = key->text, .soft = soft};
     assert_ok(cache_purge(cache, &purge, NULL));
@@ -580,6 +626,7 @@ int main(void) {
         CASE(purges_do_what_the_model_says),
         CASE(more_purges_than_there_is_room_for_are_never_too_few),
         CASE(a_purge_that_says_too_little_is_refused_and_changes_nothing),
+        CASE(patterns_are_found_by_their_directory),
         CASE(a_fill_that_began_before_a_purge_is_never_fresh_after_it),
         CASE(who_comes_after_a_purge_does_not_join_an_older_fill),
         CASE(a_follower_that_came_after_a_purge_of_a_tag_begins_again),

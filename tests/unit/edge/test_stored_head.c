@@ -1,6 +1,9 @@
 #include "edge/stored_head.h"
 
+#include <stdio.h>
+
 #include "edge/answer.h"
+
 #include "unit.h"
 
 static struct sk_arena arena;
@@ -117,6 +120,36 @@ static void trailers_that_mean_something_to_a_recipient_are_not_passed_on(void *
     assert_str(lines_of(&passed), SK_STR("X-Sum: 1\nServer-Timing: b\n"));
 }
 
+static const struct {
+    const char *name, *lines, *names;
+} announcements[] = {
+    {"RFC 9110 6.6.2: nothing is announced", "X-Sum: 1\n", ""},
+    {"RFC 9110 6.6.2: names that may be passed on", "Trailer: X-Sum, ,x-b\nTrailer: Server-Timing\n",
+     "X-Sum, x-b, Server-Timing"},
+    {"RFC 9110 6.5.1: not those of framing", "Trailer: Content-Length, Age\n", ""},
+    {"RFC 9110 7.6.1: not those that Connection names", "Trailer: X-Sum, X-Hop\nConnection: x-hop\n",
+     "X-Sum"},
+    {"what is no name", "Trailer: a b, \"c\", X-Sum\n", "X-Sum"},
+};
+
+static void trailers_are_announced(void **state) {
+    char name[EDGE_TRAILER_NAMES_MAX];
+    for (size_t i = 0; i < SK_COUNT(announcements); i++) {
+        struct http_response response = {.fields = fields_of(announcements[i].lines)};
+        sk_str names = edge_trailer_names(&arena, &response);
+        if (!sk_str_eq(names, sk_str_from_c(announcements[i].names))) fail_msg("%s", announcements[i].name);
+    }
+    for (size_t bytes = 190; bytes <= 200; bytes++) { /* whole or not at all */
+        char line[300];
+        memset(name, 'x', sizeof name);
+        snprintf(line, sizeof line, "Trailer: %.*s\n", (int)bytes, name);
+        struct http_response response = {.fields = fields_of(line)};
+        size_t got = edge_trailer_names(&arena, &response).len;
+        assert_true(got == bytes || (got == 0 && bytes + 2 > EDGE_TRAILER_NAMES_MAX));
+    }
+    (void)state;
+}
+
 static void heads_made_of_stored_fields(void **state) {
     struct http_fields stored =
         fields_of("Date: D\nETag: \"a\"\nContent-Type: t\nX: 1\nVary: v\nVia: 1.1 me\n");
@@ -131,6 +164,7 @@ int main(void) {
         cmocka_unit_test(what_is_kept_of_a_response),
         cmocka_unit_test(a_304_renews_the_stored_fields),
         cmocka_unit_test(trailers_that_mean_something_to_a_recipient_are_not_passed_on),
+        cmocka_unit_test(trailers_are_announced),
         cmocka_unit_test(heads_made_of_stored_fields),
     };
     sk_arena_init(&arena, 4096, 0);

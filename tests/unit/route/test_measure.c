@@ -60,10 +60,19 @@ static void a_report_is_read(void **state) {
 }
 
 static void what_is_no_report_is_refused(void **state) {
-    static const char *const texts[] = {"load x",          "load -1",        "load",
-                                        "hit_ratio 1.5",   "1.2.3.0/24",     "1.2.3.0/24 5",
-                                        "1.2.3.0/24 x 5",  "1.2.3.0/99 5 5", "1.2.3.0/24 5 nan",
-                                        "1.2.3.0/24 5 -3", "::/48 5 inf",    "load 1e99999"};
+    static const char *const texts[] = {"load x",
+                                        "load -1",
+                                        "load",
+                                        "hit_ratio 1.5",
+                                        "1.2.3.0/24",
+                                        "1.2.3.0/24 5",
+                                        "1.2.3.0/24 5 5",
+                                        "1.2.3.0/24 x 5 5",
+                                        "1.2.3.0/99 5 5 5",
+                                        "1.2.3.0/24 5 nan 5",
+                                        "1.2.3.0/24 5 -3 5",
+                                        "::/48 5 inf 5",
+                                        "load 1e99999"};
     (void)state;
     for (size_t i = 0; i < SK_COUNT(texts); i++) {
         struct measure_report report;
