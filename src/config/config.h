@@ -47,6 +47,7 @@ struct config_listener {
     struct io_addr addr;
     bool tls;
     bool http2; /* offered by ALPN */
+    bool http3; /* over UDP, where there is TLS */
     enum config_pq pq;
     enum config_tls_version min_version;
     sk_str client_ca; /* path of a PEM file; ends with NUL; empty: clients need no certificate */
