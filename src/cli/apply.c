@@ -18,7 +18,8 @@ struct apply_arguments {
 
 static const struct argp_option plain_options[] = {{0}};
 static const struct argp_option apply_options[] = {
-    {"staged", 'S', NULL, 0, "One edge first, then its PoP, then all; back by itself when they fare worse", 1},
+    {"staged", 'S', NULL, 0, "One edge first, then its PoP, then all; back by itself when they fare worse",
+     1},
     {0},
 };
 
@@ -55,12 +56,13 @@ int cli_apply(int argc, char **argv) {
         .parser = on_argument,
         .args_doc = "FILE",
         .children = children,
-        .doc = "Makes the sites of FILE (YAML: sites, limits, timeouts, purge, trusted_proxies) the "
-               "configuration of the whole fleet: checked, numbered, signed, and taken by every edge.\v"
-               "Examples:\n"
-               "  skerry apply sites.yaml\n"
-               "  skerry apply --staged sites.yaml\n\n"
-               "Exit codes: 0 it is the configuration, 1 control could not be asked or refused, 2 FILE is wrong.",
+        .doc =
+            "Makes the sites of FILE (YAML: sites, limits, timeouts, purge, trusted_proxies) the "
+            "configuration of the whole fleet: checked, numbered, signed, and taken by every edge.\v"
+            "Examples:\n"
+            "  skerry apply sites.yaml\n"
+            "  skerry apply --staged sites.yaml\n\n"
+            "Exit codes: 0 it is the configuration, 1 control could not be asked or refused, 2 FILE is wrong.",
     };
     struct apply_arguments arguments = {.needs_word = true};
     struct sk_buf text;
@@ -68,7 +70,8 @@ int cli_apply(int argc, char **argv) {
     int code = load("apply", arguments.word, &text);
     if (code != CLI_FINE) return code;
     code = cli_control_print(&arguments.control, "apply", "POST",
-                             arguments.staged ? SK_STR("/configuration?rollout=staged") : SK_STR("/configuration"),
+                             arguments.staged ? SK_STR("/configuration?rollout=staged")
+                                              : SK_STR("/configuration"),
                              SK_STR("application/yaml"), sk_buf_str(&text));
     sk_buf_free(&text);
     return code;
@@ -103,7 +106,8 @@ int cli_rollback(int argc, char **argv) {
     char target[64];
     cli_parse(&argp, "rollback", argc, argv, &arguments);
     snprintf(target, sizeof target, "/rollback?number=%.20s", arguments.word);
-    return cli_control_print(&arguments.control, "rollback", "POST", sk_str_from_c(target), (sk_str){0}, (sk_str){0});
+    return cli_control_print(&arguments.control, "rollback", "POST", sk_str_from_c(target), (sk_str){0},
+                             (sk_str){0});
 }
 
 /* --- diff ---------------------------------------------------------------------------------------------------- */
@@ -140,8 +144,8 @@ int cli_diff(int argc, char **argv) {
     struct apply_arguments arguments = {.needs_word = true};
     struct sk_buf present;
     cli_parse(&argp, "diff", argc, argv, &arguments);
-    int code = cli_control_ask(&arguments.control, "diff", "GET", SK_STR("/configuration"), (sk_str){0}, (sk_str){0},
-                               &present);
+    int code = cli_control_ask(&arguments.control, "diff", "GET", SK_STR("/configuration"), (sk_str){0},
+                               (sk_str){0}, &present);
     if (code != CLI_FINE) return code;
     code = run_diff(arguments.word, sk_buf_str(&present));
     sk_buf_free(&present);

@@ -54,7 +54,8 @@ static const struct argp_option options[] = {
 };
 
 /* NAME=VALUE behind the others, with what a query may not hold escaped (RFC 3986 3.4). */
-static void add(struct argp_state *state, struct control_arguments *arguments, const char *name, const char *value) {
+static void add(struct argp_state *state, struct control_arguments *arguments, const char *name,
+                const char *value) {
     sk_err err = sk_buf_printf(&arguments->query, "%c%s=", sk_buf_len(&arguments->query) ? '&' : '?', name);
     for (const char *c = value; *c && !err; c++) {
         bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') ||
@@ -78,13 +79,15 @@ static error_t on_argument(int key, char *value, struct argp_state *state) {
     case 'i': add(state, arguments, "id", value); return 0;
     case ARGP_KEY_INIT: state->child_inputs[0] = &arguments->control; return 0;
     case ARGP_KEY_ARG:
-        if (arguments->word_count == SK_COUNT(arguments->words)) argp_error(state, "unexpected \"%s\"", value);
+        if (arguments->word_count == SK_COUNT(arguments->words))
+            argp_error(state, "unexpected \"%s\"", value);
         arguments->words[arguments->word_count++] = value;
         return 0;
     case ARGP_KEY_END:
         if (!arguments->file == !arguments->word_count)
-            argp_error(state, "what? Give -c FILE to run control, or a command to one that runs (example: skerry "
-                              "control invite --role edge --pop fra)");
+            argp_error(state,
+                       "what? Give -c FILE to run control, or a command to one that runs (example: skerry "
+                       "control invite --role edge --pop fra)");
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -103,7 +106,8 @@ static int ask(struct control_arguments *arguments) {
     const char *word = arguments->words[0];
     char target[4096], name[64];
     sk_str query = sk_buf_str(&arguments->query);
-    bool verify = !strcmp(word, "audit") && arguments->word_count == 2 && !strcmp(arguments->words[1], "verify");
+    bool verify =
+        !strcmp(word, "audit") && arguments->word_count == 2 && !strcmp(arguments->words[1], "verify");
     for (size_t i = 0; i < SK_COUNT(verbs); i++) {
         if (strcmp(word, verbs[i].word) != 0 || (arguments->word_count == 2 && !verify)) continue;
         int len = snprintf(target, sizeof target, "%s%s%.*s", verbs[i].target, verify ? "/verify" : "",
@@ -123,19 +127,20 @@ int cli_control(int argc, char **argv) {
         .parser = on_argument,
         .args_doc = "[COMMAND]",
         .children = children,
-        .doc = "What a fleet of edges agrees on: who belongs to it, and which configuration is in force. With -c FILE it "
-               "runs; else it is asked.\v"
-               "Commands:\n"
+        .doc =
+            "What a fleet of edges agrees on: who belongs to it, and which configuration is in force. With -c FILE it "
+            "runs; else it is asked.\v"
+            "Commands:\n"
 #define X(word, method, target, help) "  " word ": " help "\n"
-               VERB_TABLE(X)
+        VERB_TABLE(X)
 #undef X
-               "\nExamples:\n"
-               "  skerry control -c /etc/skerry/control.yaml\n"
-               "  skerry control invite --role edge --pop fra\n"
-               "  skerry control token --name ops --rights read,apply\n"
-               "  skerry control nodes --control https://10.0.0.2:7443 --token-file ops.token\n\n"
-               "Exit codes: 0 done, or stopped by a signal; 1 failed at run time; 2 bad usage, configuration or "
-               "request.",
+            "\nExamples:\n"
+            "  skerry control -c /etc/skerry/control.yaml\n"
+            "  skerry control invite --role edge --pop fra\n"
+            "  skerry control token --name ops --rights read,apply\n"
+            "  skerry control nodes --control https://10.0.0.2:7443 --token-file ops.token\n\n"
+            "Exit codes: 0 done, or stopped by a signal; 1 failed at run time; 2 bad usage, configuration or "
+            "request.",
     };
     struct control_arguments arguments = {0};
     sk_buf_init(&arguments.query, 4096);

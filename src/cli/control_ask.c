@@ -16,7 +16,8 @@
 enum { TOKEN_FILE_BYTES = 4096 };
 
 static const struct argp_option options[] = {
-    {"control", 'C', "ADDRESS", 0, "Control: https://HOST[:PORT] or unix:PATH (default " CLI_CONTROL_DEFAULT ")", 90},
+    {"control", 'C', "ADDRESS", 0,
+     "Control: https://HOST[:PORT] or unix:PATH (default " CLI_CONTROL_DEFAULT ")", 90},
     {"token-file", 'T', "FILE", 0, "Its first line is the token, which https:// needs", 90},
     {0},
 };
@@ -75,7 +76,8 @@ int cli_control_ask(const struct cli_control *control, const char *name, const c
                     sk_str type, sk_str body, struct sk_buf *out_body) {
     struct sk_buf token;
     uint16_t status = 0;
-    struct fleet_ask ask = {.address = sk_str_from_c(control->address ? control->address : CLI_CONTROL_DEFAULT),
+    struct fleet_ask ask = {.address =
+                                sk_str_from_c(control->address ? control->address : CLI_CONTROL_DEFAULT),
                             .method = sk_str_from_c(method),
                             .target = target,
                             .body = body,
@@ -97,7 +99,8 @@ int cli_control_ask(const struct cli_control *control, const char *name, const c
     }
     if (secure) err = context_of(ask.token, &ask.tls);
     int code = err ? failed(name, "the token", err) : CLI_FINE;
-    if (!err && (err = fleet_ask(&ask, &status, out_body)) != SK_OK) code = failed(name, ask.address.data, err);
+    if (!err && (err = fleet_ask(&ask, &status, out_body)) != SK_OK)
+        code = failed(name, ask.address.data, err);
     if (!err) code = judge(name, status, out_body);
     if (code != CLI_FINE) sk_buf_free(out_body);
     SSL_CTX_free(ask.tls);

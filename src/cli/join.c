@@ -18,7 +18,8 @@ struct join_arguments {
 };
 
 static const struct argp_option options[] = {
-    {"state", 's', "DIR", 0, "Folder for the node's key, certificate and configuration (its file's `fleet.state`)", 1},
+    {"state", 's', "DIR", 0,
+     "Folder for the node's key, certificate and configuration (its file's `fleet.state`)", 1},
     {"name", 'n', "NAME", 0, "The node's name (default: the host's)", 1},
     {0},
 };
@@ -34,8 +35,9 @@ static error_t on_argument(int key, char *value, struct argp_state *state) {
         return 0;
     case ARGP_KEY_END:
         if (!arguments->token || !arguments->state)
-            argp_error(state, "expected URL TOKEN --state DIR (example: skerry join https://10.0.0.2:7443 skj1... "
-                              "--state /var/lib/skerry/node)");
+            argp_error(state,
+                       "expected URL TOKEN --state DIR (example: skerry join https://10.0.0.2:7443 skj1... "
+                       "--state /var/lib/skerry/node)");
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -77,7 +79,8 @@ static int ask(struct joining *joining) {
 static sk_err prepare(struct joining *joining) {
     char host[FLEET_WORD_BYTES] = "";
     const struct join_arguments *arguments = joining->arguments;
-    struct fleet_join join = {.token = sk_str_from_c(arguments->token), .name = sk_str_from_c(arguments->name)};
+    struct fleet_join join = {.token = sk_str_from_c(arguments->token),
+                              .name = sk_str_from_c(arguments->name)};
     if (!arguments->name) {
         gethostname(host, sizeof host - 1);
         for (char *c = host; *c; c++) *c = sk_ascii_lower_byte(*c);
@@ -105,7 +108,9 @@ static sk_err write_state(struct joining *joining, struct fleet_joined *out_join
 static int join(struct joining *joining) {
     struct fleet_joined joined;
     sk_err err = prepare(joining);
-    if (err) return failed(err == SK_ERR_DENIED ? "the state's folder must be ours alone (mode 0700)" : "not begun", err);
+    if (err)
+        return failed(
+            err == SK_ERR_DENIED ? "the state's folder must be ours alone (mode 0700)" : "not begun", err);
     int code = ask(joining);
     if (code != CLI_FINE) return code;
     err = write_state(joining, &joined);
@@ -119,19 +124,21 @@ int cli_join(int argc, char **argv) {
         .options = options,
         .parser = on_argument,
         .args_doc = "URL TOKEN",
-        .doc = "Makes this machine a node of a fleet: makes a key, shows the invitation to control, and keeps the "
-               "certificate that it gets. Whether that is the right control is known from the invitation.\v"
-               "Example:\n"
-               "  skerry join https://10.0.0.2:7443 skj1.... --state /var/lib/skerry/node\n"
-               "and then, in the edge's file:\n"
-               "  fleet: {state: /var/lib/skerry/node}\n\n"
-               "Exit codes: 0 joined, 1 refused or failed, 2 bad usage.",
+        .doc =
+            "Makes this machine a node of a fleet: makes a key, shows the invitation to control, and keeps the "
+            "certificate that it gets. Whether that is the right control is known from the invitation.\v"
+            "Example:\n"
+            "  skerry join https://10.0.0.2:7443 skj1.... --state /var/lib/skerry/node\n"
+            "and then, in the edge's file:\n"
+            "  fleet: {state: /var/lib/skerry/node}\n\n"
+            "Exit codes: 0 joined, 1 refused or failed, 2 bad usage.",
     };
     struct join_arguments arguments = {0};
     struct joining joining = {.arguments = &arguments};
     cli_parse(&argp, "join", argc, argv, &arguments);
     signal(SIGPIPE, SIG_IGN);
-    if (fleet_token_parse(sk_str_from_c(arguments.token), &joining.token) || joining.token.kind != FLEET_TOKEN_JOIN) {
+    if (fleet_token_parse(sk_str_from_c(arguments.token), &joining.token) ||
+        joining.token.kind != FLEET_TOKEN_JOIN) {
         fprintf(stderr, "skerry join: this is no invitation: it begins with skj1.\n");
         return CLI_USAGE;
     }

@@ -49,8 +49,10 @@ static sk_err put_document(struct config_control *config, yaml_document_t *docum
     const yaml_node_t *root = yaml_document_get_root_node(document);
     sk_err err = SK_OK;
     if (!root || root->type != YAML_MAPPING_NODE) return SK_OK;
-    for (yaml_node_pair_t *pair = root->data.mapping.pairs.start; pair < root->data.mapping.pairs.top && !err; pair++) {
-        const struct config_option *option = config_option_find(config_control_top, scalar(document, pair->key));
+    for (yaml_node_pair_t *pair = root->data.mapping.pairs.start; pair < root->data.mapping.pairs.top && !err;
+         pair++) {
+        const struct config_option *option =
+            config_option_find(config_control_top, scalar(document, pair->key));
         sk_str text = scalar(document, pair->value);
         if (option && text.len) err = put(config, option, text);
     }
@@ -90,7 +92,8 @@ static sk_err resolve(struct config_control *config, sk_str *path, sk_str folder
 static sk_err parse(sk_str text, const char *name, sk_str folder, struct config_control **out_config,
                     struct config_problems *problems) {
     uint32_t before = problems->count;
-    sk_err err = config_scan_section(text, name, config_control_top, "expected at least: fleet: acme", problems);
+    sk_err err =
+        config_scan_section(text, name, config_control_top, "expected at least: fleet: acme", problems);
     if (err) return err;
     struct config_control *config = calloc(1, sizeof *config);
     if (!config) return SK_ERR_NO_MEMORY;

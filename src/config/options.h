@@ -314,8 +314,8 @@ enum config_kind {
 
 #define CONFIG_FLEET_TABLE(X, S)                                                                              \
     X(S, VALUE, FILE, state, state, "", "", "", "/var/lib/skerry/fleet",                                      \
-      "The folder with this node's identity: key, certificate, the fleet's roots (`skerry join` makes it) "     \
-      "and the last good configuration. With it, sites come from control.")                        \
+      "The folder with this node's identity: key, certificate, the fleet's roots (`skerry join` makes it) "   \
+      "and the last good configuration. With it, sites come from control.")                                   \
     X(S, VALUE, BUS, bus, bus, "", "", "", "valkey://:secret@10.0.0.5",                                       \
       "The server (Valkey, or another that speaks the Redis protocol and has streams) that purges come "      \
       "from; the nearest replica will do. Without it: purges are this edge's own.")                           \
@@ -401,6 +401,9 @@ enum config_kind {
       "or of the control group's limit, at least 64MiB; the default never takes more than 16GiB.")           \
     X(S, VALUE, SIZE, max_object, max_object_bytes, "0", "0", "64TiB", "100MiB",                             \
       "Largest content that is stored. 0: half of `memory`.")                                                \
+    X(S, VALUE, COUNT, capacity, capacity, "0", "0", "100000000", "20000",                                   \
+      "Requests a second that this edge is meant for: routers send clients elsewhere before it gets more. "  \
+      "0: only its cores and connections count.")                                                            \
     X(S, SECTION, DISK, disk, disk, "", "", "", "",                                                          \
       "What RAM has no room for and was asked for again, on SSD, through restarts. Without it: RAM alone.")  \
     X(S, VALUE, NAME, user, user, "", "", "", "skerry",                                                      \

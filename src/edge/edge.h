@@ -12,7 +12,8 @@ struct edge_start {
     const char *program;                      /* path of this binary, for the upgrade */
     const char *const *argv;                  /* as given, NULL-terminated; [0] is replaced by PROGRAM */
     const struct config_arguments *arguments; /* laid over a file at each reload */
-    uint64_t fleet_number; /* of the fleet's configuration behind the file's own (edge/fleet_config.h); 0: none */
+    uint64_t
+        fleet_number; /* of the fleet's configuration behind the file's own (edge/fleet_config.h); 0: none */
 };
 
 /* Takes over the reference to CONFIG. Runs until a signal ends it; returns the exit code (0 or 1). */

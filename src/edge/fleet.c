@@ -73,8 +73,8 @@ static bool stopping(const struct edge_fleet *fleet) {
 
 /* --- asking control ------------------------------------------------------------------------------------------ */
 
-static sk_err ask(struct edge_fleet *fleet, const char *method, sk_str target, sk_str body, int64_t timeout_ms,
-                  uint16_t *out_status, struct sk_buf *out_answer) {
+static sk_err ask(struct edge_fleet *fleet, const char *method, sk_str target, sk_str body,
+                  int64_t timeout_ms, uint16_t *out_status, struct sk_buf *out_answer) {
     struct fleet_ask ask = {.address = sk_str_from_c(fleet->controls[fleet->control]),
                             .tls = fleet->tls,
                             .method = sk_str_from_c(method),
@@ -176,7 +176,8 @@ static sk_err take_snapshot(struct edge_fleet *fleet, uint64_t number) {
     if (err == SK_ERR_TOO_LARGE) {
         refuse(fleet, number, "it is larger than any configuration");
     } else if (!err && status == 200) {
-        err = fleet_snapshot_check(fleet->identity, sk_buf_str(&bytes), in_force, &fleet->expelled, &snapshot);
+        err =
+            fleet_snapshot_check(fleet->identity, sk_buf_str(&bytes), in_force, &fleet->expelled, &snapshot);
         if (!err && snapshot.number != number) err = SK_ERR_STALE;
         if (err)
             refuse(fleet, number, sk_err_text(err));
@@ -196,7 +197,8 @@ static void take_expelled(struct edge_fleet *fleet, sk_str text) {
     fleet_hex(digest, hex);
     if (!strcmp(hex, fleet->expelled_digest)) return;
     sk_err err = fleet_expelled_parse(text, &expelled);
-    if (err) return sk_log(SK_LOG_ERROR, "fleet", "the list of expelled nodes is not good: %s", sk_err_text(err));
+    if (err)
+        return sk_log(SK_LOG_ERROR, "fleet", "the list of expelled nodes is not good: %s", sk_err_text(err));
     fleet_expelled_free(&fleet->expelled);
     fleet->expelled = expelled;
     memcpy(fleet->expelled_digest, hex, sizeof hex);
@@ -292,8 +294,8 @@ static sk_err report_once(struct edge_fleet *fleet) {
     sk_arena_init(&arena, 4096, 0);
     sk_err err = write_report(fleet, &body);
     if (!err)
-        err = ask(fleet, "POST", SK_STR("/node/report"), sk_buf_str(&body), fleet->again_ms + MARGIN_MS, &status,
-                  &answer);
+        err = ask(fleet, "POST", SK_STR("/node/report"), sk_buf_str(&body), fleet->again_ms + MARGIN_MS,
+                  &status, &answer);
     if (!err && status != 200) err = status == 403 || status == 401 ? SK_ERR_DENIED : SK_ERR_BUSY;
     if (!err) err = fleet_orders_parse(sk_buf_str(&answer), &arena, &orders);
     if (!err) err = obey(fleet, &orders);
@@ -351,7 +353,8 @@ static sk_err read_controls(struct edge_fleet *fleet) {
     if (!err) err = io_file_load(path, FLEET_PEM_MAX, &text);
     rest = sk_buf_str(&text);
     while (!err && sk_str_cut(&rest, '\n', &line)) {
-        if (!line.len || line.len >= sizeof fleet->controls[0] || fleet->control_count == CONTROLS_MAX) continue;
+        if (!line.len || line.len >= sizeof fleet->controls[0] || fleet->control_count == CONTROLS_MAX)
+            continue;
         memcpy(fleet->controls[fleet->control_count++], line.data, line.len);
     }
     sk_buf_free(&text);
@@ -403,7 +406,8 @@ void edge_fleet_stop(struct edge_fleet *fleet) {
     if (!fleet || stopping(fleet)) return;
     const uint64_t one = 1;
     atomic_store_explicit(&fleet->stopping, true, memory_order_relaxed);
-    if (write(fleet->stop_fd, &one, sizeof one) != sizeof one) sk_log(SK_LOG_ERROR, "fleet", "the thread stays");
+    if (write(fleet->stop_fd, &one, sizeof one) != sizeof one)
+        sk_log(SK_LOG_ERROR, "fleet", "the thread stays");
     pthread_join(fleet->thread, NULL);
 }
 

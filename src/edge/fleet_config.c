@@ -24,8 +24,8 @@ static sk_err load_kept(const char *path, sk_str folder, struct config **out_con
     sk_err err = read_kept(folder, &bytes, &snapshot);
     if (err) {
         if (err != SK_ERR_NOT_FOUND)
-            sk_log(SK_LOG_ERROR, "fleet", "the configuration kept in %.*s is not used: %s", SK_STR_ARGS(folder),
-                   sk_err_text(err));
+            sk_log(SK_LOG_ERROR, "fleet", "the configuration kept in %.*s is not used: %s",
+                   SK_STR_ARGS(folder), sk_err_text(err));
         sk_buf_free(&bytes);
         return SK_OK;
     }

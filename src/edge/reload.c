@@ -10,7 +10,8 @@ static sk_err read_file(struct edge_process *process, struct config **out_config
     struct config *config = NULL;
     struct config_problems problems;
     config_problems_init(&problems);
-    sk_err err = edge_fleet_config_load(old->path.data, edge_fleet_pending(process->fleet), &config, &problems, NULL);
+    sk_err err =
+        edge_fleet_config_load(old->path.data, edge_fleet_pending(process->fleet), &config, &problems, NULL);
     if (!err && process->start->arguments) {
         err = config_apply_arguments(config, process->start->arguments, &problems);
         if (err) config_unref(config);

@@ -26,16 +26,16 @@ sk_err fleet_admin_call(sk_str address, sk_str token, sk_str method, sk_str targ
 
 /* As above, of control and with more to say. */
 struct fleet_ask {
-    sk_str address;   /* "unix:PATH", "https://HOST[:PORT]" (port 7443 unless said), "IP:PORT" */
-    SSL_CTX *tls;     /* NULL: none is spoken */
-    sk_str token;     /* empty: none */
+    sk_str address; /* "unix:PATH", "https://HOST[:PORT]" (port 7443 unless said), "IP:PORT" */
+    SSL_CTX *tls;   /* NULL: none is spoken */
+    sk_str token;   /* empty: none */
     sk_str method, target, body;
-    sk_str type;      /* of the body; empty: application/json */
+    sk_str type; /* of the body; empty: application/json */
     /* with TLS: the other end must be a control of this fleet that was not expelled; empty: the context says enough */
     sk_str fleet;
     const struct fleet_expelled *expelled;
     int64_t timeout_ms; /* 0: FLEET_ADMIN_TIMEOUT_MS */
-    int cancel_fd;    /* readable: give up; -1: none */
+    int cancel_fd;      /* readable: give up; -1: none */
 };
 #define FLEET_CONTROL_PORT 7443
 /* Errors as above, and SK_ERR_TLS, SK_ERR_TLS_CERTIFICATE (the other end is not who it must be),

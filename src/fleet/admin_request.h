@@ -16,10 +16,10 @@ struct fleet_admin_request {
     struct sk_buf head, raw, content;
     struct sk_arena arena; /* for the handler too */
     /* of the connection */
-    bool local;                 /* by a Unix socket */
-    bool is_node;               /* with a certificate of the fleet: CALLER */
+    bool local;   /* by a Unix socket */
+    bool is_node; /* with a certificate of the fleet: CALLER */
     struct fleet_caller caller;
-    void *asker;                /* for the role's own notes about who asks; cleared for each request */
+    void *asker; /* for the role's own notes about who asks; cleared for each request */
 };
 
 void fleet_admin_request_init(struct fleet_admin_request *request);

@@ -85,7 +85,8 @@ static sk_err dispatch(struct visit *visit) {
     if (!endpoint)
         return known ? fleet_admin_say(&visit->answer, 405, "another method is meant for this path")
                      : fleet_admin_say(&visit->answer, 404, "there is no such path");
-    if (options->allow && !options->allow(options->role, endpoint, &visit->request, &visit->answer)) return SK_OK;
+    if (options->allow && !options->allow(options->role, endpoint, &visit->request, &visit->answer))
+        return SK_OK;
     return handle(visit, endpoint->handle, endpoint->parks);
 }
 
@@ -179,7 +180,8 @@ static sk_err shake(struct visit *visit, struct fleet_link *link) {
 static void note_stranger(const struct visit *visit, sk_err err) {
     char ip[IO_ADDR_TEXT_BYTES] = "?";
     struct io_addr peer;
-    if (err == SK_ERR_CLOSED || err == SK_ERR_END) return; /* whoever leaves without a word is nothing to tell of */
+    if (err == SK_ERR_CLOSED || err == SK_ERR_END)
+        return; /* whoever leaves without a word is nothing to tell of */
     if (io_socket_peer_addr(io_stream_fd(visit->stream), &peer) == SK_OK) io_addr_format_ip(&peer, ip);
     SK_LOG_LIMITED(SK_LOG_WARN, visit->server->options.role_name, "%s: refused: %s", ip, sk_err_text(err));
 }
@@ -296,7 +298,11 @@ sk_err fleet_admin_text(const struct fleet_admin_server *server, struct sk_buf *
     sk_err err = io_socket_local_addr(server->watch.fd, &bound);
     if (err) return err;
     io_addr_format(&bound, text);
-    return sk_buf_printf(out, "%s%s", server->local ? "" : server->options.tls ? "https://" : "http://", text);
+    return sk_buf_printf(out, "%s%s",
+                         server->local         ? ""
+                         : server->options.tls ? "https://"
+                                               : "http://",
+                         text);
 }
 
 void fleet_admin_hand_over(struct fleet_admin_server *server) {

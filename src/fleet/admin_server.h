@@ -36,8 +36,8 @@ struct fleet_admin_options {
     void *role;
     sk_str (*token)(void *role); /* the one in force; empty: nobody may ask on TCP; NULL: anybody may */
     /* Instead of `token`, for who has more to say about it: false with ANSWER filled in. On the fiber, may park. */
-    bool (*allow)(void *role, const struct fleet_admin_endpoint *endpoint, struct fleet_admin_request *request,
-                  struct fleet_admin_answer *answer);
+    bool (*allow)(void *role, const struct fleet_admin_endpoint *endpoint,
+                  struct fleet_admin_request *request, struct fleet_admin_answer *answer);
     SSL_CTX *(*tls)(void *role);   /* the context in force, borrowed; NULL: none is spoken */
     fleet_admin_handler *fallback; /* for all other paths, with any method; NULL: 404 */
     unsigned connections_max;      /* at a time; 0: 64 */

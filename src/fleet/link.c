@@ -11,7 +11,9 @@ struct fleet_link {
     SSL *tls;
 };
 
-static struct fleet_link *link_of(struct io_layer *layer) { return SK_CONTAINER_OF(layer, struct fleet_link, layer); }
+static struct fleet_link *link_of(struct io_layer *layer) {
+    return SK_CONTAINER_OF(layer, struct fleet_link, layer);
+}
 
 static sk_err failure(struct fleet_link *link, int result) {
     int why = SSL_get_error(link->tls, result);

@@ -66,7 +66,8 @@ static sk_err read_member(yyjson_val *root, const struct member *member, struct 
     return SK_ERR_MALFORMED;
 }
 
-static sk_err read_all(sk_str json, const struct member *members, size_t count, struct sk_arena *arena, void *out) {
+static sk_err read_all(sk_str json, const struct member *members, size_t count, struct sk_arena *arena,
+                       void *out) {
     if (!json.len || json.len > 2 * FLEET_MESSAGE_MAX) return SK_ERR_MALFORMED;
     yyjson_doc *doc = yyjson_read(json.data, json.len, 0);
     yyjson_val *root = yyjson_doc_get_root(doc);
@@ -78,13 +79,15 @@ static sk_err read_all(sk_str json, const struct member *members, size_t count, 
 
 /* --- writing ------------------------------------------------------------------------------------------------- */
 
-static bool add_member(yyjson_mut_doc *doc, yyjson_mut_val *root, const struct member *member, const char *in) {
+static bool add_member(yyjson_mut_doc *doc, yyjson_mut_val *root, const struct member *member,
+                       const char *in) {
     const void *field = in + member->offset;
     const sk_str *text = field;
     switch (member->kind) {
     case NUMBER: return yyjson_mut_obj_add_uint(doc, root, member->key, *(const uint64_t *)field);
     case FLAG: return yyjson_mut_obj_add_bool(doc, root, member->key, *(const bool *)field);
-    case TEXT: return yyjson_mut_obj_add_strncpy(doc, root, member->key, text->data ? text->data : "", text->len);
+    case TEXT:
+        return yyjson_mut_obj_add_strncpy(doc, root, member->key, text->data ? text->data : "", text->len);
     }
     return false;
 }

@@ -4,26 +4,26 @@
 #define SK_FLEET_MESSAGES_H
 
 #include "base/arena.h"
-#include "fleet/token.h"
 #include "base/buf.h"
+#include "fleet/token.h"
 
 #define FLEET_MESSAGE_MAX (1u << 20)
 #define FLEET_WHY_MAX 512
 
 /* A node to control: how it is. */
 struct fleet_report {
-    uint64_t in_force, refused; /* configurations; 0: none */
-    sk_str why;                 /* it refused; printable, at most FLEET_WHY_MAX */
-    sk_str roots, expelled;     /* digests of what it has (FLEET_HEX_BYTES - 1), or empty */
+    uint64_t in_force, refused;        /* configurations; 0: none */
+    sk_str why;                        /* it refused; printable, at most FLEET_WHY_MAX */
+    sk_str roots, expelled;            /* digests of what it has (FLEET_HEX_BYTES - 1), or empty */
     uint64_t requests, errors, p99_us; /* since the report before */
     sk_str version;
 };
 /* Control to a node: what it is to have. */
 struct fleet_orders {
-    uint64_t number; /* of the configuration; 0: none yet */
-    bool renew;      /* the certificate, now */
-    sk_str roots;    /* PEM */
-    sk_str expelled; /* fleet_expelled_format */
+    uint64_t number;   /* of the configuration; 0: none yet */
+    bool renew;        /* the certificate, now */
+    sk_str roots;      /* PEM */
+    sk_str expelled;   /* fleet_expelled_format */
     uint64_t again_ms; /* how long control may keep the next report waiting */
 };
 /* A machine that wants to be a node. */

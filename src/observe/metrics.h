@@ -87,8 +87,7 @@
     X(FLEET_CONFIGURATIONS, "skerry_fleet_configurations_total", "Configurations of control put in force")   \
     X(FLEET_REFUSED, "skerry_fleet_configurations_refused_total",                                            \
       "Configurations of control refused: not signed, not newer, not whole, or not good")                    \
-    X(FLEET_CONTROL_FAILED, "skerry_fleet_control_failures_total",                                           \
-      "Calls of control that failed")                                                                        \
+    X(FLEET_CONTROL_FAILED, "skerry_fleet_control_failures_total", "Calls of control that failed")           \
     X(CODED_RESPONSES, "skerry_coded_responses_total", "Responses sent in a content coding made here")       \
     X(CODED_SAVED_BYTES, "skerry_coded_saved_bytes_total",                                                   \
       "Bytes that these were shorter than their identity, where both lengths were known")                    \
@@ -134,6 +133,7 @@
     X(DNS_SEND_FAILED, "skerry_dns_send_failed_total", "DNS answers that the kernel did not take")           \
     X(DNS_TRANSFERS, "skerry_dns_transfers_total", "Zone transfers given out")                               \
     X(ROUTE_REDIRECTS, "skerry_route_redirects_total", "HTTP requests redirected to an edge")                \
+    X(ROUTE_REPORTS, "skerry_route_reports_total", "Reports of edges about load and round trip times")       \
     X(ROUTE_CHECKS_GOOD, "skerry_route_checks_total{result=\"good\"}", "Health checks of edges by result")   \
     X(ROUTE_CHECKS_BAD, "skerry_route_checks_total{result=\"bad\"}", "Health checks of edges by result")
 
