@@ -296,6 +296,8 @@ enum config_kind {
     X(S, HAND, ENDPOINT, address, addr, "", "", "", "0.0.0.0:443", "Where to accept clients. Required.")     \
     X(S, VALUE, FLAG, tls, tls, "true", "", "", "false", "Speak TLS there.")                                 \
     X(S, VALUE, FLAG, http2, http2, "true", "", "", "false", "Offer HTTP/2 to TLS clients (ALPN).")          \
+    X(S, VALUE, FLAG, http3, http3, "true", "", "", "false",                                                 \
+      "Speak HTTP/3 there too, over UDP at the same port, and tell clients so (Alt-Svc).")                   \
     X(S, VALUE, CHOICE, pq, pq, "prefer", "off offer prefer require", "", "require",                         \
       "Key exchange that a quantum computer cannot undo later (X25519MLKEM768 and its kin). `off`: never; "  \
       "`offer`: when the client comes with it; `prefer`: with every client that knows it, be it one round "  \
@@ -398,6 +400,9 @@ enum config_kind {
       "or of the control group's limit, at least 64MiB; the default never takes more than 16GiB.")           \
     X(S, VALUE, SIZE, max_object, max_object_bytes, "0", "0", "64TiB", "100MiB",                             \
       "Largest content that is stored. 0: half of `memory`.")                                                \
+    X(S, VALUE, COUNT, capacity, capacity, "0", "0", "100000000", "20000",                                   \
+      "Requests a second that this edge is meant for: routers send clients elsewhere before it gets more. "  \
+      "0: only its cores and connections count.")                                                            \
     X(S, SECTION, DISK, disk, disk, "", "", "", "",                                                          \
       "What RAM has no room for and was asked for again, on SSD, through restarts. Without it: RAM alone.")  \
     X(S, VALUE, NAME, user, user, "", "", "", "skerry",                                                      \

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "edge/load.h"
 #include "edge/tls_layer.h"
 
 /* Frames made before the socket is asked; what waits in it beside that is what one frame holds. */
@@ -37,6 +38,7 @@ static void conn_close(struct h2_conn *conn, bool well) {
     if (conn->mux.closed) return;
     conn->mux.closed = conn->dying = true;
     int fd = conn->watch.fd;
+    edge_load_note(conn->mux.worker, fd, &conn->mux.peer);
     io_timer_stop(&conn->timer);
     io_watch_stop(&conn->watch);
     conn->watch.fd = -1;
@@ -252,7 +254,7 @@ static const struct edge_connection_ops connection_ops = {.drain = on_drain, .ab
 static struct h2_conn *conn_of(struct mux_conn *mux) { return SK_CONTAINER_OF(mux, struct h2_conn, mux); }
 
 static void mux_queue(struct mux_conn *mux, bool yield) { queue(conn_of(mux), yield); }
-static void mux_pull(struct mux_conn *mux) { pull(conn_of(mux)); }
+static void mux_pull(struct mux_conn *mux, struct wire_stream *stream) { pull(conn_of(mux)); }
 static sk_err respond(struct mux_conn *mux, struct wire_stream *stream, uint16_t status, const sk_str *heads,
                       int count, uint64_t length, bool content) {
     return wire_h2_respond(conn_of(mux)->h2, stream, status, heads, count, length, content);

@@ -23,6 +23,15 @@
     X(REQUESTS, "skerry_requests_total", "Client requests answered")                                         \
     X(REQUESTS_MALFORMED, "skerry_requests_malformed_total", "Requests refused as malformed")                \
     X(H2_ABUSED, "skerry_h2_abused_total", "HTTP/2 connections ended because of abuse")                      \
+    X(H3_ABUSED, "skerry_h3_abused_total", "HTTP/3 connections ended because of abuse")                      \
+    X(QUIC_CONNECTIONS, "skerry_quic_connections_total", "Of the client connections, those over QUIC")       \
+    X(QUIC_RETRIES, "skerry_quic_retries_total", "Clients asked to prove their address (Retry)")             \
+    X(QUIC_REFUSED, "skerry_quic_refused_total", "QUIC connections refused: over a limit, or a false token") \
+    X(QUIC_RESETS, "skerry_quic_stateless_resets_total", "Packets of connections that are gone, told so")    \
+    X(QUIC_HANDED, "skerry_quic_handed_over_total",                                                          \
+      "Datagrams that came to one thread or process and belong to another")                                  \
+    X(QUIC_RECEIVED, "skerry_quic_datagrams_total{direction=\"received\"}", "QUIC datagrams")                \
+    X(QUIC_SENT, "skerry_quic_datagrams_total{direction=\"sent\"}", "QUIC datagrams")                        \
     X(RESPONSES_2XX, "skerry_responses_total{class=\"2xx\"}", "Responses by class")                          \
     X(RESPONSES_3XX, "skerry_responses_total{class=\"3xx\"}", "Responses by class")                          \
     X(RESPONSES_4XX, "skerry_responses_total{class=\"4xx\"}", "Responses by class")                          \
@@ -120,6 +129,7 @@
     X(DNS_SEND_FAILED, "skerry_dns_send_failed_total", "DNS answers that the kernel did not take")           \
     X(DNS_TRANSFERS, "skerry_dns_transfers_total", "Zone transfers given out")                               \
     X(ROUTE_REDIRECTS, "skerry_route_redirects_total", "HTTP requests redirected to an edge")                \
+    X(ROUTE_REPORTS, "skerry_route_reports_total", "Reports of edges about load and round trip times")       \
     X(ROUTE_CHECKS_GOOD, "skerry_route_checks_total{result=\"good\"}", "Health checks of edges by result")   \
     X(ROUTE_CHECKS_BAD, "skerry_route_checks_total{result=\"bad\"}", "Health checks of edges by result")
 
