@@ -369,6 +369,9 @@ enum config_kind {
     X(S, VALUE, SIZE, write_limit, write_limit, "0", "0", "1TiB", "50MiB",                                    \
       "Bytes a second that are stored, for the life of the SSD; what is over it is not stored. 0: as many "   \
       "as the devices take.")                                                                                 \
+    X(S, VALUE, FILE, key_file, key_file, "", "", "", "/etc/skerry/disk.key",                                 \
+      "Encrypt what is stored (AES-256-GCM) with the key in this file: 32 bytes, for its owner alone, made "  \
+      "when it is not there. Without the key nothing can be read again. Without it: no encryption.")          \
     X(S, VALUE, FILE, state, state, "", "", "", "/var/lib/skerry/tier",                                       \
       "The file of the purges and the secret that belong to what is stored. Without it: `.state` behind the " \
       "first path.")
