@@ -20,6 +20,8 @@ enum config_pq {
     CONFIG_PQ_ADVERTISE /* of origins only */
 };
 
+enum config_http2 { CONFIG_HTTP2_OFF, CONFIG_HTTP2_AUTO, CONFIG_HTTP2_ON };
+
 struct config_origin {
     sk_str url; /* as written */
     struct http_uri uri;
@@ -32,6 +34,7 @@ struct config_origin {
     sk_str verify_name; /* that the certificate must carry instead of the host; with "://": a URI */
     sk_str client_cert, client_key; /* paths of PEM files, our own to show; empty: none */
     enum config_pq pq;
+    enum config_http2 http2; /* ON over http: by prior knowledge */
 };
 
 struct config_certificate {
@@ -44,6 +47,7 @@ struct config_listener {
     struct io_addr addr;
     bool tls;
     bool http2; /* offered by ALPN */
+    bool http3; /* over UDP, where there is TLS */
     enum config_pq pq;
     enum config_tls_version min_version;
     sk_str client_ca; /* path of a PEM file; ends with NUL; empty: clients need no certificate */

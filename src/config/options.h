@@ -281,7 +281,10 @@ enum config_kind {
       "Key exchange that a quantum computer cannot undo later (X25519MLKEM768 and its kin). `off`: never; "  \
       "`offer`: key shares of both kinds are sent, the origin chooses; `prefer`: only such a one is sent, "  \
       "origins that do not know it cost one round trip more; `require`: other origins are not used; "        \
-      "`advertise`: it is named, and sent only to origins that ask for it.")
+      "`advertise`: it is named, and sent only to origins that ask for it.")                                 \
+    X(S, VALUE, CHOICE, http2, http2, "auto", "off auto on", "", "on",                                       \
+      "HTTP/2 to this origin: many requests on one connection. `auto`: when an https origin agrees to it "   \
+      "(ALPN); `on`: always, over http too (prior knowledge); `off`: never.")
 
 #define CONFIG_CERTIFICATE_TABLE(X, S)                                                                       \
     X(S, VALUE, FILE, cert, cert, "", "", "", "/etc/skerry/www.example.com.pem",                             \
@@ -293,6 +296,8 @@ enum config_kind {
     X(S, HAND, ENDPOINT, address, addr, "", "", "", "0.0.0.0:443", "Where to accept clients. Required.")     \
     X(S, VALUE, FLAG, tls, tls, "true", "", "", "false", "Speak TLS there.")                                 \
     X(S, VALUE, FLAG, http2, http2, "true", "", "", "false", "Offer HTTP/2 to TLS clients (ALPN).")          \
+    X(S, VALUE, FLAG, http3, http3, "true", "", "", "false",                                                 \
+      "Speak HTTP/3 there too, over UDP at the same port, and tell clients so (Alt-Svc).")                   \
     X(S, VALUE, CHOICE, pq, pq, "prefer", "off offer prefer require", "", "require",                         \
       "Key exchange that a quantum computer cannot undo later (X25519MLKEM768 and its kin). `off`: never; "  \
       "`offer`: when the client comes with it; `prefer`: with every client that knows it, be it one round "  \

@@ -74,7 +74,8 @@ static sk_err change_listeners(struct edge_process *process, const struct config
         if (unwanted.items[i].fds) edge_process_refuse_from(process, &unwanted.items[i]);
     edge_listeners_free(&unwanted);
     for (unsigned i = 0; i < fresh.count && !err; i++)
-        if (fresh.items[i].unused) err = edge_process_accept_from(process, &process->listeners.items[i]);
+        if (fresh.items[i].unused || fresh.items[i].quic_unused)
+            err = edge_process_accept_from(process, &process->listeners.items[i]);
     return err;
 }
 

@@ -23,6 +23,15 @@
     X(REQUESTS, "skerry_requests_total", "Client requests answered")                                         \
     X(REQUESTS_MALFORMED, "skerry_requests_malformed_total", "Requests refused as malformed")                \
     X(H2_ABUSED, "skerry_h2_abused_total", "HTTP/2 connections ended because of abuse")                      \
+    X(H3_ABUSED, "skerry_h3_abused_total", "HTTP/3 connections ended because of abuse")                      \
+    X(QUIC_CONNECTIONS, "skerry_quic_connections_total", "Of the client connections, those over QUIC")       \
+    X(QUIC_RETRIES, "skerry_quic_retries_total", "Clients asked to prove their address (Retry)")             \
+    X(QUIC_REFUSED, "skerry_quic_refused_total", "QUIC connections refused: over a limit, or a false token") \
+    X(QUIC_RESETS, "skerry_quic_stateless_resets_total", "Packets of connections that are gone, told so")    \
+    X(QUIC_HANDED, "skerry_quic_handed_over_total",                                                          \
+      "Datagrams that came to one thread or process and belong to another")                                  \
+    X(QUIC_RECEIVED, "skerry_quic_datagrams_total{direction=\"received\"}", "QUIC datagrams")                \
+    X(QUIC_SENT, "skerry_quic_datagrams_total{direction=\"sent\"}", "QUIC datagrams")                        \
     X(RESPONSES_2XX, "skerry_responses_total{class=\"2xx\"}", "Responses by class")                          \
     X(RESPONSES_3XX, "skerry_responses_total{class=\"3xx\"}", "Responses by class")                          \
     X(RESPONSES_4XX, "skerry_responses_total{class=\"4xx\"}", "Responses by class")                          \
