@@ -210,6 +210,9 @@ enum config_kind {
     X(S, LIST, PATTERN, paths, paths, "", "0", "256", "/static/*", "The same, when it takes several.")       \
     X(S, VALUE, HOST, host, host, "", "", "", "img.example.com",                                             \
       "Only on this host (`*.example.com`: and those below). Without it: on all hosts of the site.")         \
+    X(S, LIST, NAME, methods, methods, "", "0", "32", "POST",                                                \
+      "Only for requests with these methods; GET is HEAD too. Without it: for all. What a request is stored " \
+      "under is always what the rule for GET says.")                                                         \
     X(S, SECTION, CACHE, cache, cache, "", "", "", "",                                                       \
       "As `cache` of the site; what is not given here is as it is there. `enabled: false` lets these paths " \
       "pass.")                                                                                               \
