@@ -23,7 +23,7 @@ struct config_edits {
 struct config_rule {
     struct config_pattern *paths; /* none: of the site itself */
     uint32_t path_count;
-    sk_str host;  /* lower case; empty: any; "*.example.com" */
+    sk_str host;     /* lower case; empty: any; "*.example.com" */
     sk_str *methods; /* none: any */
     uint32_t method_count;
     bool enabled; /* false: requests pass, nothing is stored */

@@ -252,8 +252,7 @@ void edge_serve(struct edge_exchange *exchange) {
     if (has_path(&exchange->request)) {
         const struct config_rule *rule =
             edge_key_rule_of(exchange->site, exchange->rule, &exchange->request, exchange->arena);
-        sk_err err =
-            edge_key_make(exchange->arena, exchange->site, rule, &exchange->request, &exchange->key);
+        sk_err err = edge_key_make(exchange->arena, exchange->site, rule, &exchange->request, &exchange->key);
         if (err) {
             edge_respond_error(exchange, edge_key_refusal(err), "the request's target cannot be used");
             return;

@@ -59,7 +59,8 @@ static void a_rule_may_be_for_some_methods(void **state) {
     static const struct {
         const char *path, *method;
         int rule; /* -1: the site's own */
-    } cases[] = {{"/a", "POST", 0}, {"/a", "PUT", 0}, {"/a", "GET", 1}, {"/a", "DELETE", -1}, {"/b", "GET", 3}};
+    } cases[] = {
+        {"/a", "POST", 0}, {"/a", "PUT", 0}, {"/a", "GET", 1}, {"/a", "DELETE", -1}, {"/b", "GET", 3}};
     for (size_t i = 0; i < SK_COUNT(cases); i++) {
         const struct config_site *site = &c->sites[0];
         const struct config_rule *rule =
