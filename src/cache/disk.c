@@ -72,6 +72,7 @@ void disk_usage(struct disk *disk, struct disk_usage *out_usage) {
         FIGURE(put_bytes),
         FIGURE(written_bytes),
         FIGURE(read_bytes),
+        FIGURE(served_bytes),
         FIGURE(reinserted),
         FIGURE(reclaimed),
         FIGURE(damaged),
@@ -218,6 +219,7 @@ sk_err disk_find(struct disk *disk, struct io_loop *loop, sk_hash128 hash, sk_st
     if (!err && !same) disk_count(&disk->foreign, 1);
     if (same) {
         disk_index_touch(disk->index, hash, place.unit);
+        disk_count(&disk->served_bytes, reader.record.head.len);
         *out_reader = reader;
         return SK_OK;
     }
@@ -267,6 +269,7 @@ sk_err disk_read_block(struct disk_reader *reader, struct io_loop *loop, uint64_
         (void)disk_index_remove(reader->disk->index, reader->record.hash, reader->unit);
     }
     if (err) return err;
+    disk_count(&reader->disk->served_bytes, bytes);
     *out_data = sk_str_make((const char *)data, bytes);
     return SK_OK;
 }
@@ -280,4 +283,9 @@ void disk_reader_close(struct disk_reader *reader) {
     /* release: what was read is over before the segment is used again */
     atomic_fetch_sub_explicit(&reader->disk->segments[reader->segment].readers, 1, memory_order_release);
     *reader = (struct disk_reader){0};
+}
+
+bool disk_has(const struct disk *disk, sk_hash128 hash) {
+    struct disk_place place;
+    return disk_index_find(disk->index, hash, &place);
 }

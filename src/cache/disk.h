@@ -65,6 +65,8 @@ sk_err disk_load(struct disk *disk, struct io_loop *loop);
  * device does not keep up, nothing was stored; SK_ERR_IO: it is out of service. */
 sk_err disk_put(struct disk *disk, sk_hash128 hash, sk_str key, sk_str head, const void *body,
                 uint64_t body_bytes);
+/* Whether something is known of HASH: from the index alone, which may mean another key. */
+bool disk_has(const struct disk *disk, sk_hash128 hash);
 /* Forgets what is known of HASH: after a crash it may be known again. */
 void disk_remove(struct disk *disk, sk_hash128 hash);
 
@@ -110,6 +112,7 @@ size_t disk_note_limit(const struct disk *disk);
 struct disk_usage {
     uint64_t segments, free_segments, segment_bytes;
     uint64_t put_bytes, written_bytes, read_bytes; /* records; device */
+    uint64_t served_bytes;                         /* heads and blocks that readers were given */
     uint64_t reinserted, reclaimed;                /* records, segments */
     uint64_t damaged, foreign;                     /* records that failed a sum; that were another key's */
     uint64_t refused;                              /* puts with SK_ERR_FULL */

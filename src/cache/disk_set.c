@@ -355,3 +355,12 @@ void disk_set_usage(struct disk_set *set, size_t number, struct disk_set_usage *
     usage.dropped = atomic_load_explicit(&device->dropped, memory_order_relaxed);
     *out_usage = usage;
 }
+
+bool disk_set_has(struct disk_set *set, sk_hash128 hash) {
+    struct disk_set_device *device = device_of(set, hash);
+    struct disk *disk = enter(device);
+    if (!disk) return false;
+    bool has = disk_has(disk, hash);
+    leave(device);
+    return has;
+}

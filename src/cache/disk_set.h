@@ -48,6 +48,8 @@ size_t disk_set_device_of(const struct disk_set *set, sk_hash128 hash);
 /* As disk_put; SK_ERR_IO: the device is out of service, and the record was dropped. */
 sk_err disk_set_put(struct disk_set *set, sk_hash128 hash, sk_str key, sk_str head, const void *body,
                     uint64_t body_bytes);
+/* As disk_has; false of a device that is out of service. */
+bool disk_set_has(struct disk_set *set, sk_hash128 hash);
 /* As disk_remove; nothing for a device that is out of service: back again, it may know the record still. */
 void disk_set_remove(struct disk_set *set, sk_hash128 hash);
 

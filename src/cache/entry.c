@@ -84,14 +84,16 @@ static void copy_tags(struct cache_entry *entry, uint64_t *to, const struct cach
                       const struct cache_entry *tags_of) {
     struct http_tag_parts own = parts_of_head(head);
     const sk_str *tags = head->tags;
+    const uint64_t *scopes = head->tag_scopes;
     const uint64_t *before = tags_of ? tags_of->tags : NULL;
     entry->tags = to;
     entry->tag_count = count_tags(head, tags_of, entry->tag_counts);
     for (unsigned i = 0; i < HTTP_TAG_SOURCES; i++) {
         bool kept = tags_of && !(own.present >> i & 1);
         for (uint32_t k = 0; k < entry->tag_counts[i]; k++)
-            *to++ = kept ? before[k] : cache_tag_scope(entry->object.key.text, tags[k]);
-        tags += own.counts[i];
+            *to++ = kept ? before[k] : scopes ? scopes[k] : cache_tag_scope(entry->object.key.text, tags[k]);
+        if (tags) tags += own.counts[i];
+        if (scopes) scopes += own.counts[i];
         if (tags_of) before += tags_of->tag_counts[i];
     }
 }
@@ -137,7 +139,8 @@ struct cache_entry *cache_entry_create(struct cache *cache, const struct cache_k
     if (!head->validators.etag.opaque.data) object->validators.etag.opaque.data = NULL;
     object->store_reason = head->reason;
     object->codable = head->codable;
-    object->stored_at = sk_wall_now_s();
+    object->stored_at = head->stored_at ? head->stored_at : sk_wall_now_s();
+    object->from_tier = head->from_tier;
     atomic_init(&object->body_length, head->body_length);
     return entry;
 }

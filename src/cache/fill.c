@@ -6,6 +6,7 @@
 #include "cache/pass.h"
 #include "cache/purge_internal.h"
 #include "cache/store.h"
+#include "cache/tier_internal.h"
 #include "cache/vary.h"
 
 /* ---- life ----------------------------------------------------------------------------------------------- */
@@ -241,6 +242,7 @@ static enum cache_outcome outcome_of(struct cache_thread *thread, struct cache_f
                                      struct cache_object **out_object, struct cache_failure *out_failure) {
     uint8_t state = atomic_load(&fill->state);
     if (state == FILL_ALONE || (state == FILL_PRIVATE && role != CACHE_LEAD)) return CACHE_OUTCOME_ALONE;
+    if (state == FILL_AGAIN) return CACHE_OUTCOME_AGAIN;
     if (state == FILL_OBJECT && !is_for(thread, fill, role, request)) return CACHE_OUTCOME_AGAIN;
     if (state == FILL_OBJECT && role == CACHE_FOLLOW) cache_touch(fill->entry);
     if (state == FILL_OBJECT || state == FILL_PRIVATE)
@@ -297,12 +299,16 @@ void cache_fill_leave(struct cache_thread *thread, struct cache_fill *fill) {
     drop_waiter(fill);
 }
 
-void cache_fill_inherit(struct cache_fill *fill, const struct cache_object *object) {
+void cache_fill_born(struct cache_fill *fill, uint64_t born) {
     struct cache_stripe *stripe = stripe_of(fill->cache, &fill->primary);
-    SK_CHECK_MAGIC(object, CACHE_OBJECT_MAGIC);
     pthread_mutex_lock(&stripe->lock);
-    fill->born = SK_MIN(fill->born, object->born);
+    fill->born = SK_MIN(fill->born, born);
     pthread_mutex_unlock(&stripe->lock);
+}
+
+void cache_fill_inherit(struct cache_fill *fill, const struct cache_object *object) {
+    SK_CHECK_MAGIC(object, CACHE_OBJECT_MAGIC);
+    cache_fill_born(fill, object->born);
 }
 
 /* ---- removing --------------------------------------------------------------------------------------------- */
@@ -322,6 +328,7 @@ void cache_remove(struct cache_thread *thread, const struct cache_key *key) {
     if (entry) cache_index_remove(thread->cache, entry);
     doom_fills(stripe, key);
     pthread_mutex_unlock(&stripe->lock);
+    cache_tier_removed(thread->cache, key);
     cache_section_end(thread);
 }
 

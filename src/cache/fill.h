@@ -79,6 +79,10 @@ struct cache_head {
     const struct http_tag_parts *tag_parts; /* from which fields they are; NULL: all from one */
     enum cache_part part;
     uint64_t slices; /* the number of a CACHE_PART_HEAD, whose BODY_LENGTH is that of the representation */
+    /* of what comes from the SSD tier (cache/tier.h) */
+    bool from_tier;
+    sk_unix_s stored_at;        /* 0: now */
+    const uint64_t *tag_scopes; /* instead of TAGS */
 };
 /* Publishes the object (in the index when the fill is shared and it fits) and wakes the followers with it;
  * followers whose request selects another variant get AGAIN. SK_ERR_TOO_LARGE / SK_ERR_FULL: the fill has
@@ -93,6 +97,8 @@ sk_err cache_fill_pass(struct cache_fill *fill, const struct cache_head *head, i
 /* Nothing that can be used: everybody, the leader too, fetches on their own. REMEMBER_MS as above, REASON
  * is what is remembered. */
 void cache_fill_decline(struct cache_fill *fill, int64_t remember_ms, enum http_reason reason);
+/* What was found is no answer to anybody, but now they can be told where to look: leader and followers get AGAIN. */
+void cache_fill_again(struct cache_fill *fill);
 /* Purges since OBJECT's fill began count for this one's response too, because that will hold what OBJECT's did. Before
  * the head. */
 void cache_fill_inherit(struct cache_fill *fill, const struct cache_object *object);

@@ -7,6 +7,7 @@
 #include "cache/pass.h"
 #include "cache/purge_internal.h"
 #include "cache/store.h"
+#include "cache/tier_internal.h"
 #include "cache/vary.h"
 
 #define LIST_TRIES 3
@@ -57,7 +58,7 @@ static uint64_t new_number(struct cache *cache) {
 static void connect(struct cache_fill *fill, struct cache_entry *entry, bool shared) {
     entry->object.shared = shared;
     entry->object.born = fill->born;
-    if (entry->object.codable) entry->object.number = new_number(fill->cache);
+    if (entry->object.codable && !entry->object.number) entry->object.number = new_number(fill->cache);
     atomic_init(&entry->object.verified, cache_verified_make(fill->born, CACHE_PURGE_NONE));
     fill->entry = entry;
     fill_ref(fill);
@@ -105,6 +106,13 @@ void cache_fill_decline(struct cache_fill *fill, int64_t remember_ms, enum http_
                             reason);
     fill_close_to_joiners(fill);
     fill_tell(fill, FILL_ALONE);
+    fill->ended = true;
+}
+
+void cache_fill_again(struct cache_fill *fill) {
+    SK_CHECK_MAGIC(fill, CACHE_FILL_MAGIC);
+    fill_close_to_joiners(fill);
+    fill_tell(fill, FILL_AGAIN);
     fill->ended = true;
 }
 
@@ -225,6 +233,8 @@ static enum published publish(struct cache_fill *fill, const struct plan *plan) 
     if (how == PUBLISHED && plan->list && plan->list != plan->present)
         cache_store_admit(fill->cache, plan->list);
     if (how == PUBLISH_NOT) cache_store_never_indexed(fill->cache, fill->entry);
+    if (how == PUBLISHED && !fill->entry->object.from_tier)
+        cache_tier_overtaken(fill->cache, &fill->entry->object.key);
     return how;
 }
 
@@ -318,6 +328,7 @@ static void publish_fresh(struct cache_fill *fill) {
     sk_list_remove(&fill->link);
     bool indexed = !fill->doomed && !cache_index_put(fill->cache, fill->entry, NULL);
     pthread_mutex_unlock(&stripe->lock);
+    if (indexed) cache_tier_overtaken(fill->cache, &fill->entry->object.key);
     if (indexed)
         cache_store_admit(fill->cache, fill->entry);
     else

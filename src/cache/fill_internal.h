@@ -19,6 +19,7 @@ enum fill_state {
     FILL_ALONE,   /* nothing for anybody: all fetch on their own */
     FILL_STALE,   /* fill->stale for everybody */
     FILL_FAILED,  /* fill->failure for everybody */
+    FILL_AGAIN,   /* everybody begins anew */
 };
 
 struct fill_channel {
@@ -92,6 +93,8 @@ bool fill_close_to_joiners(struct cache_fill *fill);
 /* Before the head's fate is told: the fill is for KEY from now on, a primary one; new requests for KEY join it. A purge that
  * covered its old key holds. SK_ERR_NO_MEMORY. */
 sk_err cache_fill_move(struct cache_fill *fill, const struct cache_key *key);
+/* What this fill brings was born at BORN, if that is earlier: purges since then count. Before the head. */
+void cache_fill_born(struct cache_fill *fill, uint64_t born);
 /* Lets those who wait know. `state` is enum fill_state. */
 void fill_tell(struct cache_fill *fill, enum fill_state state);
 /* The object will get no more bytes: COMPLETE or BROKEN. */

@@ -124,6 +124,7 @@ struct cache_stripe {
 
 struct cache_pass_table;
 struct cache_purges;
+struct cache_tier;
 
 struct cache {
     uint32_t magic;
@@ -135,6 +136,7 @@ struct cache {
     struct cache_stripe *stripes; /* as many */
     struct cache_pass_table *passes;
     struct cache_purges *purges;
+    struct cache_tier *tier; /* NULL: RAM alone; set before any thread has joined */
     ck_epoch_t epoch;
     struct cache_store store;
     /* any thread, atomic */

@@ -39,6 +39,7 @@ struct cache_object {
     uint8_t part;              /* enum cache_part; set before it is published */
     _Atomic uint8_t effort; /* any thread; of a coded form: how hard the coder has tried; relaxed, a hint */
     bool codable;           /* set before it is published: may be given out in a content coding */
+    bool from_tier;         /* set before it is published: it came from the SSD tier (cache/tier.h) */
     /* set before it is published */
     struct http_freshness freshness;
     sk_str head; /* the fields as text, "Name: value\r\n" each: one copy on a hit */

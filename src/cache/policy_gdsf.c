@@ -198,6 +198,10 @@ static struct cache_policy_entry *gdsf_evict(struct cache_policy *policy) {
     return victim;
 }
 
+static bool gdsf_asked_again(const struct cache_policy_entry *entry) {
+    return entry->queue > 1 || atomic_load_explicit(entry->accesses, memory_order_relaxed) > 0; /* as above */
+}
+
 static uint64_t gdsf_overhead_bytes(const struct cache_policy *policy) {
     return sizeof *policy + policy->room * sizeof *policy->places + cache_ghost_bytes(policy->ghost);
 }
@@ -209,5 +213,6 @@ const struct cache_policy_ops cache_policy_gdsf = {
     .insert = gdsf_insert,
     .remove = gdsf_remove,
     .evict = gdsf_evict,
+    .asked_again = gdsf_asked_again,
     .overhead_bytes = gdsf_overhead_bytes,
 };

@@ -118,6 +118,11 @@ static struct cache_policy_entry *s3fifo_evict(struct cache_policy *policy) {
     return entry;
 }
 
+static bool s3fifo_asked_again(const struct cache_policy_entry *entry) {
+    return entry->queue == QUEUE_MAIN ||
+           atomic_load_explicit(entry->accesses, memory_order_relaxed) > 0; /* a hint */
+}
+
 static uint64_t s3fifo_overhead_bytes(const struct cache_policy *policy) {
     return sizeof *policy + cache_ghost_bytes(policy->ghost);
 }
@@ -129,5 +134,6 @@ const struct cache_policy_ops cache_policy_s3fifo = {
     .insert = s3fifo_insert,
     .remove = s3fifo_remove,
     .evict = s3fifo_evict,
+    .asked_again = s3fifo_asked_again,
     .overhead_bytes = s3fifo_overhead_bytes,
 };

@@ -5,6 +5,7 @@
 #include "base/glob.h"
 #include "cache/purge_state.h"
 #include "cache/store.h"
+#include "cache/tier_internal.h"
 
 #define TABLE_SHARE_BYTES 128 /* of the budget, one byte in so many is for the table */
 #define TABLE_MIN_BYTES (64 * 1024)
@@ -228,22 +229,46 @@ static sk_err check_sizes(const struct cache_purge *purge) {
     return too_large ? SK_ERR_TOO_LARGE : SK_OK;
 }
 
-sk_err cache_purge(struct cache *cache, const struct cache_purge *purge, uint64_t *out_clock) {
-    SK_CHECK_MAGIC(cache, CACHE_MAGIC);
+static sk_err check(const struct cache_purge *purge) {
     if ((unsigned)purge->kind >= CACHE_PURGE_COUNT_) return SK_ERR_INVALID;
     sk_err err = check_parts(purge);
-    if (!err) err = check_sizes(purge);
+    return err ? err : check_sizes(purge);
+}
+
+static void apply_at(struct cache *cache, const struct cache_purge *purge, uint64_t tick) {
+    struct order order = {cache, cache->purges, tick, {purge->soft ? 0 : tick, purge->soft ? tick : 0}};
+    apply(&order, purge);
+}
+
+sk_err cache_purge(struct cache *cache, const struct cache_purge *purge, uint64_t *out_clock) {
+    SK_CHECK_MAGIC(cache, CACHE_MAGIC);
+    sk_err err = check(purge);
     if (err) return err;
     struct cache_purges *purges = cache->purges;
     pthread_mutex_lock(&purges->lock);
     uint64_t tick = purge_load(&purges->clock) + 1;
-    struct order order = {cache, purges, tick, {purge->soft ? 0 : tick, purge->soft ? tick : 0}};
-    apply(&order, purge);
+    apply_at(cache, purge, tick);
+    cache_tier_purged(cache, purge, tick);
     /* Last: a fill that begins before this still counts as older, and who sees the tick sees the purge. */
     atomic_store_explicit(&purges->clock, tick, memory_order_release);
     pthread_mutex_unlock(&purges->lock);
     if (out_clock) *out_clock = tick;
     return SK_OK;
+}
+
+void cache_purge_restore(struct cache *cache, const struct cache_purge *purge, uint64_t tick) {
+    struct cache_purges *purges = cache->purges;
+    if (check(purge)) return;
+    pthread_mutex_lock(&purges->lock);
+    apply_at(cache, purge, tick);
+    purge_raise_to(&purges->clock, tick); /* last, as above */
+    pthread_mutex_unlock(&purges->lock);
+}
+
+void cache_purge_advance(struct cache *cache, uint64_t tick) {
+    pthread_mutex_lock(&cache->purges->lock);
+    purge_raise_to(&cache->purges->clock, tick);
+    pthread_mutex_unlock(&cache->purges->lock);
 }
 
 /* ---- life ----------------------------------------------------------------------------------------------------- */

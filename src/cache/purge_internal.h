@@ -4,6 +4,7 @@
 
 #include "cache/internal.h"
 
+struct cache_purge;
 struct cache_purges;
 
 sk_err cache_purges_create(struct cache *cache);
@@ -34,6 +35,23 @@ bool cache_purge_covers_key(struct cache *cache, sk_str key_text, uint64_t born)
 
 /* The same for hard purges alone. */
 bool cache_purge_removes_key(struct cache *cache, sk_str key_text, uint64_t since);
+
+/* What is stored elsewhere (cache/tier.h). Inside a section: what the purges since BORN have done to it. A slice minds
+ * hard ones alone: it is what its head says. */
+struct cache_purge_subject {
+    sk_str key; /* text */
+    const uint64_t *tags;
+    uint32_t tag_count;
+    bool slice;
+    uint64_t born;
+};
+enum cache_purge_state cache_purge_state_of_stored(struct cache *cache,
+                                                   const struct cache_purge_subject *subject);
+/* A purge of an earlier process, under its tick, which is later than those of all restored before; it is logged
+ * nowhere. One that is malformed is passed over. */
+void cache_purge_restore(struct cache *cache, const struct cache_purge *purge, uint64_t tick);
+/* The clock shows TICK at least. */
+void cache_purge_advance(struct cache *cache, uint64_t tick);
 
 /* A tag as objects carry it. KEY_TEXT names the site. */
 uint64_t cache_tag_scope(sk_str key_text, sk_str tag);

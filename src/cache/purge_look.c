@@ -132,9 +132,9 @@ static void look_at_key(struct look *look, sk_str key_text) {
     }
 }
 
-static void look_at_tags(struct look *look, const struct cache_entry *entry) {
+static void look_at_tags(struct look *look, const uint64_t *tags, uint32_t count) {
     if (!any_since(look, CACHE_PURGE_TAG)) return;
-    for (uint32_t i = 0; i < entry->tag_count; i++) look_up(look, entry->tags[i]);
+    for (uint32_t i = 0; i < count; i++) look_up(look, tags[i]);
 }
 
 static enum cache_purge_state state_after(const struct purge_times *times, uint64_t born) {
@@ -152,7 +152,7 @@ enum cache_purge_state cache_purge_look(struct cache *cache, struct cache_entry 
     struct look look = {.purges = cache->purges, .since = verified >> 2};
     if (before != CACHE_PURGE_HARD) {
         look_at_key(&look, entry->object.key.text);
-        look_at_tags(&look, entry);
+        look_at_tags(&look, entry->tags, entry->tag_count);
     }
     enum cache_purge_state since = state_after(&look.times, entry->object.born);
     enum cache_purge_state state = before > since ? before : since;
@@ -160,6 +160,15 @@ enum cache_purge_state cache_purge_look(struct cache *cache, struct cache_entry 
     if (entry->object.part == CACHE_PART_SLICE && state == CACHE_PURGE_SOFT) state = CACHE_PURGE_NONE;
     atomic_store_explicit(&entry->object.verified, cache_verified_make(now, state), memory_order_relaxed);
     return state;
+}
+
+enum cache_purge_state cache_purge_state_of_stored(struct cache *cache,
+                                                   const struct cache_purge_subject *subject) {
+    struct look look = {.purges = cache->purges, .since = subject->born};
+    look_at_key(&look, subject->key);
+    look_at_tags(&look, subject->tags, subject->tag_count);
+    enum cache_purge_state state = state_after(&look.times, subject->born);
+    return subject->slice && state == CACHE_PURGE_SOFT ? CACHE_PURGE_NONE : state;
 }
 
 bool cache_purge_covers_key(struct cache *cache, sk_str key_text, uint64_t born) {

@@ -5,6 +5,7 @@
 
 #include "cache/body.h"
 #include "cache/index.h"
+#include "cache/tier_internal.h"
 
 #define EVICT_SKIP_MAX 64       /* entries in use that one look for victims passes over */
 #define LIMBO_BYTES (64 * 1024) /* so much retired is worth a look whether it can be freed */
@@ -264,7 +265,8 @@ static void evict_all(struct cache *cache, struct sk_list *victims) {
         struct cache_entry *entry = SK_CONTAINER_OF(link, struct cache_entry, policy.link);
         objects++;
         bytes += entry->policy.bytes;
-        cache_index_remove(cache, entry); /* false when somebody removed it meanwhile: as good */
+        cache_tier_evicted(cache, entry); /* before: there is no moment at which neither tier has it */
+        if (!cache_index_remove(cache, entry)) cache_tier_overtaken(cache, &entry->object.key);
         cache_entry_unref(cache, entry);
     }
     pthread_mutex_lock(&cache->store.lock);

@@ -141,6 +141,8 @@ void config_compile_problem(struct compile *c, const char *path, const char *tex
     problem(c, path, "%s", text);
 }
 
+sk_str config_compile_path(struct compile *c, sk_str file) { return resolve_path(c, file); }
+
 sk_str config_compile_file(struct compile *c, const char *path, sk_str file) {
     sk_str whole = resolve_path(c, file);
     check_readable(c, path, whole);
@@ -389,6 +391,7 @@ static void compile_top(struct compile *c, const struct config_raw_TOP *raw) {
     else if (raw->admin_token_file)
         read_token(c, raw->admin_token_file);
     config_compile_listeners(c, raw);
+    config_compile_disk(c, raw->disk, &config->disk);
     compile_trusted(c, raw);
     compile_purge(c, raw->purge, &config->purge);
 }

@@ -24,6 +24,12 @@ void config_compile_problem(struct compile *c, const char *path, const char *tex
 /* FILE as the key at PATH names it: relative to the configuration's folder, and told when it cannot be read. */
 sk_str config_compile_file(struct compile *c, const char *path, sk_str file);
 
+/* FILE, relative to the configuration's folder; ends with NUL. */
+sk_str config_compile_path(struct compile *c, sk_str file);
+
+/* disk.c: `disk` of the top; RAW is NULL when it is not there. */
+void config_compile_disk(struct compile *c, const struct config_raw_DISK *raw, struct config_disk *disk);
+
 /* listeners.c: `listen`, `listeners` and `certificates` of the top and of a site. */
 void config_compile_listeners(struct compile *c, const struct config_raw_TOP *raw);
 void config_compile_site_certificates(struct compile *c, const struct config_raw_SITE *raw,

@@ -20,6 +20,8 @@ enum config_pq {
     CONFIG_PQ_ADVERTISE /* of origins only */
 };
 
+enum config_http2 { CONFIG_HTTP2_OFF, CONFIG_HTTP2_AUTO, CONFIG_HTTP2_ON };
+
 struct config_origin {
     sk_str url; /* as written */
     struct http_uri uri;
@@ -32,6 +34,7 @@ struct config_origin {
     sk_str verify_name; /* that the certificate must carry instead of the host; with "://": a URI */
     sk_str client_cert, client_key; /* paths of PEM files, our own to show; empty: none */
     enum config_pq pq;
+    enum config_http2 http2; /* ON over http: by prior knowledge */
 };
 
 struct config_certificate {
@@ -44,6 +47,7 @@ struct config_listener {
     struct io_addr addr;
     bool tls;
     bool http2; /* offered by ALPN */
+    bool http3; /* over UDP, where there is TLS */
     enum config_pq pq;
     enum config_tls_version min_version;
     sk_str client_ca; /* path of a PEM file; ends with NUL; empty: clients need no certificate */
@@ -140,6 +144,20 @@ struct config_timeouts {
     uint64_t min_rate; /* bytes a second, over a window, for bodies in and out; 0: off */
 };
 
+struct config_device {
+    sk_str path;    /* ends with NUL */
+    uint64_t bytes; /* 0: as it is */
+};
+/* The SSD tier. */
+struct config_disk {
+    sk_str path; /* as written; DEVICES has it first */
+    uint64_t bytes;
+    struct config_device *devices;
+    uint32_t device_count; /* 0: there is no such tier */
+    uint64_t write_limit;  /* bytes a second; 0: none */
+    sk_str state;          /* path of the log; ends with NUL */
+};
+
 enum config_log_format { CONFIG_LOG_JSON, CONFIG_LOG_COMMON };
 
 struct config {
@@ -156,6 +174,7 @@ struct config {
     sk_str admin_token;
     uint32_t threads;
     uint64_t memory_bytes, max_object_bytes;
+    struct config_disk disk;
     sk_str user;        /* to become after binding; empty: stay */
     sk_str server_name; /* in Via, CDN-Loop, Cache-Status */
     sk_str access_log;  /* path, "-" or empty for none */
@@ -177,6 +196,7 @@ struct config {
 struct config *config_ref(struct config *config);
 void config_unref(struct config *config);
 
+bool config_disk_same(const struct config_disk *a, const struct config_disk *b);
 /* True when a listener speaks TLS. */
 bool config_has_tls(const struct config *config);
 

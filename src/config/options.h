@@ -284,7 +284,10 @@ enum config_kind {
       "Key exchange that a quantum computer cannot undo later (X25519MLKEM768 and its kin). `off`: never; "  \
       "`offer`: key shares of both kinds are sent, the origin chooses; `prefer`: only such a one is sent, "  \
       "origins that do not know it cost one round trip more; `require`: other origins are not used; "        \
-      "`advertise`: it is named, and sent only to origins that ask for it.")
+      "`advertise`: it is named, and sent only to origins that ask for it.")                                 \
+    X(S, VALUE, CHOICE, http2, http2, "auto", "off auto on", "", "on",                                       \
+      "HTTP/2 to this origin: many requests on one connection. `auto`: when an https origin agrees to it "   \
+      "(ALPN); `on`: always, over http too (prior knowledge); `off`: never.")
 
 #define CONFIG_CERTIFICATE_TABLE(X, S)                                                                       \
     X(S, VALUE, FILE, cert, cert, "", "", "", "/etc/skerry/www.example.com.pem",                             \
@@ -296,6 +299,8 @@ enum config_kind {
     X(S, HAND, ENDPOINT, address, addr, "", "", "", "0.0.0.0:443", "Where to accept clients. Required.")     \
     X(S, VALUE, FLAG, tls, tls, "true", "", "", "false", "Speak TLS there.")                                 \
     X(S, VALUE, FLAG, http2, http2, "true", "", "", "false", "Offer HTTP/2 to TLS clients (ALPN).")          \
+    X(S, VALUE, FLAG, http3, http3, "true", "", "", "false",                                                 \
+      "Speak HTTP/3 there too, over UDP at the same port, and tell clients so (Alt-Svc).")                   \
     X(S, VALUE, CHOICE, pq, pq, "prefer", "off offer prefer require", "", "require",                         \
       "Key exchange that a quantum computer cannot undo later (X25519MLKEM768 and its kin). `off`: never; "  \
       "`offer`: when the client comes with it; `prefer`: with every client that knows it, be it one round "  \
@@ -357,6 +362,25 @@ enum config_kind {
       "While the origin is asked about a stale response, tell its preload, preconnect and modulepreload "    \
       "links in a 103 (RFC 8297): to HTTP/2 and to browsers that navigate, or always.")
 
+#define CONFIG_DEVICE_TABLE(X, S)                                                                            \
+    X(S, VALUE, FILE, path, path, "", "", "", "/var/cache/skerry/b",                                         \
+      "A file, made when it is not there, or a block device. Required.")                                     \
+    X(S, VALUE, SIZE, size, bytes, "0", "0", "64TiB", "100GiB",                                              \
+      "Of the file. Without it: the file, or the device, as it is.")
+
+#define CONFIG_DISK_TABLE(X, S)                                                                               \
+    X(S, VALUE, FILE, path, path, "", "", "", "/var/cache/skerry/store",                                      \
+      "A file, made when it is not there, or a block device: nothing else may be in it.")                     \
+    X(S, VALUE, SIZE, size, bytes, "0", "0", "64TiB", "100GiB",                                               \
+      "Of the file; its blocks are taken at once. Without it: the file, or the device, as it is.")            \
+    X(S, SECTIONS, DEVICE, devices, devices, "", "0", "64", "", "More of them. Each may fail alone.")         \
+    X(S, VALUE, SIZE, write_limit, write_limit, "0", "0", "1TiB", "50MiB",                                    \
+      "Bytes a second that are stored, for the life of the SSD; what is over it is not stored. 0: as many "   \
+      "as the devices take.")                                                                                 \
+    X(S, VALUE, FILE, state, state, "", "", "", "/var/lib/skerry/tier",                                       \
+      "The file of the purges and the secret that belong to what is stored. Without it: `.state` behind the " \
+      "first path.")
+
 #define CONFIG_TOP_TABLE(X, S)                                                                               \
     X(S, ONE_OR_LIST, ENDPOINT, listen, listeners, "127.0.0.1:8080", "1", "64", "https://0.0.0.0:443",       \
       "Where to accept clients: one address or a list. With https:// before it: by TLS.")                    \
@@ -379,6 +403,8 @@ enum config_kind {
       "or of the control group's limit, at least 64MiB; the default never takes more than 16GiB.")           \
     X(S, VALUE, SIZE, max_object, max_object_bytes, "0", "0", "64TiB", "100MiB",                             \
       "Largest content that is stored. 0: half of `memory`.")                                                \
+    X(S, SECTION, DISK, disk, disk, "", "", "", "",                                                          \
+      "What RAM has no room for and was asked for again, on SSD, through restarts. Without it: RAM alone.")  \
     X(S, VALUE, NAME, user, user, "", "", "", "skerry",                                                      \
       "User to become after binding, when started as root. Without it: none.")                               \
     X(S, VALUE, NAME, server_name, server_name, "skerry", "", "", "edge-fra-1",                              \
@@ -413,6 +439,8 @@ enum config_kind {
     X(ORIGIN, "origins", struct config_origin)                                                               \
     X(CERTIFICATE, "certificates", struct config_certificate)                                                \
     X(LISTENERS, "listeners", struct config_listener)                                                        \
+    X(DEVICE, "devices", struct config_device)                                                               \
+    X(DISK, "disk", struct config_disk)                                                                      \
     X(SITE, "sites", struct config_site)                                                                     \
     X(TOP, "", struct config)
 

@@ -10,6 +10,7 @@
 #include "edge/fetch.h"
 #include "edge/serve.h"
 #include "edge/worker.h"
+#include "wire/tls_server.h"
 
 /* --- fields ------------------------------------------------------------------------------------------- */
 
@@ -65,6 +66,14 @@ static char *put(char *at, sk_str text) {
     return at + text.len;
 }
 
+/* RFC 7838 section 3: the same is to be had by HTTP/3. */
+static char *put_alternative(const struct edge_exchange *exchange, char *at) {
+    if (!exchange->tls || !exchange->tls->http3_port || exchange->request.version == HTTP_3) return at;
+    at = put(at, SK_STR("Alt-Svc: h3=\":"));
+    at += sk_u64_to_text(exchange->tls->http3_port, at);
+    return put(at, SK_STR("\"; ma=86400\r\n"));
+}
+
 sk_str edge_status_fields(const struct edge_exchange *exchange, const struct cache_object *object,
                           char *out) {
     const struct edge_outcome *outcome = &exchange->outcome;
@@ -89,6 +98,7 @@ sk_str edge_status_fields(const struct edge_exchange *exchange, const struct cac
         at += sk_u64_to_text((uint64_t)SK_MAX(age, 0), at);
         at = put(at, SK_STR("\r\n"));
     }
+    at = put_alternative(exchange, at);
     if (shown == CONFIG_CACHE_STATUS_OFF) return (sk_str){out, (size_t)(at - out)};
     at = put(at, SK_STR("Cache-Status: "));
     at += http_cache_status_format(&status, at);

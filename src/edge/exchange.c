@@ -63,7 +63,11 @@ static void count(struct edge_exchange *exchange) {
     if (outcome->hit) {
         observe_count(metrics, OBSERVE_HITS);
         observe_add(metrics, OBSERVE_HIT_BYTES, outcome->body_bytes);
-        if (outcome->reason != HTTP_REASON_HIT_FRESH && outcome->reason != HTTP_REASON_HIT_REVALIDATED)
+        bool disk = outcome->reason == HTTP_REASON_HIT_DISK;
+        observe_count(metrics, disk ? OBSERVE_HITS_DISK : OBSERVE_HITS_MEMORY);
+        observe_add(metrics, disk ? OBSERVE_HIT_BYTES_DISK : OBSERVE_HIT_BYTES_MEMORY, outcome->body_bytes);
+        if (outcome->reason != HTTP_REASON_HIT_FRESH && outcome->reason != HTTP_REASON_HIT_REVALIDATED &&
+            !disk)
             observe_count(metrics, OBSERVE_HITS_STALE);
         if (outcome->first_byte_at)
             observe_duration(metrics, OBSERVE_HIT_SECONDS, outcome->first_byte_at - exchange->started);

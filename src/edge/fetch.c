@@ -8,6 +8,7 @@
 #include "edge/rules.h"
 #include "edge/slices_private.h"
 #include "edge/stored_head.h"
+#include "edge/tier.h"
 #include "edge/worker.h"
 #include "wire/h1.h"
 
@@ -197,7 +198,7 @@ static void fetch_main(void *arg) {
     sk_list_push_back(&worker->fetches, &fetch->link);
     if (fetch->parts)
         edge_assemble(fetch);
-    else
+    else if (!edge_tier_take(fetch))
         fetch_story(fetch);
     cache_fill_release(fetch->fill);
     sk_list_remove(&fetch->link);

@@ -43,6 +43,7 @@ struct edge_fetch {
     sk_str trailer_names;        /* that it has announced; empty: none */
     bool published;              /* the fill knows the head, whatever came of it */
     bool stored, validated;      /* validated: 304, the stored response is good */
+    bool from_tier;              /* no origin was asked: the SSD tier had it */
     enum http_reason store_reason;
     sk_err error;
     struct origin_exchange *tunnel; /* after 101; whoever takes it sets NULL */

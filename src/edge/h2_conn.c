@@ -252,7 +252,7 @@ static const struct edge_connection_ops connection_ops = {.drain = on_drain, .ab
 static struct h2_conn *conn_of(struct mux_conn *mux) { return SK_CONTAINER_OF(mux, struct h2_conn, mux); }
 
 static void mux_queue(struct mux_conn *mux, bool yield) { queue(conn_of(mux), yield); }
-static void mux_pull(struct mux_conn *mux) { pull(conn_of(mux)); }
+static void mux_pull(struct mux_conn *mux, struct wire_stream *stream) { pull(conn_of(mux)); }
 static sk_err respond(struct mux_conn *mux, struct wire_stream *stream, uint16_t status, const sk_str *heads,
                       int count, uint64_t length, bool content) {
     return wire_h2_respond(conn_of(mux)->h2, stream, status, heads, count, length, content);

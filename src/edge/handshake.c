@@ -13,6 +13,7 @@ struct handshake {
     struct edge_worker *worker;
     struct edge_tls_layer *layer;
     struct io_addr peer;
+    uint16_t http3_port; /* to be told of; 0: none */
     struct io_watch watch;
     struct io_timer timer;
 };
@@ -64,6 +65,7 @@ static void on_ready(struct io_watch *watch, unsigned ready) {
     struct edge_worker *worker = handshake->worker;
     struct io_addr peer = handshake->peer;
     int fd = watch->fd;
+    layer->facts.http3_port = handshake->http3_port;
     count(worker->metrics, &layer->facts);
     release(handshake);
     if (layer->facts.http2)
@@ -93,7 +95,7 @@ static void on_drain(struct edge_connection *connection) {
 static const struct edge_connection_ops ops = {.drain = on_drain, .abort = on_abort};
 
 void edge_handshake_start(struct edge_worker *worker, int fd, const struct io_addr *peer,
-                          struct wire_tls_server *server) {
+                          struct wire_tls_server *server, uint16_t http3_port) {
     struct handshake *handshake = calloc(1, sizeof *handshake);
     struct edge_tls_room *room = edge_worker_tls_room(worker);
     if (!handshake || !room || edge_tls_layer_create(server, room, &handshake->layer) != SK_OK) {
@@ -104,6 +106,7 @@ void edge_handshake_start(struct edge_worker *worker, int fd, const struct io_ad
     }
     handshake->worker = worker;
     handshake->peer = *peer;
+    handshake->http3_port = http3_port;
     handshake->watch = (struct io_watch){.fd = fd, .on_ready = on_ready};
     edge_connection_add(worker, &handshake->connection, &ops);
     int64_t ms = worker->snapshot->config->timeouts.header_ms;

@@ -9,6 +9,6 @@
 /* Takes FD. The caller has counted it in by edge_limits_enter. The handshake has the time of a request's
  * head. */
 void edge_handshake_start(struct edge_worker *worker, int fd, const struct io_addr *peer,
-                          struct wire_tls_server *server);
+                          struct wire_tls_server *server, uint16_t http3_port);
 
 #endif

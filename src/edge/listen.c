@@ -4,9 +4,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "edge/tls.h"
+#include "io/datagram.h"
 #include "io/socket.h"
 
 #define PROBE_MS 100
+/* A port that the system chose for TCP may be another one's for UDP. */
+#define PORT_TRIES 8
 /* Whoever may reach the machine may be a client. */
 #define CLIENT_SOCKET_MODE 0666
 
@@ -56,11 +60,32 @@ sk_err edge_listener_bind(const struct io_addr *addr, unsigned count, unsigned u
     return err;
 }
 
+static void close_quic(struct edge_listener *listener) {
+    for (unsigned i = 0; i < listener->quic_count; i++) close(listener->quic_fds[i]);
+    free(listener->quic_fds);
+    listener->quic_fds = NULL;
+    listener->quic_count = 0;
+}
+
+sk_err edge_listener_bind_quic(struct edge_listener *listener, unsigned count) {
+    listener->quic_fds = calloc(count, sizeof(int));
+    if (!listener->quic_fds) return SK_ERR_NO_MEMORY;
+    listener->quic_unused = true;
+    sk_err err = SK_OK;
+    for (unsigned i = 0; i < count && !err; i++) {
+        err = io_datagram_open(&listener->bound, true, &listener->quic_fds[i]);
+        if (!err) listener->quic_count++;
+    }
+    if (err) close_quic(listener);
+    return err;
+}
+
 void edge_listener_close(struct edge_listener *listener) {
     for (unsigned i = 0; i < listener->fd_count; i++) close(listener->fds[i]);
     free(listener->fds);
     listener->fds = NULL;
     listener->fd_count = 0;
+    close_quic(listener);
 }
 
 size_t edge_listener_text(const struct edge_listener *listener, bool tls, char out[IO_ADDR_TEXT_BYTES + 8]) {
@@ -78,12 +103,29 @@ struct edge_listener *edge_listeners_find(const struct edge_listeners *listeners
     return NULL;
 }
 
+static sk_err bind_one(const struct config_listener *wanted, unsigned workers, struct edge_listener *out) {
+    sk_err err = SK_OK;
+    for (int i = 0; i < PORT_TRIES; i++) {
+        err = edge_listener_bind(&wanted->addr, workers, CLIENT_SOCKET_MODE, out);
+        if (err || !edge_speaks_http3(wanted)) return err;
+        err = edge_listener_bind_quic(out, workers);
+        if (!err) return SK_OK;
+        edge_listener_close(out);
+        if (err != SK_ERR_EXISTS || io_addr_port(&wanted->addr)) return err;
+    }
+    return err;
+}
+
 static sk_err bind_new(const struct edge_listeners *old, const struct config *config, unsigned workers,
                        struct edge_listeners *fresh, const struct io_addr **out_failed) {
     for (uint32_t i = 0; i < config->listener_count; i++) {
         const struct io_addr *addr = &config->listeners[i].addr;
-        if (edge_listeners_find(old, addr)) continue;
-        sk_err err = edge_listener_bind(addr, workers, CLIENT_SOCKET_MODE, &fresh->items[i]);
+        struct edge_listener *kept = edge_listeners_find(old, addr);
+        sk_err err = SK_OK;
+        if (!kept)
+            err = bind_one(&config->listeners[i], workers, &fresh->items[i]);
+        else if (!kept->quic_count && edge_speaks_http3(&config->listeners[i]))
+            err = edge_listener_bind_quic(kept, workers);
         if (err) {
             *out_failed = addr;
             return err;

@@ -11,6 +11,9 @@ struct edge_listener {
     struct io_addr bound; /* as it is */
     int *fds;
     unsigned fd_count;
+    int *quic_fds; /* UDP at the same port, for HTTP/3; as many, or none */
+    unsigned quic_count;
+    bool quic_unused;
     bool unused; /* nobody accepts from it yet */
 };
 struct edge_listeners {
@@ -22,6 +25,8 @@ struct edge_listeners {
  * listens there), and as io_listen. */
 sk_err edge_listener_bind(const struct io_addr *addr, unsigned count, unsigned unix_mode,
                           struct edge_listener *out_listener);
+/* Adds the sockets for HTTP/3 to a bound LISTENER that has none. Errors as above. */
+sk_err edge_listener_bind_quic(struct edge_listener *listener, unsigned count);
 /* Closes our descriptors; the sockets live on in workers and other processes that have duplicates. */
 void edge_listener_close(struct edge_listener *listener);
 /* "http://127.0.0.1:8080" (with TLS: "https://...") in OUT; returns its length. */

@@ -47,6 +47,15 @@ static void note_fetch(struct edge_exchange *exchange) {
     if (fetch->validated) outcome->reason = HTTP_REASON_HIT_REVALIDATED;
 }
 
+/* Whoever came while the SSD tier was read has what it had. */
+static void note_tier(struct edge_exchange *exchange, const struct cache_object *object) {
+    struct edge_outcome *outcome = &exchange->outcome;
+    if (!object->from_tier || (exchange->fetch && !exchange->fetch->from_tier)) return;
+    outcome->hit = true;
+    outcome->forwarded = false;
+    outcome->reason = HTTP_REASON_HIT_DISK;
+}
+
 static void forget_fetch(struct edge_exchange *exchange) {
     if (exchange->fetch) edge_fetch_leave(exchange->fetch);
     exchange->fetch = NULL;
@@ -89,6 +98,7 @@ static bool give_partial(struct edge_exchange *exchange, struct cache_object *he
  * own answer, and never comes here twice. True when the exchange is through. */
 static bool give_object(struct edge_exchange *exchange, struct cache_object *object) {
     note_fetch(exchange);
+    note_tier(exchange, object);
     if (!edge_is_for_origin(exchange, object)) {
         if (object->part == CACHE_PART_HEAD) return give_partial(exchange, object);
         edge_answer_object(exchange, object);

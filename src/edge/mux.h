@@ -24,8 +24,8 @@ struct mux_conn;
 struct mux_ops {
     /* Goes on with output (and, YIELD, in the next iteration) once the stack is unwound. */
     void (*queue)(struct mux_conn *conn, bool yield);
-    /* Takes content from the streams as far as there is room, while a borrowed object is still there. */
-    void (*pull)(struct mux_conn *conn);
+    /* Takes content of STREAM as far as there is room, while a borrowed object is still there. */
+    void (*pull)(struct mux_conn *conn, struct wire_stream *stream);
     sk_err (*respond)(struct mux_conn *conn, struct wire_stream *stream, uint16_t status, const sk_str *heads,
                       int count, uint64_t length, bool content);
     sk_err (*inform)(struct mux_conn *conn, struct wire_stream *stream, uint16_t status,

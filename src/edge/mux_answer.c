@@ -192,7 +192,7 @@ void mux_respond(struct edge_exchange *exchange, const struct edge_response *res
     if (err && !stream->gone) conn->ops->reset(conn, &stream->wire);
     exchange->outcome.first_byte_at = sk_time_now();
     stream->moved_at = io_loop_now(conn->worker->loop);
-    conn->ops->pull(conn); /* while a borrowed object is still there */
+    if (!stream->gone) conn->ops->pull(conn, &stream->wire); /* while a borrowed object is still there */
     mux_stream_keep(stream);
     conn->ops->queue(conn, false);
 }

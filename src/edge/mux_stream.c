@@ -104,6 +104,7 @@ static struct wire_stream *stream_open(void *owner) {
     struct mux_stream *stream = sk_pool_get(&conn->worker->mux_stream_pool);
     if (!stream) return NULL;
     stream->conn = conn;
+    stream->moved_at = io_loop_now(conn->worker->loop);
     stream->exchange.ops = &exchange_ops;
     stream->exchange.client = &conn->peer;
     stream->exchange.tls = conn->secure ? &conn->tls : NULL;
@@ -212,9 +213,23 @@ static bool stalled(const struct mux_stream *stream, const struct config_timeout
     return answering && now - stream->moved_at >= timeouts->write_ms * SK_NS_PER_MS;
 }
 
+/* HTTP/2 has the connection wait for it, HTTP/3 the stream alone. */
+static void check_head(struct mux_stream *stream, sk_time_ns now) {
+    struct mux_conn *conn = stream->conn;
+    int64_t header_ms = conn->worker->snapshot->config->timeouts.header_ms;
+    if (stream->wire.begun || !header_ms || now - stream->moved_at < header_ms * SK_NS_PER_MS) return;
+    observe_count(conn->worker->metrics, OBSERVE_TIMEOUTS);
+    conn->ops->reset(conn, &stream->wire);
+    conn->ops->queue(conn, false);
+}
+
 static void check_pace(struct mux_stream *stream, sk_time_ns now) {
     struct mux_conn *conn = stream->conn;
-    if (stream->gone || !stream->served) return;
+    if (stream->gone) return;
+    if (!stream->served) {
+        check_head(stream, now);
+        return;
+    }
     const struct config_timeouts *timeouts = &stream->exchange.snapshot->config->timeouts;
     if (!body_pace_ok(stream, timeouts, now)) {
         observe_count(conn->worker->metrics, OBSERVE_TIMEOUTS);

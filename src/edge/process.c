@@ -16,6 +16,7 @@
 #include "edge/privileges.h"
 #include "edge/reclaim.h"
 #include "edge/reload.h"
+#include "edge/tier.h"
 #include "edge/upgrade.h"
 
 /* --- workers and messages --------------------------------------------------------------------------------- */
@@ -43,6 +44,25 @@ void edge_process_worker_done(struct edge_process *process, struct edge_worker *
     worker->done_task.run = on_worker_done;
     io_loop_post(process->loop, &worker->done_task);
     while (sem_wait(&worker->may_leave) != 0) continue;
+}
+
+void edge_process_reachable(struct edge_process *process, unsigned index, bool reachable) {
+    pthread_mutex_lock(&process->posts);
+    process->reachable[index] = reachable;
+    pthread_mutex_unlock(&process->posts);
+}
+
+sk_err edge_process_post(struct edge_process *process, unsigned index, struct io_task *task,
+                         struct edge_worker **out_worker) {
+    sk_err err = SK_ERR_CLOSED;
+    pthread_mutex_lock(&process->posts);
+    if (index < process->worker_count && process->reachable[index]) {
+        *out_worker = &process->workers[index];
+        io_loop_post((*out_worker)->loop, task);
+        err = SK_OK;
+    }
+    pthread_mutex_unlock(&process->posts);
+    return err;
 }
 
 const char *edge_process_resolver(const struct edge_process *process) {
@@ -80,7 +100,26 @@ void edge_process_use_snapshot(struct edge_process *process, struct edge_snapsho
     if (old) edge_snapshot_unref(old);
 }
 
+/* Each socket for HTTP/3 is read by one worker, which all that comes by it is for. */
+static sk_err listen_quic(struct edge_process *process, struct edge_listener *listener) {
+    for (unsigned i = 0; listener->quic_unused && i < listener->quic_count; i++) {
+        int source = listener->quic_fds[i], fd = fcntl(source, F_DUPFD_CLOEXEC, 3);
+        if (fd < 0) return SK_ERR_FULL;
+        struct edge_message message = {
+            .kind = EDGE_TELL_QUIC, .fd = fd, .source_fd = source, .addr = listener->addr};
+        sk_err err = tell(process, i % process->worker_count, message);
+        if (err) {
+            close(fd);
+            return err;
+        }
+    }
+    listener->quic_unused = false;
+    return SK_OK;
+}
+
 sk_err edge_process_accept_from(struct edge_process *process, struct edge_listener *listener) {
+    sk_err quic_err = listen_quic(process, listener);
+    if (quic_err || !listener->unused) return quic_err;
     listener->unused = false;
     unsigned shares = SK_MAX(listener->fd_count, process->worker_count);
     for (unsigned i = 0; listener->fd_count && i < shares; i++) {
@@ -99,8 +138,9 @@ sk_err edge_process_accept_from(struct edge_process *process, struct edge_listen
 }
 
 void edge_process_refuse_from(struct edge_process *process, struct edge_listener *listener) {
-    for (unsigned f = 0; f < listener->fd_count; f++) {
-        struct edge_message message = {.kind = EDGE_TELL_REFUSE, .source_fd = listener->fds[f]};
+    for (unsigned f = 0; f < listener->fd_count + listener->quic_count; f++) {
+        int source = f < listener->fd_count ? listener->fds[f] : listener->quic_fds[f - listener->fd_count];
+        struct edge_message message = {.kind = EDGE_TELL_REFUSE, .source_fd = source};
         for (unsigned i = 0; i < process->worker_count; i++)
             if (tell(process, i, message) == SK_ERR_NO_MEMORY)
                 sk_log(SK_LOG_ERROR, "edge", "a worker goes on listening: out of memory");
@@ -129,6 +169,7 @@ void edge_process_drain(struct edge_process *process, bool handed_over) {
     process->stage = EDGE_DRAINING;
     process->handed_over = handed_over;
     if (!handed_over) edge_notify("STOPPING=1");
+    if (handed_over) edge_tier_hand_over(process);
     int64_t drain_ms = process->snapshot->config->timeouts.drain_ms;
     io_timer_start(process->loop, &process->drain_timer, io_loop_now(process->loop) + drain_ms * SK_NS_PER_MS,
                    on_drain_over);
@@ -258,13 +299,16 @@ static sk_err start(struct edge_process *process, struct config *config) {
     edge_raise_descriptor_limit();
     io_signals_block();
     uint8_t secret[SK_HASH_SECRET_BYTES];
-    sk_random_secret(secret, sizeof secret);
-    sk_hash_set_secret(secret);
+    uint64_t tick;
     sk_log_set_level((enum sk_log_level)config->log_level);
-    sk_err err = create_parts(process, config);
+    sk_err err = edge_tier_secret(config, secret, &tick);
+    if (err) return failed(config->disk.state.data, err);
+    sk_hash_set_secret(secret);
+    err = create_parts(process, config);
     if (!err) err = listen_all(process);
     if (!err) err = edge_become_user(config);
     if (!err) err = open_log(process);
+    if (!err) err = edge_tier_start(process, secret, tick);
     if (!err && config->admin.len) err = edge_admin_start(process);
     if (!err) err = start_workers(process);
     if (!err) err = watch_signals(process);
@@ -287,6 +331,7 @@ static void tear_down(struct edge_process *process) {
         stuck |= process->workers[i].stuck;
     }
     edge_gauges_remove(process);
+    if (!stuck) edge_tier_stop(process);
     edge_reclaim_stop(process->reclaim);
     edge_bus_free(process->bus);
     if (process->upgrade) edge_upgrade_free(process);
@@ -306,6 +351,7 @@ static void tear_down(struct edge_process *process) {
     cache_destroy(process->cache);
     edge_limits_destroy(process->limits);
     free(process->workers);
+    free(process->reachable);
 }
 
 int edge_main(struct config *config, const struct edge_start *start_options) {
@@ -314,7 +360,10 @@ int edge_main(struct config *config, const struct edge_start *start_options) {
     process.started = sk_time_now();
     process.worker_count = config->threads;
     process.workers = calloc(config->threads, sizeof *process.workers);
-    if (!process.workers || sem_init(&process.started_workers, 0, 0) != 0) return 1;
+    process.reachable = calloc(config->threads, sizeof *process.reachable);
+    pthread_mutex_init(&process.posts, NULL);
+    wire_quic_keys_make(&process.quic_keys);
+    if (!process.workers || !process.reachable || sem_init(&process.started_workers, 0, 0) != 0) return 1;
     if (start(&process, config) != SK_OK) return 1;
     say_ready(&process);
     io_loop_run(process.loop);

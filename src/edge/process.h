@@ -8,6 +8,7 @@
 #include "edge/edge.h"
 #include "edge/listen.h"
 #include "edge/worker.h"
+#include "wire/quic_packet.h"
 
 struct fleet_admin_server;
 struct edge_upgrade;
@@ -28,6 +29,8 @@ struct edge_process {
     struct edge_worker *workers;
     unsigned worker_count;
     char loop_mark[20];
+    struct wire_quic_keys quic_keys;
+    uint8_t quic_generation;
     sk_time_ns started;
     /* main thread */
     struct edge_snapshot *snapshot; /* in force, a reference */
@@ -42,7 +45,10 @@ struct edge_process {
     unsigned workers_done;
     struct io_timer drain_timer;
     struct io_timer certificates_timer;
-    struct observe_gauge gauges[11];
+    struct observe_gauge gauges[30];
+    /* workers, under the mutex, which is held for one post */
+    pthread_mutex_t posts;
+    bool *reachable; /* by worker index: its loop is there */
     /* written by starting workers, read after `started_workers` was waited for */
     sem_t started_workers;
     _Atomic int start_error; /* the first sk_err of a worker */
@@ -52,6 +58,13 @@ struct edge_process {
 void edge_process_worker_ready(struct edge_process *process, sk_err err);
 /* Worker's thread; returns when the main thread has no more messages for it. */
 void edge_process_worker_done(struct edge_process *process, struct edge_worker *worker);
+
+/* Any thread: posts TASK to the loop of the worker with INDEX, which is told in *out_worker. SK_ERR_CLOSED: there is
+ * none (any more). */
+sk_err edge_process_post(struct edge_process *process, unsigned index, struct io_task *task,
+                         struct edge_worker **out_worker);
+/* Worker's thread: others may post to it, or not any more. */
+void edge_process_reachable(struct edge_process *process, unsigned index, bool reachable);
 
 /* The configured resolver as C text, or NULL; lives as long as the process. */
 const char *edge_process_resolver(const struct edge_process *process);

@@ -33,6 +33,7 @@ static sk_err note_fixed(const struct config *old, const struct config *config, 
         {"threads", old->threads != config->threads},
         {"memory", old->memory_bytes != config->memory_bytes},
         {"the largest object", old->max_object_bytes != config->max_object_bytes},
+        {"disk", !config_disk_same(&old->disk, &config->disk)},
         {"user", !sk_str_eq(old->user, config->user)},
         {"the admin address", !sk_str_eq(old->admin, config->admin)},
         {"resolver", !sk_str_eq(old->resolver, config->resolver)},
@@ -73,7 +74,8 @@ static sk_err change_listeners(struct edge_process *process, const struct config
         if (unwanted.items[i].fds) edge_process_refuse_from(process, &unwanted.items[i]);
     edge_listeners_free(&unwanted);
     for (unsigned i = 0; i < fresh.count && !err; i++)
-        if (fresh.items[i].unused) err = edge_process_accept_from(process, &process->listeners.items[i]);
+        if (fresh.items[i].unused || fresh.items[i].quic_unused)
+            err = edge_process_accept_from(process, &process->listeners.items[i]);
     return err;
 }
 

@@ -7,6 +7,7 @@
 #include "edge/error_page.h"
 #include "edge/fetch.h"
 #include "edge/selecting.h"
+#include "edge/tier.h"
 #include "edge/worker.h"
 
 /* So many slices are looked at to tell a hit from a partial miss. */
@@ -145,6 +146,7 @@ static enum presence presence_of(struct edge_exchange *exchange, const struct ca
         presence = atomic_load_explicit(&object->complete, memory_order_acquire) == CACHE_COMPLETE ? PRESENT
                                                                                                    : ARRIVING;
     cache_leave(thread);
+    if (presence == ABSENT && edge_tier_has_slice(exchange, &key)) return PRESENT;
     return presence;
 }
 

@@ -63,9 +63,19 @@ struct origin_group *edge_snapshot_group(const struct edge_snapshot *snapshot,
     return snapshot->groups[site->index];
 }
 
-struct wire_tls_server *edge_snapshot_tls(const struct edge_snapshot *snapshot, const struct io_addr *addr) {
+static struct wire_tls_server *find_tls(const struct edge_snapshot *snapshot, const struct io_addr *addr,
+                                        bool http3) {
     const struct config *config = snapshot->config;
     for (uint32_t i = 0; snapshot->tls.servers && i < config->listener_count; i++)
-        if (io_addr_eq(&config->listeners[i].addr, addr)) return snapshot->tls.servers[i];
+        if (io_addr_eq(&config->listeners[i].addr, addr))
+            return http3 && !edge_speaks_http3(&config->listeners[i]) ? NULL : snapshot->tls.servers[i];
     return NULL;
+}
+
+struct wire_tls_server *edge_snapshot_tls(const struct edge_snapshot *snapshot, const struct io_addr *addr) {
+    return find_tls(snapshot, addr, false);
+}
+
+struct wire_tls_server *edge_snapshot_quic(const struct edge_snapshot *snapshot, const struct io_addr *addr) {
+    return find_tls(snapshot, addr, true);
 }

@@ -29,5 +29,7 @@ struct origin_group *edge_snapshot_group(const struct edge_snapshot *snapshot,
 
 /* The TLS of the listener at ADDR (as configured), or NULL when it is plain. */
 struct wire_tls_server *edge_snapshot_tls(const struct edge_snapshot *snapshot, const struct io_addr *addr);
+/* The same, where HTTP/3 is spoken too. */
+struct wire_tls_server *edge_snapshot_quic(const struct edge_snapshot *snapshot, const struct io_addr *addr);
 
 #endif

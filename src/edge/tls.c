@@ -69,6 +69,7 @@ static sk_err create_server(const struct config_listener *listener, struct wire_
         .pq = pq[listener->pq],
         .only_1_3 = listener->min_version == CONFIG_TLS_1_3,
         .http2 = listener->http2,
+        .http3 = edge_speaks_http3(listener),
         .client_ca = listener->client_ca.len ? listener->client_ca.data : NULL,
         .store = store,
         .tickets = tickets,

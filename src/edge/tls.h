@@ -13,6 +13,11 @@ struct edge_tls {
     uint64_t files;                   /* stamp of all files read: edge_tls_files */
 };
 
+/* HTTP/3 is to be spoken there: over UDP, so not at a local address. */
+static inline bool edge_speaks_http3(const struct config_listener *listener) {
+    return listener->tls && listener->http3 && listener->addr.any.sa_family != AF_UNIX;
+}
+
 /* Problems go to REPORT, one a line. TLS of nothing when no listener speaks it. SK_ERR_INVALID (a file),
  * SK_ERR_NO_MEMORY. */
 sk_err edge_tls_create(const struct config *config, struct wire_tls_tickets *tickets, struct sk_buf *report,

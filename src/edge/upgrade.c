@@ -188,7 +188,8 @@ static sk_err parse_fd(sk_str text, int *out_fd) {
 }
 
 static sk_err parse_listener(sk_str addr, sk_str fds, struct edge_listener *out) {
-    struct edge_listener listener = {.fds = calloc(fds.len + 1, sizeof(int))}; /* more than it can name */
+    struct edge_listener listener = {.fds = calloc(fds.len + 1, sizeof(int)), /* more than it can name */
+                                     .unused = true};
     sk_str fd;
     if (!listener.fds) return SK_ERR_NO_MEMORY;
     sk_err err = io_addr_parse(addr, &listener.addr);

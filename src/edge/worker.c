@@ -11,7 +11,9 @@
 #include "edge/handshake.h"
 #include "edge/mux.h"
 #include "edge/process.h"
+#include "edge/quic.h"
 #include "edge/tls_layer.h"
+#include "io/socket.h"
 
 #define ACCEPTS_A_TURN 64
 #define ACCEPT_RETRY_MS 50
@@ -84,7 +86,7 @@ static void take_connection(struct edge_accept *accept, int fd, const struct io_
     if (!err) {
         observe_count(worker->metrics, OBSERVE_CONNECTIONS);
         if (accept->tls)
-            edge_handshake_start(worker, fd, peer, accept->tls);
+            edge_handshake_start(worker, fd, peer, accept->tls, accept->http3_port);
         else
             h1_accept(worker, fd, peer, NULL);
         return;
@@ -117,6 +119,11 @@ static void on_accept_ready(struct io_watch *watch, unsigned ready) {
     accept_turn(SK_CONTAINER_OF(watch, struct edge_accept, watch));
 }
 
+static void set_protocols(struct edge_accept *accept, const struct edge_snapshot *snapshot) {
+    accept->tls = edge_snapshot_tls(snapshot, &accept->addr);
+    accept->http3_port = edge_snapshot_quic(snapshot, &accept->addr) ? accept->port : 0;
+}
+
 static void start_accepting(struct edge_worker *worker, int fd, int source_fd, const struct io_addr *addr) {
     struct edge_accept *accept = calloc(1, sizeof *accept);
     if (!accept) {
@@ -127,7 +134,9 @@ static void start_accepting(struct edge_worker *worker, int fd, int source_fd, c
     accept->worker = worker;
     accept->source_fd = source_fd;
     accept->addr = *addr;
-    accept->tls = edge_snapshot_tls(worker->snapshot, addr);
+    struct io_addr bound;
+    if (io_socket_local_addr(fd, &bound) == SK_OK) accept->port = io_addr_port(&bound);
+    set_protocols(accept, worker->snapshot);
     accept->watch = (struct io_watch){.fd = fd, .on_ready = on_accept_ready};
     sk_list_push_back(&worker->accepts, &accept->link);
     if (io_watch_start(worker->loop, &accept->watch) != SK_OK)
@@ -190,6 +199,7 @@ static void drain(struct edge_worker *worker, bool accept_waiting) {
         stop_accepting(accept);
     }
     worker->stage = EDGE_DRAINING;
+    edge_quic_refuse_from(worker->quic, -1);
     for_connections(worker, drain_one);
     edge_worker_check_drained(worker);
 }
@@ -218,9 +228,9 @@ static void use_snapshot(struct edge_worker *worker, struct edge_snapshot *snaps
     worker->snapshot = snapshot;
     worker->log_wanted = worker->log && snapshot->config->access_log.len;
     SK_LIST_FOR_EACH(link, &worker->accepts) {
-        struct edge_accept *accept = SK_CONTAINER_OF(link, struct edge_accept, link);
-        accept->tls = edge_snapshot_tls(snapshot, &accept->addr);
+        set_protocols(SK_CONTAINER_OF(link, struct edge_accept, link), snapshot);
     }
+    edge_quic_use_snapshot(worker->quic);
 }
 
 static void refuse_from(struct edge_worker *worker, int source_fd) {
@@ -230,6 +240,7 @@ static void refuse_from(struct edge_worker *worker, int source_fd) {
         accept_rest(accept);
         stop_accepting(accept);
     }
+    edge_quic_refuse_from(worker->quic, source_fd);
 }
 
 static void on_told(struct io_task *task) {
@@ -240,6 +251,7 @@ static void on_told(struct io_task *task) {
     switch (message.kind) {
     case EDGE_TELL_SNAPSHOT: use_snapshot(worker, message.snapshot); break;
     case EDGE_TELL_ACCEPT: start_accepting(worker, message.fd, message.source_fd, &message.addr); break;
+    case EDGE_TELL_QUIC: edge_quic_listen(worker->quic, message.fd, message.source_fd, &message.addr); break;
     case EDGE_TELL_REFUSE: refuse_from(worker, message.source_fd); break;
     case EDGE_TELL_DRAIN: drain(worker, true); break;
     case EDGE_TELL_HAND_OVER: drain(worker, false); break;
@@ -272,8 +284,11 @@ static sk_err join(struct edge_worker *worker) {
 }
 
 static void leave(struct edge_worker *worker) {
+    edge_process_reachable(worker->process, worker->index, false);
     worker->stuck = worker->loop && io_fiber_count(worker->loop) > 0;
     if (worker->stuck) return;
+    edge_quic_free(worker->quic);
+    worker->quic = NULL; /* what others have posted looks for it */
     if (worker->origins) origin_thread_leave(worker->origins);
     if (worker->cache) cache_thread_leave(worker->cache);
     if (worker->loop) io_loop_destroy(worker->loop);
@@ -298,8 +313,11 @@ static sk_err set_up(struct edge_worker *worker) {
     sk_pool_init(&worker->mux_stream_pool, sizeof(struct mux_stream), CONNECTIONS_KEPT);
     worker->input = malloc(EDGE_INPUT_BYTES);
     sk_err err = worker->input ? join(worker) : SK_ERR_NO_MEMORY;
-    if (!err) use_snapshot(worker, edge_snapshot_ref(worker->process->snapshot));
-    return err;
+    if (!err) err = edge_quic_create(worker, &worker->quic);
+    if (err) return err;
+    use_snapshot(worker, edge_snapshot_ref(worker->process->snapshot));
+    edge_process_reachable(worker->process, worker->index, true);
+    return SK_OK;
 }
 
 static void *thread_main(void *arg) {

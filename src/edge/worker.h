@@ -16,6 +16,7 @@
 
 struct edge_process;
 struct edge_worker;
+struct edge_quic;
 
 /* One recv's worth, and the head of a request with all that was pipelined behind it. */
 #define EDGE_INPUT_BYTES (64 * 1024)
@@ -36,6 +37,7 @@ struct edge_accept {
     bool queued, closed;
     struct io_addr addr; /* as configured: by it the configuration in force tells what is spoken here */
     struct wire_tls_server *tls; /* the snapshot's; NULL: plain */
+    uint16_t port, http3_port;   /* as bound; the same where HTTP/3 is spoken too, else 0 */
     int source_fd;               /* the process's own descriptor of the same socket: its name in messages */
     struct sk_list link;         /* worker.accepts */
 };
@@ -72,6 +74,7 @@ struct edge_worker {
     enum edge_stage stage;
     struct sk_arena scratch; /* reset before each request */
     struct sk_pool connection_pool, mux_stream_pool;
+    struct edge_quic *quic;
     struct edge_tls_room *tls_room; /* NULL before the first TLS connection */
     struct sk_list connections;     /* struct edge_connection.link */
     size_t connection_count;
@@ -97,6 +100,7 @@ struct edge_worker {
 enum edge_message_kind {
     EDGE_TELL_SNAPSHOT,  /* a reference to the new snapshot comes with it */
     EDGE_TELL_ACCEPT,    /* accept from FD, a duplicate of SOURCE_FD that the worker owns, from now on */
+    EDGE_TELL_QUIC,      /* the same of a datagram socket */
     EDGE_TELL_REFUSE,    /* stop accepting from SOURCE_FD's duplicate: accept what waits and close it */
     EDGE_TELL_DRAIN,     /* accept what waits, close the listening sockets, end connections gracefully */
     EDGE_TELL_HAND_OVER, /* the same without accepting: another process has the sockets */

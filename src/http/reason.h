@@ -13,6 +13,7 @@
     X(HIT_STALE_IF_ERROR, "stale-if-error", "served stale because the origin failed (RFC 5861 4)")           \
     X(HIT_REVALIDATED, "revalidated", "the origin confirmed the stored response (304)")                      \
     X(HIT_MAX_STALE, "max-stale", "served stale because the client allows it (RFC 9111 5.2.1.2)")            \
+    X(HIT_DISK, "disk", "stored and fresh, read from the SSD tier")                                          \
     X(MISS_NOT_STORED, "uri-miss", "nothing is stored for this key")                                         \
     X(MISS_VARY, "vary-miss", "stored, but for other request fields (RFC 9111 4.1)")                         \
     X(MISS_STALE, "stale", "stored but no longer fresh")                                                     \

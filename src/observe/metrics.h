@@ -23,6 +23,15 @@
     X(REQUESTS, "skerry_requests_total", "Client requests answered")                                         \
     X(REQUESTS_MALFORMED, "skerry_requests_malformed_total", "Requests refused as malformed")                \
     X(H2_ABUSED, "skerry_h2_abused_total", "HTTP/2 connections ended because of abuse")                      \
+    X(H3_ABUSED, "skerry_h3_abused_total", "HTTP/3 connections ended because of abuse")                      \
+    X(QUIC_CONNECTIONS, "skerry_quic_connections_total", "Of the client connections, those over QUIC")       \
+    X(QUIC_RETRIES, "skerry_quic_retries_total", "Clients asked to prove their address (Retry)")             \
+    X(QUIC_REFUSED, "skerry_quic_refused_total", "QUIC connections refused: over a limit, or a false token") \
+    X(QUIC_RESETS, "skerry_quic_stateless_resets_total", "Packets of connections that are gone, told so")    \
+    X(QUIC_HANDED, "skerry_quic_handed_over_total",                                                          \
+      "Datagrams that came to one thread or process and belong to another")                                  \
+    X(QUIC_RECEIVED, "skerry_quic_datagrams_total{direction=\"received\"}", "QUIC datagrams")                \
+    X(QUIC_SENT, "skerry_quic_datagrams_total{direction=\"sent\"}", "QUIC datagrams")                        \
     X(RESPONSES_2XX, "skerry_responses_total{class=\"2xx\"}", "Responses by class")                          \
     X(RESPONSES_3XX, "skerry_responses_total{class=\"3xx\"}", "Responses by class")                          \
     X(RESPONSES_4XX, "skerry_responses_total{class=\"4xx\"}", "Responses by class")                          \
@@ -36,6 +45,11 @@
     X(CLIENT_BYTES_SENT, "skerry_client_sent_bytes_total", "Bytes sent to clients")                          \
     X(CLIENT_BYTES_RECEIVED, "skerry_client_received_bytes_total", "Bytes received from clients")            \
     X(HIT_BYTES, "skerry_cache_hit_bytes_total", "Body bytes served from the store")                         \
+    X(HITS_DISK, "skerry_cache_tier_hits_total{tier=\"disk\"}", "Hits by the tier that had the response")    \
+    X(HITS_MEMORY, "skerry_cache_tier_hits_total{tier=\"memory\"}",                                          \
+      "Hits by the tier that had the response")                                                              \
+    X(HIT_BYTES_DISK, "skerry_cache_tier_hit_bytes_total{tier=\"disk\"}", "Body bytes served, by tier")      \
+    X(HIT_BYTES_MEMORY, "skerry_cache_tier_hit_bytes_total{tier=\"memory\"}", "Body bytes served, by tier")  \
     X(ORIGIN_REQUESTS, "skerry_origin_requests_total", "Requests sent to origins")                           \
     X(ORIGIN_RETRIES, "skerry_origin_retries_total", "Of these, repeated on another connection or origin")   \
     X(ORIGIN_ERRORS, "skerry_origin_errors_total", "Requests to origins that failed without an answer")      \
@@ -130,6 +144,9 @@ enum observe_counter {
     X(HIT_SECONDS, "skerry_hit_duration_seconds", "Time to first byte of hits")                              \
     X(MISS_SECONDS, "skerry_miss_duration_seconds", "Time to first byte of requests that needed an origin")  \
     X(ORIGIN_SECONDS, "skerry_origin_duration_seconds", "Time to an origin's response head")                 \
+    X(DISK_READ_SECONDS, "skerry_disk_read_duration_seconds",                                                \
+      "Time to find and verify a record of the SSD tier")                                                    \
+    X(DISK_WRITE_SECONDS, "skerry_disk_write_duration_seconds", "Time to write a segment of the SSD tier")   \
     X(PURGE_SECONDS, "skerry_purge_duration_seconds", "Time until a purge is in force")                      \
     X(BUS_SECONDS, "skerry_bus_delay_seconds",                                                               \
       "From a purge's publishing, by the publisher's clock, until it is in force here")                      \

@@ -16,7 +16,7 @@ sk_err origin_body_begin(struct origin_exchange *exchange) {
 
 /* --- the end -------------------------------------------------------------------------------------------- */
 
-static sk_err fail(struct origin_exchange *exchange, sk_err err, const char *detail) {
+sk_err origin_body_fail(struct origin_exchange *exchange, sk_err err, const char *detail) {
     exchange->read_error = err;
     origin_exchange_blame(exchange, ORIGIN_PHASE_BODY, err, detail);
     origin_exchange_settle(exchange);
@@ -24,7 +24,7 @@ static sk_err fail(struct origin_exchange *exchange, sk_err err, const char *det
 }
 
 /* The message is complete. What lies behind it is nobody's, and makes the connection unusable. */
-static sk_err complete(struct origin_exchange *exchange) {
+sk_err origin_body_complete(struct origin_exchange *exchange) {
     if (exchange->connection && sk_buf_len(&exchange->body))
         SK_LOG_LIMITED(SK_LOG_WARN, "origin", "%s: bytes after the end of a response",
                        exchange->member->origin->url);
@@ -36,8 +36,9 @@ static sk_err complete(struct origin_exchange *exchange) {
 /* The connection ended, or failed. */
 static sk_err ended(struct origin_exchange *exchange, sk_err err) {
     if (err == SK_ERR_CANCELLED) return err;
-    if (err == SK_ERR_END && wire_h1_body_eof(&exchange->parser) == SK_OK) return complete(exchange);
-    return fail(exchange, err == SK_ERR_END ? SK_ERR_CLOSED : err, NULL);
+    if (err == SK_ERR_END && wire_h1_body_eof(&exchange->parser) == SK_OK)
+        return origin_body_complete(exchange);
+    return origin_body_fail(exchange, err == SK_ERR_END ? SK_ERR_CLOSED : err, NULL);
 }
 
 /* --- content -------------------------------------------------------------------------------------------- */
@@ -101,14 +102,16 @@ sk_err origin_exchange_read(struct origin_exchange *exchange, char *data, size_t
     SK_CHECK_MAGIC(exchange, ORIGIN_EXCHANGE_MAGIC);
     SK_ASSERT(bytes > 0 && !exchange->tunnel);
     if (exchange->read_error) return exchange->read_error;
+    if (exchange->call.session) return origin_call_read(exchange, data, bytes, out_n);
     for (;;) {
         sk_err err = exchange->piece.len ? SK_OK : find_piece(exchange);
         if (!err) {
             *out_n = give_piece(exchange, data, bytes);
             return SK_OK;
         }
-        if (err == SK_ERR_END) return complete(exchange);
-        if (err != SK_ERR_AGAIN) return fail(exchange, err, wire_h1_refusal_text(exchange->parser.refusal));
+        if (err == SK_ERR_END) return origin_body_complete(exchange);
+        if (err != SK_ERR_AGAIN)
+            return origin_body_fail(exchange, err, wire_h1_refusal_text(exchange->parser.refusal));
         bool framed = exchange->parser.body_kind == HTTP_BODY_CHUNKED;
         err = framed ? read_framed(exchange) : read_straight(exchange, data, bytes, out_n);
         if (err) return ended(exchange, err);

@@ -19,6 +19,7 @@ struct check {
     struct config_health_check rules; /* path points to request's text */
     char *request;                    /* the whole head, ready to send */
     size_t request_bytes;
+    struct http_request head; /* the same for HTTP/2; borrows from `request` */
 };
 
 /* --- one probe ------------------------------------------------------------------------------------------ */
@@ -75,14 +76,51 @@ static sk_err ask(const struct check *check, struct origin_connection *connectio
     return err;
 }
 
+static sk_err await_status(struct origin_call *call, sk_time_ns deadline, uint16_t *out_status) {
+    sk_err err = SK_OK;
+    while (!err && !call->wire.final && !call->closed) err = io_fiber_park(deadline);
+    if (err) return err;
+    if (!call->wire.final) return call->error ? call->error : SK_ERR_CLOSED;
+    *out_status = call->wire.response.status;
+    return SK_OK;
+}
+
+/* The same over HTTP/2, on a session of its own, which ends with it. CONNECTION is taken over. */
+static sk_err ask_http2(const struct check *check, struct origin_connection *connection, sk_time_ns deadline,
+                        uint16_t *out_status) {
+    const struct config_origin_options options = {.between_bytes_timeout_ms = check->rules.timeout_ms};
+    struct origin_session *session;
+    struct sk_arena arena;
+    struct sk_buf content;
+    sk_err err = origin_session_create(NULL, connection, &options, &session);
+    if (err) {
+        origin_connection_close(connection);
+        return err;
+    }
+    sk_arena_init(&arena, 1024, 8 * HEAD_BYTES);
+    sk_buf_init(&content, HEAD_BYTES);
+    struct origin_call call = {.wire.arena = &arena, .content = &content};
+    origin_session_join(session);
+    err = origin_call_begin(&call, session, &check->head, false);
+    if (!err) err = await_status(&call, deadline, out_status);
+    origin_call_end(&call);
+    sk_arena_free(&arena);
+    sk_buf_free(&content);
+    return err;
+}
+
 /* NULL when all is well, else why not. *OUT_ERR is SK_ERR_CANCELLED when nothing was found out. */
 static const char *probe(const struct check *check, sk_err *out_err) {
     sk_time_ns deadline = io_loop_now(check->thread->loop) + check->rules.timeout_ms * SK_NS_PER_MS;
     struct origin_connection *connection;
     struct origin_failure failure = {0};
     uint16_t status = 0;
-    sk_err err = origin_connection_open(check->thread, check->origin, NULL, deadline, &connection, &failure);
-    if (!err) {
+    bool http2 = check->origin->http2 == CONFIG_HTTP2_ON;
+    sk_err err =
+        origin_connection_open(check->thread, check->origin, !http2, NULL, deadline, &connection, &failure);
+    if (!err && connection->http2) {
+        err = ask_http2(check, connection, deadline, &status);
+    } else if (!err) {
         err = ask(check, connection, deadline, &status);
         origin_connection_close(connection);
     }
@@ -142,6 +180,13 @@ static bool prepare_request(struct check *check, const struct config_origin *con
         check->request = NULL;
     else
         check->request_bytes = (size_t)n;
+    if (n >= 0)
+        check->head = (struct http_request){
+            .method = HTTP_METHOD_GET,
+            .method_text = SK_STR("GET"),
+            .target = {check->request + 4, path.len},
+            .authority = {check->request + 4 + path.len + sizeof " HTTP/1.1\r\nHost: " - 1, host.len},
+        };
     return n >= 0;
 }
 

@@ -56,17 +56,30 @@ static sk_err shake_hands(struct origin_connection *connection, sk_time_ns deadl
     }
 }
 
-static sk_err start_tls(struct origin_connection *connection, const struct wire_tls_session *session,
-                        sk_time_ns deadline, const char **out_detail) {
+static sk_err note_protocol(struct origin_connection *connection, enum wire_tls_protocols protocols,
+                            const char **out_detail) {
+    struct wire_tls_facts facts;
+    wire_tls_facts(connection->tls, &facts);
+    connection->http2 = facts.http2;
+    if (protocols != WIRE_TLS_HTTP_2 || facts.http2) return SK_OK;
+    *out_detail = "the origin does not speak HTTP/2, which `http2: on` asks for";
+    return SK_ERR_UNSUPPORTED;
+}
+
+static sk_err start_tls(struct origin_connection *connection, enum wire_tls_protocols protocols,
+                        const struct wire_tls_session *session, sk_time_ns deadline,
+                        const char **out_detail) {
     struct origin *origin = connection->origin;
     sk_err err = wire_tls_client(origin->trust->context, sk_str_from_c(origin->peer), &connection->tls);
     if (err) return err;
     if (origin->expected[0]) err = wire_tls_expect(connection->tls, sk_str_from_c(origin->expected));
+    if (!err) err = wire_tls_offer_protocols(connection->tls, protocols);
     if (err) return err;
     wire_tls_offer(connection->tls, session);
     err = shake_hands(connection, deadline);
     if (err == SK_ERR_TLS || err == SK_ERR_TLS_CERTIFICATE) *out_detail = wire_tls_error(connection->tls);
     origin_count_handshake(connection->thread->metrics, connection->tls, err);
+    if (!err) err = note_protocol(connection, protocols, out_detail);
     return err;
 }
 
@@ -85,15 +98,29 @@ static sk_err connect_stream(struct origin_connection *connection, sk_time_ns de
     return io_stream_connect_any(thread->loop, addrs, count, deadline, &connection->stream, NULL);
 }
 
-static sk_err set_up(struct origin_connection *connection, const struct wire_tls_session *session,
-                     sk_time_ns deadline, struct origin_failure *failure) {
-    sk_err err = connect_stream(connection, deadline, &failure->phase);
-    if (err || !connection->origin->trust) return err;
-    failure->phase = ORIGIN_PHASE_TLS;
-    return start_tls(connection, session, deadline, &failure->detail);
+static enum wire_tls_protocols protocols_for(const struct origin *origin, bool only_http_1) {
+    if (only_http_1 || origin->http2 == CONFIG_HTTP2_OFF) return WIRE_TLS_HTTP_1;
+    return origin->http2 == CONFIG_HTTP2_ON ? WIRE_TLS_HTTP_2 : WIRE_TLS_HTTP_1_AND_2;
 }
 
-sk_err origin_connection_open(struct origin_thread *thread, struct origin *origin,
+static sk_err set_up(struct origin_connection *connection, bool only_http_1,
+                     const struct wire_tls_session *session, sk_time_ns deadline,
+                     struct origin_failure *failure) {
+    const struct origin *origin = connection->origin;
+    bool always = origin->http2 == CONFIG_HTTP2_ON;
+    if (only_http_1 && always) {
+        *failure =
+            (struct origin_failure){ORIGIN_PHASE_CONNECT, "an upgrade needs HTTP/1.1, but `http2` is on"};
+        return SK_ERR_UNSUPPORTED;
+    }
+    sk_err err = connect_stream(connection, deadline, &failure->phase);
+    connection->http2 = always;
+    if (err || !origin->trust) return err;
+    failure->phase = ORIGIN_PHASE_TLS;
+    return start_tls(connection, protocols_for(origin, only_http_1), session, deadline, &failure->detail);
+}
+
+sk_err origin_connection_open(struct origin_thread *thread, struct origin *origin, bool only_http_1,
                               const struct wire_tls_session *session, sk_time_ns deadline,
                               struct origin_connection **out_connection, struct origin_failure *out_failure) {
     struct origin_connection *connection = sk_pool_get(&thread->connections);
@@ -108,7 +135,7 @@ sk_err origin_connection_open(struct origin_thread *thread, struct origin *origi
     sk_buf_init(&connection->cipher, 0);
     atomic_fetch_add_explicit(&origin->connections, 1, memory_order_relaxed); /* a figure for people */
     struct origin_failure failure = {0};
-    sk_err err = set_up(connection, session, deadline, &failure);
+    sk_err err = set_up(connection, only_http_1, session, deadline, &failure);
     if (err) {
         *out_failure = failure;
         origin_connection_close(connection);
@@ -195,6 +222,42 @@ sk_err origin_connection_write(struct origin_connection *connection, const sk_st
         if (connection->tls) err = write_tls(connection, pieces[i], deadline);
     }
     return connection->tls ? err : io_stream_writev(connection->stream, iov, (int)count, deadline);
+}
+
+/* Ciphertext on its way, and what the engine has to say. */
+static sk_err try_flush(struct origin_connection *connection) {
+    struct sk_buf *cipher = &connection->cipher;
+    for (;;) {
+        sk_err err = sk_buf_reserve(cipher, TLS_PIECE);
+        if (err) return err;
+        sk_buf_commit(cipher,
+                      wire_tls_drain(connection->tls, sk_buf_space(cipher), sk_buf_space_len(cipher)));
+        size_t bytes = sk_buf_len(cipher), n = 0;
+        if (!bytes) return SK_OK;
+        err = io_stream_try_write(connection->stream, sk_buf_str(cipher).data, bytes, &n);
+        if (err) return err;
+        sk_buf_consume(cipher, n);
+        if (n < bytes) return SK_OK;
+    }
+}
+
+static sk_err try_write_tls(struct origin_connection *connection, struct sk_buf *data) {
+    sk_err err = try_flush(connection);
+    while (!err && sk_buf_len(data) && !sk_buf_len(&connection->cipher)) {
+        sk_str piece = sk_str_slice(sk_buf_str(data), 0, TLS_PIECE);
+        err = wire_tls_write(connection->tls, piece.data, piece.len);
+        if (!err) sk_buf_consume(data, piece.len);
+        if (!err) err = try_flush(connection);
+    }
+    return err;
+}
+
+sk_err origin_connection_try_write(struct origin_connection *connection, struct sk_buf *data) {
+    size_t n = 0;
+    if (connection->tls) return try_write_tls(connection, data);
+    sk_err err = io_stream_try_write(connection->stream, sk_buf_str(data).data, sk_buf_len(data), &n);
+    if (!err) sk_buf_consume(data, n);
+    return err;
 }
 
 void origin_connection_shutdown(struct origin_connection *connection) {

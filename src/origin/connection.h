@@ -17,6 +17,7 @@ struct origin_connection {
     struct origin *origin; /* referenced */
     struct io_stream *stream;
     struct wire_tls *tls; /* NULL: plain */
+    bool http2;           /* agreed on by ALPN, or known before */
     struct sk_buf cipher; /* TLS: ciphertext on its way out */
     bool flushing;        /* a fiber is sending ciphertext and will go on until there is none */
     /* the pool's, while idle */
@@ -31,9 +32,10 @@ struct origin_failure {
     const char *detail; /* constant text or NULL */
 };
 
-/* Resolves, connects and shakes hands; parks. Offers SESSION (may be NULL) for resumption. On failure
- * OUT_FAILURE says where; it is untouched otherwise. */
-sk_err origin_connection_open(struct origin_thread *thread, struct origin *origin,
+/* Resolves, connects and shakes hands; parks. Offers SESSION (may be NULL) for resumption, and HTTP/2 as the origin
+ * is configured, unless ONLY_HTTP_1. On failure OUT_FAILURE says where; it is untouched otherwise.
+ * SK_ERR_UNSUPPORTED: the origin speaks HTTP/2 only. */
+sk_err origin_connection_open(struct origin_thread *thread, struct origin *origin, bool only_http_1,
                               const struct wire_tls_session *session, sk_time_ns deadline,
                               struct origin_connection **out_connection, struct origin_failure *out_failure);
 /* Closes and frees; parks nobody. */
@@ -51,6 +53,9 @@ sk_err origin_connection_wait(struct origin_connection *connection, sk_time_ns d
 /* All pieces or an error. */
 sk_err origin_connection_write(struct origin_connection *connection, const sk_str *pieces, size_t count,
                                sk_time_ns deadline);
+/* As much of DATA as goes without waiting, which is taken from it; ciphertext that did not go stays in `cipher`. Not
+ * beside origin_connection_write and _wait. */
+sk_err origin_connection_try_write(struct origin_connection *connection, struct sk_buf *data);
 /* The peer sees the end of our bytes. */
 void origin_connection_shutdown(struct origin_connection *connection);
 /* True when an idle connection cannot be used again: closed, or the peer said something unasked. */

@@ -154,15 +154,17 @@ static sk_err get_connection(struct origin_exchange *exchange) {
         .fresh = exchange->was_stale,
         .no_surprise = !repeatable(exchange->request),
         .deadline = exchange->deadline,
+        /* An upgrade is a matter of HTTP/1.1. */
+        .out_session = exchange->request->request->upgrade.data ? NULL : &exchange->session,
     };
+    exchange->careful = wish.no_surprise;
     exchange->clipped =
         exchange->deadline < origin_exchange_within(exchange, exchange->options->connect_timeout_ms);
     return origin_pool_acquire(exchange->thread, exchange->member->origin, &wish, &exchange->connection,
                                &exchange->reused, &exchange->failure);
 }
 
-/* Host as configured, else as the client said it, else by the url (RFC 9112 3.2: never missing). */
-static sk_str authority(const struct origin_exchange *exchange) {
+sk_str origin_exchange_authority(const struct origin_exchange *exchange) {
     const struct config_origin *config = exchange->member->config;
     if (!sk_str_empty(config->host)) return config->host;
     sk_str asked = exchange->request->request->authority;
@@ -172,7 +174,7 @@ static sk_str authority(const struct origin_exchange *exchange) {
 static sk_err send_head(struct origin_exchange *exchange) {
     struct http_request request = *exchange->request->request;
     request.keep_alive = true; /* the client's wish is about its own connection */
-    request.authority = authority(exchange);
+    request.authority = origin_exchange_authority(exchange);
     struct sk_buf *text = &exchange->body; /* still free */
     sk_err err = wire_h1_write_request(text, &request);
     exchange->failure = (struct origin_failure){.phase = ORIGIN_PHASE_SEND};
@@ -192,18 +194,18 @@ static sk_err send_head(struct origin_exchange *exchange) {
 
 /* Sends the body, if there is one, and waits for the head, whichever ends first. */
 static sk_err converse(struct origin_exchange *exchange) {
-    sk_err err = SK_OK;
-    exchange->upload = (struct origin_upload){0};
+    sk_err err = send_head(exchange);
+    if (err) return err;
     if (has_body(exchange->request)) {
         exchange->deadline = SK_TIME_NEVER; /* it takes as long as the client takes */
-        err = origin_upload_start(&exchange->upload, exchange->connection, exchange->request,
-                                  exchange->options->between_bytes_timeout_ms);
+        err = origin_upload_start(&exchange->upload, exchange->thread, exchange->connection, NULL,
+                                  exchange->request, exchange->options->between_bytes_timeout_ms);
     }
     if (!err) err = origin_head_receive(exchange);
     bool cut_short = exchange->upload.running || exchange->upload.error;
     origin_upload_stop(&exchange->upload);
     exchange->body_unsent = cut_short;
-    return err;
+    return err ? err : origin_body_begin(exchange);
 }
 
 static sk_err attempt(struct origin_exchange *exchange) {
@@ -212,13 +214,15 @@ static sk_err attempt(struct origin_exchange *exchange) {
     exchange->sent = exchange->heard = exchange->reused = false;
     exchange->informational = 0;
     sk_buf_clear(&exchange->head);
+    sk_buf_clear(&exchange->body);
     sk_arena_reset(&exchange->arena);
     wire_h1_parser_init(&exchange->parser);
+    exchange->upload = (struct origin_upload){0};
     sk_err err = choose(exchange);
     if (!err) err = get_connection(exchange);
-    if (!err) err = send_head(exchange);
-    if (!err) err = converse(exchange);
-    if (!err) err = origin_body_begin(exchange);
+    if (!err)
+        err = exchange->session ? origin_exchange_call(exchange, has_body(exchange->request))
+                                : converse(exchange);
     if (!err)
         observe_duration(exchange->thread->metrics, OBSERVE_ORIGIN_SECONDS,
                          origin_exchange_now(exchange) - begun);
@@ -264,6 +268,7 @@ static bool again(struct origin_exchange *exchange, sk_err err) {
         origin_exchange_blame(exchange, exchange->failure.phase, err, exchange->failure.detail);
     if (exchange->connection) origin_pool_release(exchange->connection, exchange->options, false);
     exchange->connection = NULL;
+    origin_exchange_drop_call(exchange);
     if (how == ORIGIN_RETRY_NO) return false;
     exchange->stay = how == ORIGIN_RETRY_FRESH;
     exchange->was_stale |= how == ORIGIN_RETRY_FRESH;
@@ -331,6 +336,8 @@ static bool reusable(const struct origin_exchange *exchange) {
 
 void origin_exchange_settle(struct origin_exchange *exchange) {
     struct origin_connection *connection = exchange->connection;
+    if (exchange->call.session && exchange->call.wire.ended) praise(exchange);
+    origin_exchange_drop_call(exchange);
     if (!connection) return;
     exchange->connection = NULL;
     if (wire_h1_message_done(&exchange->parser)) praise(exchange);

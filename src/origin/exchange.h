@@ -33,7 +33,10 @@ struct origin_exchange {
     const struct origin_member *member;
     size_t member_index;
     struct origin_connection *connection; /* NULL: none, or given back */
+    struct origin_session *session;       /* HTTP/2 instead: a place in it, not used yet; NULL: none */
+    struct origin_call call;              /* ... and used; call.session NULL: none, or ended */
     bool reused;
+    bool careful; /* it cannot be repeated */
     bool sent;    /* a byte of the request may have reached the origin */
     bool heard;   /* a byte of a response came */
     bool clipped; /* the deadline of all tries was nearer than the phase's own */
@@ -62,6 +65,10 @@ struct origin_exchange {
 
 /* Reads until a final head or 101 is there; parks. On failure exchange->failure says the phase. */
 sk_err origin_head_receive(struct origin_exchange *exchange);
+/* Until when the next byte of the head must come. */
+sk_time_ns origin_head_deadline(struct origin_exchange *exchange);
+/* The wait for it ended with ERR: the error to tell, its phase in exchange->failure. */
+sk_err origin_head_failed(struct origin_exchange *exchange, sk_err err);
 
 /* --- body.c */
 
@@ -69,6 +76,18 @@ sk_err origin_head_receive(struct origin_exchange *exchange);
 sk_err origin_body_begin(struct origin_exchange *exchange);
 /* Takes the end of a chunked body that nobody has waited for, as far as it is there already. */
 void origin_body_finish_quietly(struct origin_exchange *exchange);
+/* What origin_exchange_read returns from now on: a failure of the body, or its end. */
+sk_err origin_body_fail(struct origin_exchange *exchange, sk_err err, const char *detail);
+sk_err origin_body_complete(struct origin_exchange *exchange);
+
+/* --- call.c: the same over HTTP/2 */
+
+/* In the place that exchange->session is: sends the request, with its CONTENT, and waits for the head. */
+sk_err origin_exchange_call(struct origin_exchange *exchange, bool content);
+/* origin_exchange_read. */
+sk_err origin_call_read(struct origin_exchange *exchange, char *data, size_t bytes, size_t *out_n);
+/* Ends the call, or gives the place back; nothing when there is neither. */
+void origin_exchange_drop_call(struct origin_exchange *exchange);
 
 /* --- exchange.c */
 
@@ -77,6 +96,8 @@ void origin_exchange_settle(struct origin_exchange *exchange);
 /* Counts a failure of the present try against its origin, if it is the origin's. */
 void origin_exchange_blame(struct origin_exchange *exchange, enum origin_phase phase, sk_err err,
                            const char *detail);
+/* Host as configured, else as the client said it, else by the url (RFC 9112 3.2: never missing). */
+sk_str origin_exchange_authority(const struct origin_exchange *exchange);
 /* Now, and the end of a phase that begins now. */
 sk_time_ns origin_exchange_now(const struct origin_exchange *exchange);
 sk_time_ns origin_exchange_within(const struct origin_exchange *exchange, int64_t ms);

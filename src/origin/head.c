@@ -62,9 +62,9 @@ static bool upload_failed(const struct origin_upload *upload) {
     return !upload->running && upload->error && !upload->source_failed;
 }
 
-/* Until when the next byte must come. While the body goes out there is no limit here: each piece has its
+/* While the body goes out there is no limit here: each piece has its
  * own, and so has the client. */
-static sk_time_ns next_byte_deadline(struct origin_exchange *exchange) {
+sk_time_ns origin_head_deadline(struct origin_exchange *exchange) {
     const struct origin_upload *upload = &exchange->upload;
     if (upload->running) return SK_TIME_NEVER;
     if (upload_failed(upload)) return upload->ended + LAST_WORD_NS;
@@ -95,18 +95,19 @@ static sk_err read_some(struct origin_exchange *exchange) {
 
 static sk_err wait_for_more(struct origin_exchange *exchange) {
     struct origin_upload *upload = &exchange->upload;
-    sk_err err = origin_connection_wait(exchange->connection, next_byte_deadline(exchange));
+    sk_err err = origin_connection_wait(exchange->connection, origin_head_deadline(exchange));
     /* A source may know only the fiber that asked for the exchange, and have woken that. */
     if (upload->running) io_fiber_wake(upload->fiber);
     return err;
 }
 
-/* Names the phase of what ended the wait. The origin's silence after it refused the body is that refusal. */
-static sk_err failed_waiting(struct origin_exchange *exchange, sk_err err) {
+/* The origin's silence after it refused the body is that refusal. */
+sk_err origin_head_failed(struct origin_exchange *exchange, sk_err err) {
     const struct origin_upload *upload = &exchange->upload;
     exchange->failure = (struct origin_failure){.phase = ORIGIN_PHASE_FIRST_BYTE};
     /* An origin of TLS 1.3 says only now that it wants another certificate of ours, or any. */
-    if (err == SK_ERR_TLS) exchange->failure.detail = wire_tls_error(exchange->connection->tls);
+    if (err == SK_ERR_TLS && exchange->connection)
+        exchange->failure.detail = wire_tls_error(exchange->connection->tls);
     if (sk_buf_len(&exchange->head)) exchange->failure.phase = ORIGIN_PHASE_HEAD;
     if (err == SK_ERR_CANCELLED || !upload_failed(upload)) return err == SK_ERR_END ? SK_ERR_CLOSED : err;
     exchange->failure.phase = ORIGIN_PHASE_SEND;
@@ -117,19 +118,19 @@ sk_err origin_head_receive(struct origin_exchange *exchange) {
     struct origin_upload *upload = &exchange->upload;
     /* Nothing can be there yet: the connection is new, or was found to be silent. */
     sk_err err = wait_for_more(exchange);
-    if (err) return failed_waiting(exchange, err);
+    if (err) return origin_head_failed(exchange, err);
     for (;;) {
         err = read_some(exchange);
         if (!err)
             err = take_head(exchange);
         else if (err != SK_ERR_AGAIN)
-            return failed_waiting(exchange, err);
+            return origin_head_failed(exchange, err);
         if (err != SK_ERR_AGAIN) return err;
         if (!upload->running && upload->source_failed) {
             exchange->failure = (struct origin_failure){.phase = ORIGIN_PHASE_BODY_READ};
             return upload->error;
         }
         err = wait_for_more(exchange);
-        if (err) return failed_waiting(exchange, err);
+        if (err) return origin_head_failed(exchange, err);
     }
 }

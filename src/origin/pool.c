@@ -11,7 +11,9 @@ struct waiter {
     struct sk_list link;
     struct io_fiber *fiber;
     struct origin_connection *connection; /* given */
-    bool may_open;                        /* given a place instead */
+    struct origin_session *session;       /* a place in it was given instead */
+    bool may_open;                        /* a place for a connection was */
+    bool http2;                           /* it can use a session */
 };
 
 /* --- pools --------------------------------------------------------------------------------------------- */
@@ -23,7 +25,7 @@ static bool unused(const struct origin_pool *pool) {
 }
 
 static void pool_free(struct origin_pool *pool) {
-    SK_ASSERT(pool->open == 0 && sk_list_empty(&pool->idle));
+    SK_ASSERT(pool->open == 0 && sk_list_empty(&pool->idle) && sk_list_empty(&pool->sessions));
     sk_list_remove(&pool->link);
     pool->origin->pools[pool->thread->slot] = NULL;
     wire_tls_session_free(pool->session);
@@ -50,6 +52,7 @@ struct origin_pool *origin_pool_of(struct origin_thread *thread, struct origin *
     pool->origin = origin_ref(origin);
     sk_list_init(&pool->idle);
     sk_list_init(&pool->waiters);
+    sk_list_init(&pool->sessions);
     sk_list_push_back(&thread->pools, &pool->link);
     return origin->pools[thread->slot] = pool;
 }
@@ -79,6 +82,44 @@ static void discard(struct origin_pool *pool, struct origin_connection *connecti
     keep_session(pool, connection);
     origin_connection_close(connection);
     give_place(pool);
+}
+
+void origin_pool_discard(struct origin_pool *pool, struct origin_connection *connection) {
+    discard(pool, connection);
+}
+
+/* --- sessions of HTTP/2 -------------------------------------------------------------------------------- */
+
+static struct origin_session *session_with_room(const struct origin_pool *pool) {
+    SK_LIST_FOR_EACH(link, (struct sk_list *)(uintptr_t)&pool->sessions) {
+        struct origin_session *session = origin_session_of(link);
+        if (origin_session_room(session)) return session;
+    }
+    return NULL;
+}
+
+void origin_pool_offer(struct origin_pool *pool) {
+    SK_LIST_FOR_EACH(link, &pool->waiters) {
+        struct waiter *waiter = SK_CONTAINER_OF(link, struct waiter, link);
+        struct origin_session *session = waiter->http2 ? session_with_room(pool) : NULL;
+        if (!session) continue;
+        sk_list_remove(link);
+        origin_session_join(session);
+        waiter->session = session;
+        io_fiber_wake(waiter->fiber);
+    }
+}
+
+/* A connection failed that others waited for, or did not become a session: they open their own. */
+static void let_others_open(struct origin_pool *pool, const struct config_origin_options *options) {
+    pool->speaks_http2 = false;
+    while (!sk_list_empty(&pool->waiters) &&
+           (!options->max_connections || pool->open < options->max_connections)) {
+        struct waiter *waiter = SK_CONTAINER_OF(sk_list_pop_front(&pool->waiters), struct waiter, link);
+        pool->open++;
+        waiter->may_open = true;
+        io_fiber_wake(waiter->fiber);
+    }
 }
 
 static void leave_idle(struct origin_pool *pool, struct origin_connection *connection) {
@@ -154,6 +195,9 @@ void origin_pools_close(struct origin_thread *thread) {
     SK_LIST_FOR_EACH(link, &thread->pools) {
         struct origin_pool *pool = SK_CONTAINER_OF(link, struct origin_pool, link);
         SK_ASSERT(sk_list_empty(&pool->waiters));
+        origin_sessions_settle(&pool->sessions);
+        while (!sk_list_empty(&pool->sessions))
+            origin_session_close_idle(origin_session_of(sk_list_first(&pool->sessions)));
         while (!sk_list_empty(&pool->idle)) {
             struct origin_connection *oldest = oldest_idle(pool);
             leave_idle(pool, oldest);
@@ -179,14 +223,25 @@ static struct origin_connection *take_idle(struct origin_pool *pool, const struc
     return NULL;
 }
 
-/* A place for one more connection. Idle ones that this request cannot use give theirs up. */
-static bool take_place(struct origin_pool *pool, const struct config_origin_options *options) {
-    if (options->max_connections && pool->open >= options->max_connections) {
-        if (sk_list_empty(&pool->idle)) return false;
+static bool close_unused(struct origin_pool *pool) {
+    if (!sk_list_empty(&pool->idle)) {
         struct origin_connection *oldest = oldest_idle(pool);
         leave_idle(pool, oldest);
         discard(pool, oldest);
-        if (pool->open >= options->max_connections) return false;
+        return true;
+    }
+    SK_LIST_FOR_EACH(link, (struct sk_list *)(uintptr_t)&pool->sessions) {
+        if (!origin_session_idle(origin_session_of(link))) continue;
+        origin_session_close_idle(origin_session_of(link));
+        return true;
+    }
+    return false;
+}
+
+/* A place for one more connection. Idle ones that this request cannot use give theirs up. */
+static bool take_place(struct origin_pool *pool, const struct config_origin_options *options) {
+    if (options->max_connections && pool->open >= options->max_connections) {
+        if (!close_unused(pool) || pool->open >= options->max_connections) return false;
     }
     pool->open++;
     return true;
@@ -199,20 +254,53 @@ static sk_err wait_in_line(struct origin_pool *pool, const struct origin_pool_wi
     sk_time_ns until = SK_MIN(wish->deadline, now + wish->options->connect_timeout_ms * SK_NS_PER_MS);
     sk_err err = SK_OK;
     sk_list_push_back(&pool->waiters, &waiter->link);
-    while (!err && !waiter->connection && !waiter->may_open) err = io_fiber_park(until);
+    while (!err && !waiter->connection && !waiter->session && !waiter->may_open) err = io_fiber_park(until);
     sk_list_remove(&waiter->link);
-    if (waiter->connection || waiter->may_open) return SK_OK;
+    if (waiter->connection || waiter->session || waiter->may_open) return SK_OK;
     return err == SK_ERR_TIMEOUT ? SK_ERR_BUSY : err;
+}
+
+/* A new connection that speaks HTTP/2 becomes a session, with room for those in line. */
+static sk_err become_session(struct origin_pool *pool, const struct origin_pool_wish *wish,
+                             struct origin_connection *connection) {
+    struct origin_session *session;
+    sk_err err = origin_session_create(pool, connection, wish->options, &session);
+    if (err) {
+        discard(pool, connection);
+        return err;
+    }
+    pool->speaks_http2 = true;
+    origin_session_join(session);
+    *wish->out_session = session;
+    origin_pool_offer(pool);
+    return SK_OK;
 }
 
 static sk_err open_in_place(struct origin_pool *pool, const struct origin_pool_wish *wish,
                             struct origin_connection **out_connection, struct origin_failure *out_failure) {
     sk_time_ns now = io_loop_now(pool->thread->loop);
     sk_time_ns until = SK_MIN(wish->deadline, now + wish->options->connect_timeout_ms * SK_NS_PER_MS);
-    sk_err err =
-        origin_connection_open(pool->thread, pool->origin, pool->session, until, out_connection, out_failure);
+    struct origin_connection *connection;
+    pool->opening++;
+    sk_err err = origin_connection_open(pool->thread, pool->origin, !wish->out_session, pool->session, until,
+                                        &connection, out_failure);
+    pool->opening--;
     if (err) give_place(pool);
+    if (!err && connection->http2) return become_session(pool, wish, connection);
+    let_others_open(pool, wish->options);
+    if (!err) *out_connection = connection;
     return err;
+}
+
+/* A session that has room, or will soon have. */
+static struct origin_session *take_session(struct origin_pool *pool, const struct origin_pool_wish *wish) {
+    struct origin_session *session = wish->out_session && !wish->fresh ? session_with_room(pool) : NULL;
+    if (session) origin_session_join(session);
+    return session;
+}
+
+static bool better_wait(const struct origin_pool *pool, const struct origin_pool_wish *wish) {
+    return wish->out_session && pool->speaks_http2 && pool->opening;
 }
 
 sk_err origin_pool_acquire(struct origin_thread *thread, struct origin *origin,
@@ -221,16 +309,20 @@ sk_err origin_pool_acquire(struct origin_thread *thread, struct origin *origin,
     struct origin_pool *pool = origin_pool_of(thread, origin);
     *out_failure = (struct origin_failure){.phase = ORIGIN_PHASE_CONNECT};
     if (!pool) return SK_ERR_NO_MEMORY;
-    struct waiter waiter = {.fiber = io_fiber_self()};
-    struct origin_connection *idle = take_idle(pool, wish);
-    if (!idle && !take_place(pool, wish->options)) {
+    struct waiter waiter = {
+        .fiber = io_fiber_self(), .http2 = wish->out_session != NULL, .session = take_session(pool, wish)};
+    if (!waiter.session) waiter.connection = take_idle(pool, wish);
+    bool found = waiter.session || waiter.connection;
+    if (!found && (better_wait(pool, wish) || !take_place(pool, wish->options))) {
         sk_err err = wait_in_line(pool, wish, &waiter);
         if (err == SK_ERR_BUSY) out_failure->detail = "all connections to the origin are in use";
         if (err) return err;
-        idle = waiter.connection;
     }
-    *out_reused = idle != NULL;
-    if (!idle) return open_in_place(pool, wish, out_connection, out_failure);
-    *out_connection = idle;
+    *out_reused = waiter.connection || waiter.session;
+    if (!*out_reused) return open_in_place(pool, wish, out_connection, out_failure);
+    if (waiter.session)
+        *wish->out_session = waiter.session;
+    else
+        *out_connection = waiter.connection;
     return SK_OK;
 }

@@ -169,6 +169,7 @@ static struct origin *origin_new(struct origin_registry *registry, const struct 
     origin->peer = text_of(peer_name(config));
     origin->expected = text_of(config->verify_name);
     origin->port = config->port;
+    origin->http2 = config->http2;
     origin->id = sk_hash64(config->url.data, config->url.len);
     origin->trust = trust;
     origin_health_init(&origin->health);
@@ -182,7 +183,7 @@ static struct origin *find(struct origin_registry *registry, const struct config
                            const struct origin_trust *trust) {
     SK_LIST_FOR_EACH(link, &registry->origins) {
         struct origin *origin = SK_CONTAINER_OF(link, struct origin, link);
-        if (origin->trust == trust && origin->port == config->port &&
+        if (origin->trust == trust && origin->port == config->port && origin->http2 == config->http2 &&
             sk_str_eq(sk_str_from_c(origin->url), config->url) &&
             sk_str_ieq(sk_str_from_c(origin->peer), peer_name(config)) &&
             sk_str_eq(sk_str_from_c(origin->expected), config->verify_name))

@@ -38,6 +38,7 @@ struct origin {
     char *peer;     /* whom the certificate must name, also SNI */
     char *expected; /* whom the certificate must name instead; empty: PEER */
     uint16_t port;
+    enum config_http2 http2;
     uint64_t id;                /* hash of url */
     struct origin_trust *trust; /* NULL: plain http */
     /* any thread */

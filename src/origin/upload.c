@@ -4,7 +4,7 @@
 #include "wire/h1.h"
 
 static sk_time_ns piece_deadline(const struct origin_upload *upload) {
-    return io_loop_now(upload->connection->thread->loop) + upload->timeout_ms * SK_NS_PER_MS;
+    return io_loop_now(upload->loop) + upload->timeout_ms * SK_NS_PER_MS;
 }
 
 static sk_err source_error(struct origin_upload *upload, sk_err err) {
@@ -67,23 +67,48 @@ static sk_err send_counted(struct origin_upload *upload) {
     return SK_OK;
 }
 
+/* Framed by HTTP/2; of a counted body no more is taken than was said. */
+static sk_err send_to_call(struct origin_upload *upload) {
+    const struct origin_body_source *body = &upload->request->body;
+    bool counted = upload->request->request->body_kind == HTTP_BODY_LENGTH;
+    uint64_t left = counted ? upload->request->request->content_length : UINT64_MAX;
+    while (left) {
+        sk_str piece;
+        sk_err err = next_piece(upload, &piece);
+        if (err == SK_ERR_END && !counted) break;
+        if (err) return source_error(upload, err == SK_ERR_END ? SK_ERR_CLOSED : err);
+        if (piece.len > left) return source_error(upload, SK_ERR_MALFORMED);
+        err = origin_call_send(upload->call, piece, piece_deadline(upload));
+        if (err) return err;
+        if (counted) left -= piece.len;
+    }
+    origin_call_finish(upload->call, !counted && body->trailers ? body->trailers(body->arg) : NULL);
+    return SK_OK;
+}
+
 static void upload_main(void *arg) {
     struct origin_upload *upload = arg;
     bool counted = upload->request->request->body_kind == HTTP_BODY_LENGTH;
-    upload->error = counted ? send_counted(upload) : send_chunked(upload);
-    upload->ended = io_loop_now(upload->connection->thread->loop);
+    if (upload->call)
+        upload->error = send_to_call(upload);
+    else
+        upload->error = counted ? send_counted(upload) : send_chunked(upload);
+    upload->ended = io_loop_now(upload->loop);
     upload->running = false;
     io_fiber_wake(upload->owner);
 }
 
-sk_err origin_upload_start(struct origin_upload *upload, struct origin_connection *connection,
+sk_err origin_upload_start(struct origin_upload *upload, struct origin_thread *thread,
+                           struct origin_connection *connection, struct origin_call *call,
                            const struct origin_request *request, int64_t timeout_ms) {
-    *upload = (struct origin_upload){.connection = connection,
+    *upload = (struct origin_upload){.loop = thread->loop,
+                                     .connection = connection,
+                                     .call = call,
                                      .request = request,
                                      .timeout_ms = timeout_ms,
                                      .owner = io_fiber_self(),
                                      .running = true};
-    sk_err err = io_fiber_spawn(connection->thread->loop, "upload", upload_main, upload, &upload->fiber);
+    sk_err err = io_fiber_spawn(upload->loop, "upload", upload_main, upload, &upload->fiber);
     if (err) upload->running = false;
     return err;
 }

@@ -3,11 +3,13 @@
 #ifndef SK_ORIGIN_UPLOAD_H
 #define SK_ORIGIN_UPLOAD_H
 
-#include "origin/connection.h"
+#include "origin/session.h"
 
 struct origin_upload {
     /* set by start */
-    struct origin_connection *connection;
+    struct io_loop *loop;
+    struct origin_connection *connection; /* HTTP/1.1, or NULL ... */
+    struct origin_call *call;             /* ... HTTP/2 */
     const struct origin_request *request;
     int64_t timeout_ms;     /* for the origin to take each piece */
     struct io_fiber *fiber; /* while running */
@@ -21,7 +23,8 @@ struct origin_upload {
 };
 
 /* SK_ERR_NO_MEMORY. The upload may have ended when this returns. */
-sk_err origin_upload_start(struct origin_upload *upload, struct origin_connection *connection,
+sk_err origin_upload_start(struct origin_upload *upload, struct origin_thread *thread,
+                           struct origin_connection *connection, struct origin_call *call,
                            const struct origin_request *request, int64_t timeout_ms);
 /* Ends it, if it has not by itself; after it neither source nor connection is touched. */
 void origin_upload_stop(struct origin_upload *upload);

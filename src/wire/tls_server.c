@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <threads.h>
 
+#include "wire/tls_quic.h"
 #include "wire/tls_tickets.h"
 
 #define SERVER_MAGIC 0x746c7376u
@@ -28,6 +29,7 @@ struct wire_tls_server {
     uint32_t magic;
     _Atomic uint32_t references;
     SSL_CTX *ssl;
+    SSL_CTX *quic; /* NULL: none */
     struct wire_tls_store *store;
     struct wire_tls_tickets *tickets;
     bool http2;
@@ -103,6 +105,17 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
     return SSL_TLSEXT_ERR_OK;
 }
 
+/* Over QUIC nothing else is spoken, and a client that says nothing is refused too (RFC 9001 section 8.1). */
+static int choose_h3(SSL *ssl, const unsigned char **out, unsigned char *out_bytes,
+                     const unsigned char *offered, unsigned bytes, void *arg) {
+    static const unsigned char h3[] = "\x02h3";
+    unsigned char *chosen;
+    int found = SSL_select_next_proto(&chosen, out_bytes, h3, sizeof h3 - 1, offered, bytes);
+    if (found != OPENSSL_NPN_NEGOTIATED) return SSL_TLSEXT_ERR_ALERT_FATAL;
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
 static void note_message(int writing, int version, int type, const void *data, size_t bytes, SSL *ssl,
                          void *arg) {
     bool handshake = !writing && type == SSL3_RT_HANDSHAKE && bytes;
@@ -143,16 +156,35 @@ static bool set_policy(SSL_CTX *ssl, const struct wire_tls_server_options *optio
            SSL_CTX_set_ciphersuites(ssl, WIRE_TLS_CIPHERS_1_3) == 1;
 }
 
-static sk_err set_up(struct wire_tls_server *server, const struct wire_tls_server_options *options) {
-    SSL_CTX *ssl = server->ssl;
+/* What TLS over TCP and over QUIC have in common. */
+static sk_err set_up(struct wire_tls_server *server, SSL_CTX *ssl,
+                     const struct wire_tls_server_options *options) {
     if (!ssl || !set_policy(ssl, options) || !set_context_id(ssl, options->client_ca))
         return SK_ERR_NO_MEMORY;
     SSL_CTX_set_app_data(ssl, server->tickets);
     SSL_CTX_set_tlsext_ticket_key_evp_cb(ssl, wire_tls_tickets_on_ticket);
     SSL_CTX_set_cert_cb(ssl, choose_certificate, server);
-    SSL_CTX_set_alpn_select_cb(ssl, choose_protocol, server);
-    SSL_CTX_set_msg_callback(ssl, note_message);
     return options->client_ca ? ask_clients(ssl, options->client_ca) : SK_OK;
+}
+
+static sk_err set_up_tcp(struct wire_tls_server *server, const struct wire_tls_server_options *options) {
+    server->ssl = SSL_CTX_new(TLS_server_method());
+    sk_err err = set_up(server, server->ssl, options);
+    if (err) return err;
+    SSL_CTX_set_alpn_select_cb(server->ssl, choose_protocol, server);
+    SSL_CTX_set_msg_callback(server->ssl, note_message);
+    return SK_OK;
+}
+
+/* RFC 9001 section 4.2: 1.3 at least. */
+static sk_err set_up_quic(struct wire_tls_server *server, const struct wire_tls_server_options *options) {
+    if (!options->http3) return SK_OK;
+    struct wire_tls_server_options ours = *options;
+    ours.only_1_3 = true;
+    server->quic = SSL_CTX_new(TLS_server_method());
+    sk_err err = set_up(server, server->quic, &ours);
+    if (!err) SSL_CTX_set_alpn_select_cb(server->quic, choose_h3, server);
+    return err;
 }
 
 sk_err wire_tls_server_create(const struct wire_tls_server_options *options,
@@ -167,8 +199,8 @@ sk_err wire_tls_server_create(const struct wire_tls_server_options *options,
     server->store = wire_tls_store_ref(options->store);
     server->tickets = wire_tls_tickets_ref(options->tickets);
     server->http2 = options->http2;
-    server->ssl = SSL_CTX_new(TLS_server_method());
-    sk_err err = set_up(server, options);
+    sk_err err = set_up_tcp(server, options);
+    if (!err) err = set_up_quic(server, options);
     ERR_clear_error();
     if (err)
         wire_tls_server_unref(server);
@@ -188,6 +220,7 @@ void wire_tls_server_unref(struct wire_tls_server *server) {
     if (!server || atomic_fetch_sub_explicit(&server->references, 1, memory_order_acq_rel) != 1) return;
     SK_CHECK_MAGIC(server, SERVER_MAGIC);
     SSL_CTX_free(server->ssl);
+    SSL_CTX_free(server->quic);
     wire_tls_store_unref(server->store);
     wire_tls_tickets_unref(server->tickets);
     server->magic = 0;
@@ -256,6 +289,13 @@ sk_err wire_tls_conn_handshake(struct wire_tls_conn *conn, sk_str *input, struct
 
 void wire_tls_conn_facts(const struct wire_tls_conn *conn, struct wire_tls_facts *out_facts) {
     wire_tls_facts_of(conn->ssl, out_facts);
+}
+
+SSL *wire_tls_server_quic(struct wire_tls_server *server) {
+    SK_CHECK_MAGIC(server, SERVER_MAGIC);
+    SSL *ssl = server->quic ? SSL_new(server->quic) : NULL;
+    if (ssl) SSL_set_accept_state(ssl);
+    return ssl;
 }
 
 sk_err wire_tls_conn_read(struct wire_tls_conn *conn, sk_str *input, struct sk_buf *output, char *data,

@@ -22,6 +22,7 @@ struct wire_tls_server_options {
     enum wire_tls_pq pq; /* not ADVERTISE */
     bool only_1_3;
     bool http2;                   /* offer h2 before http/1.1 (ALPN, RFC 7301) */
+    bool http3;                   /* be ready for QUIC also (wire/quic.h) */
     const char *client_ca;        /* PEM: clients must show a certificate from it; NULL: none is asked for */
     struct wire_tls_store *store; /* a reference is taken */
     struct wire_tls_tickets *tickets; /* a reference is taken */

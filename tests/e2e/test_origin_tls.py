@@ -5,7 +5,6 @@ The tables of docs/tls.md are the cases: what they promise is what is tried here
 import pathlib
 import re
 import subprocess
-import time
 
 import pytest
 from harness import ports
@@ -63,11 +62,15 @@ class Server:
             ["openssl", "s_server", "-accept", f"127.0.0.1:{self.port}", "-cert", str(cert), "-key", str(key), "-www",
              "-msg", *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
         self.url = f"https://127.0.0.1:{self.port}"
-        time.sleep(0.1)
+        self.said = b""
+        while b"ACCEPT" not in self.said:
+            line = self.process.stdout.readline()
+            assert line, self.said
+            self.said += line
 
     def stop(self):
         self.process.terminate()
-        return self.process.communicate(timeout=seconds(10))[0].decode(errors="replace")
+        return (self.said + self.process.communicate(timeout=seconds(10))[0]).decode(errors="replace")
 
 
 @pytest.fixture

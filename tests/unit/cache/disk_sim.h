@@ -17,7 +17,7 @@ struct disk_sim {
     uint8_t *durable; /* what is there after a crash, for certain */
     bool *dirty;      /* by sector: written since the last sync */
     uint64_t random;
-    uint32_t read_fails, write_fails; /* one in so many; 0: none */
+    uint32_t read_fails, write_fails, sync_fails, full; /* one in so many; 0: none */
 };
 
 static inline uint64_t sim_random(struct disk_sim *sim, uint64_t below) {
@@ -40,6 +40,7 @@ static inline sk_err sim_write(void *arg, struct io_loop *loop, const void *data
     struct disk_sim *sim = arg;
     assert_true(offset % DISK_SECTOR_BYTES == 0 && bytes % DISK_SECTOR_BYTES == 0);
     assert_true((uintptr_t)data % DISK_SECTOR_BYTES == 0 && offset + bytes <= sim->bytes);
+    if (sim->full && sim_random(sim, sim->full) == 0) return SK_ERR_FULL;
     bool fails = sim->write_fails && sim_random(sim, sim->write_fails) == 0;
     if (fails) bytes = sim_random(sim, bytes / SIM_SECTOR + 1) * SIM_SECTOR; /* a part of it got there */
     memcpy(sim->now + offset, data, bytes);
@@ -50,10 +51,14 @@ static inline sk_err sim_write(void *arg, struct io_loop *loop, const void *data
 
 static inline sk_err sim_sync(void *arg, struct io_loop *loop) {
     struct disk_sim *sim = arg;
-    memcpy(sim->durable, sim->now, sim->bytes);
-    memset(sim->dirty, 0, sim->bytes / SIM_SECTOR * sizeof *sim->dirty);
+    bool fails = sim->sync_fails && sim_random(sim, sim->sync_fails) == 0;
+    for (uint64_t s = 0; s < sim->bytes / SIM_SECTOR; s++) {
+        if (!sim->dirty[s] || (fails && sim_random(sim, 2))) continue;
+        memcpy(sim->durable + s * SIM_SECTOR, sim->now + s * SIM_SECTOR, SIM_SECTOR);
+        sim->dirty[s] = false;
+    }
     (void)loop;
-    return SK_OK;
+    return fails ? SK_ERR_IO : SK_OK;
 }
 
 /* The power goes: of what was not synced, each sector is there or not. KILLED: only the process dies. */
@@ -61,7 +66,8 @@ static inline void sim_crash(struct disk_sim *sim, bool killed) {
     for (uint64_t s = 0; !killed && s < sim->bytes / SIM_SECTOR; s++)
         if (sim->dirty[s] && sim_random(sim, 2))
             memcpy(sim->now + s * SIM_SECTOR, sim->durable + s * SIM_SECTOR, SIM_SECTOR);
-    (void)sim_sync(sim, NULL);
+    memcpy(sim->durable, sim->now, sim->bytes);
+    memset(sim->dirty, 0, sim->bytes / SIM_SECTOR * sizeof *sim->dirty);
 }
 
 static inline void sim_open(struct disk_sim *sim, uint64_t bytes, uint64_t seed) {

@@ -87,6 +87,7 @@ static void after_a_clean_stop_all_is_known_at_once(void **state) {
     assert_false(usage().loading);
     assert_int_equal(usage().index.records, KEYS);
     for (uint64_t key = 0; key < KEYS; key++) assert_int_equal(version_of(key), 1);
+    assert_int_equal(usage().served_bytes, KEYS * (100 * sizeof(uint64_t) + 4)); /* bodies and heads */
     assert_int_equal(disk_load(disk, NULL), SK_ERR_AGAIN);
     (void)state;
 }

@@ -1,0 +1,216 @@
+/* What goes down to the SSD tier. */
+#include <stdlib.h>
+
+#include "cache/body.h"
+#include "cache/slices.h"
+#include "cache/tier_internal.h"
+#include "cache/tier_record.h"
+#include "http/content_range.h"
+
+/* Of one put: memory for its record's head and, where it lies in blocks, its body. */
+struct put {
+    struct cache_tier *tier;
+    struct disk_set *set;
+    struct cache_entry *entry;
+    struct sk_buf head;
+    char *body; /* gathered */
+};
+
+bool tier_deserves(struct cache *cache, const struct cache_entry *entry) {
+    pthread_mutex_lock(&cache->store.lock);
+    bool deserves = cache->store.ops->asked_again(&entry->policy);
+    pthread_mutex_unlock(&cache->store.lock);
+    return deserves;
+}
+
+static uint64_t length_of(const struct cache_entry *entry) {
+    return atomic_load_explicit(&entry->object.body_length, memory_order_acquire);
+}
+
+/* ---- which --------------------------------------------------------------------------------------------------- */
+
+/* Keys that the tier's finder never asks for. */
+static bool is_found_otherwise(sk_str key) {
+    return sk_str_find(key, SK_STR("\n?")) < key.len || sk_str_find(key, SK_STR("\nform=")) < key.len;
+}
+
+/* Nothing could ever be done with it. */
+static bool is_spent(const struct cache_object *object) {
+    const struct http_freshness *freshness = &object->freshness;
+    if (object->part == CACHE_PART_SLICE || freshness->has_validator) return false;
+    int64_t age = http_current_age(freshness, sk_wall_now_s());
+    return age >= freshness->lifetime_s + SK_MAX(freshness->stale_if_error_s, 0);
+}
+
+/* What a purge has hit may go down: that is seen when it is found. */
+static bool is_one_of_ours(const struct cache_entry *entry) {
+    const struct cache_object *object = &entry->object;
+    if (is_found_otherwise(object->key.text)) return false;
+    if (object->kind == CACHE_KIND_VARIANTS) return true;
+    /* acquire: with it, all bytes are seen */
+    if (atomic_load_explicit(&object->complete, memory_order_acquire) != CACHE_COMPLETE) return false;
+    return object->shared && !is_spent(object);
+}
+
+static bool can_be_sliced(const struct cache_object *object) {
+    return object->part == CACHE_PART_NONE && object->status == 200 && !object->codable &&
+           !object->freshness.unframed && http_validators_strong(&object->validators);
+}
+
+/* ---- one record ------------------------------------------------------------------------------------------------ */
+
+static bool take_tokens(struct cache_tier *tier, uint64_t bytes) {
+    if (!tier->write_limit) return true;
+    if (atomic_load_explicit(&tier->tokens, memory_order_relaxed) <= 0) return false;
+    atomic_fetch_sub_explicit(&tier->tokens, (int64_t)bytes, memory_order_relaxed);
+    return true;
+}
+
+static sk_err put_record(struct put *put, const struct cache_key *key, const struct tier_record *record,
+                         const char *body, uint64_t bytes) {
+    struct cache_tier *tier = put->tier;
+    sk_buf_clear(&put->head);
+    sk_err err = tier_record_encode(record, &put->head);
+    if (err) return err;
+    if (!take_tokens(tier, bytes)) {
+        tier_count(&tier->refused, 1);
+        return SK_ERR_AGAIN;
+    }
+    err = disk_set_put(put->set, key->hash, key->text, sk_buf_str(&put->head), body, bytes);
+    if (!err) {
+        tier_count(&tier->puts, 1);
+        atomic_store_explicit(&tier->put_since, true, memory_order_relaxed); /* a hint */
+    }
+    return err;
+}
+
+/* The bytes from FIRST to END in one piece, or NULL. */
+static const char *bytes_of(struct put *put, uint64_t first, uint64_t end) {
+    struct cache_entry *entry = put->entry;
+    struct cache_piece piece;
+    if (!entry->body) return entry->inline_body + first;
+    if (first == end) return "";
+    if (cache_body_piece(put->tier->cache, entry->body, first, end, &piece) && piece.bytes == end - first)
+        return piece.data;
+    if (!put->body) put->body = malloc(SK_MIN(length_of(entry), (uint64_t)CACHE_TIER_RECORD_BYTES));
+    for (uint64_t at = first; put->body && at < end; at += piece.bytes) {
+        if (!cache_body_piece(put->tier->cache, entry->body, at, end, &piece)) return NULL;
+        memcpy(put->body + (at - first), piece.data, piece.bytes);
+    }
+    return put->body;
+}
+
+static struct tier_record describe(const struct cache_entry *entry) {
+    const struct cache_object *object = &entry->object;
+    struct tier_record record = {
+        .codable = object->codable,
+        .part = (enum cache_part)object->part,
+        .status = object->status,
+        .reason = object->store_reason,
+        .freshness = object->freshness,
+        .validators = object->validators,
+        .stored_at = object->stored_at,
+        .born = object->born,
+        .number = object->number,
+        .length = length_of(entry),
+        .tags = entry->tags,
+        .fields = object->head,
+    };
+    memcpy(record.tag_counts, entry->tag_counts, sizeof record.tag_counts);
+    return record;
+}
+
+/* ---- kinds ------------------------------------------------------------------------------------------------------ */
+
+static sk_err put_list(struct put *put) {
+    const struct cache_entry *entry = put->entry;
+    struct tier_record record = {.list = true, .number = entry->list_number, .names = entry->object.head};
+    return put_record(put, &entry->object.key, &record, NULL, 0);
+}
+
+static sk_err put_whole(struct put *put) {
+    struct tier_record record = describe(put->entry);
+    uint64_t bytes = put->entry->object.part == CACHE_PART_HEAD ? 0 : record.length;
+    const char *body = bytes_of(put, 0, bytes);
+    return body ? put_record(put, &put->entry->object.key, &record, body, bytes) : SK_ERR_NO_MEMORY;
+}
+
+static sk_err put_slice(struct put *put, struct sk_arena *arena, uint64_t number, uint64_t slice) {
+    const struct cache_object *object = &put->entry->object;
+    struct cache_key key;
+    uint64_t first = slice * HTTP_SLICE_BYTES, bytes = http_slice_bytes(slice, length_of(put->entry));
+    struct tier_record record = {.part = CACHE_PART_SLICE,
+                                 .status = 206,
+                                 .stored_at = object->stored_at,
+                                 .born = object->born,
+                                 .length = bytes};
+    sk_err err = cache_slice_key(arena, &object->key, number, slice, &key);
+    const char *body = err ? NULL : bytes_of(put, first, first + bytes);
+    if (err || !body) return SK_ERR_NO_MEMORY;
+    return put_record(put, &key, &record, body, bytes);
+}
+
+/* As a partial object: each slice may come back, and go, alone. Others get their turn in between. */
+static sk_err put_sliced(struct put *put) {
+    struct tier_record record = describe(put->entry);
+    struct sk_arena arena;
+    record.part = CACHE_PART_HEAD;
+    /* relaxed: only unique */
+    record.number = 1 + atomic_fetch_add_explicit(&put->tier->cache->numbers, 1, memory_order_relaxed);
+    sk_err err = put_record(put, &put->entry->object.key, &record, NULL, 0);
+    sk_arena_init(&arena, 512, 0);
+    for (uint64_t slice = 0; !err && slice * HTTP_SLICE_BYTES < record.length; slice++) {
+        err = put_slice(put, &arena, record.number, slice);
+        sk_arena_reset(&arena);
+        if (io_fiber_self()) io_fiber_yield();
+    }
+    sk_arena_free(&arena);
+    return err;
+}
+
+sk_err tier_put(struct cache_tier *tier, struct disk_set *set, struct cache_entry *entry) {
+    struct put put = {.tier = tier, .set = set, .entry = entry};
+    const struct cache_object *object = &entry->object;
+    if (!is_one_of_ours(entry)) return SK_ERR_INVALID;
+    if (object->from_tier && disk_set_has(set, object->key.hash)) return SK_ERR_EXISTS;
+    sk_buf_init(&put.head, DISK_HEAD_MAX_BYTES);
+    sk_err err = SK_ERR_INVALID;
+    if (object->kind == CACHE_KIND_VARIANTS)
+        err = put_list(&put);
+    else if (object->part == CACHE_PART_HEAD || length_of(entry) <= CACHE_TIER_WHOLE_BYTES)
+        err = put_whole(&put);
+    else if (can_be_sliced(object))
+        err = put_sliced(&put);
+    else if (length_of(entry) <= CACHE_TIER_RECORD_BYTES)
+        err = put_whole(&put);
+    sk_buf_free(&put.head);
+    free(put.body);
+    return err;
+}
+
+/* A record that says that there is none: the later one of a key counts, also after a crash. */
+static void put_tombstone(struct cache_tier *tier, struct disk_set *set, const struct cache_key *key) {
+    struct put put = {.tier = tier, .set = set};
+    sk_buf_init(&put.head, DISK_HEAD_MAX_BYTES);
+    (void)!put_record(&put, key, &(struct tier_record){.list = true}, NULL, 0);
+    sk_buf_free(&put.head);
+}
+
+void cache_tier_overtaken(struct cache *cache, const struct cache_key *key) {
+    struct disk_set *set = cache->tier ? tier_enter(cache->tier) : NULL;
+    if (!set) return;
+    if (disk_set_has(set, key->hash)) {
+        put_tombstone(cache->tier, set, key);
+        disk_set_remove(set, key->hash);
+    }
+    tier_leave(cache->tier);
+}
+
+void cache_tier_evicted(struct cache *cache, struct cache_entry *entry) {
+    struct cache_tier *tier = cache->tier;
+    if (!tier || !tier_deserves(cache, entry)) return;
+    struct disk_set *set = tier_enter(tier);
+    if (!set) return;
+    (void)!tier_put(tier, set, entry);
+    tier_leave(tier);
+}

@@ -1,0 +1,381 @@
+#include "edge/h3.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+
+#define CHECK_MS 250
+#define RETRY_MS 1
+/* RFC 9114 section 8.1. */
+#define H3_NO_ERROR 0x100
+#define H3_EXCESSIVE_LOAD 0x107
+
+static struct h3_conn *conn_of(struct mux_conn *mux) { return SK_CONTAINER_OF(mux, struct h3_conn, mux); }
+
+static const struct config_timeouts *timeouts_of(const struct h3_conn *conn) {
+    return &conn->mux.worker->snapshot->config->timeouts;
+}
+
+static sk_time_ns now_of(const struct h3_conn *conn) { return io_loop_now(conn->mux.worker->loop); }
+
+static void queue(struct h3_conn *conn, bool yield);
+
+/* --- the end ---------------------------------------------------------------------------------------------- */
+
+static void conn_free(struct h3_conn *conn) {
+    struct edge_worker *worker = conn->mux.worker;
+    wire_h3_free(conn->h3);
+    wire_quic_free(conn->quic);
+    edge_connection_remove(worker, &conn->mux.connection);
+    free(conn);
+    edge_worker_check_drained(worker);
+}
+
+static void prove(struct h3_conn *conn) {
+    if (!conn->proven) conn->endpoint->unproven--;
+    conn->proven = true;
+}
+
+/* The memory goes when the last stream is over. */
+static void conn_close(struct h3_conn *conn) {
+    if (conn->mux.closed) return;
+    conn->mux.closed = conn->dying = true;
+    io_timer_stop(&conn->timer);
+    sk_list_remove(&conn->touched);
+    while (conn->id_count) edge_quic_ids_remove(&conn->endpoint->ids, &conn->ids[--conn->id_count]);
+    free((char *)(uintptr_t)conn->held.data);
+    conn->held = (struct io_train){0};
+    if (!wire_quic_handshaken(conn->quic)) {
+        conn->endpoint->handshakes--;
+        observe_count(conn->mux.worker->metrics, OBSERVE_TLS_HANDSHAKES_FAILED);
+    }
+    prove(conn);
+    if (conn->entered) edge_limits_leave(conn->mux.worker->limits, &conn->entrant);
+    edge_quic_left(conn->socket);
+    mux_abort_streams(&conn->mux);
+    queue(conn, false);
+}
+
+static void note_failure(const struct h3_conn *conn) {
+    char ip[IO_ADDR_TEXT_BYTES];
+    const char *abuse = wire_h3_abuse(conn->h3);
+    if (abuse) observe_count(conn->mux.worker->metrics, OBSERVE_H3_ABUSED);
+    io_addr_format_ip(&conn->mux.peer, ip);
+    SK_LOG_LIMITED(SK_LOG_INFO, "edge", "%s: HTTP/3 connection ended: %s", ip,
+                   abuse ? abuse : wire_quic_why(conn->quic));
+}
+
+/* What receive and tick say. True: it goes on. */
+static bool survives(struct h3_conn *conn, sk_err err) {
+    if (err == SK_ERR_END) {
+        conn_close(conn);
+        return false;
+    }
+    if (err && !conn->dying) {
+        note_failure(conn);
+        conn->dying = true;
+    }
+    return true; /* to say so */
+}
+
+/* --- output ----------------------------------------------------------------------------------------------- */
+
+/* Keeps TRAIN until the socket takes it. Without memory it is lost, as datagrams may be. */
+static void hold(struct h3_conn *conn, const struct io_train *train) {
+    char *copy = malloc(train->bytes);
+    if (!copy) return;
+    memcpy(copy, train->data, train->bytes);
+    conn->held = *train;
+    conn->held.data = copy;
+    conn->mux.blocked = true;
+}
+
+static bool send_held(struct h3_conn *conn) {
+    if (!conn->held.data) return true;
+    if (io_datagram_send(conn->socket->watch.fd, &conn->held) == SK_ERR_AGAIN) return false;
+    free((char *)(uintptr_t)conn->held.data);
+    conn->held = (struct io_train){0};
+    conn->mux.blocked = false;
+    return true;
+}
+
+static void send_train(struct h3_conn *conn, const struct io_train *train) {
+    if (!train->bytes) return;
+    struct observe_thread *metrics = conn->mux.worker->metrics;
+    observe_add(metrics, OBSERVE_QUIC_SENT, (train->bytes + train->segment - 1) / train->segment);
+    if (io_datagram_send(conn->socket->watch.fd, train) == SK_ERR_AGAIN) hold(conn, train);
+}
+
+static void write_all(struct h3_conn *conn) {
+    for (size_t turn = 0; !conn->mux.closed && send_held(conn);) {
+        struct io_train train;
+        sk_err err = wire_quic_fill(conn->quic, conn->endpoint->train, now_of(conn), &train);
+        send_train(conn, &train);
+        if (err) {
+            if (!conn->dying) note_failure(conn);
+            conn_close(conn);
+            return;
+        }
+        if (!train.bytes) return;
+        turn += train.bytes;
+        if (turn >= EDGE_TURN_BYTES) {
+            queue(conn, true);
+            return;
+        }
+    }
+}
+
+/* --- deadlines -------------------------------------------------------------------------------------------- */
+
+static void on_timer(struct io_timer *timer);
+
+/* An idle connection is looked at when it has been idle for long enough, others now and then. */
+static sk_time_ns next_check(const struct h3_conn *conn) {
+    sk_time_ns now = now_of(conn);
+    if (conn->mux.stream_count || conn->drain_at || !conn->mux.asked) return now + CHECK_MS * SK_NS_PER_MS;
+    return SK_MAX(now + CHECK_MS * SK_NS_PER_MS,
+                  conn->mux.quiet_at + timeouts_of(conn)->keep_alive_ms * SK_NS_PER_MS);
+}
+
+static void arm(struct h3_conn *conn) {
+    if (conn->mux.closed) return;
+    if (conn->mux.stream_count && conn->check_at > now_of(conn) + CHECK_MS * SK_NS_PER_MS)
+        conn->check_at = next_check(conn);
+    sk_time_ns due = SK_MIN(conn->check_at, wire_quic_due(conn->quic));
+    if (conn->held.data) due = now_of(conn) + RETRY_MS * SK_NS_PER_MS;
+    io_timer_start(conn->mux.worker->loop, &conn->timer, due, on_timer);
+}
+
+static void go_away(struct h3_conn *conn) {
+    conn->drained = true;
+    wire_h3_goaway(conn->h3, true);
+}
+
+static void check(struct h3_conn *conn, sk_time_ns now) {
+    mux_check_streams(&conn->mux, now);
+    bool due = (conn->drain_at && now >= conn->drain_at) || mux_idle_too_long(&conn->mux, now);
+    if (!conn->drained && wire_quic_handshaken(conn->quic) && due) go_away(conn);
+    conn->check_at = next_check(conn);
+}
+
+static void on_timer(struct io_timer *timer) {
+    struct h3_conn *conn = SK_CONTAINER_OF(timer, struct h3_conn, timer);
+    sk_time_ns now = now_of(conn);
+    if (now >= conn->check_at) check(conn, now);
+    if (now >= wire_quic_due(conn->quic) && !survives(conn, wire_quic_tick(conn->quic, now))) return;
+    h3_run(conn);
+}
+
+/* --- events ----------------------------------------------------------------------------------------------- */
+
+/* RFC 9000 section 9: the log has the address that it moved to. */
+static void follow_client(struct h3_conn *conn) {
+    struct io_addr peer;
+    wire_quic_peer(conn->quic, &peer);
+    if (!io_addr_eq(&peer, &conn->mux.peer)) conn->mux.peer = peer;
+}
+
+void h3_receive(struct h3_conn *conn, const struct io_train *train, sk_str datagram) {
+    if (conn->mux.closed) return;
+    observe_add(conn->mux.worker->metrics, OBSERVE_CLIENT_BYTES_RECEIVED, datagram.len);
+    if (!survives(conn, wire_quic_receive(conn->quic, train, datagram, now_of(conn)))) return;
+    if (!sk_list_linked(&conn->touched)) sk_list_push_back(&conn->endpoint->touched, &conn->touched);
+}
+
+void h3_run(struct h3_conn *conn) {
+    if (!conn->mux.closed && !conn->dying) {
+        follow_client(conn);
+        mux_serve_fresh(&conn->mux);
+    }
+    write_all(conn);
+    if (!conn->mux.closed && conn->drained && !conn->dying && wire_h3_over(conn->h3) &&
+        !conn->mux.stream_count) {
+        wire_quic_close(conn->quic, H3_NO_ERROR);
+        conn->dying = true;
+        write_all(conn);
+    }
+    arm(conn);
+    if (!sk_list_empty(&conn->mux.over)) queue(conn, false);
+}
+
+static void on_task(struct io_task *task) {
+    struct h3_conn *conn = SK_CONTAINER_OF(task, struct h3_conn, task);
+    conn->task_queued = false;
+    mux_free_streams(&conn->mux);
+    if (!conn->mux.closed) h3_run(conn);
+    mux_free_streams(&conn->mux);
+    if (conn->mux.closed && !conn->mux.stream_count && !conn->task_queued) conn_free(conn);
+}
+
+static void queue(struct h3_conn *conn, bool yield) {
+    if (conn->task_queued) return;
+    conn->task_queued = true;
+    conn->task.run = on_task;
+    if (yield)
+        io_loop_defer_to_next(conn->mux.worker->loop, &conn->task);
+    else
+        io_loop_defer(conn->mux.worker->loop, &conn->task);
+}
+
+/* RFC 9114 section 5.2: first a word, so that requests on their way are still taken; a second later the last one. */
+static void on_drain(struct edge_connection *connection) {
+    struct h3_conn *conn = SK_CONTAINER_OF(connection, struct h3_conn, mux.connection);
+    if (conn->mux.closed || conn->drain_at) return;
+    conn->drain_at = now_of(conn) + EDGE_DRAIN_IDLE_MS * SK_NS_PER_MS;
+    conn->check_at = conn->drain_at;
+    wire_h3_goaway(conn->h3, false);
+    queue(conn, false);
+}
+
+static void on_abort(struct edge_connection *connection) {
+    struct h3_conn *conn = SK_CONTAINER_OF(connection, struct h3_conn, mux.connection);
+    wire_quic_close(conn->quic, H3_NO_ERROR);
+    conn->dying = true;
+    if (!conn->mux.closed) write_all(conn);
+    conn_close(conn);
+}
+
+static const struct edge_connection_ops connection_ops = {.drain = on_drain, .abort = on_abort};
+
+/* --- for the streams -------------------------------------------------------------------------------------- */
+
+static void mux_queue(struct mux_conn *mux, bool yield) { queue(conn_of(mux), yield); }
+static void pull(struct mux_conn *mux, struct wire_stream *stream) { wire_h3_pull(conn_of(mux)->h3, stream); }
+static sk_err respond(struct mux_conn *mux, struct wire_stream *stream, uint16_t status, const sk_str *heads,
+                      int count, uint64_t length, bool content) {
+    return wire_h3_respond(conn_of(mux)->h3, stream, status, heads, count, length, content);
+}
+static sk_err inform(struct mux_conn *mux, struct wire_stream *stream, uint16_t status,
+                     const struct http_fields *fields) {
+    return wire_h3_inform(conn_of(mux)->h3, stream, status, fields);
+}
+static void resume(struct mux_conn *mux, struct wire_stream *stream) {
+    wire_h3_resume(conn_of(mux)->h3, stream);
+}
+static void consumed(struct mux_conn *mux, struct wire_stream *stream, size_t bytes) {
+    wire_h3_consumed(conn_of(mux)->h3, stream, bytes);
+}
+static void reset(struct mux_conn *mux, struct wire_stream *stream) {
+    wire_h3_reset(conn_of(mux)->h3, stream);
+}
+static void blame(struct mux_conn *mux, enum wire_h2_cost cost, sk_time_ns now) {
+    wire_h3_blame(conn_of(mux)->h3, cost, now);
+}
+
+static const struct mux_ops mux_ops = {
+    .queue = mux_queue,
+    .pull = pull,
+    .respond = respond,
+    .inform = inform,
+    .resume = resume,
+    .consumed = consumed,
+    .reset = reset,
+    .blame = blame,
+};
+
+/* --- the beginning ---------------------------------------------------------------------------------------- */
+
+static sk_err on_id_added(void *owner, const struct wire_quic_id *id) {
+    struct h3_conn *conn = owner;
+    if (conn->id_count == H3_IDS) return SK_ERR_FULL;
+    sk_err err = edge_quic_ids_add(&conn->endpoint->ids, id, conn);
+    if (!err) conn->ids[conn->id_count++] = *id;
+    return err;
+}
+
+static void on_id_removed(void *owner, const struct wire_quic_id *id) {
+    struct h3_conn *conn = owner;
+    for (uint8_t i = 0; i < conn->id_count; i++) {
+        if (!wire_quic_id_eq(&conn->ids[i], id)) continue;
+        edge_quic_ids_remove(&conn->endpoint->ids, id);
+        conn->ids[i] = conn->ids[--conn->id_count];
+        return;
+    }
+}
+
+/* Now that the client is one: does it count, and may it stay? */
+static void on_handshaken(void *owner) {
+    struct h3_conn *conn = owner;
+    struct edge_worker *worker = conn->mux.worker;
+    conn->endpoint->handshakes--;
+    prove(conn);
+    wire_quic_facts(conn->quic, &conn->mux.tls);
+    observe_count(worker->metrics,
+                  conn->mux.tls.post_quantum ? OBSERVE_TLS_HANDSHAKES_PQ : OBSERVE_TLS_HANDSHAKES_CLASSICAL);
+    if (conn->mux.tls.resumed) observe_count(worker->metrics, OBSERVE_TLS_RESUMED);
+    conn->entrant = conn->mux.peer;
+    conn->entered = edge_limits_enter(worker->limits, &conn->entrant) == SK_OK;
+    observe_count(worker->metrics, conn->entered ? OBSERVE_CONNECTIONS : OBSERVE_CONNECTIONS_REFUSED);
+    if (conn->entered) {
+        observe_count(worker->metrics, OBSERVE_QUIC_CONNECTIONS);
+        return;
+    }
+    conn->dying = true;
+    wire_quic_close(conn->quic, H3_EXCESSIVE_LOAD);
+}
+
+static const struct wire_quic_events quic_events = {
+    .id_added = on_id_added,
+    .id_removed = on_id_removed,
+    .handshaken = on_handshaken,
+};
+
+static sk_err create_engines(struct h3_conn *conn, const struct io_train *train,
+                             const struct wire_quic_packet *packet, enum wire_quic_token token,
+                             const struct wire_quic_id *original) {
+    struct edge_worker *worker = conn->mux.worker;
+    const struct wire_h1_limits *limits = &worker->snapshot->head_limits;
+    struct wire_head_limits head = {limits->head_bytes, limits->field_count, limits->target_bytes};
+    sk_err err = wire_h3_create(&mux_events, &conn->mux, &head, &conn->endpoint->h3, &conn->h3);
+    if (err) return err;
+    struct wire_quic_options options = {
+        .tls = conn->socket->tls,
+        .keys = conn->endpoint->keys,
+        .place = conn->endpoint->place,
+        .packet = packet,
+        .token = token,
+        .original = *original,
+        .local = &train->local,
+        .peer = &train->peer,
+        .events = &quic_events,
+        .owner = conn,
+        .app = &wire_h3_app,
+        .app_arg = conn->h3,
+        .now = now_of(conn),
+        .idle_ms = SK_MAX(timeouts_of(conn)->keep_alive_ms, 1000),
+        .handshake_ms = timeouts_of(conn)->header_ms,
+        .qlog_fd = -1,
+    };
+    err = wire_quic_accept(&options, &conn->quic);
+    if (!err) wire_h3_attach(conn->h3, conn->quic);
+    return err;
+}
+
+sk_err h3_accept(struct edge_quic_socket *socket, const struct io_train *train,
+                 const struct wire_quic_packet *packet, enum wire_quic_token token,
+                 const struct wire_quic_id *original, struct h3_conn **out_conn) {
+    struct edge_quic *endpoint = socket->quic;
+    struct h3_conn *conn = calloc(1, sizeof *conn);
+    if (!conn) return SK_ERR_NO_MEMORY;
+    conn->endpoint = endpoint;
+    conn->socket = socket;
+    conn->mux.secure = true;
+    sk_list_init(&conn->touched);
+    mux_conn_init(&conn->mux, &mux_ops, endpoint->worker, &train->peer, WIRE_QUIC_STREAMS);
+    sk_err err = on_id_added(conn, &packet->to);
+    if (!err) err = create_engines(conn, train, packet, token, original);
+    if (err) {
+        while (conn->id_count) edge_quic_ids_remove(&endpoint->ids, &conn->ids[--conn->id_count]);
+        wire_h3_free(conn->h3);
+        free(conn);
+        return err;
+    }
+    conn->proven = token != WIRE_QUIC_TOKEN_NONE;
+    if (!conn->proven) endpoint->unproven++;
+    endpoint->handshakes++;
+    socket->connections++;
+    conn->check_at = next_check(conn);
+    edge_connection_add(endpoint->worker, &conn->mux.connection, &connection_ops);
+    *out_conn = conn;
+    return SK_OK;
+}

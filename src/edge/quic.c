@@ -1,0 +1,296 @@
+#include "edge/quic.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "edge/h3.h"
+#include "edge/process.h"
+#include "io/socket.h"
+
+#define RECEIVES_A_TURN 8
+/* Handshakes with addresses that have proved nothing, before others have to (RFC 9000 section 8.1.2). */
+#define UNPROVEN_MAX 256
+/* All handshakes of a thread: beyond them nobody new is listened to. */
+#define HANDSHAKES_MAX 8192
+
+/* --- packets that belong elsewhere ------------------------------------------------------------------------ */
+
+/* A datagram on its way to another thread. */
+struct handed {
+    struct io_task task;
+    struct edge_worker *worker;
+    struct io_addr listener; /* as configured */
+    struct io_train train;
+    char data[];
+};
+
+static void take_datagram(struct edge_quic_socket *socket, const struct io_train *train, sk_str datagram,
+                          bool handed_over);
+static void run_touched(struct edge_quic *quic);
+
+static struct edge_quic_socket *socket_at(const struct edge_quic *quic, const struct io_addr *addr) {
+    SK_LIST_FOR_EACH(link, &quic->sockets) {
+        struct edge_quic_socket *socket = SK_CONTAINER_OF(link, struct edge_quic_socket, link);
+        if (io_addr_eq(&socket->addr, addr)) return socket;
+    }
+    return NULL;
+}
+
+/* The receiving thread. */
+static void on_handed(struct io_task *task) {
+    struct handed *handed = SK_CONTAINER_OF(task, struct handed, task);
+    struct edge_quic *quic = handed->worker->quic;
+    struct edge_quic_socket *socket = quic ? socket_at(quic, &handed->listener) : NULL;
+    if (socket) {
+        take_datagram(socket, &handed->train, (sk_str){handed->data, handed->train.bytes}, true);
+        run_touched(quic);
+    }
+    free(handed);
+}
+
+static void hand_to_thread(struct edge_quic_socket *socket, unsigned thread, const struct io_train *train,
+                           sk_str datagram) {
+    struct edge_process *process = socket->quic->worker->process;
+    struct handed *handed = malloc(sizeof *handed + datagram.len);
+    if (!handed) return; /* lost, as datagrams may be */
+    *handed = (struct handed){.task.run = on_handed, .listener = socket->addr, .train = *train};
+    memcpy(handed->data, datagram.data, datagram.len);
+    handed->train.data = handed->data;
+    handed->train.bytes = handed->train.segment = datagram.len;
+    if (edge_process_post(process, thread, &handed->task, &handed->worker) != SK_OK) free(handed);
+    observe_count(socket->quic->worker->metrics, OBSERVE_QUIC_HANDED);
+}
+
+/* --- answers without a connection ------------------------------------------------------------------------- */
+
+static void answer(const struct edge_quic_socket *socket, const struct io_train *train, const uint8_t *data,
+                   size_t bytes) {
+    struct io_train out = {.peer = train->peer,
+                           .local = train->local,
+                           .data = (const char *)data,
+                           .bytes = bytes,
+                           .segment = bytes};
+    if (!bytes) return;
+    observe_count(socket->quic->worker->metrics, OBSERVE_QUIC_SENT);
+    (void)io_datagram_send(socket->watch.fd, &out); /* lost, as datagrams may be */
+}
+
+static void refuse(struct edge_quic_socket *socket, const struct io_train *train,
+                   const struct wire_quic_packet *packet, bool bad_token) {
+    uint8_t out[WIRE_QUIC_ANSWER_BYTES];
+    observe_count(socket->quic->worker->metrics, OBSERVE_QUIC_REFUSED);
+    answer(socket, train, out, wire_quic_refuse(packet, bad_token, out));
+}
+
+static void ask_for_proof(struct edge_quic_socket *socket, const struct io_train *train,
+                          const struct wire_quic_packet *packet) {
+    struct edge_quic *quic = socket->quic;
+    uint8_t out[WIRE_QUIC_ANSWER_BYTES];
+    observe_count(quic->worker->metrics, OBSERVE_QUIC_RETRIES);
+    answer(
+        socket, train, out,
+        wire_quic_retry(quic->keys, quic->place, packet, &train->peer, io_loop_now(quic->worker->loop), out));
+}
+
+static void say_reset(struct edge_quic_socket *socket, const struct io_train *train,
+                      const struct wire_quic_packet *packet) {
+    uint8_t out[WIRE_QUIC_ANSWER_BYTES];
+    observe_count(socket->quic->worker->metrics, OBSERVE_QUIC_RESETS);
+    answer(socket, train, out, wire_quic_reset(socket->quic->keys, packet, out));
+}
+
+static void say_versions(const struct edge_quic_socket *socket, const struct io_train *train,
+                         const struct wire_quic_packet *packet) {
+    uint8_t out[WIRE_QUIC_ANSWER_BYTES];
+    answer(socket, train, out, wire_quic_say_versions(packet, out));
+}
+
+/* --- whose is it? ----------------------------------------------------------------------------------------- */
+
+/* NULL: it was answered, or there is nothing to answer. */
+static struct h3_conn *begin(struct edge_quic_socket *socket, const struct io_train *train,
+                             const struct wire_quic_packet *packet) {
+    struct edge_quic *quic = socket->quic;
+    struct wire_quic_id original = {0};
+    struct h3_conn *conn = NULL;
+    if (!socket->tls || quic->worker->stage != EDGE_RUNNING) {
+        refuse(socket, train, packet, false);
+        return NULL;
+    }
+    if (quic->handshakes >= HANDSHAKES_MAX) return NULL;
+    enum wire_quic_token token =
+        wire_quic_check_token(quic->keys, packet, &train->peer, io_loop_now(quic->worker->loop), &original);
+    if (token == WIRE_QUIC_TOKEN_BAD)
+        refuse(socket, train, packet, true);
+    else if (token == WIRE_QUIC_TOKEN_NONE && quic->unproven >= UNPROVEN_MAX)
+        ask_for_proof(socket, train, packet);
+    else if (h3_accept(socket, train, packet, token, &original, &conn) != SK_OK)
+        SK_LOG_LIMITED(SK_LOG_WARN, "edge", "a QUIC connection could not be made: out of memory");
+    return conn;
+}
+
+/* True: it is another thread's, which has it now. */
+static bool belongs_elsewhere(struct edge_quic_socket *socket, const struct io_train *train, sk_str datagram,
+                              struct wire_quic_place place) {
+    struct edge_quic *quic = socket->quic;
+    if (place.generation != quic->place.generation || place.thread == quic->place.thread) return false;
+    hand_to_thread(socket, place.thread, train, datagram);
+    return true;
+}
+
+static void take_datagram(struct edge_quic_socket *socket, const struct io_train *train, sk_str datagram,
+                          bool handed_over) {
+    struct edge_quic *quic = socket->quic;
+    struct wire_quic_packet packet;
+    struct wire_quic_place place;
+    observe_count(quic->worker->metrics, OBSERVE_QUIC_RECEIVED);
+    wire_quic_look(datagram, &packet);
+    if (packet.kind == WIRE_QUIC_JUNK) return;
+    if (packet.kind == WIRE_QUIC_VERSION) {
+        say_versions(socket, train, &packet);
+        return;
+    }
+    struct h3_conn *conn = edge_quic_ids_find(&quic->ids, &packet.to);
+    if (!conn) {
+        bool ours = wire_quic_id_read(quic->keys, &packet.to, &place);
+        if (ours && !handed_over && belongs_elsewhere(socket, train, datagram, place)) return;
+        if (packet.kind == WIRE_QUIC_INITIAL)
+            conn = begin(socket, train, &packet);
+        else if (packet.kind == WIRE_QUIC_SHORT && ours)
+            say_reset(socket, train, &packet);
+    }
+    if (conn) h3_receive(conn, train, datagram);
+}
+
+/* --- sockets ---------------------------------------------------------------------------------------------- */
+
+static void run_touched(struct edge_quic *quic) {
+    struct sk_list *link;
+    while ((link = sk_list_pop_front(&quic->touched))) h3_run(SK_CONTAINER_OF(link, struct h3_conn, touched));
+}
+
+static void split_train(struct edge_quic_socket *socket, const struct io_train *train) {
+    if (train->cut) return;
+    for (size_t at = 0; at < train->bytes; at += train->segment) {
+        size_t bytes = SK_MIN(train->segment, train->bytes - at);
+        take_datagram(socket, train, (sk_str){train->data + at, bytes}, false);
+    }
+}
+
+static void socket_close(struct edge_quic_socket *socket) {
+    io_watch_stop(&socket->watch);
+    close(socket->watch.fd);
+    sk_list_remove(&socket->link);
+    socket->closed = true;
+    if (!socket->queued) free(socket); /* else its task does */
+}
+
+static void receive_turn(struct edge_quic_socket *socket);
+
+static void on_again(struct io_task *task) {
+    struct edge_quic_socket *socket = SK_CONTAINER_OF(task, struct edge_quic_socket, again);
+    socket->queued = false;
+    if (socket->closed)
+        free(socket);
+    else if (socket->unwanted && !socket->connections)
+        socket_close(socket);
+    else
+        receive_turn(socket);
+}
+
+/* Goes on in the next iteration: more waits, or the end is near and somebody on the stack still reads from it. */
+static void queue_socket(struct edge_quic_socket *socket) {
+    if (socket->queued) return;
+    socket->queued = true;
+    socket->again.run = on_again;
+    io_loop_defer_to_next(socket->quic->worker->loop, &socket->again);
+}
+
+static void receive_turn(struct edge_quic_socket *socket) {
+    struct edge_quic *quic = socket->quic;
+    sk_err err = SK_OK;
+    for (int i = 0; i < RECEIVES_A_TURN && !err; i++) {
+        const struct io_train *trains;
+        size_t count = 0;
+        err = io_datagrams_receive(quic->room, socket->watch.fd, &socket->bound, &trains, &count);
+        for (size_t t = 0; t < count; t++) split_train(socket, &trains[t]);
+    }
+    if (!err) queue_socket(socket);
+    run_touched(quic);
+}
+
+static void on_ready(struct io_watch *watch, unsigned ready) {
+    receive_turn(SK_CONTAINER_OF(watch, struct edge_quic_socket, watch));
+}
+
+void edge_quic_listen(struct edge_quic *quic, int fd, int source_fd, const struct io_addr *addr) {
+    struct edge_quic_socket *socket = calloc(1, sizeof *socket);
+    if (!socket || io_socket_local_addr(fd, &socket->bound) != SK_OK) {
+        sk_log(SK_LOG_ERROR, "edge", "a worker cannot listen for QUIC: out of memory");
+        free(socket);
+        close(fd);
+        return;
+    }
+    socket->quic = quic;
+    socket->source_fd = source_fd;
+    socket->addr = *addr;
+    socket->tls = edge_snapshot_quic(quic->worker->snapshot, addr);
+    socket->watch = (struct io_watch){.fd = fd, .on_ready = on_ready, .read_only = true};
+    sk_list_push_back(&quic->sockets, &socket->link);
+    if (io_watch_start(quic->worker->loop, &socket->watch) != SK_OK)
+        sk_log(SK_LOG_ERROR, "edge", "a worker cannot watch its socket for QUIC");
+}
+
+void edge_quic_left(struct edge_quic_socket *socket) {
+    if (--socket->connections == 0 && socket->unwanted) queue_socket(socket);
+}
+
+void edge_quic_refuse_from(struct edge_quic *quic, int source_fd) {
+    SK_LIST_FOR_EACH(link, &quic->sockets) {
+        struct edge_quic_socket *socket = SK_CONTAINER_OF(link, struct edge_quic_socket, link);
+        if (source_fd != -1 && socket->source_fd != source_fd) continue;
+        socket->unwanted = true;
+        socket->tls = NULL;
+        socket->source_fd = -1; /* another one may get this number */
+        if (!socket->connections) queue_socket(socket);
+    }
+}
+
+void edge_quic_use_snapshot(struct edge_quic *quic) {
+    SK_LIST_FOR_EACH(link, &quic->sockets) {
+        struct edge_quic_socket *socket = SK_CONTAINER_OF(link, struct edge_quic_socket, link);
+        if (!socket->unwanted) socket->tls = edge_snapshot_quic(quic->worker->snapshot, &socket->addr);
+    }
+}
+
+/* --- life ------------------------------------------------------------------------------------------------- */
+
+sk_err edge_quic_create(struct edge_worker *worker, struct edge_quic **out_quic) {
+    struct edge_quic *quic = calloc(1, sizeof *quic);
+    if (!quic) return SK_ERR_NO_MEMORY;
+    quic->train = malloc(IO_TRAIN_BYTES);
+    if (!quic->train || io_datagrams_create(&quic->room) != SK_OK) {
+        free(quic->train);
+        free(quic);
+        return SK_ERR_NO_MEMORY;
+    }
+    quic->worker = worker;
+    quic->keys = &worker->process->quic_keys;
+    quic->place = (struct wire_quic_place){worker->process->quic_generation, (uint8_t)worker->index};
+    wire_h3_room_init(&quic->h3);
+    sk_list_init(&quic->sockets);
+    sk_list_init(&quic->touched);
+    *out_quic = quic;
+    return SK_OK;
+}
+
+void edge_quic_free(struct edge_quic *quic) {
+    if (!quic) return;
+    SK_LIST_FOR_EACH(link, &quic->sockets) socket_close(SK_CONTAINER_OF(link, struct edge_quic_socket, link));
+    if (!quic->worker->connection_count) wire_h3_room_free(&quic->h3);
+    edge_quic_ids_free(&quic->ids);
+    io_datagrams_free(quic->room);
+    free(quic->train);
+    free(quic);
+}

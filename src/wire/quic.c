@@ -1,0 +1,460 @@
+#include "wire/quic.h"
+
+#include <ngtcp2/ngtcp2_crypto.h>
+#include <ngtcp2/ngtcp2_crypto_ossl.h>
+#include <openssl/err.h>
+#include <stdlib.h>
+#include <threads.h>
+#include <unistd.h>
+
+#include "base/random.h"
+#include "wire/quic_internal.h"
+#include "wire/tls_quic.h"
+
+#define QUIC_MAGIC 0x71756963u
+/* Ours, the client's control streams and a few of kinds that nobody knows (RFC 9114 section 6.2.3). */
+#define UNI_STREAMS 8
+#define CONNECTION_IDS 4
+#define UNI_WINDOW (64 * 1024)
+#define PIECES 16
+
+struct wire_quic {
+    uint32_t magic;
+    bool failed, closed, handshaken;
+    ngtcp2_conn *conn;
+    ngtcp2_crypto_ossl_ctx *crypto;
+    ngtcp2_crypto_conn_ref ref;
+    SSL *ssl;
+    struct wire_tls_server *tls;
+    const struct wire_quic_keys *keys;
+    struct wire_quic_place place;
+    const struct wire_quic_events *events;
+    void *owner;
+    const struct wire_quic_app *app;
+    void *app_arg;
+    ngtcp2_ccerr error;
+    const char *why;
+    sk_time_ns now;
+    int qlog_fd;
+};
+
+ngtcp2_conn *quic_conn(struct wire_quic *quic) { return quic->conn; }
+
+static ngtcp2_conn *conn_of_ref(ngtcp2_crypto_conn_ref *ref) {
+    return SK_CONTAINER_OF(ref, struct wire_quic, ref)->conn;
+}
+
+/* --- errors ----------------------------------------------------------------------------------------------- */
+
+static const char *tls_reason(void) {
+    unsigned long code = ERR_peek_last_error();
+    const char *reason = code ? ERR_reason_error_string(code) : NULL;
+    ERR_clear_error();
+    return reason ? reason : "TLS handshake failed";
+}
+
+/* RESULT of the library, which has to be told to the client. */
+static sk_err fail(struct wire_quic *quic, int result) {
+    if (quic->failed) return SK_ERR_MALFORMED;
+    quic->failed = true;
+    quic->why = ngtcp2_strerror(result);
+    if (result == NGTCP2_ERR_CALLBACK_FAILURE && quic->error.type == NGTCP2_CCERR_TYPE_APPLICATION) {
+        quic->why = "HTTP/3 connection error";
+        return SK_ERR_MALFORMED;
+    }
+    if (result == NGTCP2_ERR_CRYPTO) {
+        quic->why = tls_reason();
+        ngtcp2_ccerr_set_tls_alert(&quic->error, ngtcp2_conn_get_tls_alert(quic->conn), NULL, 0);
+        return SK_ERR_TLS;
+    }
+    ngtcp2_ccerr_set_liberr(&quic->error, result, NULL, 0);
+    return result == NGTCP2_ERR_NOMEM ? SK_ERR_NO_MEMORY : SK_ERR_MALFORMED;
+}
+
+/* What the application said of its own failure, for the library's callbacks. */
+static int app_verdict(struct wire_quic *quic, sk_err err, uint64_t error) {
+    if (!err) return 0;
+    ngtcp2_ccerr_set_application_error(&quic->error, error, NULL, 0);
+    return NGTCP2_ERR_CALLBACK_FAILURE;
+}
+
+/* --- the library's questions ------------------------------------------------------------------------------ */
+
+static int on_stream_data(ngtcp2_conn *conn, uint32_t flags, int64_t stream, uint64_t offset,
+                          const uint8_t *data, size_t bytes, void *user, void *stream_user) {
+    struct wire_quic *quic = user;
+    uint64_t error = 0;
+    sk_err err = quic->app->received(quic->app_arg, stream, (sk_str){(const char *)data, bytes},
+                                     flags & NGTCP2_STREAM_DATA_FLAG_FIN, quic->now, &error);
+    return app_verdict(quic, err, error);
+}
+
+static int on_acked(ngtcp2_conn *conn, int64_t stream, uint64_t offset, uint64_t bytes, void *user,
+                    void *stream_user) {
+    struct wire_quic *quic = user;
+    uint64_t error = 0;
+    return app_verdict(quic, quic->app->acknowledged(quic->app_arg, stream, bytes, &error), error);
+}
+
+static int on_stream_close(ngtcp2_conn *conn, uint32_t flags, int64_t stream, uint64_t code, void *user,
+                           void *stream_user) {
+    struct wire_quic *quic = user;
+    uint64_t error = 0;
+    bool coded = flags & NGTCP2_STREAM_CLOSE_FLAG_APP_ERROR_CODE_SET;
+    sk_err err = quic->app->stream_over(quic->app_arg, stream, coded ? code : UINT64_MAX, &error);
+    if (!ngtcp2_conn_is_local_stream(conn, stream)) {
+        if (ngtcp2_is_bidi_stream(stream))
+            ngtcp2_conn_extend_max_streams_bidi(conn, 1);
+        else
+            ngtcp2_conn_extend_max_streams_uni(conn, 1);
+    }
+    return app_verdict(quic, err, error);
+}
+
+static int on_stream_reset(ngtcp2_conn *conn, int64_t stream, uint64_t final_size, uint64_t code, void *user,
+                           void *stream_user) {
+    struct wire_quic *quic = user;
+    uint64_t error = 0;
+    return app_verdict(quic, quic->app->stream_reset(quic->app_arg, stream, true, &error), error);
+}
+
+static int on_stop_sending(ngtcp2_conn *conn, int64_t stream, uint64_t code, void *user, void *stream_user) {
+    struct wire_quic *quic = user;
+    uint64_t error = 0;
+    return app_verdict(quic, quic->app->stream_reset(quic->app_arg, stream, false, &error), error);
+}
+
+static int on_stream_window(ngtcp2_conn *conn, int64_t stream, uint64_t window, void *user,
+                            void *stream_user) {
+    struct wire_quic *quic = user;
+    quic->app->unblocked(quic->app_arg, stream);
+    return 0;
+}
+
+static int on_tx_key(ngtcp2_conn *conn, ngtcp2_encryption_level level, void *user) {
+    struct wire_quic *quic = user;
+    uint64_t error = 0;
+    if (level != NGTCP2_ENCRYPTION_LEVEL_1RTT) return 0;
+    return app_verdict(quic, quic->app->ready(quic->app_arg, &error), error);
+}
+
+/* A token, so that the client need not prove its address again (RFC 9000 section 8.1.3). */
+static int on_handshake_completed(ngtcp2_conn *conn, void *user) {
+    struct wire_quic *quic = user;
+    uint8_t token[NGTCP2_CRYPTO_MAX_REGULAR_TOKENLEN];
+    const ngtcp2_path *path = ngtcp2_conn_get_path(conn);
+    quic->handshaken = true;
+    quic->events->handshaken(quic->owner);
+    ngtcp2_ssize bytes = ngtcp2_crypto_generate_regular_token(token, quic->keys->secret,
+                                                              sizeof quic->keys->secret, path->remote.addr,
+                                                              path->remote.addrlen, (ngtcp2_tstamp)quic->now);
+    if (bytes > 0 && ngtcp2_conn_submit_new_token(conn, token, (size_t)bytes) != 0)
+        return NGTCP2_ERR_CALLBACK_FAILURE;
+    return 0;
+}
+
+static int on_new_id(ngtcp2_conn *conn, ngtcp2_cid *cid, ngtcp2_stateless_reset_token *token, size_t bytes,
+                     void *user) {
+    struct wire_quic *quic = user;
+    struct wire_quic_id id;
+    SK_ASSERT(bytes == WIRE_QUIC_ID_BYTES);
+    wire_quic_id_make(quic->keys, quic->place, &id);
+    *cid = quic_cid(&id);
+    if (ngtcp2_crypto_generate_stateless_reset_token(token->data, quic->keys->secret,
+                                                     sizeof quic->keys->secret, cid) != 0)
+        return NGTCP2_ERR_CALLBACK_FAILURE;
+    return quic->events->id_added(quic->owner, &id) == SK_OK ? 0 : NGTCP2_ERR_CALLBACK_FAILURE;
+}
+
+static int on_id_over(ngtcp2_conn *conn, const ngtcp2_cid *cid, void *user) {
+    struct wire_quic *quic = user;
+    struct wire_quic_id id = quic_id(cid);
+    quic->events->id_removed(quic->owner, &id);
+    return 0;
+}
+
+static void on_rand(uint8_t *out, size_t bytes, const ngtcp2_rand_ctx *context) {
+    sk_random_secret(out, bytes);
+}
+
+static void on_qlog(void *user, uint32_t flags, const void *data, size_t bytes) {
+    struct wire_quic *quic = user;
+    /* A trace that cannot be written is only a trace. */
+    if (quic->qlog_fd >= 0) (void)!write(quic->qlog_fd, data, bytes);
+}
+
+static const ngtcp2_callbacks callbacks = {
+    .recv_client_initial = ngtcp2_crypto_recv_client_initial_cb,
+    .recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb,
+    .encrypt = ngtcp2_crypto_encrypt_cb,
+    .decrypt = ngtcp2_crypto_decrypt_cb,
+    .hp_mask = ngtcp2_crypto_hp_mask_cb,
+    .update_key = ngtcp2_crypto_update_key_cb,
+    .delete_crypto_aead_ctx = ngtcp2_crypto_delete_crypto_aead_ctx_cb,
+    .delete_crypto_cipher_ctx = ngtcp2_crypto_delete_crypto_cipher_ctx_cb,
+    .get_path_challenge_data2 = ngtcp2_crypto_get_path_challenge_data2_cb,
+    .version_negotiation = ngtcp2_crypto_version_negotiation_cb,
+    .rand = on_rand,
+    .get_new_connection_id2 = on_new_id,
+    .remove_connection_id = on_id_over,
+    .handshake_completed = on_handshake_completed,
+    .recv_tx_key = on_tx_key,
+    .recv_stream_data = on_stream_data,
+    .acked_stream_data_offset = on_acked,
+    .stream_close = on_stream_close,
+    .stream_reset = on_stream_reset,
+    .stream_stop_sending = on_stop_sending,
+    .extend_max_stream_data = on_stream_window,
+};
+
+/* --- life ------------------------------------------------------------------------------------------------- */
+
+static once_flag library_once = ONCE_FLAG_INIT;
+/* Fetches the algorithms once instead of for each connection. */
+static void set_up_library(void) { (void)!ngtcp2_crypto_ossl_init(); }
+
+static void make_settings(struct wire_quic *quic, const struct wire_quic_options *options,
+                          ngtcp2_settings *settings) {
+    ngtcp2_settings_default(settings);
+    settings->initial_ts = (ngtcp2_tstamp)options->now;
+    settings->handshake_timeout = (ngtcp2_duration)(options->handshake_ms * SK_NS_PER_MS);
+    if (options->qlog_fd >= 0) settings->qlog_write = on_qlog;
+    if (options->token == WIRE_QUIC_TOKEN_NONE) return;
+    settings->token = (const uint8_t *)options->packet->token.data;
+    settings->tokenlen = options->packet->token.len;
+    settings->token_type =
+        options->token == WIRE_QUIC_TOKEN_RETRY ? NGTCP2_TOKEN_TYPE_RETRY : NGTCP2_TOKEN_TYPE_NEW_TOKEN;
+}
+
+static bool make_params(struct wire_quic *quic, const struct wire_quic_options *options,
+                        const ngtcp2_cid *ours, ngtcp2_transport_params *params) {
+    bool retried = options->token == WIRE_QUIC_TOKEN_RETRY;
+    ngtcp2_transport_params_default(params);
+    params->original_dcid = quic_cid(retried ? &options->original : &options->packet->to);
+    params->original_dcid_present = 1;
+    if (retried) {
+        params->retry_scid = quic_cid(&options->packet->to);
+        params->retry_scid_present = 1;
+    }
+    params->initial_max_streams_bidi = WIRE_QUIC_STREAMS;
+    params->initial_max_streams_uni = UNI_STREAMS;
+    params->initial_max_stream_data_bidi_remote = WIRE_QUIC_STREAM_WINDOW;
+    params->initial_max_stream_data_uni = UNI_WINDOW;
+    params->initial_max_data = WIRE_QUIC_WINDOW;
+    params->max_idle_timeout = (ngtcp2_duration)(options->idle_ms * SK_NS_PER_MS);
+    params->active_connection_id_limit = CONNECTION_IDS;
+    params->stateless_reset_token_present = 1;
+    return ngtcp2_crypto_generate_stateless_reset_token(params->stateless_reset_token, quic->keys->secret,
+                                                        sizeof quic->keys->secret, ours) == 0;
+}
+
+static ngtcp2_path path_of(const struct io_addr *local, const struct io_addr *peer) {
+    return (ngtcp2_path){.local = {(ngtcp2_sockaddr *)(uintptr_t)&local->any, local->len},
+                         .remote = {(ngtcp2_sockaddr *)(uintptr_t)&peer->any, peer->len}};
+}
+
+static sk_err make_conn(struct wire_quic *quic, const struct wire_quic_options *options) {
+    ngtcp2_settings settings;
+    ngtcp2_transport_params params;
+    struct wire_quic_id id;
+    wire_quic_id_make(quic->keys, quic->place, &id);
+    ngtcp2_cid ours = quic_cid(&id), client = quic_cid(&options->packet->from);
+    ngtcp2_path path = path_of(options->local, options->peer);
+    make_settings(quic, options, &settings);
+    if (!make_params(quic, options, &ours, &params)) return SK_ERR_NO_MEMORY;
+    if (ngtcp2_conn_server_new(&quic->conn, &client, &ours, &path, options->packet->version, &callbacks,
+                               &settings, &params, NULL, quic) != 0)
+        return SK_ERR_NO_MEMORY;
+    ngtcp2_conn_set_tls_native_handle(quic->conn, quic->crypto);
+    return quic->events->id_added(quic->owner, &id);
+}
+
+static sk_err make_tls(struct wire_quic *quic) {
+    quic->ssl = wire_tls_server_quic(quic->tls);
+    if (!quic->ssl) return SK_ERR_UNSUPPORTED;
+    quic->ref = (ngtcp2_crypto_conn_ref){.get_conn = conn_of_ref, .user_data = quic};
+    SSL_set_app_data(quic->ssl, &quic->ref);
+    if (ngtcp2_crypto_ossl_configure_server_session(quic->ssl) != 0) return SK_ERR_NO_MEMORY;
+    return ngtcp2_crypto_ossl_ctx_new(&quic->crypto, quic->ssl) == 0 ? SK_OK : SK_ERR_NO_MEMORY;
+}
+
+sk_err wire_quic_accept(const struct wire_quic_options *options, struct wire_quic **out_quic) {
+    call_once(&library_once, set_up_library);
+    struct wire_quic *quic = calloc(1, sizeof *quic);
+    if (!quic) return SK_ERR_NO_MEMORY;
+    ERR_clear_error();
+    *quic = (struct wire_quic){.magic = QUIC_MAGIC,
+                               .tls = wire_tls_server_ref(options->tls),
+                               .keys = options->keys,
+                               .place = options->place,
+                               .events = options->events,
+                               .owner = options->owner,
+                               .app = options->app,
+                               .app_arg = options->app_arg,
+                               .why = "",
+                               .now = options->now,
+                               .qlog_fd = options->qlog_fd};
+    ngtcp2_ccerr_default(&quic->error);
+    sk_err err = make_tls(quic);
+    if (!err) err = make_conn(quic, options);
+    if (err) {
+        quic->qlog_fd = -1; /* taken over on success only */
+        wire_quic_free(quic);
+        return err;
+    }
+    *out_quic = quic;
+    return SK_OK;
+}
+
+void wire_quic_free(struct wire_quic *quic) {
+    if (!quic) return;
+    SK_CHECK_MAGIC(quic, QUIC_MAGIC);
+    ngtcp2_conn_del(quic->conn);
+    if (quic->ssl) SSL_set_app_data(quic->ssl, NULL);
+    ngtcp2_crypto_ossl_ctx_del(quic->crypto);
+    SSL_free(quic->ssl);
+    wire_tls_server_unref(quic->tls);
+    if (quic->qlog_fd >= 0) close(quic->qlog_fd);
+    quic->magic = 0;
+    free(quic);
+}
+
+/* --- datagrams in and out --------------------------------------------------------------------------------- */
+
+sk_err wire_quic_receive(struct wire_quic *quic, const struct io_train *train, sk_str datagram,
+                         sk_time_ns now) {
+    if (quic->failed) return SK_ERR_MALFORMED;
+    ngtcp2_path path = path_of(&train->local, &train->peer);
+    ngtcp2_pkt_info info = {.ecn = train->ecn};
+    quic->now = now;
+    ERR_clear_error();
+    int result = ngtcp2_conn_read_pkt(quic->conn, &path, &info, (const uint8_t *)datagram.data, datagram.len,
+                                      (ngtcp2_tstamp)now);
+    if (result == 0) return SK_OK;
+    if (result == NGTCP2_ERR_DRAINING || result == NGTCP2_ERR_DROP_CONN || result == NGTCP2_ERR_RETRY)
+        return SK_ERR_END;
+    return fail(quic, result);
+}
+
+sk_time_ns wire_quic_due(struct wire_quic *quic) {
+    ngtcp2_tstamp due = ngtcp2_conn_get_expiry(quic->conn);
+    return due >= (ngtcp2_tstamp)SK_TIME_NEVER ? SK_TIME_NEVER : (sk_time_ns)due;
+}
+
+sk_err wire_quic_tick(struct wire_quic *quic, sk_time_ns now) {
+    if (quic->failed) return SK_ERR_MALFORMED;
+    quic->now = now;
+    int result = ngtcp2_conn_handle_expiry(quic->conn, (ngtcp2_tstamp)now);
+    if (result == 0) return SK_OK;
+    if (result == NGTCP2_ERR_IDLE_CLOSE || result == NGTCP2_ERR_HANDSHAKE_TIMEOUT) return SK_ERR_END;
+    return fail(quic, result);
+}
+
+static size_t total(const ngtcp2_vec *pieces, size_t count) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++) bytes += pieces[i].len;
+    return bytes;
+}
+
+/* One packet, with as much of the streams as it holds. */
+static ngtcp2_ssize write_packet(ngtcp2_conn *conn, ngtcp2_path *path, ngtcp2_pkt_info *info, uint8_t *out,
+                                 size_t room, ngtcp2_tstamp now, void *user) {
+    struct wire_quic *quic = user;
+    for (;;) {
+        ngtcp2_vec pieces[PIECES];
+        ngtcp2_ssize taken = -1;
+        size_t count = 0;
+        int64_t stream = -1;
+        bool fin = false;
+        uint64_t error = 0;
+        if (quic->handshaken && ngtcp2_conn_get_max_data_left(conn)) {
+            count = PIECES;
+            sk_err err = quic->app->next(quic->app_arg, pieces, &count, &stream, &fin, &error);
+            if (err) return app_verdict(quic, err, error);
+        }
+        uint32_t flags = NGTCP2_WRITE_STREAM_FLAG_MORE | NGTCP2_WRITE_STREAM_FLAG_PADDING;
+        if (fin) flags |= NGTCP2_WRITE_STREAM_FLAG_FIN;
+        ngtcp2_ssize n =
+            ngtcp2_conn_writev_stream(conn, path, info, out, room, &taken, flags, stream, pieces, count, now);
+        if (stream >= 0 && taken >= 0)
+            quic->app->wrote(quic->app_arg, stream, (size_t)taken,
+                             fin && (size_t)taken == total(pieces, count));
+        switch (n) {
+        case NGTCP2_ERR_WRITE_MORE: continue;
+        case NGTCP2_ERR_STREAM_DATA_BLOCKED: quic->app->blocked(quic->app_arg, stream); continue;
+        case NGTCP2_ERR_STREAM_SHUT_WR:
+        case NGTCP2_ERR_STREAM_NOT_FOUND: quic->app->shut(quic->app_arg, stream); continue;
+        default: return n;
+        }
+    }
+}
+
+static void set_addr(struct io_addr *addr, const ngtcp2_addr *from) {
+    SK_ASSERT(from->addrlen <= sizeof *addr - offsetof(struct io_addr, any));
+    addr->len = from->addrlen;
+    memcpy(&addr->any, from->addr, from->addrlen);
+}
+
+static void set_train(struct io_train *train, const ngtcp2_path *path, const ngtcp2_pkt_info *info,
+                      const char *room, ngtcp2_ssize bytes, size_t segment) {
+    *train = (struct io_train){.data = room, .ecn = (uint8_t)(info->ecn & NGTCP2_ECN_MASK)};
+    if (bytes <= 0) return;
+    train->bytes = (size_t)bytes;
+    train->segment = segment && segment < train->bytes ? segment : train->bytes;
+    set_addr(&train->local, &path->local);
+    set_addr(&train->peer, &path->remote);
+}
+
+/* The last word: lost, it is said again by a stateless reset. */
+static sk_err say_closed(struct wire_quic *quic, char *room, sk_time_ns now, struct io_train *out_train) {
+    ngtcp2_path_storage path;
+    ngtcp2_pkt_info info = {0};
+    if (quic->closed) return SK_ERR_CLOSED;
+    quic->closed = true;
+    ngtcp2_path_storage_zero(&path);
+    ngtcp2_ssize bytes =
+        ngtcp2_conn_write_connection_close(quic->conn, &path.path, &info, (uint8_t *)room,
+                                           NGTCP2_MAX_UDP_PAYLOAD_SIZE, &quic->error, (ngtcp2_tstamp)now);
+    set_train(out_train, &path.path, &info, room, bytes, 0);
+    return SK_ERR_CLOSED;
+}
+
+sk_err wire_quic_fill(struct wire_quic *quic, char *room, sk_time_ns now, struct io_train *out_train) {
+    ngtcp2_path_storage path;
+    ngtcp2_pkt_info info = {0};
+    size_t segment = 0;
+    *out_train = (struct io_train){.data = room};
+    quic->now = now;
+    quic->app->turn(quic->app_arg);
+    if (quic->failed) return say_closed(quic, room, now, out_train);
+    ngtcp2_path_storage_zero(&path);
+    ngtcp2_ssize bytes =
+        ngtcp2_conn_write_aggregate_pkt(quic->conn, &path.path, &info, (uint8_t *)room, IO_TRAIN_BYTES,
+                                        &segment, write_packet, (ngtcp2_tstamp)now);
+    if (bytes < 0) {
+        (void)!fail(quic, (int)bytes);
+        return say_closed(quic, room, now, out_train);
+    }
+    set_train(out_train, &path.path, &info, room, bytes, segment);
+    return SK_OK;
+}
+
+void wire_quic_close(struct wire_quic *quic, uint64_t error) {
+    if (quic->failed) return;
+    quic->failed = true;
+    ngtcp2_ccerr_set_application_error(&quic->error, error, NULL, 0);
+}
+
+/* --- what it is ------------------------------------------------------------------------------------------- */
+
+void wire_quic_facts(const struct wire_quic *quic, struct wire_tls_facts *out_facts) {
+    wire_tls_facts_of(quic->ssl, out_facts);
+}
+
+bool wire_quic_handshaken(const struct wire_quic *quic) { return quic->handshaken; }
+
+void wire_quic_peer(struct wire_quic *quic, struct io_addr *out_peer) {
+    set_addr(out_peer, &ngtcp2_conn_get_path(quic->conn)->remote);
+}
+
+const char *wire_quic_why(const struct wire_quic *quic) { return quic->why; }

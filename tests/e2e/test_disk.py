@@ -1,0 +1,399 @@
+"""The SSD tier: what RAM evicts or a stop saves comes back, is never a wrong byte, and no purge is forgotten."""
+
+import hashlib
+import json
+import os
+import signal
+import threading
+
+import pytest
+
+from harness.edge import run
+from harness.scale import wait_until
+
+HOST = "shop.example.com"
+
+
+@pytest.fixture
+def tier(new_edge, new_origin, tmp_path):
+    """Starts edges, one after the other, on one store: tier(). tier.origin answers all of them."""
+
+    class Tier:
+        origin = new_origin()
+        store = tmp_path / "store"
+
+        def __call__(self, start=True, **more):
+            disk = {"path": str(self.store), "size": "64MiB", **more.pop("disk", {})}
+            site = {"name": "shop", "hosts": [HOST], "origins": [self.origin], **more.pop("site", {})}
+            return new_edge(memory="16MiB", disk=disk, sites=[site], start=start, **more)
+
+    return Tier()
+
+
+def body_of(target, size=2000):
+    """Bytes that belong to TARGET alone."""
+    seed = hashlib.sha256(target.encode()).digest()
+    return (seed * (size // len(seed) + 1))[:size]
+
+
+def serve(origin, size=2000, fields=(("Cache-Control", "max-age=3600"),)):
+    origin.default = lambda x: x.reply(body_of(x.request.target, size), fields=[*fields, ("ETag", '"1"')])
+
+
+def get(edge, target, size=2000, fields=(), **more):
+    response = edge.fetch(target, fields=fields, host=HOST, **more)
+    assert response.status == 200 and response.body == body_of(target, size), (target, response)
+    return response
+
+
+def purge(edge, **what):
+    response = edge.admin("/purge", "POST", [("Content-Type", "application/json")], body=json.dumps(what).encode())
+    assert response.status == 200, response.text
+
+
+def store(edge, *targets, **more):
+    for target in targets:
+        get(edge, target, **more)
+        assert get(edge, target, **more).hit
+
+
+def is_from_disk(response):
+    return response.hit and response.cache_status.get("detail") == "disk"
+
+
+def kill(edge):
+    edge.expected_codes.add(-signal.SIGKILL)
+    edge.stop(signal.SIGKILL)
+
+
+# --- restarts
+
+
+def test_a_restart_keeps_what_was_asked_for_more_than_once(tier):
+    serve(tier.origin)
+    edge = tier()
+    store(edge, "/a", "/b")
+    get(edge, "/once")
+    edge.stop()
+    edge = tier()
+    assert is_from_disk(get(edge, "/a"))
+    again = get(edge, "/a")
+    assert again.hit and not is_from_disk(again)  # in RAM now
+    assert is_from_disk(get(edge, "/b"))
+    assert not get(edge, "/once").hit
+    assert tier.origin.count("/a") == 1 and tier.origin.count("/once") == 2
+
+
+def test_kill_9_keeps_what_was_written_and_what_is_served_is_right(tier):
+    serve(tier.origin)
+    edge = tier()
+    targets = [f"/{i}" for i in range(200)]
+    store(edge, *targets)
+    edge.stop()
+    kill(tier())
+    edge = tier()
+    assert all(is_from_disk(get(edge, target)) for target in targets)
+
+
+def test_what_ram_evicts_is_on_disk(tier):
+    serve(tier.origin)
+    edge = tier()
+    size = 200_000
+    serve(tier.origin, size)
+    targets = [f"/{i}" for i in range(200)]  # two and a half times the RAM
+    store(edge, *targets, size=size)
+    tiers = [is_from_disk(get(edge, target, size=size)) for target in targets]
+    assert sum(tiers) > 40  # more than RAM has room for; how many depends on what the device keeps up with
+    metrics = edge.metrics()
+    assert metrics['skerry_cache_tier_hits_total{tier="disk"}'] == sum(tiers)
+
+
+def test_a_stale_object_is_validated_and_served_from_disk(tier):
+    tier.origin.on("/a", lambda x: x.reply(status=304, fields=[("ETag", '"1"'), ("Cache-Control", "max-age=3600")])
+                   if x.request.fields.get("if-none-match") else
+                   x.reply(body_of("/a"), fields=[("Cache-Control", "max-age=2"), ("ETag", '"1"')]))
+    edge = tier()
+    store(edge, "/a")
+    edge.stop()
+    edge = tier()
+    wait_until(lambda: "304" in repr(get(edge, "/a")["cache-status"]), what="the origin to be asked")
+    assert get(edge, "/a").hit
+    assert tier.origin.count("/a") == 2
+
+
+def test_variants_come_back_each_for_its_requests(tier):
+    tier.origin.on("/v", lambda x: x.reply(body_of("/v" + x.request.fields.get("x-kind", "")), fields=[
+        ("Cache-Control", "max-age=3600"), ("Vary", "X-Kind")]))
+    edge = tier()
+    for kind in ("one", "two"):
+        for _ in range(2):
+            edge.fetch("/v", fields=[("X-Kind", kind)], host=HOST)
+    edge.stop()
+    edge = tier()
+    for kind in ("two", "one"):
+        response = edge.fetch("/v", fields=[("X-Kind", kind)], host=HOST)
+        assert response.body == body_of("/v" + kind) and is_from_disk(response), response
+    third = edge.fetch("/v", fields=[("X-Kind", "three")], host=HOST)
+    assert third.body == body_of("/vthree") and not third.hit
+
+
+def test_a_large_object_comes_back_in_slices(tier):
+    size = 3_000_000
+    serve(tier.origin, size)
+    edge = tier()
+    store(edge, "/large", size=size)
+    edge.stop()
+    edge = tier()
+    middle = edge.fetch("/large", fields=[("Range", "bytes=1500000-1500099")], host=HOST)
+    assert middle.status == 206 and middle.body == body_of("/large", size)[1500000:1500100] and middle.hit
+    assert get(edge, "/large", size=size).hit
+    assert tier.origin.count("/large") == 1
+
+
+def test_a_large_object_without_a_strong_validator_is_whole_or_stays_in_ram(tier):
+    tier.origin.default = lambda x: x.reply(body_of(x.request.target, int(x.request.target[1:])),
+                                            fields=[("Cache-Control", "max-age=3600")])
+    edge = tier()
+    for size in (1_000_000, 5_000_000):
+        store(edge, f"/{size}", size=size)
+    edge.stop()
+    edge = tier()
+    assert is_from_disk(get(edge, "/1000000", size=1_000_000))
+    assert not get(edge, "/5000000", size=5_000_000).hit
+
+
+def test_ranges_of_what_is_on_disk(tier):
+    serve(tier.origin)
+    edge = tier()
+    store(edge, "/a")
+    edge.stop()
+    edge = tier()
+    part = edge.fetch("/a", fields=[("Range", "bytes=10-19")], host=HOST)
+    assert part.status == 206 and part.body == body_of("/a")[10:20] and is_from_disk(part)
+    missing = edge.fetch("/a", fields=[("If-None-Match", '"1"')], host=HOST)
+    assert missing.status == 304
+    assert tier.origin.count("/a") == 1
+
+
+def test_many_who_ask_at_once_share_one_read(tier):
+    serve(tier.origin)
+    edge = tier()
+    store(edge, "/a")
+    edge.stop()
+    edge = tier()
+    answers = []
+    threads = [threading.Thread(target=lambda: answers.append(get(edge, "/a"))) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 16 and all(answer.hit for answer in answers)
+    assert tier.origin.count("/a") == 1
+
+
+# --- purges
+
+
+PURGES = [{"url": f"http://{HOST}/a/x"}, {"prefix": f"http://{HOST}/a/"}, {"host": HOST}, {"site": "shop"},
+          {"tag": "red"}, {"glob": f"{HOST}/*/x"}, {"all": True}]
+
+
+@pytest.mark.parametrize("how", ["restart", "kill"])
+@pytest.mark.parametrize("what", PURGES, ids=[next(iter(what)) for what in PURGES])
+def test_a_purge_holds_for_what_is_on_disk(tier, what, how):
+    serve(tier.origin, fields=[("Cache-Control", "max-age=3600"), ("Surrogate-Key", "red")])
+    edge = tier()
+    store(edge, "/a/x")
+    edge.stop()
+    edge = tier()
+    purge(edge, **what)
+    edge.stop() if how == "restart" else kill(edge)
+    edge = tier()
+    assert not get(edge, "/a/x").hit
+    assert tier.origin.count("/a/x") == 2
+
+
+def test_a_purge_before_the_stop_hits_and_what_came_after_it_stays(tier):
+    serve(tier.origin)
+    edge = tier()
+    store(edge, "/a", "/b")
+    purge(edge, url=f"http://{HOST}/a")
+    purge(edge, url=f"http://{HOST}/c")
+    store(edge, "/c")
+    edge.stop()
+    edge = tier()
+    assert not get(edge, "/a").hit
+    assert is_from_disk(get(edge, "/b")) and is_from_disk(get(edge, "/c"))
+
+
+def test_a_soft_purge_validates_what_is_on_disk(tier):
+    tier.origin.default = lambda x: (
+        x.reply(status=304, fields=[("ETag", '"1"')]) if x.request.fields.get("if-none-match") else
+        x.reply(body_of(x.request.target), fields=[("Cache-Control", "max-age=3600"), ("ETag", '"1"')]))
+    edge = tier()
+    store(edge, "/a")
+    edge.stop()
+    edge = tier()
+    purge(edge, url=f"http://{HOST}/a", soft=True)
+    edge.stop()
+    edge = tier()
+    response = get(edge, "/a")
+    assert response.cache_status.get("fwd-status") == 304, response
+    assert get(edge, "/a").hit
+
+
+@pytest.mark.parametrize("how", ["restart", "kill"])
+def test_an_unsafe_request_makes_what_is_on_disk_invalid(tier, how):
+    """RFC 9111 4.4"""
+    serve(tier.origin)
+    edge = tier()
+    store(edge, "/a")
+    edge.stop()
+    edge = tier()
+    edge.fetch("/a", "POST", host=HOST, body=b"x")
+    edge.stop() if how == "restart" else kill(edge)
+    edge = tier()
+    assert not get(edge, "/a").hit
+
+
+def test_an_older_response_does_not_come_back(tier):
+    """RFC 9111 4: the most recent response. The new one is in RAM alone when the machine's power goes, so to speak."""
+    version = ["old"]
+    tier.origin.default = lambda x: x.reply(version[0].encode(), fields=[("Cache-Control", "max-age=3600")])
+    edge = tier()
+    for _ in range(2):
+        edge.fetch("/a", host=HOST)
+    edge.stop()
+    edge = tier()
+    version[0] = "new"
+    edge.fetch("/a", fields=[("Cache-Control", "no-cache")], host=HOST)
+    wait_until(lambda: edge.metrics()["skerry_disk_flushed"] > 0, what="what is said of it to be written")
+    kill(edge)
+    edge = tier()
+    assert edge.fetch("/a", host=HOST).body == b"new"
+
+
+def test_without_its_log_a_store_is_not_believed(tier):
+    serve(tier.origin)
+    edge = tier()
+    store(edge, "/a")
+    edge.stop()
+    (tier.store.parent / "store.state").unlink()
+    edge = tier()
+    assert not get(edge, "/a").hit
+
+
+def test_with_a_damaged_log_everything_is_validated(tier):
+    tier.origin.default = lambda x: (
+        x.reply(status=304, fields=[("ETag", '"1"')]) if x.request.fields.get("if-none-match") else
+        x.reply(body_of(x.request.target), fields=[("Cache-Control", "max-age=3600"), ("ETag", '"1"')]))
+    edge = tier()
+    store(edge, "/a")
+    edge.stop()
+    with open(tier.store.parent / "store.state", "ab") as log:
+        log.write(b"\x40torn")
+    edge = tier()
+    assert get(edge, "/a").cache_status.get("fwd-status") == 304
+    assert get(edge, "/a").hit
+
+
+# --- what devices do
+
+
+def test_a_damaged_store_serves_no_wrong_byte(tier):
+    serve(tier.origin)
+    edge = tier()
+    targets = [f"/{i}" for i in range(100)]
+    store(edge, *targets)
+    edge.stop()
+    with open(tier.store, "r+b") as file:
+        for offset in range(4096 + 4096, 4096 + (1 << 20), 5000):
+            file.seek(offset)
+            file.write(b"\xff" * 7)
+    edge = tier()
+    for target in targets:
+        get(edge, target)
+
+
+def test_a_foreign_file_is_left_alone(tier):
+    serve(tier.origin)
+    text = b"This is somebody's thesis.\n" * 1000
+    tier.store.write_bytes(text)
+    edge = tier()
+    assert not get(edge, "/a").hit
+    assert get(edge, "/a").hit
+    edge.stop()
+    assert tier.store.read_bytes() == text
+    assert "holds something else" in edge.log()
+
+
+def test_a_truncated_store_is_a_cold_one(tier):
+    serve(tier.origin)
+    edge = tier()
+    store(edge, "/a")
+    edge.stop()
+    os.truncate(tier.store, 3_000_000)
+    edge = tier()
+    get(edge, "/a")
+
+
+def test_a_second_process_serves_without_it_and_takes_over(tier):
+    serve(tier.origin)
+    first = tier()
+    store(first, "/a")
+    second = tier()
+    assert not get(second, "/a").hit
+    first.stop()
+    store(second, "/b")
+    wait_until(lambda: second.metrics()["skerry_disk_devices"] == 1, what="the second to have the store")
+    purge(second, url=f"http://{HOST}/a")
+    second.stop()
+    third = tier()
+    assert is_from_disk(get(third, "/b")) and not get(third, "/a").hit
+
+
+def test_a_purge_before_the_take_over_holds(tier):
+    serve(tier.origin)
+    first = tier()
+    store(first, "/a", "/b")
+    second = tier()
+    purge(second, url=f"http://{HOST}/a")
+    first.stop()
+    wait_until(lambda: second.metrics()["skerry_disk_devices"] == 1, what="the second to have the store")
+    assert not get(second, "/a").hit
+    assert is_from_disk(get(second, "/b"))
+
+
+def test_an_upgrade_hands_the_store_over(tier):
+    serve(tier.origin)
+    edge = tier()
+    store(edge, "/a")
+    edge.upgrade()
+    wait_until(lambda: edge.metrics()["skerry_disk_devices"] == 1, what="the new process to have the store")
+    assert is_from_disk(get(edge, "/a"))
+
+
+def test_a_full_file_system_costs_only_the_tier(tier):
+    serve(tier.origin)
+    edge = tier(disk={"size": "60TiB"})
+    store(edge, "/a")
+    edge.stop()
+    assert "make room" in edge.log()
+
+
+# --- configuration
+
+
+@pytest.mark.parametrize("disk, text", [
+    ({"path": "/nowhere/at/all", "size": "64MiB"}, "folder that is not there"),
+    ({"path": "store"}, "found no size"),
+    ({"path": "store", "size": "1MiB"}, "less than 64MiB"),
+    ({"path": ".", "size": "64MiB"}, "found a folder"),
+    ({"size": "64MiB"}, "found no path"),
+    ({"path": "a", "size": "64MiB", "devices": [{"path": "a", "size": "64MiB"}]}, "same path twice"),
+])
+def test_check_says_what_is_wrong(tmp_path, disk, text):
+    file = tmp_path / "edge.yaml"
+    file.write_text(json.dumps({"disk": disk, "sites": [{"origin": "http://127.0.0.1:1"}]}))
+    result = run("check", file)
+    assert result.returncode != 0 and text in result.stdout + result.stderr, result
