@@ -83,14 +83,17 @@ void disk_segment_head_encode(const struct disk_segment_head *head, uint64_t see
     put64(out + 16, head->sequence);
     put64(out + 24, head->floor);
     memcpy(out + 32, head->salt, sizeof head->salt);
+    put64(out + 64, (uint64_t)head->time_s);
     seal_sector(out, seed);
 }
 
 sk_err disk_segment_head_decode(const uint8_t sector[DISK_SECTOR_BYTES], uint64_t seed,
                                 struct disk_segment_head *out_head) {
     if (!sector_good(sector, MAGIC_SEGMENT, seed)) return SK_ERR_CORRUPT;
-    *out_head = (struct disk_segment_head){
-        .index = get64(sector + 8), .sequence = get64(sector + 16), .floor = get64(sector + 24)};
+    *out_head = (struct disk_segment_head){.index = get64(sector + 8),
+                                           .sequence = get64(sector + 16),
+                                           .floor = get64(sector + 24),
+                                           .time_s = (int64_t)get64(sector + 64)};
     memcpy(out_head->salt, sector + 32, sizeof out_head->salt);
     return SK_OK;
 }
@@ -290,4 +293,15 @@ bool disk_record_block_good(const struct disk_record *record, uint64_t number, c
     if (number >= block_count(record->body_bytes)) return false;
     uint64_t expected = SK_MIN(record->body_bytes - number * DISK_BLOCK_BYTES, (uint64_t)DISK_BLOCK_BYTES);
     return bytes == expected && get64(record->sums + number * 8) == disk_checksum(data, bytes, seed);
+}
+
+bool disk_record_whole(const uint8_t *data, uint64_t bytes, uint64_t seed, struct disk_record *out_record) {
+    if (disk_record_decode(data, bytes, seed, out_record) || disk_record_size(out_record) != bytes)
+        return false;
+    const uint8_t *body = data + disk_record_meta_size(out_record);
+    for (uint64_t done = 0; done < out_record->body_bytes; done += DISK_BLOCK_BYTES) {
+        size_t n = (size_t)SK_MIN(out_record->body_bytes - done, (uint64_t)DISK_BLOCK_BYTES);
+        if (!disk_record_block_good(out_record, done / DISK_BLOCK_BYTES, body + done, n, seed)) return false;
+    }
+    return true;
 }

@@ -48,6 +48,7 @@ struct disk_segment_head {
     uint64_t index, sequence; /* sequence: counts up with each opening of any segment, from 1 */
     uint64_t floor;           /* segments of a lower sequence had been taken back when this one was opened */
     uint8_t salt[32];         /* of its key, in a sealed store */
+    int64_t time_s;           /* Unix time at which it was opened, for people */
 };
 void disk_segment_head_encode(const struct disk_segment_head *head, uint64_t seed,
                               uint8_t out[DISK_SECTOR_BYTES]);
@@ -119,6 +120,8 @@ sk_err disk_record_peek(const uint8_t data[DISK_RECORD_HEADER_BYTES], uint64_t s
                         size_t *out_meta_bytes, uint64_t *out_bytes);
 /* BYTES of a record from its beginning on, at least its meta bytes. SK_ERR_CORRUPT (also when there are fewer). */
 sk_err disk_record_decode(const uint8_t *data, size_t bytes, uint64_t seed, struct disk_record *out_record);
+/* The record at DATA, of BYTES in all: its lengths say so, and every sum holds. */
+bool disk_record_whole(const uint8_t *data, uint64_t bytes, uint64_t seed, struct disk_record *out_record);
 /* Whether block NUMBER of the record's body is DATA, whole. */
 bool disk_record_block_good(const struct disk_record *record, uint64_t number, const void *data, size_t bytes,
                             uint64_t seed);

@@ -145,8 +145,19 @@ uint64_t disk_record_limit(const struct disk *disk);
  * through it. The caller frees. *out_sequence is 0 when there is nothing of this store. */
 sk_err disk_segment_entries(struct disk *disk, struct io_loop *loop, uint32_t segment, uint64_t *out_sequence,
                             struct disk_summary_entry **out_entries, uint32_t *out_count);
+/* What stands at both ends of a segment: *out_summed_up: it has a summary. *out_head has sequence 0 when there is
+ * nothing of this store. */
+sk_err disk_segment_frame(struct disk *disk, uint32_t segment, struct disk_segment_head *out_head,
+                          bool *out_summed_up);
 /* Fills the segment table at the start, and finds what is to be loaded. */
 sk_err disk_recover(struct disk *disk, struct io_loop *loop);
+/* The store on IO with its segment table and without its records, to be looked at and not to be put to; disk_free.
+ * As disk_open, without a key. */
+sk_err disk_open_to_look(const struct disk_io *io, struct disk **out_disk);
+/* Whether the kept index is of now; its own sum is not compared. */
+bool disk_checkpoint_holds(struct disk *disk);
+/* Without writing anything. */
+void disk_free(struct disk *disk);
 /* Nothing is left to be loaded. */
 void disk_load_end(struct disk *disk);
 

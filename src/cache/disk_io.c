@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cache/disk.h"
+#include "cache/disk_survey.h"
 #include "io/file.h"
 
 struct device {
@@ -85,8 +85,8 @@ static sk_err size_of(int fd, uint64_t wanted, uint64_t *out_bytes) {
     return SK_OK;
 }
 
-static int open_direct(const char *path, bool make) {
-    int flags = O_RDWR | O_CLOEXEC | (make ? O_CREAT : 0);
+static int open_direct(const char *path, int flags) {
+    flags |= O_CLOEXEC;
     int fd = open(path, flags | O_DIRECT, 0600);
     return fd < 0 && errno == EINVAL ? open(path, flags, 0600) : fd; /* tmpfs and the like have no O_DIRECT */
 }
@@ -96,7 +96,7 @@ sk_err disk_io_open(const char *path, uint64_t bytes, struct disk_io *out_io) {
     uint64_t size = 0;
     sk_err err = SK_OK;
     if (!device) return SK_ERR_NO_MEMORY;
-    device->fd = open_direct(path, bytes > 0);
+    device->fd = open_direct(path, O_RDWR | (bytes ? O_CREAT : 0));
     if (device->fd < 0) err = err_of(errno);
     if (!err && flock(device->fd, LOCK_EX | LOCK_NB)) err = err_of(errno);
     if (!err) err = size_of(device->fd, bytes, &size);
@@ -105,6 +105,26 @@ sk_err disk_io_open(const char *path, uint64_t bytes, struct disk_io *out_io) {
         free(device);
         return err;
     }
+    *out_io = (struct disk_io){.arg = device,
+                               .bytes = size / DISK_SECTOR_BYTES * DISK_SECTOR_BYTES,
+                               .read = device_read,
+                               .write = device_write,
+                               .sync = device_sync};
+    return SK_OK;
+}
+
+sk_err disk_io_open_to_read(const char *path, struct disk_io *out_io, bool *out_in_use) {
+    struct device *device = malloc(sizeof *device);
+    uint64_t size = 0;
+    if (!device) return SK_ERR_NO_MEMORY;
+    device->fd = open_direct(path, O_RDONLY);
+    sk_err err = device->fd < 0 ? err_of(errno) : size_of(device->fd, 0, &size);
+    if (err) {
+        if (device->fd >= 0) close(device->fd);
+        free(device);
+        return err;
+    }
+    *out_in_use = flock(device->fd, LOCK_SH | LOCK_NB) != 0;
     *out_io = (struct disk_io){.arg = device,
                                .bytes = size / DISK_SECTOR_BYTES * DISK_SECTOR_BYTES,
                                .read = device_read,

@@ -15,7 +15,7 @@
 #define SEGMENT_GROWS_TO (UINT64_C(64) << 20)
 #define RECORD_DEFAULT_BYTES 4096
 
-static void disk_free(struct disk *disk) {
+void disk_free(struct disk *disk) {
     for (size_t i = 0; i < SK_COUNT(disk->buffers); i++) {
         free(disk->buffers[i].data);
         free(disk->buffers[i].entries);
@@ -184,6 +184,12 @@ static sk_err write_checkpoint(struct disk *disk, struct io_loop *loop) {
     return err;
 }
 
+bool disk_checkpoint_holds(struct disk *disk) {
+    struct disk_checkpoint_head head;
+    if (!disk->super.checkpoint_bytes || sector_transfer(disk, NULL, false, &head)) return false;
+    return head.records && head.sequence == highest_sequence(disk);
+}
+
 /* False: there is none that holds. */
 static bool read_checkpoint(struct disk *disk, struct io_loop *loop) {
     struct disk_checkpoint_head head;
@@ -228,6 +234,30 @@ sk_err disk_open(const struct disk_options *options, struct io_loop *loop, struc
     }
     *out_disk = disk;
     return SK_OK;
+}
+
+sk_err disk_open_to_look(const struct disk_io *io, struct disk **out_disk) {
+    struct disk *disk = calloc(1, sizeof *disk);
+    const struct disk_options options = {.io = *io};
+    if (!disk) return SK_ERR_NO_MEMORY;
+    disk->magic = DISK_MAGIC;
+    disk->io = *io;
+    pthread_mutex_init(&disk->lock, NULL);
+    sk_err err = disk->io.bytes < 2 * (uint64_t)DISK_SECTOR_BYTES ? SK_ERR_INVALID : SK_OK;
+    if (!err) err = read_superblock(disk, NULL, &options);
+    if (err == SK_ERR_DENIED) err = SK_OK; /* sealed: what is looked at are sums and lengths */
+    if (!err && !sizes_fit(disk)) err = SK_ERR_INVALID;
+    if (!err) {
+        disk->base = disk_superblock_base(&disk->super);
+        disk->segments = calloc(disk->super.segment_count, sizeof *disk->segments);
+        err = disk->segments ? disk_index_create(1, &disk->index) : SK_ERR_NO_MEMORY;
+    }
+    if (!err) err = disk_recover(disk, NULL);
+    if (err)
+        disk_free(disk);
+    else
+        *out_disk = disk;
+    return err;
 }
 
 sk_err disk_close(struct disk *disk, struct io_loop *loop) {

@@ -105,6 +105,12 @@ static sk_err read_frame(struct disk *disk, struct io_loop *loop, uint32_t segme
     return err;
 }
 
+sk_err disk_segment_frame(struct disk *disk, uint32_t segment, struct disk_segment_head *out_head,
+                          bool *out_summed_up) {
+    struct disk_trailer trailer;
+    return read_frame(disk, NULL, segment, out_head, &trailer, out_summed_up);
+}
+
 sk_err disk_segment_entries(struct disk *disk, struct io_loop *loop, uint32_t segment, uint64_t *out_sequence,
                             struct disk_summary_entry **out_entries, uint32_t *out_count) {
     struct finding finding = {0};

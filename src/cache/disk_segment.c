@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/random.h"
+#include "base/time.h"
 #include "cache/disk_internal.h"
 
 /* What was asked for goes in again, but never more than this share of a segment: taking back has to gain room. */
@@ -74,7 +75,8 @@ static sk_err open_segment(struct disk *disk, bool reclaiming) {
                                    .segment = number,
                                    .in_use = true,
                                    .used = DISK_SECTOR_BYTES};
-    struct disk_segment_head head = {.index = number, .sequence = segment->sequence, .floor = floor_of(disk)};
+    struct disk_segment_head head = {
+        .index = number, .sequence = segment->sequence, .floor = floor_of(disk), .time_s = sk_wall_now_s()};
     if (disk->seal) {
         sk_random_secret(head.salt, sizeof head.salt);
         disk_seal_segment_key(disk->seal, disk->super.id, &head, disk->keys[number]);
@@ -313,16 +315,8 @@ static void free_drained(struct disk *disk) {
 static bool is_whole(const struct disk *disk, const uint8_t *start, uint64_t bytes,
                      const struct disk_summary_entry *entry) {
     struct disk_record record;
-    uint64_t seed = disk->super.id;
-    if (disk_record_decode(start, bytes, seed, &record) || !sk_hash128_eq(record.hash, entry->hash))
-        return false;
-    if (disk_record_size(&record) != bytes || record.sealed != disk->super.sealed) return false;
-    const uint8_t *body = start + disk_record_meta_size(&record);
-    for (uint64_t done = 0; done < record.body_bytes; done += DISK_BLOCK_BYTES) {
-        size_t n = (size_t)SK_MIN(record.body_bytes - done, (uint64_t)DISK_BLOCK_BYTES);
-        if (!disk_record_block_good(&record, done / DISK_BLOCK_BYTES, body + done, n, seed)) return false;
-    }
-    return true;
+    return disk_record_whole(start, bytes, disk->super.id, &record) &&
+           sk_hash128_eq(record.hash, entry->hash) && record.sealed == disk->super.sealed;
 }
 
 /* A put is under way for as long as it copies. */

@@ -21,6 +21,7 @@ enum cli_exit {
     X("explain-route", cli_explain_route, "IP [NAME|URL] [--admin ADDRESS]",                                 \
       "say where a client is sent, and why")                                                                 \
     X("purge", cli_purge, "URL... | --tag TAG | --all [OPTION...]", "make what is stored invalid")           \
+    X("store", cli_store, "info|verify|bench PATH...", "look at the files of the SSD tier")                  \
     X("help", cli_help, "[TOPIC]", "explain a command or a topic")
 
 /* ARGV[0] is the command's name; returns an exit code. */

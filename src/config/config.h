@@ -174,6 +174,7 @@ struct config {
     sk_str admin_token;
     uint32_t threads;
     uint64_t memory_bytes, max_object_bytes;
+    uint32_t capacity; /* requests a second that are a load of 1; 0: unknown */
     struct config_disk disk;
     sk_str user;        /* to become after binding; empty: stay */
     sk_str server_name; /* in Via, CDN-Loop, Cache-Status */

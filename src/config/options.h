@@ -400,6 +400,9 @@ enum config_kind {
       "or of the control group's limit, at least 64MiB; the default never takes more than 16GiB.")           \
     X(S, VALUE, SIZE, max_object, max_object_bytes, "0", "0", "64TiB", "100MiB",                             \
       "Largest content that is stored. 0: half of `memory`.")                                                \
+    X(S, VALUE, COUNT, capacity, capacity, "0", "0", "100000000", "20000",                                   \
+      "Requests a second that this edge is meant for: routers send clients elsewhere before it gets more. "  \
+      "0: only its cores and connections count.")                                                            \
     X(S, SECTION, DISK, disk, disk, "", "", "", "",                                                          \
       "What RAM has no room for and was asked for again, on SSD, through restarts. Without it: RAM alone.")  \
     X(S, VALUE, NAME, user, user, "", "", "", "skerry",                                                      \

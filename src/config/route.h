@@ -34,8 +34,16 @@ struct config_route_site {
     sk_str capacity, cost;      /* decimals */
     struct io_addr *addresses;  /* of its edges, the port is that of their health check */
     uint32_t address_count;
+    struct io_addr *reports; /* admin addresses of its edges, where they tell what their clients measure */
+    uint32_t report_count;
     sk_str *hosts; /* names of its edges for redirects; when as many as addresses, in their order */
     uint32_t host_count;
+};
+
+struct config_route_reports { /* of edges: load, hit ratio, clients' round trip times */
+    int64_t interval_ms, timeout_ms;
+    sk_str token;   /* of the edges' admin addresses; empty: none */
+    sk_str explore; /* decimal */
 };
 
 enum config_route_scheme { CONFIG_ROUTE_SCHEME_HTTPS, CONFIG_ROUTE_SCHEME_HTTP };
@@ -100,6 +108,7 @@ struct config_route {
     struct config_route_weights weights;
     struct config_route_health health;
     struct config_route_http http;
+    struct config_route_reports reports;
     sk_str *databases; /* MMDB files */
     uint32_t database_count;
     struct config_route_zone *zones;

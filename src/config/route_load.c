@@ -140,6 +140,7 @@ static void fill_zone(struct filling *f, const yaml_node_t *node, void *item) {
 static void fill_site(struct filling *f, const yaml_node_t *node, void *item) {
     struct config_route_site *site = item;
     site->addresses = addresses(f, get(f, node, "edges"), 443, &site->address_count);
+    site->reports = addresses(f, get(f, node, "reports"), 80, &site->report_count);
     site->hosts = texts(f, get(f, node, "hosts"), &site->host_count);
 }
 
@@ -185,6 +186,7 @@ static void fill_all(struct filling *f, const yaml_node_t *top) {
     fill(f, section_of(config_route_top, "weights"), get(f, top, "weights"), &config->weights);
     fill(f, section_of(config_route_top, "health"), get(f, top, "health"), &config->health);
     resolve(f, &config->health.ca_file);
+    fill(f, section_of(config_route_top, "reports"), get(f, top, "reports"), &config->reports);
     const yaml_node_t *http = get(f, top, "http");
     fill(f, section_of(config_route_top, "http"), http, &config->http);
     config->http.listeners = addresses(f, get(f, http, "listen"), 80, &config->http.listener_count);

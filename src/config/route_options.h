@@ -72,6 +72,15 @@
     X(S, VALUE, COUNT, connections, connections, "1000", "1", "100000", "200",                               \
       "HTTP connections at a time, of each address.")
 
+#define CONFIG_ROUTE_REPORTS_TABLE(X, S)                                                                     \
+    X(S, VALUE, DURATION, interval, interval_ms, "10s", "100ms", "1h", "5s",                                 \
+      "How often the `reports` of the sites are asked for.")                                                 \
+    X(S, VALUE, DURATION, timeout, timeout_ms, "3s", "100ms", "1m", "5s", "How long an answer may take.")    \
+    X(S, VALUE, SECRET, token, token, "", "", "", "", "The `admin_token` of the edges.")                     \
+    X(S, VALUE, DECIMAL, explore, explore, "0.01", "", "", "0.005",                                          \
+      "Share of networks that get their second-best site first for a minute, so that it is measured too. "   \
+      "Never more than 0.01; 0: none.")
+
 #define CONFIG_ROUTE_ZONE_TABLE(X, S)                                                                        \
     X(S, VALUE, DOMAIN, name, name, "", "", "", "example.com", "The zone's name.")                           \
     X(S, VALUE, FILE, file, file, "", "", "", "example.com.zone", "Its master file (RFC 1035).")             \
@@ -94,6 +103,9 @@
     X(S, LIST, ADDRESS, edges, addresses, "", "1", "1000", "203.0.113.10",                                    \
       "The addresses of its edges, of both families. The port is that of their health check; 443 if none is " \
       "given.")                                                                                               \
+    X(S, LIST, ADDRESS, reports, reports, "", "0", "1000", "10.1.0.10:9180",                                  \
+      "The admin addresses (TCP) of its edges, where `/rtt` tells their load, hit ratio and how far away "    \
+      "clients are.")                                                                                         \
     X(S, LIST, HOST, hosts, hosts, "", "0", "1000", "fra-1.cdn.example.com",                                  \
       "Names of its edges for redirects over HTTP, in the order of `edges` if there are as many. Without "    \
       "them: the addresses.")
@@ -153,6 +165,8 @@
       "How the router finds out which edges can serve.")                                                               \
     X(S, SECTION, ROUTE_HTTP, http, http, "", "", "", "",                                                              \
       "Routing of HTTP requests by redirect, for players and download tools.")                                         \
+    X(S, SECTION, ROUTE_REPORTS, reports, reports, "", "", "", "",                                                     \
+      "How the router learns from its edges what clients measure.")                                                    \
     X(S, LIST, FILE, databases, databases, "", "0", "16", "/usr/share/GeoIP/city.mmdb",                                \
       "MMDB files that say where networks are; City, Country and ASN may be mixed.")                                   \
     X(S, SECTIONS, ROUTE_ZONE, zones, zones, "", "1", "100000", "", "The zones.")                                      \
@@ -169,6 +183,7 @@
     X(ROUTE_WEIGHTS, "weights", struct config_route_weights)                                                 \
     X(ROUTE_HEALTH, "health", struct config_route_health)                                                    \
     X(ROUTE_HTTP, "http", struct config_route_http)                                                          \
+    X(ROUTE_REPORTS, "reports", struct config_route_reports)                                                 \
     X(ROUTE_ZONE, "zones", struct config_route_zone)                                                         \
     X(ROUTE_SITE, "sites", struct config_route_site)                                                         \
     X(ROUTE_NAME, "names", struct config_route_name)                                                         \

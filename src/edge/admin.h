@@ -13,6 +13,7 @@
     X(POST, "/purge", purge, "makes stored responses invalid: `skerry help purge`")                          \
     X(GET, "/explain", explain,                                                                              \
       "what would happen to a request, and why: ?url=URL&method=GET&header=A:%20b")                          \
+    X(GET, "/rtt", rtt, "load, hit ratio and clients' round trip times by network, for routers: text")       \
     X(POST, "/drain", drain, "tells routers to send no new clients; those that come are served")             \
     X(POST, "/undrain", undrain, "takes that back")                                                          \
     X(POST, "/config/reload", reload, "reads the file again and puts it in force if it is right")

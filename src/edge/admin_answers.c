@@ -57,6 +57,11 @@ sk_err edge_admin_health(void *role, struct fleet_admin_request *request, struct
     return fleet_json_answer(answer, doc);
 }
 
+sk_err edge_admin_rtt(void *role, struct fleet_admin_request *request, struct fleet_admin_answer *answer) {
+    answer->type = "text/plain; charset=utf-8";
+    return edge_load_write(role, &answer->body);
+}
+
 sk_err edge_admin_drain(void *role, struct fleet_admin_request *request, struct fleet_admin_answer *answer) {
     edge_health_drain(true);
     return fleet_admin_say(answer, 200, "draining: " EDGE_HEALTH_PATH " answers 503");

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "edge/error_page.h"
 #include "edge/fetch.h"
+#include "edge/load.h"
 #include "edge/tls_layer.h"
 
 #define OWN_ARENA_FIRST_BYTES 4096
@@ -31,6 +32,7 @@ static sk_time_ns after_ms(const struct h1_conn *conn, int64_t ms) {
 static void close_socket(struct h1_conn *conn) {
     int fd = conn->watch.fd;
     if (fd < 0) return;
+    edge_load_note(conn->worker, fd, &conn->peer);
     io_watch_stop(&conn->watch);
     conn->watch.fd = -1;
     io_layer_free(conn->layer);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "edge/load.h"
 #include "edge/tls_layer.h"
 
 /* Frames made before the socket is asked; what waits in it beside that is what one frame holds. */
@@ -37,6 +38,7 @@ static void conn_close(struct h2_conn *conn, bool well) {
     if (conn->mux.closed) return;
     conn->mux.closed = conn->dying = true;
     int fd = conn->watch.fd;
+    edge_load_note(conn->mux.worker, fd, &conn->mux.peer);
     io_timer_stop(&conn->timer);
     io_watch_stop(&conn->watch);
     conn->watch.fd = -1;

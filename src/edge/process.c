@@ -322,6 +322,7 @@ static sk_err start(struct edge_process *process, struct config *config) {
     if (origin_health_start(process->origins, process->snapshot->groups, config->site_count) != SK_OK)
         return failed("health checks", SK_ERR_NO_MEMORY);
     edge_gauges_register(process);
+    edge_load_start(process);
     edge_certificates_watch(process);
     return accept_all(process);
 }

@@ -7,6 +7,7 @@
 
 #include "edge/edge.h"
 #include "edge/listen.h"
+#include "edge/load.h"
 #include "edge/worker.h"
 #include "wire/quic_packet.h"
 
@@ -47,6 +48,7 @@ struct edge_process {
     unsigned workers_done;
     struct io_timer drain_timer;
     struct io_timer certificates_timer;
+    struct edge_load load;
     struct observe_gauge gauges[30];
     /* workers, under the mutex, which is held for one post */
     pthread_mutex_t posts;

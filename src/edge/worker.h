@@ -66,8 +66,9 @@ struct edge_worker {
     struct observe_thread *metrics;
     struct access_log_ring *log; /* NULL: no access log was opened */
     struct edge_limits *limits;
-    sk_str loop_mark; /* "i=0123456789abcdef": this process in CDN-Loop */
-    char *input;      /* EDGE_INPUT_BYTES, filled and used up within one callback */
+    struct observe_rtt *rtt; /* NULL before the first sample */
+    sk_str loop_mark;        /* "i=0123456789abcdef": this process in CDN-Loop */
+    char *input;             /* EDGE_INPUT_BYTES, filled and used up within one callback */
     /* own thread */
     struct edge_snapshot *snapshot; /* in force, a reference */
     bool log_wanted;                /* by the configuration in force */

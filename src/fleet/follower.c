@@ -22,7 +22,9 @@ struct fleet_follower {
     struct io_loop *loop;
     struct fleet_follower_options options;
     struct fleet_valkey *reading, *telling;
-    struct io_fiber *reader, *teller;
+    struct io_fiber *reader;
+    unsigned fibers; /* that have not ended; the last one releases an abandoned follower */
+    bool abandoned;
     char name[FLEET_ID_TEXT_BYTES];
     bool leaving;
 
@@ -44,6 +46,26 @@ struct fleet_follower {
     struct io_fiber *waiting;
     bool done;
 };
+
+static void release(struct fleet_follower *follower) {
+    fleet_valkey_destroy(follower->reading);
+    fleet_valkey_destroy(follower->telling);
+    sk_arena_free(&follower->arena);
+    free(follower);
+}
+
+static void end_fiber(struct fleet_follower *follower) {
+    SK_ASSERT(follower->fibers > 0);
+    if (--follower->fibers == 0 && follower->abandoned) release(follower);
+}
+
+static sk_err begin_fiber(struct fleet_follower *follower, const char *name, io_fiber_main *main,
+                          struct io_fiber **out_fiber) {
+    follower->fibers++; /* before it runs: it may end at once */
+    sk_err err = io_fiber_spawn(follower->loop, name, main, follower, out_fiber);
+    if (err) follower->fibers--;
+    return err;
+}
 
 static sk_time_ns in_ms(int64_t ms) { return sk_time_now() + ms * SK_NS_PER_MS; }
 
@@ -198,6 +220,7 @@ static void read_on(void *arg) {
         follower->counts.connected = fleet_valkey_connected(follower->reading);
     }
     follower->reader = NULL;
+    end_fiber(follower);
 }
 
 /* ---- silence ------------------------------------------------------------------------------------------------------ */
@@ -244,7 +267,7 @@ static void tell_on(void *arg) {
             err = SK_ERR_CANCELLED;
     }
     sk_arena_free(&arena);
-    follower->teller = NULL;
+    end_fiber(follower);
 }
 
 static void leave(void *arg) {
@@ -255,6 +278,7 @@ static void leave(void *arg) {
         fleet_member_leave(follower->telling, sk_str_from_c(follower->name), in_ms(LEAVE_MS), &arena);
     if (err) sk_log(SK_LOG_INFO, "bus", "the fleet was not told that this node leaves: %s", sk_err_text(err));
     sk_arena_free(&arena);
+    end_fiber(follower);
 }
 
 /* ---- life -------------------------------------------------------------------------------------------------------------- */
@@ -271,10 +295,10 @@ sk_err fleet_follower_start(struct io_loop *loop, const struct fleet_follower_op
     fleet_identity_unref(identity);
     sk_err err = fleet_valkey_create(loop, &options->where, &follower->reading);
     if (!err) err = fleet_valkey_create(loop, &options->primary, &follower->telling);
-    if (!err) err = io_fiber_spawn(loop, "bus-reader", read_on, follower, &follower->reader);
-    if (!err) err = io_fiber_spawn(loop, "bus-teller", tell_on, follower, &follower->teller);
+    if (!err) err = begin_fiber(follower, "bus-reader", read_on, &follower->reader);
+    if (!err) err = begin_fiber(follower, "bus-teller", tell_on, NULL);
     if (err) {
-        follower->leaving = true; /* a reader that has begun only waits to be freed with the loop */
+        fleet_follower_free(follower);
         return err;
     }
     follower->since = sk_time_now();
@@ -292,14 +316,15 @@ void fleet_follower_leave(struct fleet_follower *follower) {
     follower->leaving = true;
     io_timer_stop(&follower->timer);
     if (follower->reader) io_fiber_cancel(follower->reader);
-    if (io_fiber_spawn(follower->loop, "bus-leave", leave, follower, NULL) != SK_OK)
+    if (begin_fiber(follower, "bus-leave", leave, NULL) != SK_OK)
         sk_log(SK_LOG_INFO, "bus", "the fleet was not told that this node leaves");
 }
 
+/* Its fibers are woken by the loop's end, or have ended: what they use lives until then. */
 void fleet_follower_free(struct fleet_follower *follower) {
     if (!follower) return;
-    fleet_valkey_destroy(follower->reading);
-    fleet_valkey_destroy(follower->telling);
-    sk_arena_free(&follower->arena);
-    free(follower);
+    follower->leaving = true;
+    io_timer_stop(&follower->timer);
+    follower->abandoned = true;
+    if (follower->fibers == 0) release(follower);
 }

@@ -39,7 +39,8 @@ sk_err fleet_follower_start(struct io_loop *loop, const struct fleet_follower_op
 void fleet_follower_counts(const struct fleet_follower *follower, struct fleet_follower_counts *out_counts);
 /* Leaves the members' table, if the server answers soon, and calls nothing more; its fibers end by themselves. */
 void fleet_follower_leave(struct fleet_follower *follower);
-/* After the loop has ended. NULL is allowed. */
+/* Calls nothing more. Outside of its callbacks, before the loop is destroyed; memory is given back when its fibers have
+ * ended, at the latest then. NULL is allowed. */
 void fleet_follower_free(struct fleet_follower *follower);
 
 #endif

@@ -41,7 +41,7 @@ struct fleet_publisher {
     struct sk_list items;
     uint32_t waiting;
     sk_time_ns last_sent;
-    bool ended;
+    bool ended, abandoned;
 };
 
 static sk_str name_of(const struct fleet_publisher *publisher) { return sk_str_from_c(publisher->name); }
@@ -104,6 +104,13 @@ static uint32_t piece_of(const struct fleet_purge_wish *wishes, uint32_t count) 
         taken++;
     }
     return taken;
+}
+
+static void release(struct fleet_publisher *publisher) {
+    SK_LIST_FOR_EACH(link, &publisher->items) drop(publisher, SK_CONTAINER_OF(link, struct item, link));
+    fleet_valkey_destroy(publisher->sending);
+    fleet_valkey_destroy(publisher->asking);
+    free(publisher);
 }
 
 /* ---- the pump: one item after the other ------------------------------------------------------------------------- */
@@ -199,6 +206,7 @@ static void pump(void *arg) {
         }
     }
     publisher->pump = NULL;
+    if (publisher->abandoned) release(publisher);
 }
 
 /* ---- publishing -------------------------------------------------------------------------------------------------- */
@@ -385,8 +393,7 @@ sk_err fleet_publisher_start(struct io_loop *loop, const struct fleet_publisher_
 
 void fleet_publisher_free(struct fleet_publisher *publisher) {
     if (!publisher) return;
-    SK_LIST_FOR_EACH(link, &publisher->items) drop(publisher, SK_CONTAINER_OF(link, struct item, link));
-    fleet_valkey_destroy(publisher->sending);
-    fleet_valkey_destroy(publisher->asking);
-    free(publisher);
+    publisher->abandoned = true;
+    publisher->ended = true;
+    if (!publisher->pump) release(publisher);
 }

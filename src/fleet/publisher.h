@@ -31,7 +31,8 @@ sk_err fleet_publisher_start(struct io_loop *loop, const struct fleet_publisher_
 /* Closes the epoch, if the server answers within DEADLINE, so that edges need not revalidate when the next one begins.
  * Parks. */
 void fleet_publisher_end(struct fleet_publisher *publisher, sk_time_ns deadline);
-/* After the loop has ended. NULL is allowed. */
+/* No call of another fiber may be under way. Before the loop is destroyed; memory is given back when its fiber has ended,
+ * at the latest then. NULL is allowed. */
 void fleet_publisher_free(struct fleet_publisher *publisher);
 
 /* Where a published request ends. */

@@ -129,6 +129,7 @@
     X(DNS_SEND_FAILED, "skerry_dns_send_failed_total", "DNS answers that the kernel did not take")           \
     X(DNS_TRANSFERS, "skerry_dns_transfers_total", "Zone transfers given out")                               \
     X(ROUTE_REDIRECTS, "skerry_route_redirects_total", "HTTP requests redirected to an edge")                \
+    X(ROUTE_REPORTS, "skerry_route_reports_total", "Reports of edges about load and round trip times")       \
     X(ROUTE_CHECKS_GOOD, "skerry_route_checks_total{result=\"good\"}", "Health checks of edges by result")   \
     X(ROUTE_CHECKS_BAD, "skerry_route_checks_total{result=\"bad\"}", "Health checks of edges by result")
 

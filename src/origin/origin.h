@@ -69,7 +69,8 @@ struct origin_request {
     const struct http_request *request; /* as it is to be sent: fields rewritten, hop-by-hop removed */
     struct origin_body_source body;
     uint64_t affinity; /* hash for choosing among those whose turn it is, within a few turns; 0: none */
-    /* 1xx other than 100 and 101, in order; may be NULL. Runs on the exchange's fiber. */
+    /* 1xx other than 100 and 101, in order; may be NULL. On the exchange's thread, but not always on its fiber:
+     * it must not park. */
     void (*on_informational)(void *arg, const struct http_response *response);
     void *informational_arg;
 };

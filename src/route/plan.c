@@ -6,6 +6,8 @@
 
 #include "io/file.h"
 
+#define EXPLORE_MOST 0.01
+
 /* While a configuration is being made. */
 struct making {
     struct route_config *out;
@@ -270,6 +272,7 @@ static void make_weights(struct making *m) {
     to->hysteresis = decimal(from->hysteresis, to->hysteresis);
     to->max_step = decimal(from->max_step, to->max_step);
     if (from->answer_sites) to->answer_count = from->answer_sites;
+    m->out->explore = fmin(decimal(m->config->reports.explore, EXPLORE_MOST), EXPLORE_MOST);
 }
 
 static sk_err load_databases(struct making *m) {
@@ -368,6 +371,9 @@ static sk_err make_table(const struct route_plan_input *from, struct table **out
                                 .override_count = config->config->override_count,
                                 .geo = config->geo,
                                 .weights = &config->weights,
+                                .measurements = measure_set_items(from->measured),
+                                .explore = from->measured ? config->explore : 0,
+                                .explore_round = from->explore_round,
                                 .previous = usable_previous(config, from->previous),
                                 .version = from->version};
     *out_table = NULL;
@@ -411,6 +417,7 @@ sk_err route_plan_create(const struct route_plan_input *from, struct route_plan 
     /* Whoever refers anew has a reference already: nothing to order. */
     atomic_fetch_add_explicit(&config->references, 1, memory_order_relaxed);
     plan->config = config;
+    plan->measured = measure_set_ref(from->measured);
     *out_plan = plan;
     return SK_OK;
 }
@@ -423,6 +430,7 @@ struct table_input route_plan_table_input(const struct route_plan *plan) {
                                 .override_count = config->config->override_count,
                                 .geo = config->geo,
                                 .weights = &config->weights,
+                                .measurements = measure_set_items(plan->measured),
                                 .previous = answer_snapshot_table(plan->snapshot)};
 }
 
@@ -437,6 +445,7 @@ void route_plan_unref(struct route_plan *plan) {
     if (!plan || atomic_fetch_sub_explicit(&plan->references, 1, memory_order_acq_rel) != 1) return;
     answer_snapshot_unref(plan->snapshot);
     route_config_unref(plan->config);
+    measure_set_unref(plan->measured);
     free(plan->sites);
     free(plan);
 }

@@ -6,6 +6,7 @@
 #include "config/route.h"
 #include "route/answer.h"
 #include "route/dnssec.h"
+#include "route/measure.h"
 
 struct plan_zone { /* of config->zones[] by index */
     struct dns_name apex;
@@ -18,7 +19,8 @@ struct route_plan {
     _Atomic uint32_t references;
     struct route_config *config; /* a reference */
     struct answer_snapshot *snapshot;
-    struct table_site *sites; /* as they were when it was made; config->site_count of them */
+    struct measure_set *measured; /* a reference; NULL: nothing was */
+    struct table_site *sites;     /* as they were when it was made; config->site_count of them */
 };
 
 /* The configuration with what is made from it once: counted, since tables change more often than files. */
@@ -32,6 +34,7 @@ struct route_config {
     struct table_site *sites; /* config->site_count of them; addresses up, load unknown: as they begin */
     struct table_override *overrides;
     struct decide_weights weights;
+    double explore;  /* share of networks, when something is measured */
     struct geo *geo; /* NULL: none */
     bool is_signed;  /* a zone is */
 };
@@ -47,6 +50,8 @@ struct route_plan_input {
     const struct table_site *sites;    /* as they are now, in the configuration's order; copied */
     const struct route_plan *previous; /* for stickiness and last good answers; NULL at first */
     uint64_t version;                  /* of the table */
+    struct measure_set *measured;      /* a reference is taken; NULL: nothing was measured */
+    uint64_t explore_round;            /* says which networks explore */
     struct dnssec_memo *memo;          /* keeps the signatures of routed names from one table to the next */
 };
 /* A plan with the routing table that the sites give. SK_ERR_NO_MEMORY. */

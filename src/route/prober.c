@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "base/arena.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "io/fiber.h"
@@ -14,13 +15,16 @@ struct round {
     struct prober *prober;
     bool over; /* another one is in force */
     uint32_t alive;
-    struct config_route_health health; /* its texts are in `texts` */
-    char *texts;
+    struct config_route_health health; /* its texts are in `arena`, those of `reports` too */
+    struct config_route_reports reports;
+    size_t report_bytes;
+    struct sk_arena arena;
     struct wire_tls_context *tls; /* NULL: plain */
     uint32_t count;
     struct probe {
         struct round *round;
         uint32_t target;
+        bool is_report;
         struct io_addr addr;
         struct io_fiber *fiber;
     } probes[];
@@ -47,22 +51,31 @@ struct report {
     struct prober *prober;
     uint64_t number;
     struct probe_result result;
+    struct sk_buf body;
 };
 
 static void on_report(struct io_task *task) {
     struct report *report = SK_CONTAINER_OF(task, struct report, task);
     struct prober *prober = report->prober;
+    report->result.report = sk_buf_str(&report->body);
     if (report->number == prober->number && prober->told) prober->told(prober->arg, &report->result);
+    sk_buf_free(&report->body);
     free(report);
 }
 
-static void tell(const struct probe *probe, enum health_result result, const char *why) {
+/* Takes what is in BODY (may be NULL). */
+static void tell(const struct probe *probe, enum health_result result, const char *why, struct sk_buf *body) {
     struct report *report = calloc(1, sizeof *report);
-    if (!report) return; /* the next result is a second away */
-    *report = (struct report){.task.run = on_report,
-                              .prober = probe->round->prober,
-                              .number = probe->round->number,
-                              .result = {probe->target, result, why}};
+    if (!report) return; /* the next result is not far away */
+    *report = (struct report){
+        .task.run = on_report,
+        .prober = probe->round->prober,
+        .number = probe->round->number,
+        .result = {.target = probe->target, .is_report = probe->is_report, .result = result, .why = why}};
+    if (body) {
+        report->body = *body;
+        sk_buf_init(body, 0);
+    }
     io_loop_post(probe->round->prober->main_loop, &report->task);
 }
 
@@ -89,13 +102,34 @@ static sk_err check(const struct probe *probe) {
     if (err == SK_ERR_CANCELLED) return err;
     enum health_result result = err ? HEALTH_BAD : judge(status, &why);
     if (err) why = sk_err_text(err);
-    tell(probe, result, why);
+    tell(probe, result, why, NULL);
     return SK_OK;
+}
+
+/* What the edge reports; nothing is told when it does not. */
+static sk_err fetch_report(const struct probe *probe) {
+    const struct round *round = probe->round;
+    struct sk_buf body;
+    uint16_t status = 0;
+    struct http_get get = {.loop = round->prober->loop,
+                           .addr = probe->addr,
+                           .target = SK_STR("/rtt"),
+                           .token = round->reports.token,
+                           .deadline = sk_time_now() + round->reports.timeout_ms * SK_NS_PER_MS};
+    sk_buf_init(&body, round->report_bytes);
+    sk_err err = http_get(&get, &status, &body);
+    if (!err && status == 200)
+        tell(probe, HEALTH_GOOD, NULL, &body);
+    else if (err != SK_ERR_CANCELLED)
+        SK_LOG_LIMITED(SK_LOG_WARN, "route", "no report from an edge: %s, status %u", sk_err_text(err),
+                       status);
+    sk_buf_free(&body);
+    return err == SK_ERR_CANCELLED ? err : SK_OK;
 }
 
 static void round_free(struct round *round) {
     wire_tls_context_free(round->tls);
-    free(round->texts);
+    sk_arena_free(&round->arena);
     free(round);
 }
 
@@ -106,8 +140,10 @@ static void round_end(struct round *round) {
 }
 
 /* Spread by a tenth to either side, so that routers do not ask in step; the first one within an interval. */
-static sk_time_ns pause_of(const struct round *round, bool first) {
-    sk_time_ns interval = round->health.interval_ms * SK_NS_PER_MS;
+static sk_time_ns pause_of(const struct probe *probe, bool first) {
+    const struct round *round = probe->round;
+    sk_time_ns interval =
+        (probe->is_report ? round->reports.interval_ms : round->health.interval_ms) * SK_NS_PER_MS;
     if (first) return (sk_time_ns)sk_random_below((uint64_t)interval / 2 + 1);
     return interval - interval / 10 + (sk_time_ns)sk_random_below((uint64_t)interval / 5 + 1);
 }
@@ -115,13 +151,14 @@ static sk_time_ns pause_of(const struct round *round, bool first) {
 static void probe_main(void *arg) {
     struct probe *probe = arg;
     struct round *round = probe->round;
-    sk_time_ns next = sk_time_now() + pause_of(round, true);
+    sk_time_ns next = sk_time_now() + pause_of(probe, true);
     sk_err err = SK_OK;
     while (err != SK_ERR_CANCELLED && !round->over) {
         err = io_fiber_sleep_until(next);
         /* Counted from the beginning of a check, so that slow answers do not make checks rarer. */
-        next = sk_time_now() + pause_of(round, false);
-        if (err != SK_ERR_CANCELLED && !round->over) err = check(probe);
+        next = sk_time_now() + pause_of(probe, false);
+        if (err != SK_ERR_CANCELLED && !round->over)
+            err = probe->is_report ? fetch_report(probe) : check(probe);
     }
     if (--round->alive == 0) round_end(round);
 }
@@ -175,32 +212,49 @@ static sk_err command(struct prober *prober, struct round *round) {
     return SK_OK;
 }
 
-static sk_err copy_texts(struct round *round, const struct config_route_health *health) {
-    round->health = *health;
-    round->texts = malloc(health->path.len + health->host.len + 1);
-    if (!round->texts) return SK_ERR_NO_MEMORY;
-    memcpy(round->texts, health->path.data, health->path.len);
-    if (health->host.len) memcpy(round->texts + health->path.len, health->host.data, health->host.len);
-    round->health.path.data = round->texts;
-    round->health.host.data = round->texts + health->path.len;
-    return SK_OK;
+static sk_err copy_texts(struct round *round, const struct prober_work *work) {
+    round->health = *work->health;
+    round->reports = *work->reports;
+    round->health.path = sk_arena_copy(&round->arena, work->health->path);
+    round->health.host = sk_arena_copy(&round->arena, work->health->host);
+    round->reports.token = sk_arena_copy(&round->arena, work->reports->token);
+    bool all = round->health.path.data && round->health.host.data && round->reports.token.data;
+    return all ? SK_OK : SK_ERR_NO_MEMORY;
 }
 
-sk_err prober_use(struct prober *prober, const struct config_route_health *health,
-                  const struct io_addr *targets, size_t count) {
-    if (health->check == CONFIG_ROUTE_CHECK_NONE) count = 0;
-    struct round *round = calloc(1, sizeof *round + count * sizeof round->probes[0]);
+static void add_probes(struct round *round, const struct io_addr *addrs, size_t count, bool is_report) {
+    for (uint32_t i = 0; i < count; i++)
+        round->probes[round->count++] =
+            (struct probe){.round = round, .target = i, .is_report = is_report, .addr = addrs[i]};
+}
+
+static sk_err make_round(struct prober *prober, const struct prober_work *work, struct round **out_round) {
+    const struct config_route_health *health = work->health;
+    size_t edges = health->check == CONFIG_ROUTE_CHECK_NONE ? 0 : work->edge_count;
+    struct round *round = calloc(1, sizeof *round + (edges + work->report_count) * sizeof round->probes[0]);
     if (!round) return SK_ERR_NO_MEMORY;
     round->prober = prober;
     round->number = prober->number + 1;
-    round->count = (uint32_t)count;
-    for (uint32_t i = 0; i < count; i++)
-        round->probes[i] = (struct probe){.round = round, .target = i, .addr = targets[i]};
+    round->report_bytes = work->report_bytes;
+    sk_arena_init(&round->arena, 256, 0);
+    add_probes(round, work->edges, edges, false);
+    add_probes(round, work->report_addrs, work->report_count, true);
     struct wire_tls_client_options tls = {.ca_file = health->ca_file.len ? health->ca_file.data : NULL,
                                           .verify = health->verify};
-    sk_err err = copy_texts(round, health);
+    sk_err err = copy_texts(round, work);
     if (!err && health->check == CONFIG_ROUTE_CHECK_HTTPS) err = wire_tls_client_context(&tls, &round->tls);
-    if (!err) err = command(prober, round);
+    if (err)
+        round_free(round);
+    else
+        *out_round = round;
+    return err;
+}
+
+sk_err prober_use(struct prober *prober, const struct prober_work *work) {
+    struct round *round;
+    sk_err err = make_round(prober, work, &round);
+    if (err) return err;
+    err = command(prober, round);
     if (err)
         round_free(round);
     else

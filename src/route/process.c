@@ -36,12 +36,21 @@ static void tell_problems(sk_str problems, bool at_start) {
 
 static sk_err plan_of(struct route_process *process, struct route_config *config, const struct sites *sites,
                       struct route_plan **out_plan) {
+    enum { EXPLORE_S = 60 };
     struct route_plan_input input = {.config = config,
                                      .sites = sites->items,
                                      .previous = process->plan,
                                      .version = ++process->version,
+                                     .explore_round = (uint64_t)sk_wall_now_s() / EXPLORE_S,
                                      .memo = process->memo};
-    return route_plan_create(&input, out_plan);
+    process->table_at = sk_time_now();
+    process->learned = false;
+    sk_err err = measure_set_create(process->measure, sites->items, sites->count, config->geo,
+                                    process->table_at, &input.measured);
+    if (err) return err;
+    err = route_plan_create(&input, out_plan);
+    measure_set_unref(input.measured);
+    return err;
 }
 
 /* Takes CONFIG in every case. */
@@ -62,7 +71,7 @@ static sk_err make_plan(struct route_process *process, struct config_route *conf
     struct route_plan *plan = NULL;
     err = sites_create(made, process->sites, &sites);
     if (!err) err = plan_of(process, made, sites, &plan);
-    if (!err) err = watch_use(process, sites, &made->config->health);
+    if (!err) err = watch_use(process, sites, made->config);
     route_config_unref(made); /* the plan has its own reference */
     if (err) {
         sites_free(sites);
@@ -305,6 +314,7 @@ static int run(struct route_process *process, struct config_route *config) {
         return FAILED;
     }
     notify_changes(process->notify, NULL, plan);
+    watch_look(process);
     io_timer_start(process->loop, &process->sign_timer, sk_time_now() + 3600 * SK_NS_PER_S, on_sign_timer);
     sk_log(SK_LOG_INFO, "route", "ready: %u zones, %u threads", config->zone_count, process->worker_count);
     io_loop_run(process->loop);

@@ -38,6 +38,9 @@ struct route_process {
     /* main thread; route/watch.h */
     struct sites *sites; /* of plan->config, as they are now */
     struct prober *prober;
+    struct measure *measure;
+    bool learned;        /* something that a new table would be made of */
+    sk_time_ns table_at; /* when the table in force was made */
     struct route_gauges *gauges;
     struct io_timer settle_timer; /* runs when a new table is due */
     struct io_timer look_timer;

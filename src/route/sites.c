@@ -53,17 +53,25 @@ static void carry_site(struct table_site *item, const struct sites *old) {
     }
 }
 
+static void enter_reports(struct sites *sites, uint32_t site, const struct config_route_site *config) {
+    for (uint32_t i = 0; i < config->report_count; i++)
+        sites->reports[sites->report_count++] =
+            (struct sites_report){.addr = config->reports[i], .site = site, .load = NAN, .hit_ratio = NAN};
+}
+
 sk_err sites_create(const struct route_config *config, const struct sites *old, struct sites **out_sites) {
     bool check = config->config->health.check != CONFIG_ROUTE_CHECK_NONE;
-    size_t edges = 0, used = 0;
+    size_t edges = 0, reports = 0, used = 0;
     struct sites *sites = calloc(1, sizeof *sites);
     if (!sites) return SK_ERR_NO_MEMORY;
     sites->count = config->config->site_count;
     for (uint32_t i = 0; i < sites->count; i++) edges += config->sites[i].address_count;
+    for (uint32_t i = 0; i < sites->count; i++) reports += config->config->sites[i].report_count;
     sites->items = calloc(SK_MAX(sites->count, 1), sizeof *sites->items);
     sites->address_up = calloc(SK_MAX(edges, 1), sizeof *sites->address_up);
     sites->edges = calloc(SK_MAX(edges, 1), sizeof *sites->edges);
-    if (!sites->items || !sites->address_up || !sites->edges) {
+    sites->reports = calloc(SK_MAX(reports, 1), sizeof *sites->reports);
+    if (!sites->items || !sites->address_up || !sites->edges || !sites->reports) {
         sites_free(sites);
         return SK_ERR_NO_MEMORY;
     }
@@ -74,6 +82,7 @@ sk_err sites_create(const struct route_config *config, const struct sites *old, 
         carry_site(&sites->items[i], old);
         for (uint32_t k = 0; k < config->sites[i].address_count; k++) enter_edge(sites, i, k, check, old);
         settle_site(sites, i);
+        enter_reports(sites, i, &config->config->sites[i]);
     }
     *out_sites = sites;
     return SK_OK;
@@ -84,6 +93,7 @@ void sites_free(struct sites *sites) {
     free(sites->items);
     free(sites->address_up);
     free(sites->edges);
+    free(sites->reports);
     free(sites);
 }
 
@@ -148,6 +158,30 @@ sk_err sites_report(struct sites *sites, sk_str json, sk_time_ns now, bool *out_
     yyjson_doc_free(doc);
     *out_changed = changed;
     return SK_OK;
+}
+
+/* The mean of what the edges of a site say; what nobody says is as before. */
+static void settle_load(struct sites *sites, uint32_t site, sk_time_ns now) {
+    struct decide_site *item = &sites->items[site].decide;
+    double load = 0, hit_ratio = 0;
+    unsigned loads = 0, hit_ratios = 0;
+    for (uint32_t i = 0; i < sites->report_count; i++) {
+        const struct sites_report *report = &sites->reports[i];
+        if (report->site != site || report->at == 0 || now - report->at > SITES_REPORT_NS) continue;
+        if (!isnan(report->load)) load += report->load, loads++;
+        if (!isnan(report->hit_ratio)) hit_ratio += report->hit_ratio, hit_ratios++;
+    }
+    if (loads) item->load = load / loads;
+    if (hit_ratios) item->hit_ratio = hit_ratio / hit_ratios;
+}
+
+void sites_loaded(struct sites *sites, uint32_t index, double load, double hit_ratio, sk_time_ns now) {
+    if (index >= sites->report_count) return;
+    struct sites_report *report = &sites->reports[index];
+    report->at = now;
+    report->load = load;
+    report->hit_ratio = hit_ratio;
+    settle_load(sites, report->site, now);
 }
 
 /* --- telling ---------------------------------------------------------------------------------------- */

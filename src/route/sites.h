@@ -24,7 +24,17 @@ struct sites {
     struct table_site *items; /* names and addresses are the configuration's, which outlives this */
     bool *address_up;         /* of all edges; the items point into it */
     struct sites_edge *edges;
+    struct sites_report { /* of an edge, where it reports */
+        struct io_addr addr;
+        uint32_t site;
+        sk_time_ns at; /* of the last report; 0: none */
+        double load, hit_ratio;
+    } *reports;
+    uint32_t report_count;
 };
+
+/* A report about load that is older does not count. */
+#define SITES_REPORT_NS (60 * SK_NS_PER_S)
 
 /* All of CONFIG's sites; what OLD (may be NULL) knows about the same addresses is kept. SK_ERR_NO_MEMORY. */
 sk_err sites_create(const struct route_config *config, const struct sites *old, struct sites **out_sites);
@@ -38,6 +48,8 @@ bool sites_look(struct sites *sites, sk_time_ns now);
 /* A report {"observer": "ams", "edges": {"203.0.113.10:443": true, ...}}: what another observer sees. Edges that are not
  * ours are passed over. *OUT_CHANGED is true when a verdict changed. SK_ERR_MALFORMED. */
 sk_err sites_report(struct sites *sites, sk_str json, sk_time_ns now, bool *out_changed);
+/* What the edge that reports at REPORT says about its load and hit ratio (NAN: nothing). */
+void sites_loaded(struct sites *sites, uint32_t report, double load, double hit_ratio, sk_time_ns now);
 /* Sites that clients may be sent to. */
 uint32_t sites_up(const struct sites *sites);
 /* An array of all sites with their edges. NULL: no memory. */

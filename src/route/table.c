@@ -9,6 +9,7 @@
 
 uint64_t table_version(const struct table *table) { return table->version; }
 uint64_t table_sites_digest(const struct table *table) { return table->sites_digest; }
+uint32_t table_waiting(const struct table *table) { return table->waiting; }
 uint32_t table_list_count(const struct table *table) { return table->list_count; }
 
 /* FNV-1a: a digest that is the same on every router and after every start. */
@@ -265,6 +266,7 @@ sk_err table_build(const struct table_input *input, struct table **out_table) {
     if (!err) err = cut(&build);
     if (!err) err = decide_all(&build);
     if (!err) err = make_tree(&build);
+    if (!err) build.table->waiting = build.waiting;
     if (err)
         table_free(build.table);
     else

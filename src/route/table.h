@@ -83,6 +83,8 @@ struct table_choice {
 };
 /* The hot path. */
 struct table_choice table_find(const struct table *table, const uint8_t ip[16]);
+/* Networks that max_step held back: the next table moves more of them. 0 for one that was loaded. */
+uint32_t table_waiting(const struct table *table);
 uint32_t table_list_count(const struct table *table);
 const struct decide_answer *table_list(const struct table *table, uint32_t list);
 

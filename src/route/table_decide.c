@@ -129,7 +129,7 @@ static void explore(const struct table_making *build, uint64_t client_hash, stru
     answer->reason = DECIDE_EXPLORE;
 }
 
-struct decide_answer table_decide(const struct table_making *build, const struct table_piece *piece) {
+struct decide_answer table_decide(struct table_making *build, const struct table_piece *piece) {
     const struct table_input *input = build->input;
     uint8_t ip[16];
     struct decide_answer previous;
@@ -139,6 +139,7 @@ struct decide_answer table_decide(const struct table_making *build, const struct
     struct decide_answer answer =
         decide_choose(build->sites, input->site_count, build->scores, input->weights, hash, before);
     if (must_wait(build, before, &answer, hash)) {
+        build->waiting++;
         struct decide_answer stay = {.count = 1, .sites = {before->sites[0]}, .reason = DECIDE_STICKY};
         for (size_t i = 0; i < answer.count && stay.count < SK_MAX(input->weights->answer_count, 1); i++)
             if (!lists_site(&stay, answer.sites[i])) stay.sites[stay.count++] = answer.sites[i];

@@ -13,6 +13,7 @@ struct table {
     struct geo_tree *tree; /* values are indexes into lists */
     struct decide_answer *lists;
     uint32_t list_count;
+    uint32_t waiting;
 };
 
 /* A piece of the address space and what is known about it. */
@@ -37,6 +38,7 @@ struct table_making {
     uint32_t *list_table; /* of list indexes + 1, open addressing */
     size_t list_mask;
     uint32_t list_capacity;
+    uint32_t waiting;
 };
 
 /* For deciding only, without a table. SK_ERR_NO_MEMORY. */
@@ -55,6 +57,6 @@ const struct table_measurement *table_measurement_of(const struct table_making *
 /* Scores for PIECE and all others of its group. */
 void table_rank(struct table_making *build, const struct table_piece *piece);
 /* What PIECE gets, from the scores. */
-struct decide_answer table_decide(const struct table_making *build, const struct table_piece *piece);
+struct decide_answer table_decide(struct table_making *build, const struct table_piece *piece);
 
 #endif

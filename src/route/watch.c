@@ -7,7 +7,7 @@
 #include "route/prober.h"
 
 /* What falls together becomes one table. */
-enum { SETTLE_MS = 50, LOOK_MS = 1000 };
+enum { SETTLE_MS = 50, LOOK_MS = 1000, LEARN_MS = 5000 /* between tables for what was learned only */ };
 
 static void check_alarm(struct route_process *process) {
     bool dead = process->sites->count && sites_up(process->sites) == 0;
@@ -30,9 +30,31 @@ void watch_changed(struct route_process *process) {
                    io_loop_now(process->loop) + SETTLE_MS * SK_NS_PER_MS, on_settle);
 }
 
+static void take_report(struct route_process *process, const struct probe_result *result) {
+    struct sites *sites = process->sites;
+    struct measure_report report;
+    if (result->target >= sites->report_count) return;
+    const struct sites_report *from = &sites->reports[result->target];
+    sk_err err = measure_parse(result->report, &report);
+    if (err) {
+        SK_LOG_LIMITED(SK_LOG_WARN, "route", "an edge's report is not taken: %s", sk_err_text(err));
+        return;
+    }
+    sites_loaded(sites, result->target, report.load, report.hit_ratio, sk_time_now());
+    observe_count(process->metrics, OBSERVE_ROUTE_REPORTS);
+    if (measure_take(process->measure, &from->addr, sites->items[from->site].decide.name, &report,
+                     sk_time_now()))
+        measure_report_free(&report);
+    process->learned = true;
+}
+
 static void on_result(void *arg, const struct probe_result *result) {
     struct route_process *process = arg;
     const struct config_route_health *health = &process->plan->config->config->health;
+    if (result->is_report) {
+        take_report(process, result);
+        return;
+    }
     struct health_rules rules = {health->down_after, health->up_after};
     observe_count(process->metrics,
                   result->result == HEALTH_GOOD ? OBSERVE_ROUTE_CHECKS_GOOD : OBSERVE_ROUTE_CHECKS_BAD);
@@ -47,32 +69,43 @@ static void on_look(struct io_timer *timer) {
 void watch_look(struct route_process *process) {
     if (sites_look(process->sites, sk_time_now())) watch_changed(process);
     check_alarm(process);
+    const struct table *table = answer_snapshot_table(process->plan->snapshot);
+    bool due = process->learned || (table && table_waiting(table));
+    if (due && sk_time_now() - process->table_at >= LEARN_MS * SK_NS_PER_MS) watch_changed(process);
     io_timer_start(process->loop, &process->look_timer, sk_time_now() + LOOK_MS * SK_NS_PER_MS, on_look);
 }
 
 sk_err watch_start(struct route_process *process) {
-    return prober_start(process->loop, on_result, process, &process->prober);
+    sk_err err = measure_create(&process->measure);
+    return err ? err : prober_start(process->loop, on_result, process, &process->prober);
 }
 
 static sk_err check_all(struct route_process *process, const struct sites *sites,
-                        const struct config_route_health *health) {
-    struct io_addr *targets = calloc(SK_MAX(sites->edge_count, 1), sizeof *targets);
-    if (!targets) return SK_ERR_NO_MEMORY;
-    for (uint32_t i = 0; i < sites->edge_count; i++) targets[i] = sites->edges[i].addr;
-    sk_err err = prober_use(process->prober, health, targets, sites->edge_count);
-    free(targets);
+                        const struct config_route *config) {
+    struct io_addr *addrs = calloc(SK_MAX(sites->edge_count + sites->report_count, 1), sizeof *addrs);
+    if (!addrs) return SK_ERR_NO_MEMORY;
+    struct prober_work work = {.health = &config->health,
+                               .edges = addrs,
+                               .edge_count = sites->edge_count,
+                               .reports = &config->reports,
+                               .report_addrs = addrs + sites->edge_count,
+                               .report_count = sites->report_count,
+                               .report_bytes = MEASURE_REPORT_BYTES};
+    for (uint32_t i = 0; i < sites->edge_count; i++) addrs[i] = sites->edges[i].addr;
+    for (uint32_t i = 0; i < sites->report_count; i++) addrs[sites->edge_count + i] = sites->reports[i].addr;
+    sk_err err = prober_use(process->prober, &work);
+    free(addrs);
     if (err == SK_ERR_INVALID)
         sk_log(SK_LOG_ERROR, "route", "health.ca_file %.*s holds no certificates",
-               SK_STR_ARGS(health->ca_file));
+               SK_STR_ARGS(config->health.ca_file));
     return err;
 }
 
-sk_err watch_use(struct route_process *process, struct sites *sites,
-                 const struct config_route_health *health) {
+sk_err watch_use(struct route_process *process, struct sites *sites, const struct config_route *config) {
     struct route_gauges *gauges;
     sk_err err = route_gauges_create(process, sites, &gauges);
     if (err) return err;
-    err = check_all(process, sites, health);
+    err = check_all(process, sites, config);
     if (err) {
         route_gauges_free(gauges);
         return err;
@@ -89,6 +122,7 @@ void watch_stop(struct route_process *process) { prober_stop(process->prober); }
 
 void watch_free(struct route_process *process) {
     prober_free(process->prober);
+    measure_free(process->measure);
     route_gauges_free(process->gauges);
     sites_free(process->sites);
 }

@@ -9,9 +9,8 @@
 /* SK_ERR_NO_MEMORY. */
 sk_err watch_start(struct route_process *process);
 /* SITES, of a plan that is put in force next, take the place of process->sites (taken on success) and are checked as
- * HEALTH says. SK_ERR_INVALID (told in the log), SK_ERR_NO_MEMORY. */
-sk_err watch_use(struct route_process *process, struct sites *sites,
-                 const struct config_route_health *health);
+ * CONFIG says. SK_ERR_INVALID (told in the log), SK_ERR_NO_MEMORY. */
+sk_err watch_use(struct route_process *process, struct sites *sites, const struct config_route *config);
 /* Something may have changed: a new table follows soon. */
 void watch_changed(struct route_process *process);
 /* Looks at what time alone changes, now and from then on. */

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from harness import certs, scale
+from harness import certs, protocol, scale
 from harness.edge import Edge
 from harness.origin import Origin
 
@@ -13,6 +13,8 @@ sys.dont_write_bytecode = True
 
 def pytest_collection_modifyitems(items):
     for item in items:
+        if protocol.NAME != "h1" and item.get_closest_marker("h1_only"):
+            item.add_marker(pytest.mark.skip(reason="HTTP/1.1 only"))
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(scale.seconds(scale.pick(60, 1200))))
 

@@ -48,6 +48,7 @@ def test_resident_memory_stays_within_the_budget(new_edge, endless, mix, capsys)
     assert SLOW > 1 or peak < BUDGET + 32
 
 
+@pytest.mark.h1_only
 @pytest.mark.soak
 def test_long_urls_and_heads_count_too(new_edge, origin):
     """The budget includes keys, heads and the index: tiny bodies with large heads do not escape it."""

@@ -215,6 +215,7 @@ def test_targets_that_mean_the_same_share_an_object(edge, origin, one, other, sa
     assert edge.fetch(other).hit == same
 
 
+@pytest.mark.h1_only
 def test_hosts_do_not_share_but_their_spelling_does_not_matter(edge, origin):
     origin.default = lambda x: x.reply(x.request.fields.get("host").encode(), fields=FRESH)
     edge.fetch("/", host="a.test")

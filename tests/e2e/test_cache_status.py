@@ -40,6 +40,7 @@ def test_rfc9211_2_origins_responses_have_it(edge, origin):
         assert "hit" not in member(edge.fetch(target, method)), target
 
 
+@pytest.mark.h1_only
 def test_rfc9211_2_responses_made_by_the_cache_itself_have_none(edge, origin):
     origin.on("/cut", lambda x: x.reset())
     assert edge.fetch("/cut").status == 502 and edge.fetch("/cut")["cache-status"] is None

@@ -397,3 +397,26 @@ def test_check_says_what_is_wrong(tmp_path, disk, text):
     file.write_text(json.dumps({"disk": disk, "sites": [{"origin": "http://127.0.0.1:1"}]}))
     result = run("check", file)
     assert result.returncode != 0 and text in result.stdout + result.stderr, result
+
+
+# --- skerry store
+
+
+def test_store_tells_of_an_edges_store_and_finds_damage_in_it(tier):
+    serve(tier.origin)
+    edge = tier()
+    store(edge, *[f"/{i}" for i in range(20)])
+    busy = run("store", "verify", str(tier.store))
+    assert busy.returncode == 1 and "in use" in busy.stderr
+    assert "in use" in run("store", "info", str(tier.store)).stdout
+    edge.stop()
+    info = json.loads(run("store", "info", "--json", str(tier.store)).stdout)
+    assert info["records"] >= 20 and info["index_kept"] and not info["in_use"] and not info["encrypted"]
+    done = run("store", "verify", str(tier.store))
+    assert done.returncode == 0 and f"{info['records']} records, 0 damaged" in done.stdout
+    data = bytearray(tier.store.read_bytes())
+    at = data.index(body_of("/7")[:64])
+    data[at] ^= 1
+    tier.store.write_bytes(data)
+    done = run("store", "verify", "--json", str(tier.store))
+    assert done.returncode == 1 and json.loads(done.stdout)["damaged_records"] == 1

@@ -45,6 +45,7 @@ def test_rfc8297_2_while_it_is_validated_too(edge, origin):
     assert len(hints(response)) == 2 and response.body == BODY
 
 
+@pytest.mark.h1_only
 @pytest.mark.parametrize("mode, fields, told", [
     ("on", [], False), ("on", [("Sec-Fetch-Mode", "cors")], False), ("always", [], True), ("off", NAVIGATE, False)])
 def test_rfc8297_3_clients_that_might_not_know_103_are_spared(new_edge, origin, mode, fields, told):

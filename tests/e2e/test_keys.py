@@ -181,6 +181,7 @@ def test_errors_of_the_clients_own_making_are_not_stored(shared, status):
     assert shared.edge.fetch(path).status == 200
 
 
+@pytest.mark.h1_only
 def test_a_field_with_control_characters_is_refused(edge, origin):
     """Header meta characters: what one party ends a line at and another does not."""
     origin.default = cacheable(b"b")
@@ -225,6 +226,7 @@ def test_the_armor_can_be_laid_off(new_edge, origin):
     assert edge.fetch("/x.css").hit
 
 
+@pytest.mark.h1_only
 def test_a_raw_request_line_is_normalised_too(edge, origin):
     origin.default = echo()
     with edge.connect() as conn:

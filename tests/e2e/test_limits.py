@@ -23,6 +23,7 @@ def small(new_edge, origin):
 # --- sizes
 
 
+@pytest.mark.h1_only
 def test_a_header_section_over_the_limit_gets_431(small, origin):
     """RFC 6585 5."""
     assert small.fetch("/a", fields=[("X-Big", "x" * 7000)]).status == 200
@@ -42,6 +43,7 @@ def test_more_fields_than_the_limit_get_431(small, origin):
     assert origin.received == 0
 
 
+@pytest.mark.h1_only
 def test_a_target_over_the_limit_gets_414(small, origin):
     """RFC 9110 15.5.15."""
     assert small.fetch("/" + "a" * 900).status == 200
@@ -80,6 +82,7 @@ def test_413_instead_of_100_continue(small, origin):
     assert origin.received == 0
 
 
+@pytest.mark.h1_only
 def test_a_chunked_body_over_the_limit_gets_413(small, origin):
     with small.connect() as conn:
         conn.send(build("POST", "/a", chunked=[b"x" * 5000] * 3))
@@ -204,6 +207,7 @@ def test_a_tardy_client_does_not_hold_up_others(new_edge, origin):
 # --- numbers
 
 
+@pytest.mark.h1_only
 def test_connections_over_the_limit_are_closed_and_counted(new_edge, origin):
     edge = new_edge(origin, limits={"connections": 10})
     origin.on("/a", cacheable(BODY))

@@ -5,6 +5,8 @@ unless there are `sites`. An origin may be an Origin, a URL or a dictionary."""
 
 import yaml
 
+from . import protocol
+
 SITE_KEYS = ("name", "hosts", "origins", "origin_options", "cache", "vary", "compress", "key", "rules",
              "cache_status", "early_hints")
 
@@ -22,6 +24,10 @@ def render(edge, words):
         **words,
         "sites": [_site(each) for each in words.pop("sites", [site])],
     }
+    if edge.other and "listeners" not in words and not document.get("certificates"):
+        cert, key = protocol.files()
+        document["listeners"] = [{"address": str(edge.other)}]
+        document["certificates"] = [{"cert": str(cert), "key": str(key)}]
     return yaml.safe_dump({key: value for key, value in document.items() if value is not None}, sort_keys=False)
 
 

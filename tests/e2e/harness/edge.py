@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 
-from . import config
+from . import config, protocol
 from .client import Conn, fetch
 from .ports import Reservation
 from .process import Family, cpu_seconds, descriptors, status_field
@@ -54,6 +54,7 @@ class Edge:
         self.reservation = Reservation()
         self.address = self.reservation.address
         self.listen = str(self.reservation)
+        self.other = Reservation() if protocol.NAME != "h1" else None  # the listener of that protocol
         self.admin_path = str(directory / "admin.sock")
         self.access_log_path = directory / "access.log"
         self.file = directory / "edge.yaml"
@@ -156,10 +157,15 @@ class Edge:
     # --- talking to it
 
     def connect(self, **more):
-        return Conn(self.address, **more)
+        if protocol.NAME == "h1" or more.get("tls"):
+            return Conn(self.address, **more)
+        if not isinstance(self.configuration, dict):
+            protocol.only_h1("an edge without a configuration of the harness")
+        return protocol.H2Conn(self.other.address, **more)
 
-    def fetch(self, target="/", method="GET", fields=(), **more):
-        return fetch(self.address, target, method, fields, **more)
+    def fetch(self, target="/", method="GET", fields=(), timeout=10, source=None, **more):
+        with self.connect(timeout=timeout, source=source) as conn:
+            return conn.request(method, target, fields, **more)
 
     def admin(self, target, method="GET", fields=(), **more):
         return fetch(self.admin_path, target, method, fields, host="localhost", **more)

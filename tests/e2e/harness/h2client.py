@@ -20,7 +20,7 @@ def frame(kind, flags, stream, payload=b""):
 
 class Answer:
     def __init__(self):
-        self.status, self.fields, self.body, self.trailers = None, [], b"", None
+        self.status, self.fields, self.body, self.trailers = None, [], bytearray(), None
         self.informational, self.ended, self.reset = [], False, None
 
     def __getitem__(self, name):

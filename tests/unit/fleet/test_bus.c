@@ -257,6 +257,16 @@ static void tell_stragglers(void) {
     end();
 }
 
+/* The loop ends with all of them under way, as a process does that is told to stop. */
+static void tell_a_sudden_end(void) {
+    begin();
+    fleet_follower_leave(edges[0].follower); /* its farewell is still on its way */
+    for (int i = 0; i < EDGES; i++) fleet_follower_free(edges[i].follower);
+    fleet_publisher_free(publisher);
+    fleet_valkey_destroy(asking);
+    sk_arena_free(&arena);
+}
+
 #define STORY(name)                                                                                          \
     static void name(void **state) { run_story(tell_##name); }
 STORY(everywhere)
@@ -265,6 +275,7 @@ STORY(forgeries)
 STORY(a_server_that_forgets)
 STORY(silence)
 STORY(stragglers)
+STORY(a_sudden_end)
 
 static int set_up(void **state) {
     char path[128], name[64];
@@ -299,11 +310,8 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(everywhere),
-        cmocka_unit_test(batches),
-        cmocka_unit_test(forgeries),
-        cmocka_unit_test(stragglers),
-        cmocka_unit_test(a_server_that_forgets),
+        cmocka_unit_test(everywhere), cmocka_unit_test(batches),      cmocka_unit_test(forgeries),
+        cmocka_unit_test(stragglers), cmocka_unit_test(a_sudden_end), cmocka_unit_test(a_server_that_forgets),
         cmocka_unit_test(silence),
     };
     return cmocka_run_group_tests_name(__FILE__, tests, set_up, tear_down);

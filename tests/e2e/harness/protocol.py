@@ -1,0 +1,150 @@
+"""Which protocol the clients of the suite speak: SKERRY_E2E_PROTOCOL, h1 (plain HTTP/1.1) or h2 (HTTP/2 over TLS).
+
+With h2 each edge that a test starts from a configuration gets a TLS listener beside its own, and `edge.connect()` and
+`edge.fetch()` go there. A test sends and reads as ever: requests are taken from the bytes of `build()`. What only
+HTTP/1.1 can say (raw bytes, half a head, the end of a connection) skips the test, or is marked `h1_only`."""
+
+import atexit
+import functools
+import os
+import pathlib
+import shutil
+import tempfile
+
+import pytest
+
+from .certs import Authority
+from .client import Closed
+from .message import Fields, Response, parse_fields
+
+NAME = os.environ.get("SKERRY_E2E_PROTOCOL", "h1")
+assert NAME in ("h1", "h2"), f"SKERRY_E2E_PROTOCOL={NAME}"
+
+
+@functools.cache
+def authority():
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="skerry-protocol-"))
+    atexit.register(shutil.rmtree, directory, True)
+    return Authority(directory)
+
+
+@functools.cache
+def files():
+    return authority().files()
+
+
+def only_h1(why):
+    pytest.skip(f"HTTP/1.1 only: {why}")
+
+
+def parse(data):
+    """(method, target, fields, body, trailers) of the whole requests in DATA; skips the test when it is anything else."""
+    while data:
+        head, end, rest = data.partition(b"\r\n\r\n")
+        line, _, block = head.partition(b"\r\n")
+        words = line.split(b" ")
+        if not end or len(words) != 3 or words[2] != b"HTTP/1.1":
+            only_h1(f"{data[:60]!r}")
+        if not words[1].startswith(b"/"):
+            only_h1("another form of the target")
+        try:
+            fields = parse_fields(block)
+        except AssertionError:
+            only_h1(f"{data[:60]!r}")
+        names = fields.names()
+        if {"upgrade", "connection", "expect"} & set(names) or len(fields.all("host")) != 1:
+            only_h1(f"{fields}")
+        body, trailers = b"", Fields()
+        if "transfer-encoding" in names:
+            body, trailers, rest = _chunks(rest)
+        elif "content-length" in names:
+            length = fields.get("content-length")
+            if not length.isdigit() or len(rest) < int(length):
+                only_h1("a part of the content")
+            body, rest = rest[:int(length)], rest[int(length):]
+        yield words[0].decode("latin-1"), words[1].decode("latin-1"), fields, body, trailers
+        data = rest
+
+
+def _chunks(rest):
+    body = b""
+    while True:
+        size, end, rest = rest.partition(b"\r\n")
+        try:
+            count = int(size.partition(b";")[0], 16)
+        except ValueError:
+            only_h1("chunks")
+        if not end or len(rest) < count + 2:
+            only_h1("a part of the content")
+        if not count:
+            block, end, after = (b"", b"\r\n", rest[2:]) if rest.startswith(b"\r\n") else rest.partition(b"\r\n\r\n")
+            return body, parse_fields(block), after
+        body, rest = body + rest[:count], rest[count + 2:]
+
+
+class H2Conn:
+    """The face of harness.client.Conn over one HTTP/2 connection."""
+
+    def __init__(self, address, timeout=10, source=None, receive_buffer=None, tls=None):
+        if source or receive_buffer:
+            only_h1("options of the socket")
+        from .h2client import Client
+        self.client = Client(address, authority().client(), checked=False)
+        self.client.socket.settimeout(timeout)
+        self.timeout = timeout
+        self.waiting = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self.client.socket.close()
+
+    def __getattr__(self, name):
+        only_h1(f"Conn.{name}")
+
+    def send(self, data):
+        for method, target, fields, body, trailers in parse(bytes(data)):
+            kept = [(name.lower(), value) for name, value in fields if name.lower() not in ("host", "transfer-encoding")]
+            content = bool(body) or "content-length" in fields.names() or "transfer-encoding" in fields.names()
+            stream = self.client.head(method, target, kept, authority=fields.get("host"), end=not content)
+            if content:
+                self.client.send(stream, body, end=not trailers)
+            if trailers:
+                self.client.trailers(stream, [(name.lower(), value) for name, value in trailers])
+            self.waiting.append(stream)
+        return self
+
+    def request(self, method="GET", target="/", fields=(), **more):
+        from .message import build
+        self.send(build(method, target, fields, **more))
+        return self.response(method)
+
+    def get(self, target="/", fields=(), **more):
+        return self.request("GET", target, fields, **more)
+
+    def response(self, method="GET", allow_cut=False):
+        stream = self.waiting.pop(0)
+        try:
+            answer = self.client.answer(stream)
+        except TimeoutError:
+            raise AssertionError(f"nothing came for {self.timeout} s") from None
+        except AssertionError as ended:
+            raise Closed(str(ended)) from None
+        if answer.status is None or (answer.reset is not None and not answer.ended and not allow_cut):
+            raise Closed(f"{answer}")
+        response = make_response(answer.status, answer.fields, bytes(answer.body), answer.trailers)
+        response.informational = [make_response(int(head[0][1]), head[1:], b"", None) for head in answer.informational]
+        response.complete = answer.ended
+        return response
+
+
+def make_response(status, fields, body, trailers):
+    response = Response.__new__(Response)
+    response.raw_head, response.status, response.reason = b"", status, ""
+    response.fields, response.trailers = Fields(fields), Fields(trailers or ())
+    response.informational, response.body, response.complete = [], body, True
+    return response

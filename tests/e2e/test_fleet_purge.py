@@ -1,0 +1,199 @@
+"""Purges of a whole fleet, over the bus: every kind reaches every edge, is waited for, and is not lost when publishers,
+edges or the server fail."""
+
+import json
+import os
+import shutil
+import signal
+
+
+import pytest
+
+from harness.fleet import Fleet
+from harness.scale import seconds, wait_until
+
+HOST = "shop.example.com"
+KINDS = [{"url": f"http://{HOST}/a"}, {"prefix": f"http://{HOST}/a"}, {"host": HOST}, {"site": "shop"}, {"tag": "t"},
+         {"glob": f"{HOST}/a*"}, {"all": True}]
+
+
+def sites(origin):
+    return [{"name": "shop", "hosts": [HOST], "origins": [origin]}]
+
+
+@pytest.fixture
+def new_fleet(tmp_path, new_edge):
+    fleets = []
+
+    def make(count, origin, fleet=None, **configuration):
+        made = Fleet(tmp_path / "fleet", new_edge, count)
+        fleets.append(made)
+        for _ in range(count):
+            made.edge(sites=sites(origin), fleet=dict(fleet or {}), **configuration)
+        return made
+
+    (tmp_path / "fleet").mkdir()
+    yield make
+    for each in fleets:
+        each.stop()
+
+
+@pytest.fixture
+def cacheable(origin):
+    """Bodies say how often the origin was asked; the validator stays."""
+    def answer(x):
+        if x.request.fields.get("If-None-Match") == '"v"':
+            return x.reply(status=304, fields=[("ETag", '"v"'), ("Cache-Control", "max-age=3600")])
+        return x.reply(b"body", fields=[("Cache-Control", "max-age=3600"), ("Surrogate-Key", "t"), ("ETag", '"v"')])
+    origin.default = answer
+    return origin
+
+
+def store(edges, target="/a"):
+    for edge in edges:
+        edge.fetch(target, host=HOST)
+        assert edge.fetch(target, host=HOST).hit
+
+
+def left(edge, target="/a"):
+    return edge.fetch(target, fields=[("Cache-Control", "only-if-cached")], host=HOST).status == 200
+
+
+def test_every_kind_reaches_every_edge(new_fleet, cacheable):
+    fleet = new_fleet(3, cacheable)
+    publisher = fleet.publisher()
+    for request in KINDS:
+        store(fleet.edges)
+        answer = publisher.purge(request)
+        assert answer["living"] == 3 and answer["behind"] == [], answer
+        assert not any(left(edge) for edge in fleet.edges), request
+    store(fleet.edges)
+    publisher.purge({"purges": [{"url": f"http://{HOST}/other"}, {"tag": "t"}], "soft": True})
+    before = cacheable.count()
+    for edge in fleet.edges:
+        assert edge.fetch("/a", host=HOST).status == 200
+    assert cacheable.count() == before + 3  # each asked whether it is still good
+    metrics = fleet.edges[0].metrics()
+    assert metrics["skerry_bus_refused_total"] == 0
+    assert metrics['skerry_purges_total{kind="tag"}'] == 2
+
+
+def test_a_publisher_that_ends_well_costs_no_revalidation_and_one_that_dies_does(new_fleet, cacheable):
+    fleet = new_fleet(1, cacheable)
+    edge = fleet.edges[0]
+    fleet.publisher().stop()
+    before = edge.metrics()["skerry_bus_revalidations_total"]
+    second = fleet.publisher()
+    second.purge({"host": HOST})
+    assert edge.metrics()["skerry_bus_revalidations_total"] == before
+    second.kill()
+    fleet.publisher().purge({"host": "other.example"})
+    assert edge.metrics()["skerry_bus_revalidations_total"] == before + 1
+
+
+def test_a_server_that_forgets_means_revalidation_and_is_followed_again(new_fleet, cacheable):
+    fleet = new_fleet(2, cacheable)
+    publisher = fleet.publisher()
+    publisher.purge({"host": HOST})
+    store(fleet.edges)
+    asked = cacheable.count()
+    fleet.valkey.kill()
+    for edge in fleet.edges:  # nothing on a request's way waits for it
+        assert edge.fetch("/a", host=HOST).hit
+    fleet.valkey.start()
+    for edge in fleet.edges:
+        wait_until(lambda edge=edge: edge.metrics()["skerry_bus_revalidations_total"] >= 2, 15, "revalidation")
+        assert edge.fetch("/a", host=HOST).status == 200
+    assert cacheable.count() == asked + 2
+    assert publisher.purge({"host": HOST})["behind"] == []
+    assert not any(left(edge) for edge in fleet.edges)
+
+
+def test_silence_means_revalidation_until_somebody_is_heard(new_fleet, cacheable):
+    fleet = new_fleet(1, cacheable, fleet={"silence": "2s"})
+    edge = fleet.edges[0]
+    fleet.publisher()
+    store([edge])
+    fleet.valkey.pause()
+    wait_until(lambda: edge.metrics()["skerry_bus_silent"] == 1, 15, "the silence to be noticed")
+    asked = cacheable.count()
+    assert edge.fetch("/a", host=HOST).status == 200
+    assert cacheable.count() == asked + 1
+    fleet.valkey.pause(False)
+    wait_until(lambda: edge.metrics()["skerry_bus_silent"] == 0, 15, "somebody to be heard")
+    wait_until(lambda: edge.fetch("/a", host=HOST).hit, 5, "hits")
+
+
+def test_an_edge_that_stands_still_is_named_and_catches_up(new_fleet, cacheable):
+    fleet = new_fleet(2, cacheable)
+    publisher = fleet.publisher()
+    store(fleet.edges)
+    pid = fleet.edges[1].pid
+    os.kill(pid, signal.SIGSTOP)
+    answer = publisher.purge({"host": HOST})
+    assert answer["behind"] == ["spiffe://acme/home/edge/e1"], answer
+    assert not left(fleet.edges[0])
+    os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: not left(fleet.edges[1]), 10, "the purge to be in force there too")
+
+
+def test_an_edge_that_leaves_is_not_waited_for(new_fleet, cacheable):
+    fleet = new_fleet(2, cacheable)
+    publisher = fleet.publisher()
+    assert publisher.purge({"host": HOST})["living"] == 2
+    fleet.edges[1].stop()
+    answer = publisher.purge({"host": HOST})
+    assert answer["living"] == 1 and answer["behind"] == [], answer
+
+
+def test_purges_for_sites_of_another_configuration_count_when_it_comes(new_fleet, cacheable):
+    fleet = new_fleet(1, cacheable)
+    edge = fleet.edges[0]
+    publisher = fleet.publisher()
+    store([edge])
+    with_shop = dict(edge.configuration)
+    edge.reload({**with_shop, "sites": [{**with_shop["sites"][0], "name": "blog", "hosts": ["blog.example.org"]}]})
+    publisher.purge({"host": HOST})  # which nobody serves here now
+    edge.reload(with_shop)
+    asked = cacheable.count()
+    assert edge.fetch("/a", host=HOST).status == 200
+    assert cacheable.count() == asked + 1
+
+
+def test_without_an_identity_the_edge_does_not_start(tmp_path, new_edge, origin):
+    edge = new_edge(origin, start=False, fleet={"state": str(tmp_path / "none"), "bus": "unix:/nowhere"})
+    edge.expected_codes = {1}
+    edge.start(wait=False)
+    assert edge.wait_end() == 1
+    assert "fleet.state" in edge.log()
+
+
+@pytest.mark.parametrize("program", ["valkey-server", "redis-server"])
+def test_many_edges_have_a_purge_soon(tmp_path, new_edge, cacheable, program):
+    """With SKERRY_TEST_LONG=1: fifty edges, a thousand purges of each kind; figures are printed."""
+    if not shutil.which(program):
+        pytest.skip(f"{program} is not there")
+    long = os.environ.get("SKERRY_TEST_LONG") == "1"
+    count, rounds = (50, 1000) if long else (10, 5)
+    (tmp_path / "fleet").mkdir()
+    fleet = Fleet(tmp_path / "fleet", new_edge, count)
+    fleet.valkey.stop()
+    fleet.valkey = type(fleet.valkey)(program)
+    try:
+        for _ in range(count):
+            fleet.edge(sites=sites(cacheable), threads=1, memory="8MiB", access_log=None, log_level="warn")
+        publisher = fleet.publisher()
+        took = {}
+        for request in KINDS:
+            took[next(iter(request))] = times = []
+            for _ in range(rounds):
+                answer = publisher.purge(request)
+                assert answer["living"] == count and answer["behind"] == [], answer
+                times.append(answer["applied_ms"])
+        every = sorted(time for times in took.values() for time in times)
+        figures = {"edges": count, "purges": len(every), "p50_ms": every[len(every) // 2],
+                   "p99_ms": every[int(len(every) * 0.99)], "max_ms": every[-1]}
+        print(json.dumps({"program": program, **figures}))
+        assert figures["p99_ms"] < seconds(5) * 1000
+    finally:
+        fleet.stop()
