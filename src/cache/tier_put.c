@@ -199,7 +199,8 @@ static void put_tombstone(struct cache_tier *tier, struct disk_set *set, const s
 void cache_tier_overtaken(struct cache *cache, const struct cache_key *key) {
     struct disk_set *set = cache->tier ? tier_enter(cache->tier) : NULL;
     if (!set) return;
-    if (disk_set_has(set, key->hash)) {
+    bool maybe = atomic_load_explicit(&cache->tier->loading, memory_order_relaxed); /* a hint */
+    if (maybe || disk_set_has(set, key->hash)) {
         put_tombstone(cache->tier, set, key);
         disk_set_remove(set, key->hash);
     }

@@ -87,6 +87,14 @@ static void write_segments(struct cache_tier *tier) {
         }
 }
 
+/* One segment's records more of each device; the newest come first. */
+static void load_more(struct cache_tier *tier) {
+    bool more = false;
+    if (!atomic_load_explicit(&tier->loading, memory_order_relaxed)) return; /* own thread writes it */
+    for (size_t i = 0; i < tier->count; i++) more |= disk_set_load(tier->set, NULL, i) == SK_OK;
+    atomic_store_explicit(&tier->loading, more, memory_order_relaxed);
+}
+
 static void flush(struct cache_tier *tier) {
     if (!atomic_exchange_explicit(&tier->put_since, false, memory_order_relaxed)) return; /* a hint */
     for (size_t i = 0; i < tier->count; i++) (void)!disk_set_flush(tier->set, NULL, i);
@@ -135,13 +143,14 @@ static void work(struct cache_tier *tier) {
         refill_tokens(tier, now - before);
         before = now;
         write_segments(tier);
+        load_more(tier);
         if (is_due(now, SYNC_MS, &synced)) tier_log_sync(tier->log);
         if (is_due(now, FLUSH_MS, &flushed)) {
             flush(tier);
             shorten_log(tier);
         }
         if (is_due(now, REVIVE_MS, &revived)) revive(tier);
-    } while (!rest(tier, STEP_MS));
+    } while (!rest(tier, atomic_load_explicit(&tier->loading, memory_order_relaxed) ? 0 : STEP_MS));
 }
 
 /* ---- the end -------------------------------------------------------------------------------------------------------- */

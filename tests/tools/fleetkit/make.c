@@ -4,6 +4,7 @@
 
 #include "fleet/ca.h"
 #include "fleetkit.h"
+#include "io/file.h"
 
 #define LIFE_S 86400
 #define POP "home"
@@ -21,6 +22,14 @@ static sk_err issue(const struct fleet_ca *ca, const struct fleet_id *id, sk_uni
     sk_buf_free(&request);
     sk_buf_free(&certificate);
     return err;
+}
+
+/* Where control would be asked, were there one: nobody listens there. */
+static sk_err write_control(const char *folder) {
+    char path[FLEET_PATH_BYTES];
+    const sk_str nobody = SK_STR("https://127.0.0.1:1\n");
+    sk_err err = fleet_path(sk_str_from_c(folder), FLEET_FILE_CONTROL, path);
+    return err ? err : io_file_replace(path, nobody.data, nobody.len, 0600);
 }
 
 /* NODE is "ROLE/NAME". */
@@ -41,7 +50,7 @@ static sk_err make_node(const struct fleet_ca *ca, const char *folder, const cha
     if (!err) err = fleet_folder(sk_str_from_c(path));
     if (!err) err = fleet_identity_save(sk_str_from_c(path), sk_buf_str(&pem), fleet_ca_roots(ca));
     sk_buf_free(&pem);
-    return err;
+    return err ? err : write_control(path);
 }
 
 int fleetkit_make(const char *folder, const char *fleet, char **nodes, int count) {
