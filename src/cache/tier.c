@@ -102,8 +102,8 @@ static bool copy_options(struct cache_tier *tier, const struct cache_tier_option
         tier->paths[tier->count] = (struct disk_set_path){path, options->paths[tier->count].bytes};
     }
     memcpy(tier->secret, options->secret, SK_HASH_SECRET_BYTES);
-    tier->write_limit = options->write_limit;
-    atomic_init(&tier->tokens, (int64_t)options->write_limit);
+    disk_pace_init(&tier->pace, options->write_limit,
+                   SK_MAX(options->write_limit, (uint64_t)CACHE_TIER_RECORD_BYTES));
     return true;
 }
 

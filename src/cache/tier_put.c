@@ -59,20 +59,13 @@ static bool can_be_sliced(const struct cache_object *object) {
 
 /* ---- one record ------------------------------------------------------------------------------------------------ */
 
-static bool take_tokens(struct cache_tier *tier, uint64_t bytes) {
-    if (!tier->write_limit) return true;
-    if (atomic_load_explicit(&tier->tokens, memory_order_relaxed) <= 0) return false;
-    atomic_fetch_sub_explicit(&tier->tokens, (int64_t)bytes, memory_order_relaxed);
-    return true;
-}
-
 static sk_err put_record(struct put *put, const struct cache_key *key, const struct tier_record *record,
                          const char *body, uint64_t bytes) {
     struct cache_tier *tier = put->tier;
     sk_buf_clear(&put->head);
     sk_err err = tier_record_encode(record, &put->head);
     if (err) return err;
-    if (!take_tokens(tier, bytes)) {
+    if (!disk_pace_take(&tier->pace, bytes, sk_time_now())) {
         tier_count(&tier->refused, 1);
         return SK_ERR_AGAIN;
     }
