@@ -328,8 +328,8 @@ void cache_remove(struct cache_thread *thread, const struct cache_key *key) {
     if (entry) cache_index_remove(thread->cache, entry);
     doom_fills(stripe, key);
     pthread_mutex_unlock(&stripe->lock);
-    cache_tier_removed(thread->cache, key);
     cache_section_end(thread);
+    cache_tier_removed(thread->cache, key); /* may write to the log: not inside of a section */
 }
 
 /* ---- plain answers ------------------------------------------------------------------------------------------ */

@@ -102,8 +102,8 @@ static bool copy_options(struct cache_tier *tier, const struct cache_tier_option
         tier->paths[tier->count] = (struct disk_set_path){path, options->paths[tier->count].bytes};
     }
     memcpy(tier->secret, options->secret, SK_HASH_SECRET_BYTES);
-    tier->write_limit = options->write_limit;
-    atomic_init(&tier->tokens, (int64_t)options->write_limit);
+    disk_pace_init(&tier->pace, options->write_limit,
+                   SK_MAX(options->write_limit, (uint64_t)CACHE_TIER_RECORD_BYTES));
     return true;
 }
 
@@ -128,6 +128,8 @@ sk_err cache_tier_start(struct cache *cache, const struct cache_tier_options *op
     pthread_condattr_destroy(&attributes);
     sk_buf_init(&tier->pending, TIER_PENDING_BYTES);
     sk_err err = copy_options(tier, options) ? SK_OK : SK_ERR_NO_MEMORY;
+    if (!err && options->key_file) err = disk_key_load(options->key_file, true, tier->key);
+    tier->sealed = options->key_file;
     cache_purge_advance(cache, options->first_tick);
     /* No number of an earlier process may come again: records on the devices hold them. */
     atomic_store(&cache->numbers, sk_random_u64() >> 2);

@@ -29,6 +29,7 @@ struct cache_tier_options {
     size_t count;
     const char *state;                    /* path of the log; copied */
     uint8_t secret[SK_HASH_SECRET_BYTES]; /* that of the process's hashes */
+    const char *key_file;                 /* of encryption at rest, made when it is not there; NULL: none */
     uint64_t first_tick;                  /* of the purge clock: cache_tier_secret gave it */
     uint64_t write_limit;                 /* bytes a second that are put; 0: as many as the devices take */
 };
@@ -37,7 +38,8 @@ struct cache_tier_options {
 sk_err cache_tier_secret(const char *state, uint8_t out_secret[SK_HASH_SECRET_BYTES], uint64_t *out_tick);
 
 /* Before any thread has joined the cache. The tier's thread opens the devices; until then, and where that fails,
- * everything is a miss here. The cache owns it. SK_ERR_NO_MEMORY, SK_ERR_FULL (no thread). */
+ * everything is a miss here. The cache owns it. SK_ERR_NO_MEMORY, SK_ERR_FULL (no thread); of the key's file, as
+ * disk_key_load. */
 sk_err cache_tier_start(struct cache *cache, const struct cache_tier_options *options);
 /* Waits until the devices are open, cannot be opened, or belong to another process; at most until DEADLINE. */
 void cache_tier_await(struct cache *cache, sk_time_ns deadline);

@@ -3,6 +3,8 @@
 #ifndef SK_CACHE_TIER_INTERNAL_H
 #define SK_CACHE_TIER_INTERNAL_H
 
+#include "cache/disk_pace.h"
+#include "cache/disk_seal.h"
 #include "cache/internal.h"
 #include "cache/tier.h"
 #include "cache/tier_log.h"
@@ -22,7 +24,8 @@ struct cache_tier {
     struct disk_set_path *paths;
     size_t count;
     uint8_t secret[SK_HASH_SECRET_BYTES];
-    uint64_t write_limit;
+    bool sealed;
+    uint8_t key[DISK_KEY_BYTES]; /* if sealed */
     pthread_t thread;
     struct observe_thread *metrics; /* the thread's own; NULL: none could be had */
     /* any thread: who comes is counted before he looks at `open`, and who closes takes that away before he counts
@@ -31,9 +34,9 @@ struct cache_tier {
     _Atomic uint64_t users;
     struct disk_set *set;   /* while `open`, and for its users */
     _Atomic uint64_t floor; /* what is born before it is unproven; set before `open` */
+    _Atomic bool loading;   /* not all records are known yet; the thread writes it; relaxed, a hint */
     _Atomic bool put_since; /* something was put since the last flush; relaxed, a hint */
-    /* the write limit, any thread, relaxed: about so many is enough */
-    _Atomic int64_t tokens;
+    struct disk_pace pace;  /* the write limit */
     /* under the lock; microseconds. It may be taken with the purges' lock held */
     pthread_mutex_t lock;
     pthread_cond_t changed;

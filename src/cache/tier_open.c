@@ -33,9 +33,12 @@ static void replay(struct cache_tier *tier, const struct tier_log_reading *readi
 static sk_err renew_log(struct cache_tier *tier, struct tier_log *log, const struct tier_log_reading *reading,
                         sk_str data) {
     bool proven = !reading->damaged && !reading->state.incomplete && (reading->ended || reading->same_boot);
+    pthread_mutex_lock(&tier->lock);
+    proven = proven && !tier->pending_lost;
+    pthread_mutex_unlock(&tier->lock);
     uint64_t floor = reading->state.floor, last = SK_MAX(reading->last_tick, floor);
     sk_str kept = sk_str_slice(data, TIER_LOG_HEADER_BYTES, reading->purge_bytes);
-    if (!proven || tier->pending_lost) floor = SK_MAX(last, cache_purge_now(tier->cache)) + 1;
+    if (!proven) floor = SK_MAX(last, cache_purge_now(tier->cache)) + 1;
     if (kept.len > TIER_LOG_MAX_BYTES / 2) floor = SK_MAX(floor, last);
     if (floor > last || kept.len > TIER_LOG_MAX_BYTES / 2) kept.len = 0; /* all that it says is older */
     cache_purge_advance(tier->cache, SK_MAX(last, floor));
@@ -119,12 +122,15 @@ sk_err tier_open_devices(struct cache_tier *tier) {
     struct disk_set_options options = {.paths = tier->paths,
                                        .count = tier->count,
                                        .create = true,
+                                       .key = tier->sealed ? tier->key : NULL,
+                                       .background = true,
                                        .open = open_device,
                                        .close = disk_io_close};
     struct disk_set *set;
     sk_err err = disk_set_open(&options, NULL, &set);
     if (err) return err;
     report_devices(tier, set);
+    atomic_store_explicit(&tier->loading, true, memory_order_relaxed); /* the thread finds out */
     tier->set = set;
     atomic_store(&tier->open, true); /* seq_cst, see tier_internal.h */
     return SK_OK;

@@ -59,20 +59,13 @@ static bool can_be_sliced(const struct cache_object *object) {
 
 /* ---- one record ------------------------------------------------------------------------------------------------ */
 
-static bool take_tokens(struct cache_tier *tier, uint64_t bytes) {
-    if (!tier->write_limit) return true;
-    if (atomic_load_explicit(&tier->tokens, memory_order_relaxed) <= 0) return false;
-    atomic_fetch_sub_explicit(&tier->tokens, (int64_t)bytes, memory_order_relaxed);
-    return true;
-}
-
 static sk_err put_record(struct put *put, const struct cache_key *key, const struct tier_record *record,
                          const char *body, uint64_t bytes) {
     struct cache_tier *tier = put->tier;
     sk_buf_clear(&put->head);
     sk_err err = tier_record_encode(record, &put->head);
     if (err) return err;
-    if (!take_tokens(tier, bytes)) {
+    if (!disk_pace_take(&tier->pace, bytes, sk_time_now())) {
         tier_count(&tier->refused, 1);
         return SK_ERR_AGAIN;
     }
@@ -199,7 +192,8 @@ static void put_tombstone(struct cache_tier *tier, struct disk_set *set, const s
 void cache_tier_overtaken(struct cache *cache, const struct cache_key *key) {
     struct disk_set *set = cache->tier ? tier_enter(cache->tier) : NULL;
     if (!set) return;
-    if (disk_set_has(set, key->hash)) {
+    bool maybe = atomic_load_explicit(&cache->tier->loading, memory_order_relaxed); /* a hint */
+    if (maybe || disk_set_has(set, key->hash)) {
         put_tombstone(cache->tier, set, key);
         disk_set_remove(set, key->hash);
     }

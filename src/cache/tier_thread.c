@@ -87,6 +87,14 @@ static void write_segments(struct cache_tier *tier) {
         }
 }
 
+/* One segment's records more of each device; the newest come first. */
+static void load_more(struct cache_tier *tier) {
+    bool more = false;
+    if (!atomic_load_explicit(&tier->loading, memory_order_relaxed)) return; /* own thread writes it */
+    for (size_t i = 0; i < tier->count; i++) more |= disk_set_load(tier->set, NULL, i) == SK_OK;
+    atomic_store_explicit(&tier->loading, more, memory_order_relaxed);
+}
+
 static void flush(struct cache_tier *tier) {
     if (!atomic_exchange_explicit(&tier->put_since, false, memory_order_relaxed)) return; /* a hint */
     for (size_t i = 0; i < tier->count; i++) (void)!disk_set_flush(tier->set, NULL, i);
@@ -113,14 +121,6 @@ static void shorten_log(struct cache_tier *tier) {
         SK_LOG_LIMITED(SK_LOG_WARN, "disk", "%s: cannot be written", tier->state_path);
 }
 
-static void refill_tokens(struct cache_tier *tier, sk_time_ns passed) {
-    if (!tier->write_limit) return;
-    int64_t most = (int64_t)tier->write_limit, more = (int64_t)((double)most * (double)passed / SK_NS_PER_S);
-    int64_t have = atomic_load_explicit(&tier->tokens, memory_order_relaxed);
-    int64_t give = SK_MIN(more, most - have);
-    atomic_fetch_add_explicit(&tier->tokens, give, memory_order_relaxed);
-}
-
 /* Due again after MS, and the time when it was due last. */
 static bool is_due(sk_time_ns now, int64_t ms, sk_time_ns *last) {
     if (now - *last < ms * SK_NS_PER_MS) return false;
@@ -129,19 +129,18 @@ static bool is_due(sk_time_ns now, int64_t ms, sk_time_ns *last) {
 }
 
 static void work(struct cache_tier *tier) {
-    sk_time_ns now = sk_time_now(), before = now, synced = now, flushed = now, revived = now;
+    sk_time_ns now = sk_time_now(), synced = now, flushed = now, revived = now;
     do {
         now = sk_time_now();
-        refill_tokens(tier, now - before);
-        before = now;
         write_segments(tier);
+        load_more(tier);
         if (is_due(now, SYNC_MS, &synced)) tier_log_sync(tier->log);
         if (is_due(now, FLUSH_MS, &flushed)) {
             flush(tier);
             shorten_log(tier);
         }
         if (is_due(now, REVIVE_MS, &revived)) revive(tier);
-    } while (!rest(tier, STEP_MS));
+    } while (!rest(tier, atomic_load_explicit(&tier->loading, memory_order_relaxed) ? 0 : STEP_MS));
 }
 
 /* ---- the end -------------------------------------------------------------------------------------------------------- */
@@ -160,8 +159,7 @@ static void save_all(struct cache_tier *tier, struct cache_thread *thread, int64
     struct cache_walk walk = {0};
     struct cache_entry *entries[WALK_ENTRIES];
     sk_time_ns until = sk_time_now() + budget_ns;
-    /* relaxed: nobody counts any more */
-    atomic_store_explicit(&tier->tokens, INT64_MAX / 2, memory_order_relaxed);
+    disk_pace_init(&tier->pace, 0, 0); /* nobody else puts any more */
     for (uint32_t shards = tier->cache->shard_count; shards && sk_time_now() < until;) {
         uint32_t count = 0;
         cache_section_begin(thread);

@@ -112,6 +112,9 @@ static void print_stored(struct page *page, yyjson_val *root) {
     } else {
         PRINT(page, "  %-22s %lld, %s, %lld bytes of content\n", "response", number(page, "status"),
               text(page, "body"), number(page, "bytes"));
+        if (yyjson_obj_get(page->section, "slice_bytes"))
+            PRINT(page, "  %-22s of %lld bytes; those that are not there are asked for\n", "slices",
+                  number(page, "slice_bytes"));
         PRINT(page, "  %-22s %s, %lld bytes in all\n", "tier", text(page, "tier"),
               number(page, "memory_bytes"));
         row(page, "since", text(page, "since"));

@@ -156,6 +156,7 @@ struct config_disk {
     uint32_t device_count; /* 0: there is no such tier */
     uint64_t write_limit;  /* bytes a second; 0: none */
     sk_str state;          /* path of the log; ends with NUL */
+    sk_str key_file;       /* ends with NUL; empty: no encryption */
 };
 
 enum config_log_format { CONFIG_LOG_JSON, CONFIG_LOG_COMMON };

@@ -204,24 +204,27 @@ enum config_kind {
     X(S, LIST, COOKIE, cookies, cookies, "", "0", "16", "currency",                                          \
       "Cookies that are part of the key. No other cookie is.")
 
-#define CONFIG_RULE_TABLE(X, S)                                                                              \
-    X(S, HAND, PATTERN, path, paths, "", "", "", "/static/*",                                                \
-      "The paths that it is for, when one pattern says it.")                                                 \
-    X(S, LIST, PATTERN, paths, paths, "", "0", "256", "/static/*", "The same, when it takes several.")       \
-    X(S, VALUE, HOST, host, host, "", "", "", "img.example.com",                                             \
-      "Only on this host (`*.example.com`: and those below). Without it: on all hosts of the site.")         \
-    X(S, SECTION, CACHE, cache, cache, "", "", "", "",                                                       \
-      "As `cache` of the site; what is not given here is as it is there. `enabled: false` lets these paths " \
-      "pass.")                                                                                               \
-    X(S, SECTION, KEY, key, key, "", "", "", "",                                                             \
-      "As `key` of the site; what is not given here is as it is there.")                                     \
-    X(S, LIST, FIELD, strip_request_fields, request, "", "0", "64", "Cookie",                                \
-      "Fields that do not go to the origin.")                                                                \
-    X(S, LIST, FIELD_LINE, set_request_fields, request, "", "0", "64", "\"X-Tier: static\"",                 \
-      "Fields that the origin gets, instead of any of their name that the client sent.")                     \
-    X(S, LIST, FIELD, strip_response_fields, response, "", "0", "64", "X-Powered-By",                        \
-      "Fields of the origin that count for nothing: they are neither stored nor sent.")                      \
-    X(S, LIST, FIELD_LINE, add_response_fields, response, "", "0", "64", "\"X-Robots-Tag: noindex\"",        \
+#define CONFIG_RULE_TABLE(X, S)                                                                               \
+    X(S, HAND, PATTERN, path, paths, "", "", "", "/static/*",                                                 \
+      "The paths that it is for, when one pattern says it.")                                                  \
+    X(S, LIST, PATTERN, paths, paths, "", "0", "256", "/static/*", "The same, when it takes several.")        \
+    X(S, VALUE, HOST, host, host, "", "", "", "img.example.com",                                              \
+      "Only on this host (`*.example.com`: and those below). Without it: on all hosts of the site.")          \
+    X(S, LIST, NAME, methods, methods, "", "0", "32", "POST",                                                 \
+      "Only for requests with these methods; GET is HEAD too. Without it: for all. What a request is stored " \
+      "under is always what the rule for GET says.")                                                          \
+    X(S, SECTION, CACHE, cache, cache, "", "", "", "",                                                        \
+      "As `cache` of the site; what is not given here is as it is there. `enabled: false` lets these paths "  \
+      "pass.")                                                                                                \
+    X(S, SECTION, KEY, key, key, "", "", "", "",                                                              \
+      "As `key` of the site; what is not given here is as it is there.")                                      \
+    X(S, LIST, FIELD, strip_request_fields, request, "", "0", "64", "Cookie",                                 \
+      "Fields that do not go to the origin.")                                                                 \
+    X(S, LIST, FIELD_LINE, set_request_fields, request, "", "0", "64", "\"X-Tier: static\"",                  \
+      "Fields that the origin gets, instead of any of their name that the client sent.")                      \
+    X(S, LIST, FIELD, strip_response_fields, response, "", "0", "64", "X-Powered-By",                         \
+      "Fields of the origin that count for nothing: they are neither stored nor sent.")                       \
+    X(S, LIST, FIELD_LINE, add_response_fields, response, "", "0", "64", "\"X-Robots-Tag: noindex\"",         \
       "Fields that responses get as if the origin had sent them, after `strip_response_fields`.")
 
 #define CONFIG_COMPRESS_TABLE(X, S)                                                                           \
@@ -375,6 +378,9 @@ enum config_kind {
     X(S, VALUE, SIZE, write_limit, write_limit, "0", "0", "1TiB", "50MiB",                                    \
       "Bytes a second that are stored, for the life of the SSD; what is over it is not stored. 0: as many "   \
       "as the devices take.")                                                                                 \
+    X(S, VALUE, FILE, key_file, key_file, "", "", "", "/etc/skerry/disk.key",                                 \
+      "Encrypt what is stored (AES-256-GCM) with the key in this file: 32 bytes, for its owner alone, made "  \
+      "when it is not there. Without the key nothing can be read again. Without it: no encryption.")          \
     X(S, VALUE, FILE, state, state, "", "", "", "/var/lib/skerry/tier",                                       \
       "The file of the purges and the secret that belong to what is stored. Without it: `.state` behind the " \
       "first path.")

@@ -25,8 +25,16 @@ static bool matches(const struct config_rule *rule, sk_str host, sk_str path) {
     return false;
 }
 
-const struct config_rule *config_rule_for(const struct config_site *site, sk_str host, sk_str path) {
+static bool has_method(const struct config_rule *rule, sk_str method) {
+    for (uint32_t i = 0; i < rule->method_count; i++)
+        if (sk_str_eq(rule->methods[i], method)) return true;
+    return rule->method_count == 0;
+}
+
+const struct config_rule *config_rule_for(const struct config_site *site, sk_str host, sk_str path,
+                                          sk_str method) {
     for (uint32_t i = 0; i < site->rule_count; i++)
-        if (matches(&site->rules[i], host, path)) return &site->rules[i];
+        if (has_method(&site->rules[i], method) && matches(&site->rules[i], host, path))
+            return &site->rules[i];
     return &site->base;
 }

@@ -23,7 +23,9 @@ struct config_edits {
 struct config_rule {
     struct config_pattern *paths; /* none: of the site itself */
     uint32_t path_count;
-    sk_str host;  /* lower case; empty: any; "*.example.com" */
+    sk_str host;     /* lower case; empty: any; "*.example.com" */
+    sk_str *methods; /* none: any */
+    uint32_t method_count;
     bool enabled; /* false: requests pass, nothing is stored */
     struct http_cache_policy cache;
     struct http_key_rules key;
@@ -31,8 +33,9 @@ struct config_rule {
     uint32_t index; /* in config_site.rules */
 };
 
-/* The first rule that HOST (in any case, without a port) and PATH (as http_path_normalise leaves it) match, else the
- * site's own. Never NULL; allocates nothing. */
-const struct config_rule *config_rule_for(const struct config_site *site, sk_str host, sk_str path);
+/* The first rule that HOST (in any case, without a port), PATH (as http_path_normalise leaves it) and METHOD (GET for
+ * HEAD) match, else the site's own. Never NULL; allocates nothing. */
+const struct config_rule *config_rule_for(const struct config_site *site, sk_str host, sk_str path,
+                                          sk_str method);
 
 #endif

@@ -295,6 +295,7 @@ sk_err config_rule_compile(struct sk_arena *arena, const struct config_raw_RULE 
     struct config_rule rule = *base;
     sk_err err = compile_paths(arena, raw, &rule);
     if (!err) err = compile_host(arena, raw->host, &rule.host);
+    if (!err) err = copy_texts(arena, raw->methods, raw->methods_count, &rule.methods, &rule.method_count);
     if (!err) err = fill_given(section_of("cache"), arena, raw->cache, &rule.cache);
     if (!err) err = compile_cache(arena, raw->cache, &rule);
     if (!err) err = fill_given(section_of("key"), arena, raw->key, &rule.key);

@@ -33,7 +33,8 @@ sk_err edge_explain_look(struct cache_thread *thread, const struct config *confi
     explanation.refused = edge_refusal(config, explanation.site, request, &explanation.detail);
     if (!explanation.refused) {
         explanation.rule = edge_rule_of(explanation.site, request, arena);
-        sk_err err = edge_key_make(arena, explanation.site, explanation.rule, request, &explanation.key);
+        const struct config_rule *rule = edge_key_rule_of(explanation.site, explanation.rule, request, arena);
+        sk_err err = edge_key_make(arena, explanation.site, rule, request, &explanation.key);
         if (err == SK_ERR_NO_MEMORY) return err;
         if (err && request->path.data[0] == '/') {
             explanation.refused = edge_key_refusal(err);

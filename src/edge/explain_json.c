@@ -3,6 +3,7 @@
 #include "edge/explain.h"
 #include "fleet/admin_json.h"
 #include "http/cache_status.h"
+#include "http/content_range.h"
 #include "http/date.h"
 
 /* The page being written. */
@@ -148,7 +149,9 @@ static void stored(struct page *page) {
     uint64_t length = atomic_load_explicit(&object->body_length, memory_order_acquire);
     yyjson_mut_val *json = section(page, "stored");
     number(page, json, "status", object->status);
-    yyjson_mut_obj_add_str(page->doc, json, "body", completeness[complete]);
+    bool sliced = object->part == CACHE_PART_HEAD;
+    yyjson_mut_obj_add_str(page->doc, json, "body", sliced ? "in slices" : completeness[complete]);
+    if (sliced) number(page, json, "slice_bytes", HTTP_SLICE_BYTES);
     number(page, json, "bytes", (int64_t)atomic_load_explicit(&object->available, memory_order_acquire));
     if (length != CACHE_LENGTH_UNKNOWN) number(page, json, "length", (int64_t)length);
     yyjson_mut_obj_add_str(page->doc, json, "tier", "memory");

@@ -92,9 +92,16 @@ void h1_set_deadline(struct h1_conn *conn, sk_time_ns deadline);
 /* One recv. SK_OK; SK_ERR_AGAIN: nothing now; SK_ERR_END, SK_ERR_RESET and others: no more ever. */
 sk_err h1_receive(struct h1_conn *conn, char *data, size_t capacity, size_t *out_n);
 
-/* h1_write.c */
+/* h1_head.c */
 void h1_respond(struct edge_exchange *exchange, const struct edge_response *response);
 void h1_inform(struct edge_exchange *exchange, uint16_t status, const struct http_fields *fields);
+
+/* h1_write.c */
+#define H1_HEAD_PIECES 6
+/* The answer begins with these pieces, at most H1_HEAD_PIECES; its body has been opened. */
+void h1_send_head(struct h1_conn *conn, const sk_str *head, int count);
+/* The trailers that have come so far, where the client wants them; else NULL. */
+const struct http_fields *h1_wanted_trailers(const struct edge_exchange *exchange);
 /* Goes on sending. */
 void h1_pump(struct h1_conn *conn);
 /* The write deadline has come. False: the client is too slow. */

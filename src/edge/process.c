@@ -15,6 +15,7 @@
 #include "edge/gauges.h"
 #include "edge/notify.h"
 #include "edge/privileges.h"
+#include "edge/quic_upgrade.h"
 #include "edge/reclaim.h"
 #include "edge/reload.h"
 #include "edge/tier.h"
@@ -240,7 +241,9 @@ static sk_err listen_all(struct edge_process *process) {
     struct edge_listeners inherited = {0};
     const struct io_addr *failed_addr = NULL;
     const struct config *config = process->snapshot->config;
-    sk_err err = edge_upgrade_inherit(&inherited);
+    int quic_fd = -1;
+    sk_err err = edge_upgrade_inherit(&inherited, &quic_fd);
+    if (quic_fd >= 0) edge_quic_inherit(process, quic_fd);
     if (!err)
         err = edge_listeners_change(&inherited, config, process->worker_count, &process->listeners,
                                     &failed_addr);
@@ -337,6 +340,7 @@ static void tear_down(struct edge_process *process) {
     edge_gauges_remove(process);
     if (!stuck) edge_tier_stop(process);
     edge_reclaim_stop(process->reclaim);
+    edge_quic_end(process);
     edge_bus_free(process->bus);
     if (process->upgrade) edge_upgrade_free(process);
     fleet_admin_stop(process->admin);
@@ -367,7 +371,7 @@ int edge_main(struct config *config, const struct edge_start *start_options) {
     process.workers = calloc(config->threads, sizeof *process.workers);
     process.reachable = calloc(config->threads, sizeof *process.reachable);
     pthread_mutex_init(&process.posts, NULL);
-    wire_quic_keys_make(&process.quic_keys);
+    edge_quic_begin(&process);
     if (!process.workers || !process.reachable || sem_init(&process.started_workers, 0, 0) != 0) return 1;
     if (start(&process, config) != SK_OK) return 1;
     say_ready(&process);

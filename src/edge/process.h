@@ -33,6 +33,7 @@ struct edge_process {
     char loop_mark[20];
     struct wire_quic_keys quic_keys;
     uint8_t quic_generation;
+    int quic_before; /* datagrams for the process before this one go there; -1: there is none */
     sk_time_ns started;
     /* main thread */
     struct edge_snapshot *snapshot; /* in force, a reference */
@@ -40,8 +41,9 @@ struct edge_process {
     struct fleet_admin_server *admin; /* NULL: none */
     struct edge_upgrade *upgrade;     /* NULL: none is running */
     struct edge_reclaim *reclaim;
-    struct edge_bus *bus;     /* NULL: no fleet's */
-    struct edge_fleet *fleet; /* NULL: the same */
+    struct io_watch quic_after; /* datagrams for us, from the process after this one; fd -1: none */
+    struct edge_bus *bus;       /* NULL: no fleet's */
+    struct edge_fleet *fleet;   /* NULL: the same */
     enum edge_stage stage;
     uint64_t refused_files; /* changed certificates as they were when they could not be used */
     bool handed_over;       /* another process has the listening sockets */

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "edge/h3.h"
 #include "edge/process.h"
+#include "edge/quic_upgrade.h"
 #include "io/socket.h"
 
 #define RECEIVES_A_TURN 8
@@ -49,17 +50,15 @@ static void on_handed(struct io_task *task) {
     free(handed);
 }
 
-static void hand_to_thread(struct edge_quic_socket *socket, unsigned thread, const struct io_train *train,
-                           sk_str datagram) {
-    struct edge_process *process = socket->quic->worker->process;
+void edge_quic_hand_to(struct edge_process *process, unsigned thread, const struct io_addr *listener,
+                       const struct io_train *train, sk_str datagram) {
     struct handed *handed = malloc(sizeof *handed + datagram.len);
     if (!handed) return; /* lost, as datagrams may be */
-    *handed = (struct handed){.task.run = on_handed, .listener = socket->addr, .train = *train};
+    *handed = (struct handed){.task.run = on_handed, .listener = *listener, .train = *train};
     memcpy(handed->data, datagram.data, datagram.len);
     handed->train.data = handed->data;
     handed->train.bytes = handed->train.segment = datagram.len;
     if (edge_process_post(process, thread, &handed->task, &handed->worker) != SK_OK) free(handed);
-    observe_count(socket->quic->worker->metrics, OBSERVE_QUIC_HANDED);
 }
 
 /* --- answers without a connection ------------------------------------------------------------------------- */
@@ -130,12 +129,18 @@ static struct h3_conn *begin(struct edge_quic_socket *socket, const struct io_tr
     return conn;
 }
 
-/* True: it is another thread's, which has it now. */
+/* True: it is another thread's or process's, which has it now. */
 static bool belongs_elsewhere(struct edge_quic_socket *socket, const struct io_train *train, sk_str datagram,
                               struct wire_quic_place place) {
     struct edge_quic *quic = socket->quic;
-    if (place.generation != quic->place.generation || place.thread == quic->place.thread) return false;
-    hand_to_thread(socket, place.thread, train, datagram);
+    struct edge_process *process = quic->worker->process;
+    bool here = place.generation == quic->place.generation;
+    if (here && place.thread == quic->place.thread) return false;
+    if (here)
+        edge_quic_hand_to(process, place.thread, &socket->addr, train, datagram);
+    else if (!edge_quic_send_back(process, &socket->addr, train, datagram))
+        return false;
+    observe_count(quic->worker->metrics, OBSERVE_QUIC_HANDED);
     return true;
 }
 
@@ -210,6 +215,7 @@ static void queue_socket(struct edge_quic_socket *socket) {
 static void receive_turn(struct edge_quic_socket *socket) {
     struct edge_quic *quic = socket->quic;
     sk_err err = SK_OK;
+    if (socket->deaf) return;
     for (int i = 0; i < RECEIVES_A_TURN && !err; i++) {
         const struct io_train *trains;
         size_t count = 0;
@@ -254,6 +260,14 @@ void edge_quic_refuse_from(struct edge_quic *quic, int source_fd) {
         socket->tls = NULL;
         socket->source_fd = -1; /* another one may get this number */
         if (!socket->connections) queue_socket(socket);
+    }
+}
+
+void edge_quic_stop_reading(struct edge_quic *quic) {
+    SK_LIST_FOR_EACH(link, &quic->sockets) {
+        struct edge_quic_socket *socket = SK_CONTAINER_OF(link, struct edge_quic_socket, link);
+        io_watch_stop(&socket->watch);
+        socket->deaf = true;
     }
 }
 

@@ -5,7 +5,7 @@
  *                                       \--another thread's: a copy to its loop
  *
  * A connection stays on its thread: its ids name it. The kernel spreads clients over the sockets by their addresses;
- * one that moves may come to another socket from then on. Own thread, but for edge_quic_hand_over. */
+ * one that moves may come to another socket from then on. Own thread, but for edge_quic_hand_to. */
 #ifndef SK_EDGE_QUIC_H
 #define SK_EDGE_QUIC_H
 
@@ -21,7 +21,7 @@ struct edge_quic_socket {
     struct io_watch watch;
     struct edge_quic *quic;
     struct io_task again; /* more wait than one turn takes */
-    bool queued, closed;
+    bool queued, closed, deaf;
     bool unwanted;        /* closes with its last connection */
     struct io_addr addr;  /* as configured: by it the configuration in force tells what is spoken here */
     struct io_addr bound; /* as it is */
@@ -52,6 +52,11 @@ void edge_quic_free(struct edge_quic *quic);
 
 /* Reads FD, a socket's duplicate that belongs to it from now on. */
 void edge_quic_listen(struct edge_quic *quic, int fd, int source_fd, const struct io_addr *addr);
+/* Another process reads the sockets from now on. */
+void edge_quic_stop_reading(struct edge_quic *quic);
+/* Any thread: DATAGRAM is for the connection of THREAD that it names; it came to the listener at LISTENER. */
+void edge_quic_hand_to(struct edge_process *process, unsigned thread, const struct io_addr *listener,
+                       const struct io_train *train, sk_str datagram);
 /* No new connections by SOURCE_FD's duplicate, or (-1) by any. */
 void edge_quic_refuse_from(struct edge_quic *quic, int source_fd);
 /* Another configuration is in force. */

@@ -2,12 +2,27 @@
 
 #include "cache/search.h"
 
-const struct config_rule *edge_rule_of(const struct config_site *site, const struct http_request *request,
-                                       struct sk_arena *arena) {
+static const struct config_rule *rule_for(const struct config_site *site, const struct http_request *request,
+                                          sk_str method, struct sk_arena *arena) {
     sk_str path;
     if (SK_LIKELY(!site->rule_count)) return &site->base;
     if (http_path_normalise(arena, request->path, &path)) return &site->base;
-    return config_rule_for(site, edge_host_of(request->authority), path);
+    return config_rule_for(site, edge_host_of(request->authority), path, method);
+}
+
+static bool is_read(const struct http_request *request) {
+    return request->method == HTTP_METHOD_GET || request->method == HTTP_METHOD_HEAD ||
+           request->method == HTTP_METHOD_PURGE || !request->method_text.len;
+}
+
+const struct config_rule *edge_rule_of(const struct config_site *site, const struct http_request *request,
+                                       struct sk_arena *arena) {
+    return rule_for(site, request, is_read(request) ? SK_STR("GET") : request->method_text, arena);
+}
+
+const struct config_rule *edge_key_rule_of(const struct config_site *site, const struct config_rule *rule,
+                                           const struct http_request *request, struct sk_arena *arena) {
+    return is_read(request) ? rule : rule_for(site, request, SK_STR("GET"), arena);
 }
 
 void edge_use_key_target(struct http_request *request, sk_str key_text) {

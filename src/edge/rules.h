@@ -4,6 +4,10 @@
 
 #include "edge/exchange.h"
 
+/* The rule of SITE by which REQUEST is stored and looked for, where RULE is its own: that for GET, so that what another
+ * method makes invalid is what GET has stored (RFC 9111 section 4.4). */
+const struct config_rule *edge_key_rule_of(const struct config_site *site, const struct config_rule *rule,
+                                           const struct http_request *request, struct sk_arena *arena);
 /* The rule of SITE for REQUEST, never NULL. A path without a normal form has the site's own (and gets no key). ARENA
  * is for a moment. */
 const struct config_rule *edge_rule_of(const struct config_site *site, const struct http_request *request,

@@ -250,8 +250,9 @@ void edge_serve(struct edge_exchange *exchange) {
     }
     exchange->rule = edge_rule_of(exchange->site, &exchange->request, exchange->arena);
     if (has_path(&exchange->request)) {
-        sk_err err = edge_key_make(exchange->arena, exchange->site, exchange->rule, &exchange->request,
-                                   &exchange->key);
+        const struct config_rule *rule =
+            edge_key_rule_of(exchange->site, exchange->rule, &exchange->request, exchange->arena);
+        sk_err err = edge_key_make(exchange->arena, exchange->site, rule, &exchange->request, &exchange->key);
         if (err) {
             edge_respond_error(exchange, edge_key_refusal(err), "the request's target cannot be used");
             return;

@@ -127,11 +127,16 @@ sk_err edge_tier_start(struct edge_process *process, const uint8_t secret[SK_HAS
     struct cache_tier_options options = {.paths = paths,
                                          .count = disk->device_count,
                                          .state = disk->state.data,
+                                         .key_file = disk->key_file.len ? disk->key_file.data : NULL,
                                          .first_tick = tick,
                                          .write_limit = disk->write_limit};
     memcpy(options.secret, secret, SK_HASH_SECRET_BYTES);
     sk_err err = cache_tier_start(process->cache, &options);
     free(paths);
+    if (err && disk->key_file.len)
+        sk_log(SK_LOG_ERROR, "disk",
+               "%s: %s: it must hold 32 bytes, and belong to the user that serves alone", disk->key_file.data,
+               sk_err_text(err));
     if (!err) cache_tier_await(process->cache, sk_time_now() + OPEN_WAIT_MS * SK_NS_PER_MS);
     return err;
 }

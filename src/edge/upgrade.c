@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "edge/admin.h"
+#include "edge/quic_upgrade.h"
 #include "io/process.h"
 #include "io/socket.h"
 
@@ -21,6 +22,7 @@ struct edge_upgrade {
     struct io_process *child; /* NULL once it has ended */
     struct io_watch ready;    /* the pipe's read end */
     struct io_timer timer;
+    int quic_fd; /* our end of what the new process hands back to us; -1: not any more */
 };
 
 /* --- the old process -------------------------------------------------------------------------------------- */
@@ -31,6 +33,7 @@ void edge_upgrade_free(struct edge_process *process) {
     io_timer_stop(&upgrade->timer);
     io_watch_stop(&upgrade->ready);
     if (upgrade->ready.fd >= 0) close(upgrade->ready.fd);
+    if (upgrade->quic_fd >= 0) close(upgrade->quic_fd);
     if (upgrade->child) io_process_release(upgrade->child);
     free(upgrade);
 }
@@ -57,6 +60,8 @@ static void on_ready(struct io_watch *watch, unsigned ready) {
     ssize_t n = read(watch->fd, &byte, 1);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (n <= 0) return; /* it has closed the pipe: its end is seen by itself */
+    edge_quic_hand_over(process, upgrade->quic_fd);
+    upgrade->quic_fd = -1;
     edge_upgrade_free(process);
     if (process->admin) fleet_admin_hand_over(process->admin);
     edge_process_drain(process, true);
@@ -74,25 +79,37 @@ static sk_err package_add(struct package *package, int fd) {
     return sk_buf_printf(&package->text, "%d", FIRST_KEPT_FD + (int)package->count++);
 }
 
-static sk_err package_listener(struct package *package, const struct edge_listener *listener) {
-    char addr[IO_ADDR_TEXT_BYTES];
-    io_addr_format(&listener->addr, addr);
-    sk_err err = sk_buf_printf(&package->text, "\n%s=", addr);
-    for (unsigned i = 0; i < listener->fd_count && !err; i++) {
+static sk_err package_fds(struct package *package, const int *fds, unsigned count) {
+    sk_err err = SK_OK;
+    for (unsigned i = 0; i < count && !err; i++) {
         if (i) err = sk_buf_append(&package->text, SK_STR(","));
-        if (!err) err = package_add(package, listener->fds[i]);
+        if (!err) err = package_add(package, fds[i]);
     }
     return err;
 }
 
-static sk_err package_make(struct package *package, const struct edge_process *process, int ready_fd) {
-    size_t room = 2;
-    for (unsigned i = 0; i < process->listeners.count; i++) room += process->listeners.items[i].fd_count;
+static sk_err package_listener(struct package *package, const struct edge_listener *listener) {
+    char addr[IO_ADDR_TEXT_BYTES];
+    io_addr_format(&listener->addr, addr);
+    sk_err err = sk_buf_printf(&package->text, "\n%s=", addr);
+    if (!err) err = package_fds(package, listener->fds, listener->fd_count);
+    if (err || !listener->quic_count) return err;
+    err = sk_buf_printf(&package->text, "\nudp:%s=", addr);
+    return err ? err : package_fds(package, listener->quic_fds, listener->quic_count);
+}
+
+static sk_err package_make(struct package *package, const struct edge_process *process, int ready_fd,
+                           int quic_fd) {
+    size_t room = 3;
+    for (unsigned i = 0; i < process->listeners.count; i++)
+        room += process->listeners.items[i].fd_count + process->listeners.items[i].quic_count;
     *package = (struct package){.fds = calloc(room, sizeof(int))};
     sk_buf_init(&package->text, 0);
     if (!package->fds) return SK_ERR_NO_MEMORY;
     sk_err err = sk_buf_append(&package->text, SK_STR(EDGE_UPGRADE_VARIABLE "=ready="));
     if (!err) err = package_add(package, ready_fd);
+    if (!err) err = sk_buf_append(&package->text, SK_STR("\nquic="));
+    if (!err) err = package_add(package, quic_fd);
     if (!err && process->admin) {
         err = sk_buf_append(&package->text, SK_STR("\nadmin="));
         if (!err) err = package_add(package, fleet_admin_fd(process->admin));
@@ -120,11 +137,11 @@ static const char **make_arguments(const struct edge_start *start) {
     return argv;
 }
 
-static sk_err start_child(struct edge_upgrade *upgrade, int ready_fd) {
+static sk_err start_child(struct edge_upgrade *upgrade, int ready_fd, int quic_fd) {
     struct edge_process *process = upgrade->process;
     struct package package;
     const char **argv = make_arguments(process->start);
-    sk_err err = package_make(&package, process, ready_fd);
+    sk_err err = package_make(&package, process, ready_fd, quic_fd);
     if (!err && !argv) err = SK_ERR_NO_MEMORY;
     if (!err) {
         const char *const environment[] = {sk_buf_str(&package.text).data, NULL};
@@ -149,8 +166,11 @@ static sk_err begin(struct edge_upgrade *upgrade) {
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return SK_ERR_FULL;
     upgrade->ready = (struct io_watch){.fd = ends[0], .on_ready = on_ready};
     sk_err err = io_watch_start(loop, &upgrade->ready);
-    if (!err) err = start_child(upgrade, ends[1]);
+    int quic_fd = -1;
+    if (!err) err = edge_quic_pair(upgrade->process, &upgrade->quic_fd, &quic_fd);
+    if (!err) err = start_child(upgrade, ends[1], quic_fd);
     close(ends[1]);
+    if (quic_fd >= 0) close(quic_fd);
     if (!err) io_timer_start(loop, &upgrade->timer, io_loop_now(loop) + READY_MS * SK_NS_PER_MS, on_timer);
     return err;
 }
@@ -167,7 +187,7 @@ void edge_upgrade_start(struct edge_process *process) {
         return;
     }
     upgrade->process = process;
-    upgrade->ready.fd = -1;
+    upgrade->ready.fd = upgrade->quic_fd = -1;
     process->upgrade = upgrade;
     sk_log(SK_LOG_INFO, "edge", "upgrade: starting %s", process->start->program);
     sk_err err = begin(upgrade);
@@ -206,13 +226,34 @@ static sk_err parse_listener(sk_str addr, sk_str fds, struct edge_listener *out)
     return err;
 }
 
-static sk_err parse_line(sk_str line, struct edge_listeners *listeners, int *ready_fd, int *admin_fd) {
+/* Its listener came before it. */
+static sk_err parse_udp(sk_str addr_text, sk_str fds, struct edge_listeners *listeners) {
+    struct io_addr addr;
+    sk_str text;
+    sk_err err = io_addr_parse(addr_text, &addr);
+    struct edge_listener *listener = err ? NULL : edge_listeners_find(listeners, &addr);
+    if (!listener || listener->quic_fds) return SK_ERR_MALFORMED;
+    listener->quic_fds = calloc(fds.len + 1, sizeof(int));
+    listener->quic_unused = true;
+    if (!listener->quic_fds) return SK_ERR_NO_MEMORY;
+    while (!err && sk_str_cut(&fds, ',', &text)) {
+        err = parse_fd(text, &listener->quic_fds[listener->quic_count]);
+        if (!err) listener->quic_count++;
+    }
+    return err;
+}
+
+static sk_err parse_line(sk_str line, struct edge_listeners *listeners, int *ready_fd, int *admin_fd,
+                         int *quic_fd) {
     size_t equals = line.len;
     while (equals > 0 && line.data[equals - 1] != '=') equals--;
     if (equals < 2) return SK_ERR_MALFORMED;
     sk_str name = sk_str_slice(line, 0, equals - 1), value = sk_str_slice(line, equals, line.len);
     if (sk_str_eq(name, SK_STR("ready"))) return parse_fd(value, ready_fd);
     if (sk_str_eq(name, SK_STR("admin"))) return parse_fd(value, admin_fd);
+    if (sk_str_eq(name, SK_STR("quic"))) return parse_fd(value, quic_fd);
+    if (sk_str_starts_with(name, SK_STR("udp:")))
+        return parse_udp(sk_str_slice(name, 4, name.len), value, listeners);
     struct edge_listener *items = realloc(listeners->items, (listeners->count + 1) * sizeof *items);
     if (!items) return SK_ERR_NO_MEMORY;
     listeners->items = items;
@@ -222,12 +263,13 @@ static sk_err parse_line(sk_str line, struct edge_listeners *listeners, int *rea
 }
 
 sk_err edge_upgrade_parse(sk_str text, struct edge_listeners *out_listeners, int *out_ready_fd,
-                          int *out_admin_fd) {
+                          int *out_admin_fd, int *out_quic_fd) {
     struct edge_listeners listeners = {0};
-    int ready_fd = -1, admin_fd = -1;
+    int ready_fd = -1, admin_fd = -1, quic_fd = -1;
     sk_err err = SK_OK;
     sk_str line;
-    while (!err && sk_str_cut(&text, '\n', &line)) err = parse_line(line, &listeners, &ready_fd, &admin_fd);
+    while (!err && sk_str_cut(&text, '\n', &line))
+        err = parse_line(line, &listeners, &ready_fd, &admin_fd, &quic_fd);
     if (err) {
         edge_listeners_free(&listeners);
         return err;
@@ -235,14 +277,15 @@ sk_err edge_upgrade_parse(sk_str text, struct edge_listeners *out_listeners, int
     *out_listeners = listeners;
     *out_ready_fd = ready_fd;
     *out_admin_fd = admin_fd;
+    *out_quic_fd = quic_fd;
     return SK_OK;
 }
 
-sk_err edge_upgrade_inherit(struct edge_listeners *out_listeners) {
+sk_err edge_upgrade_inherit(struct edge_listeners *out_listeners, int *out_quic_fd) {
     const char *text = getenv(EDGE_UPGRADE_VARIABLE);
     if (!text) return SK_OK;
-    sk_err err =
-        edge_upgrade_parse(sk_str_from_c(text), out_listeners, &inherited_ready_fd, &inherited_admin_fd);
+    sk_err err = edge_upgrade_parse(sk_str_from_c(text), out_listeners, &inherited_ready_fd,
+                                    &inherited_admin_fd, out_quic_fd);
     unsetenv(EDGE_UPGRADE_VARIABLE);
     return err;
 }

@@ -3,7 +3,8 @@
  * word comes the old one stays in service; if it never comes, nothing has changed. Main thread.
  *
  * The new process learns of them by SKERRY_UPGRADE, a line each: "ready=3", "admin=4",
- * "127.0.0.1:8080=5,6" (descriptor numbers). */
+ * "127.0.0.1:8080=5,6",
+ * then "udp:127.0.0.1:8080=7,8" where HTTP/3 is spoken, and "quic=9" (edge/quic_upgrade.h); descriptor numbers. */
 #ifndef SK_EDGE_UPGRADE_H
 #define SK_EDGE_UPGRADE_H
 
@@ -16,12 +17,12 @@ void edge_upgrade_start(struct edge_process *process);
 /* Forgets an upgrade that is running. */
 void edge_upgrade_free(struct edge_process *process);
 
-/* In the new process, at its start: the listening sockets that it was given (none when it replaces nobody).
+/* In the new process, at its start: the sockets that it was given (none when it replaces nobody). *out_quic_fd stays as it is without one.
  * SK_ERR_MALFORMED, SK_ERR_NO_MEMORY. */
-sk_err edge_upgrade_inherit(struct edge_listeners *out_listeners);
+sk_err edge_upgrade_inherit(struct edge_listeners *out_listeners, int *out_quic_fd);
 /* What edge_upgrade_inherit makes of TEXT. Pure but for the look at the descriptors. */
 sk_err edge_upgrade_parse(sk_str text, struct edge_listeners *out_listeners, int *out_ready_fd,
-                          int *out_admin_fd);
+                          int *out_admin_fd, int *out_quic_fd);
 /* The inherited admin socket, the caller's from then on; -1: none. */
 int edge_upgrade_take_admin(void);
 /* Tells the old process that this one serves. */

@@ -254,7 +254,10 @@ static void on_told(struct io_task *task) {
     case EDGE_TELL_QUIC: edge_quic_listen(worker->quic, message.fd, message.source_fd, &message.addr); break;
     case EDGE_TELL_REFUSE: refuse_from(worker, message.source_fd); break;
     case EDGE_TELL_DRAIN: drain(worker, true); break;
-    case EDGE_TELL_HAND_OVER: drain(worker, false); break;
+    case EDGE_TELL_HAND_OVER:
+        edge_quic_stop_reading(worker->quic);
+        drain(worker, false);
+        break;
     case EDGE_TELL_STOP: stop(worker); break;
     }
 }

@@ -53,6 +53,34 @@ static sk_err answer_health_report(void *role, struct fleet_admin_request *reque
     return fleet_admin_say(answer, 200, "noted");
 }
 
+/* The newest challenge, if it is in none of our zones, is of no use. */
+static bool is_ours(const struct route_process *process) {
+    const struct route_config *config = process->plan->config;
+    const struct challenges *challenges = &process->challenges;
+    bool ours = challenges->count == 0;
+    for (uint32_t i = 0; !ours && i < config->config->zone_count; i++)
+        ours = dns_name_in(&challenges->items[challenges->count - 1].name, &config->plan_zones[i].apex);
+    return ours;
+}
+
+static sk_err answer_acme_challenge(void *role, struct fleet_admin_request *request,
+                                    struct fleet_admin_answer *answer) {
+    struct route_process *process = role;
+    sk_err err = challenge_take(&process->challenges, sk_buf_str(&request->content), sk_time_now());
+    if (err == SK_ERR_FULL) return fleet_admin_say(answer, 503, "too many records are there already");
+    if (err)
+        return fleet_admin_say(answer, 400,
+                               "expected {\"name\": \"_acme-challenge.NAME\", \"value\": \"TEXT\", "
+                               "\"ttl\": SECONDS}; ttl 0 takes it away");
+    if (!is_ours(process)) {
+        process->challenges.count--;
+        return fleet_admin_say(answer, 404, "the name is in none of the zones");
+    }
+    err = route_process_reload(process);
+    return fleet_admin_say(answer, err ? 422 : 200,
+                           err ? "not in force: what is wrong stands in the log" : "in force");
+}
+
 static sk_err answer_reload(void *role, struct fleet_admin_request *request,
                             struct fleet_admin_answer *answer) {
     sk_err err = route_process_reload(role);

@@ -11,6 +11,8 @@
     X(GET, "/metrics", metrics, "counters: Prometheus text")                                                 \
     X(GET, "/route", route, "the decision for a client, with every term: ?client=IP&name=NAME or &url=URL")  \
     X(GET, "/sites", sites, "each site and edge as it is now: JSON")                                         \
+    X(POST, "/acme-challenge", acme_challenge,                                                               \
+      "a TXT record for a certificate authority: {\"name\": NAME, \"value\": TEXT, \"ttl\": SECONDS}")       \
     X(POST, "/health-report", health_report,                                                                 \
       "what another observer sees: {\"observer\": NAME, \"edges\": {\"ADDRESS:PORT\": true}}")               \
     X(POST, "/config/reload", reload, "reads the file and the zones again")

@@ -13,6 +13,7 @@ struct making {
     struct route_config *out;
     struct config_route *config;
     struct sk_buf *problems;
+    const struct challenges *challenges;
     sk_unix_s now;
     struct sk_arena arena;
     struct answer_routed *routed;
@@ -158,14 +159,18 @@ struct extras {
 static sk_err load_zone(struct making *m, uint32_t index) {
     const struct config_route *config = m->config;
     const struct plan_zone *zone = &m->out->plan_zones[index];
-    struct extras extras = {.items = calloc(config->name_count + DNSSEC_EXTRAS_MAX, sizeof *extras.items),
-                            .marks = calloc(SK_MAX(config->name_count, 1), 4)};
+    struct extras extras = {
+        .items = calloc(config->name_count + DNSSEC_EXTRAS_MAX + CHALLENGES_MAX, sizeof *extras.items),
+        .marks = calloc(SK_MAX(config->name_count, 1), 4)};
     struct dnssec_keys *keys = NULL;
     sk_err err = extras.items && extras.marks ? load_keys(m, zone, &keys) : SK_ERR_NO_MEMORY;
     if (keys) extras.count = dnssec_extras(keys, &zone->apex, extras.keys, extras.items);
     for (uint32_t i = 0; !err && i < config->name_count; i++)
         if (zone_of(m, &m->routed[i].name) == index)
             extras.items[extras.count++] = answer_routed_mark(&m->routed[i], i, extras.marks[i]);
+    for (size_t i = 0; !err && i < m->challenges->count; i++)
+        if (zone_of(m, &m->challenges->items[i].name) == index)
+            extras.items[extras.count++] = challenge_extra(&m->challenges->items[i]);
     if (!err) err = load_with_keys(m, index, extras.items, extras.count, keys);
     free(extras.items);
     free(extras.marks);
@@ -318,9 +323,10 @@ static sk_err make_options(struct making *m, const struct cookie_secrets *secret
 
 /* --- from the outside ------------------------------------------------------------------------------- */
 
-sk_err route_config_create(struct config_route *config, const struct cookie_secrets *secrets, sk_unix_s now,
-                           struct sk_buf *problems, struct route_config **out_config) {
-    struct making m = {.config = config, .problems = problems, .now = now};
+sk_err route_config_create(struct config_route *config, const struct cookie_secrets *secrets,
+                           const struct challenges *challenges, sk_unix_s now, struct sk_buf *problems,
+                           struct route_config **out_config) {
+    struct making m = {.config = config, .problems = problems, .challenges = challenges, .now = now};
     m.out = calloc(1, sizeof *m.out);
     if (!m.out) return SK_ERR_NO_MEMORY;
     atomic_init(&m.out->references, 1);

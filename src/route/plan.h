@@ -5,6 +5,7 @@
 
 #include "config/route.h"
 #include "route/answer.h"
+#include "route/challenge.h"
 #include "route/dnssec.h"
 #include "route/measure.h"
 
@@ -39,10 +40,11 @@ struct route_config {
     bool is_signed;  /* a zone is */
 };
 
-/* Loads the zones (with the marks of routed names), databases and keys that CONFIG names and takes CONFIG on
+/* Loads the zones (with the marks of routed names and CHALLENGES), databases and keys that CONFIG names and takes CONFIG on
  * success. PROBLEMS gets a line for everything that is wrong. SK_ERR_INVALID, SK_ERR_NO_MEMORY. */
-sk_err route_config_create(struct config_route *config, const struct cookie_secrets *secrets, sk_unix_s now,
-                           struct sk_buf *problems, struct route_config **out_config);
+sk_err route_config_create(struct config_route *config, const struct cookie_secrets *secrets,
+                           const struct challenges *challenges, sk_unix_s now, struct sk_buf *problems,
+                           struct route_config **out_config);
 void route_config_unref(struct route_config *config);
 
 struct route_plan_input {

@@ -59,7 +59,8 @@ static sk_err make_plan(struct route_process *process, struct config_route *conf
     struct sk_buf problems;
     struct route_config *made;
     sk_buf_init(&problems, 64 * 1024);
-    sk_err err = route_config_create(config, &process->secrets, sk_wall_now_s(), &problems, &made);
+    sk_err err = route_config_create(config, &process->secrets, &process->challenges, sk_wall_now_s(),
+                                     &problems, &made);
     if (err) {
         tell_problems(sk_buf_str(&problems), !process->plan);
         config_route_free(config);

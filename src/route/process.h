@@ -34,6 +34,7 @@ struct route_process {
     uint64_t version;        /* of the last table */
     struct dnssec_memo *memo;
     sk_unix_s signed_at;
+    struct challenges challenges; /* of certificate authorities */
     struct io_timer sign_timer;
     /* main thread; route/watch.h */
     struct sites *sites; /* of plan->config, as they are now */

@@ -69,6 +69,8 @@ static void on_look(struct io_timer *timer) {
 void watch_look(struct route_process *process) {
     if (sites_look(process->sites, sk_time_now())) watch_changed(process);
     check_alarm(process);
+    if (challenge_expire(&process->challenges, sk_time_now()) && route_process_reload(process))
+        sk_log(SK_LOG_ERROR, "route", "an expired challenge is still answered");
     const struct table *table = answer_snapshot_table(process->plan->snapshot);
     bool due = process->learned || (table && table_waiting(table));
     if (due && sk_time_now() - process->table_at >= LEARN_MS * SK_NS_PER_MS) watch_changed(process);

@@ -25,7 +25,7 @@ def tier(new_edge, new_origin, tmp_path):
         def __call__(self, start=True, **more):
             disk = {"path": str(self.store), "size": "64MiB", **more.pop("disk", {})}
             site = {"name": "shop", "hosts": [HOST], "origins": [self.origin], **more.pop("site", {})}
-            return new_edge(memory="16MiB", disk=disk, sites=[site], start=start, **more)
+            return new_edge(memory=more.pop("memory", "16MiB"), disk=disk, sites=[site], start=start, **more)
 
     return Tier()
 
@@ -104,8 +104,7 @@ def test_what_ram_evicts_is_on_disk(tier):
     store(edge, *targets, size=size)
     tiers = [is_from_disk(get(edge, target, size=size)) for target in targets]
     assert sum(tiers) > 40  # more than RAM has room for; how many depends on what the device keeps up with
-    metrics = edge.metrics()
-    assert metrics['skerry_cache_tier_hits_total{tier="disk"}'] == sum(tiers)
+    wait_until(lambda: edge.metrics()['skerry_cache_tier_hits_total{tier="disk"}'] == sum(tiers), what="the count")
 
 
 def test_a_stale_object_is_validated_and_served_from_disk(tier):
@@ -379,6 +378,31 @@ def test_a_full_file_system_costs_only_the_tier(tier):
     store(edge, "/a")
     edge.stop()
     assert "make room" in edge.log()
+
+
+def test_encrypted_nothing_can_be_read_without_the_key(tier, tmp_path):
+    serve(tier.origin)
+    key = tmp_path / "key"
+    edge = tier(disk={"key_file": str(key)})
+    store(edge, "/a")
+    edge.stop()
+    assert key.stat().st_size == 32 and key.stat().st_mode & 0o077 == 0
+    assert body_of("/a")[:64] not in tier.store.read_bytes()
+    edge = tier(disk={"key_file": str(key)})
+    assert is_from_disk(get(edge, "/a"))
+    edge.stop()
+    key.write_bytes(bytes(32))
+    edge = tier(disk={"key_file": str(key)})
+    assert not get(edge, "/a").hit
+
+
+def test_the_write_limit_bounds_what_is_stored(tier):
+    size = 200_000
+    serve(tier.origin, size)
+    edge = tier(disk={"write_limit": "1MiB"})
+    store(edge, *[f"/{i}" for i in range(200)], size=size)
+    metrics = edge.metrics()
+    assert metrics["skerry_disk_refused"] > 0
 
 
 # --- configuration

@@ -10,6 +10,7 @@ import pytest
 from harness.edge import run
 from harness.message import build
 from harness.origin import cacheable, reply, sequence
+from harness.ranges import Resource
 
 BODY = b"The quick brown fox jumps over the lazy dog.\n" * 30
 URL = "http://example.test"
@@ -211,3 +212,16 @@ def test_the_command_tells_what_is_wrong(edge, tmp_path):
     done = run("explain", "--admin", f"unix:{tmp_path}/none", "http://a/")
     assert done.returncode == 1 and "none" in done.stderr
     assert run("explain", "--help").returncode == 0
+
+
+def test_what_is_kept_in_slices_says_so(edge, origin):
+    content = bytes(600_000)
+    origin.on("/big", Resource(content))
+    edge.fetch("/big", fields=[("Range", "bytes=0-99")])
+    stored = explain(edge, "/big")["stored"]
+    assert (stored["body"], stored["slice_bytes"], stored["length"]) == ("in slices", 256 * 1024, len(content))
+    assert "of 262144 bytes" in command(edge, URL + "/big").stdout
+    edge.fetch("/big")
+    origin.on("/a", cacheable(BODY))
+    edge.fetch("/a")
+    assert explain(edge)["stored"]["body"] == "complete" and "slice_bytes" not in explain(edge)["stored"]

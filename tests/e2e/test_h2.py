@@ -9,7 +9,7 @@ import time
 import pytest
 from harness.h2client import (CONTINUATION, DATA, HEADERS, PING, PRIORITY, RST, SETTINGS, WINDOW, Client, Raw,
                               frame)
-from harness.origin import reply
+from harness.origin import cacheable, reply, sequence
 from harness.scale import seconds, wait_until
 
 CALM, INTERNAL, PROTOCOL = 11, 2, 1
@@ -190,6 +190,37 @@ def test_informational_responses(origin, client):
     client.answer(stream, lambda a: a.informational)
     client.send(stream, b"now", end=True)
     assert client.answer(stream).body == b"now"
+
+
+def test_rfc8297_2_links_of_what_was_stored_are_told_early(origin, client):
+    links = ("Link", "</a.css>; rel=preload; as=style")
+    origin.on("/", sequence(cacheable(b"old", 1, [links]), cacheable(b"new", 60)))
+    assert client.get("/").body == b"old"
+    time.sleep(2.1)
+    answer = client.get("/")
+    assert answer.body == b"new"
+    assert answer.informational == [[(":status", "103"), ("link", links[1])]]
+    assert client.get("/").informational == []  # a hit waits for nobody
+
+
+def test_rfc9218_10_urgent_answers_come_first(edge, origin, tls):
+    for path in ("/calm", "/urgent"):
+        origin.on(path, cacheable(bytes(400_000), 60))
+        assert edge.connect(tls=tls).get(path).status == 200
+    grant = 65535  # what the connection has at first
+    with Client(edge.address, tls, auto=False, window=1 << 24) as client:
+        calm = client.head("GET", "/calm", [("priority", "u=6")])
+        client.answer(calm, until=lambda answer: len(answer.body) == grant)
+        urgent = client.head("GET", "/urgent", [("priority", "u=1")])
+        client.answer(urgent, until=lambda answer: answer.status)
+        granted, answers = grant, client.answers
+        while not answers[urgent].ended:
+            if len(answers[calm].body) + len(answers[urgent].body) == granted:
+                client.connection.increment_flow_control_window(grant)
+                client.flush()
+                granted += grant
+            assert client.read()
+        assert len(answers[urgent].body) == 400_000 and len(answers[calm].body) < 2 * grant + 20_000
 
 
 def test_cookie_crumbs_become_one_field(origin, client):

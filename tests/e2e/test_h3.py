@@ -412,6 +412,28 @@ def test_drain_answers_what_runs_and_says_goaway(edge, origin, client):
     assert client.terminated.error_code == NO_ERROR
 
 
+def test_upgrades_lose_no_connection(new_h3, origin):
+    """What comes for the old process goes to it by the new one; who connects meets the new one."""
+    edge = new_h3(origin, threads=2)
+    content = os.urandom(300_000)
+    origin.on("/u", reply(body=content, fields=FRESH))
+    go = threading.Event()
+    origin.on("/late", lambda x: (go.wait(seconds(20)), x.reply(content)))
+    clients = [Client(edge.address) for _ in range(6)]
+    streams = [client.send("/late", method="POST", body=bytes(50_000)) for client in clients]
+    wait_until(lambda: [client.step(0.01) for client in clients] and origin.count("/late") == 6)
+    edge.upgrade(wait_old=False)
+    for client in clients:
+        assert client.get("/u").body == content
+    with Client(edge.address) as fresh:
+        assert fresh.get("/u").body == content
+    go.set()
+    for client, stream in zip(clients, streams):
+        client.wait(lambda: client.finished(stream), "the answer")
+        assert client.answer(stream).body == content
+        client.__exit__()
+
+
 # --- QUIC
 
 

@@ -44,6 +44,21 @@ def test_a_rule_for_one_host(new_edge, origin):
     assert kept(edge, host="img.a.test") and not kept(edge, host="a.test")
 
 
+def test_a_rule_for_some_methods(new_edge, origin):
+    """HEAD is as GET, and what a POST makes invalid is what GET has stored, though its rule has another key."""
+    origin.default = reply(b"b", fields=FRESH)
+    edge = new_edge(origin, rules=[
+        {"path": "/api/*", "methods": ["POST"], "set_request_fields": ["X-Rule: post"]},
+        {"path": "/api/*", "methods": ["GET"], "key": {"query": "none"}, "set_request_fields": ["X-Rule: get"]}])
+    assert kept(edge, "/api/a?x=1") and edge.fetch("/api/a?x=2").hit and edge.fetch("/api/a?x=3", "HEAD").hit
+    assert origin.last("/api/a").fields.get("x-rule") == "get"
+    edge.fetch("/api/a?x=4", "POST", body=b"b")
+    assert origin.last().fields.get("x-rule") == "post" and origin.last().target == "/api/a?x=4"
+    assert not edge.fetch("/api/a?x=2").hit
+    edge.fetch("/api/a", "DELETE")
+    assert origin.last().fields.get("x-rule") is None
+
+
 def test_a_rule_has_keys_of_its_own(new_edge, origin):
     origin.default = reply(b"b", fields=FRESH)
     edge = new_edge(origin, rules=[{"path": "/static/*", "key": {"query": "none"}}])

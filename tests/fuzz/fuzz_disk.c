@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cache/disk.h"
+#include "cache/disk_survey.h"
 #include "fuzz.h"
 
 /* A note of two sectors, twice, and a checkpoint of two. */
@@ -85,6 +85,11 @@ static void lay_out(uint8_t *image, const uint8_t *data, size_t bytes) {
     }
 }
 
+static bool go_on(void *arg, uint64_t done, uint64_t of) {
+    (void)arg;
+    return done <= of;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     uint8_t *image = calloc(1, BYTES);
     struct disk *disk;
@@ -95,6 +100,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
         .io = {.arg = image, .bytes = BYTES, .read = image_read, .write = image_write, .sync = image_sync},
         .records = RECORDS,
         .background = bytes % 2};
+    struct disk_survey survey;
+    if (disk_survey_check(&options.io, (struct disk_survey_progress){go_on, NULL}, &survey) == SK_OK &&
+        survey.damaged_records > survey.checked_records)
+        abort();
     if (disk_open(&options, NULL, &disk) == SK_OK) {
         sk_hash128 hash = {0};
         if (bytes >= 24) memcpy(&hash, data + 8, 16);

@@ -2,7 +2,8 @@
 #include "base/glob.h"
 #include "cache/purge.h"
 #include "cache/purge_table.h"
-#include "cache_test.h"
+#define ONE_CACHE_BYTES (16 * MIB)
+#include "one_cache.h"
 
 /* ---- patterns ---------------------------------------------------------------------------------------------- */
 
@@ -66,24 +67,6 @@ static void a_full_table_forgets_nothing_that_it_was_told(void **state) {
 }
 
 /* ---- the model ------------------------------------------------------------------------------------------------ */
-
-static struct cache *cache;
-static struct cache_thread *thread;
-
-static int setup(void **state) {
-    struct cache_options options = {.memory_bytes = 16 * MIB};
-    assert_ok(cache_create(&options, &cache));
-    assert_ok(cache_thread_join(cache, NULL, &thread));
-    (void)state;
-    return 0;
-}
-
-static int teardown(void **state) {
-    cache_thread_leave(thread);
-    cache_destroy(cache);
-    (void)state;
-    return 0;
-}
 
 struct world_key {
     struct cache_key key;

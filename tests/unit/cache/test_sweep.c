@@ -2,27 +2,10 @@
 #include "cache/sweep.h"
 
 #include "cache/purge.h"
-#include "cache_test.h"
+#define ONE_CACHE_BYTES (64 * MIB)
+#include "one_cache.h"
 
 #define OBJECTS 3000
-
-static struct cache *cache;
-static struct cache_thread *thread;
-
-static int setup(void **state) {
-    struct cache_options options = {.memory_bytes = 64 * MIB};
-    assert_ok(cache_create(&options, &cache));
-    assert_ok(cache_thread_join(cache, NULL, &thread));
-    (void)state;
-    return 0;
-}
-
-static int teardown(void **state) {
-    cache_thread_leave(thread);
-    cache_destroy(cache);
-    (void)state;
-    return 0;
-}
 
 static struct cache_usage usage(void) {
     struct cache_usage usage;

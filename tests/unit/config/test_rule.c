@@ -42,12 +42,34 @@ static void the_first_rule_that_matches_holds(void **state) {
     for (size_t i = 0; i < SK_COUNT(cases); i++) {
         const struct config_site *site = &c->sites[0];
         const struct config_rule *rule =
-            config_rule_for(site, sk_str_from_c(cases[i].host), sk_str_from_c(cases[i].path));
+            config_rule_for(site, sk_str_from_c(cases[i].host), sk_str_from_c(cases[i].path), SK_STR("GET"));
         const struct config_rule *wanted = cases[i].rule < 0 ? &site->base : &site->rules[cases[i].rule];
         if (rule != wanted) fail_msg("%s%s", cases[i].host, cases[i].path);
     }
     assert_int_equal(c->sites[0].rules[6].index, 6);
     config_unref(c);
+}
+
+static void a_rule_may_be_for_some_methods(void **state) {
+    struct config *c = parsed("    rules:\n"
+                              "      - {path: /a, methods: [POST, PUT]}\n"
+                              "      - {path: /a, methods: [GET]}\n"
+                              "      - {path: /b, methods: [get]}\n"
+                              "      - {path: /b}\n");
+    static const struct {
+        const char *path, *method;
+        int rule; /* -1: the site's own */
+    } cases[] = {
+        {"/a", "POST", 0}, {"/a", "PUT", 0}, {"/a", "GET", 1}, {"/a", "DELETE", -1}, {"/b", "GET", 3}};
+    for (size_t i = 0; i < SK_COUNT(cases); i++) {
+        const struct config_site *site = &c->sites[0];
+        const struct config_rule *rule =
+            config_rule_for(site, SK_STR("h"), sk_str_from_c(cases[i].path), sk_str_from_c(cases[i].method));
+        if (rule != (cases[i].rule < 0 ? &site->base : &site->rules[cases[i].rule]))
+            fail_msg("%s %s", cases[i].method, cases[i].path);
+    }
+    config_unref(c);
+    (void)state;
 }
 
 static void a_rule_is_as_its_site_but_for_what_it_says(void **state) {
@@ -170,6 +192,7 @@ static void what_is_wrong_is_told_with_its_place(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_rule_may_be_for_some_methods),
         cmocka_unit_test(the_first_rule_that_matches_holds),
         cmocka_unit_test(a_rule_is_as_its_site_but_for_what_it_says),
         cmocka_unit_test(errors_have_a_lifetime_by_default),

@@ -9,7 +9,7 @@
 static void a_new_process_finds_what_it_was_given(void **state) {
     struct io_addr addr;
     struct io_listen_options options = {0};
-    int first, second, pipe_fds[2], ready = -1, admin = -1;
+    int first, second, pipe_fds[2], ready = -1, admin = -1, quic = -1;
     char text[200];
     assert_ok(io_addr_parse(SK_STR("127.0.0.1:0"), &addr));
     assert_ok(io_listen(&addr, &options, &first));
@@ -18,7 +18,7 @@ static void a_new_process_finds_what_it_was_given(void **state) {
     snprintf(text, sizeof text, "ready=%d\nadmin=%d\n127.0.0.1:0=%d,%d", pipe_fds[1], pipe_fds[0], first,
              second);
     struct edge_listeners listeners = {0};
-    assert_ok(edge_upgrade_parse(sk_str_from_c(text), &listeners, &ready, &admin));
+    assert_ok(edge_upgrade_parse(sk_str_from_c(text), &listeners, &ready, &admin, &quic));
     assert_int_equal(ready, pipe_fds[1]);
     assert_int_equal(admin, pipe_fds[0]);
     struct edge_listener *found = edge_listeners_find(&listeners, &addr);
@@ -42,13 +42,15 @@ static void nonsense_is_refused(void **state) {
         "ready=1000000",
         "127.0.0.1:80=",
         "nonsense=3",
+        "udp:127.0.0.1:80=3", /* of no listener */
+        "quic=x",
         "127.0.0.1:80=3,",
         "\n",
     };
     for (size_t i = 0; i < SK_COUNT(cases); i++) {
         struct edge_listeners listeners = {0};
-        int ready = -1, admin = -1;
-        if (edge_upgrade_parse(sk_str_from_c(cases[i]), &listeners, &ready, &admin) == SK_OK)
+        int ready = -1, admin = -1, quic = -1;
+        if (edge_upgrade_parse(sk_str_from_c(cases[i]), &listeners, &ready, &admin, &quic) == SK_OK)
             fail_msg("\"%s\" was taken", cases[i]);
         assert_null(listeners.items);
         assert_int_equal(ready, -1);
