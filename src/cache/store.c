@@ -8,6 +8,7 @@
 #include "cache/tier_internal.h"
 
 #define EVICT_SKIP_MAX 64       /* entries in use that one look for victims passes over */
+#define RESERVE_PART 512        /* of the budget */
 #define LIMBO_BYTES (64 * 1024) /* so much retired is worth a look whether it can be freed */
 #define LIMBO_PARTS 64          /* or so many fills and tables */
 #define EVICT_BATCH_BYTES 16384
@@ -51,9 +52,11 @@ void cache_counted_free(struct cache *cache, void *memory, size_t bytes) {
     free(memory);
 }
 
-/* Under the lock: what is outside of the slab is taken off its limit. */
+/* Under the lock: what is outside of the slab is taken off its limit, and a little more for what is allocated there
+ * until somebody looks again. */
 static void follow_outside(struct cache *cache) {
     uint64_t outside = atomic_load_explicit(&cache->outside_bytes, memory_order_relaxed);
+    outside += cache->budget_bytes / RESERVE_PART;
     outside += cache->store.ops->overhead_bytes(cache->store.policy);
     cache_slab_set_limit(cache->store.slab,
                          cache->budget_bytes > outside ? cache->budget_bytes - outside : 0);
