@@ -219,8 +219,11 @@ sk_err edge_bus_start(struct edge_process *process, struct edge_bus **out_bus) {
     return err;
 }
 
-void edge_bus_leave(struct edge_bus *bus) {
-    if (bus) fleet_follower_leave(bus->follower);
+void edge_bus_leave(struct edge_bus *bus, void (*left)(void *arg), void *arg) {
+    if (bus)
+        fleet_follower_leave(bus->follower, left, arg);
+    else
+        left(arg);
 }
 
 void edge_bus_free(struct edge_bus *bus) {

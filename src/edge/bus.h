@@ -13,8 +13,9 @@ sk_err edge_bus_start(struct edge_process *process, struct edge_bus **out_bus);
 /* Before CONFIG is put in force: what was purged while the old one could not tell what it meant must not be found under
  * the new one. BUS may be NULL. */
 void edge_bus_config_changes(struct edge_bus *bus, const struct config *config);
-/* The process ends gracefully: the fleet is told. BUS may be NULL. */
-void edge_bus_leave(struct edge_bus *bus);
+/* The process serves nobody any more: the fleet is told not to wait for it, then LEFT is called, within a second or so.
+ * Until then purges are followed. BUS may be NULL. */
+void edge_bus_leave(struct edge_bus *bus, void (*left)(void *arg), void *arg);
 /* After the loop has ended. BUS may be NULL. */
 void edge_bus_free(struct edge_bus *bus);
 

@@ -29,8 +29,15 @@ void edge_process_worker_ready(struct edge_process *process, sk_err err) {
     sem_post(&process->started_workers);
 }
 
+static void end(void *arg) { io_loop_stop(((struct edge_process *)arg)->loop); }
+
+/* An edge that was replaced stays a member: its successor has the same name. */
 static void finish_if_done(struct edge_process *process) {
-    if (process->workers_done == process->worker_count) io_loop_stop(process->loop);
+    if (process->workers_done < process->worker_count) return;
+    if (process->handed_over)
+        end(process);
+    else
+        edge_bus_leave(process->bus, end, process);
 }
 
 static void on_worker_done(struct io_task *task) {
@@ -176,7 +183,6 @@ void edge_process_drain(struct edge_process *process, bool handed_over) {
     io_timer_start(process->loop, &process->drain_timer, io_loop_now(process->loop) + drain_ms * SK_NS_PER_MS,
                    on_drain_over);
     origin_health_stop(process->origins);
-    edge_bus_leave(process->bus);
     edge_fleet_stop(process->fleet);
     /* Ours first, so that the workers' duplicates are the last ones. */
     edge_listeners_free(&process->listeners);

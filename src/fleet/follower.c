@@ -27,6 +27,8 @@ struct fleet_follower {
     bool abandoned;
     char name[FLEET_ID_TEXT_BYTES];
     bool leaving;
+    void (*left)(void *arg);
+    void *left_arg;
 
     struct fleet_bus_follow follow;
     struct sk_arena arena; /* of one round */
@@ -278,6 +280,7 @@ static void leave(void *arg) {
         fleet_member_leave(follower->telling, sk_str_from_c(follower->name), in_ms(LEAVE_MS), &arena);
     if (err) sk_log(SK_LOG_INFO, "bus", "the fleet was not told that this node leaves: %s", sk_err_text(err));
     sk_arena_free(&arena);
+    if (!follower->abandoned) follower->left(follower->left_arg);
     end_fiber(follower);
 }
 
@@ -311,13 +314,16 @@ void fleet_follower_counts(const struct fleet_follower *follower, struct fleet_f
     *out_counts = follower->counts;
 }
 
-void fleet_follower_leave(struct fleet_follower *follower) {
+void fleet_follower_leave(struct fleet_follower *follower, void (*left)(void *arg), void *arg) {
     if (follower->leaving) return;
     follower->leaving = true;
+    follower->left = left;
+    follower->left_arg = arg;
     io_timer_stop(&follower->timer);
     if (follower->reader) io_fiber_cancel(follower->reader);
-    if (begin_fiber(follower, "bus-leave", leave, NULL) != SK_OK)
-        sk_log(SK_LOG_INFO, "bus", "the fleet was not told that this node leaves");
+    if (begin_fiber(follower, "bus-leave", leave, NULL) == SK_OK) return;
+    sk_log(SK_LOG_INFO, "bus", "the fleet was not told that this node leaves");
+    left(arg);
 }
 
 /* Its fibers are woken by the loop's end, or have ended: what they use lives until then. */

@@ -37,8 +37,9 @@ struct fleet_follower_counts {
 sk_err fleet_follower_start(struct io_loop *loop, const struct fleet_follower_options *options,
                             struct fleet_follower **out_follower);
 void fleet_follower_counts(const struct fleet_follower *follower, struct fleet_follower_counts *out_counts);
-/* Leaves the members' table, if the server answers soon, and calls nothing more; its fibers end by themselves. */
-void fleet_follower_leave(struct fleet_follower *follower);
+/* Leaves the members' table, if the server answers within a second, and calls nothing more but LEFT, at the end, once,
+ * unless it is freed before; its fibers end by themselves. */
+void fleet_follower_leave(struct fleet_follower *follower, void (*left)(void *arg), void *arg);
 /* Calls nothing more. Outside of its callbacks, before the loop is destroyed; memory is given back when its fibers have
  * ended, at the latest then. NULL is allowed. */
 void fleet_follower_free(struct fleet_follower *follower);

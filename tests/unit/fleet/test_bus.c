@@ -10,7 +10,7 @@ struct edge_double {
     struct fleet_identity *identity;
     struct fleet_follower *follower;
     char last[64]; /* text of the last wish */
-    unsigned applied, revalidated;
+    unsigned applied, revalidated, left;
 };
 
 static struct valkey_server server;
@@ -43,6 +43,8 @@ static size_t on_describe(void *arg, struct fleet_pair *pairs, struct sk_arena *
     return 1;
 }
 
+static void has_left(void *arg) { ((struct edge_double *)arg)->left++; }
+
 static void start_edge(struct edge_double *edge) {
     struct fleet_follower_options options = {.where.path = sk_str_from_c(server.path),
                                              .primary.path = sk_str_from_c(server.path),
@@ -54,7 +56,7 @@ static void start_edge(struct edge_double *edge) {
                                              .apply = on_apply,
                                              .revalidate = on_revalidate,
                                              .describe = on_describe};
-    edge->applied = edge->revalidated = 0;
+    edge->applied = edge->revalidated = edge->left = 0;
     edge->last[0] = 0;
     assert_ok(fleet_follower_start(loop, &options, &edge->follower));
 }
@@ -96,9 +98,10 @@ static void begin(void) {
 }
 
 static void end(void) {
-    for (int i = 0; i < EDGES; i++) fleet_follower_leave(edges[i].follower);
+    for (int i = 0; i < EDGES; i++) fleet_follower_leave(edges[i].follower, has_left, &edges[i]);
     fleet_publisher_end(publisher, in_ms(2000));
     while (io_fiber_count(loop) > 1) rest(5);
+    for (int i = 0; i < EDGES; i++) assert_int_equal(edges[i].left, 1);
     for (int i = 0; i < EDGES; i++) fleet_follower_free(edges[i].follower);
     fleet_publisher_free(publisher);
     fleet_valkey_destroy(asking);
@@ -260,7 +263,7 @@ static void tell_stragglers(void) {
 /* The loop ends with all of them under way, as a process does that is told to stop. */
 static void tell_a_sudden_end(void) {
     begin();
-    fleet_follower_leave(edges[0].follower); /* its farewell is still on its way */
+    fleet_follower_leave(edges[0].follower, has_left, &edges[0]); /* its farewell is still on its way */
     for (int i = 0; i < EDGES; i++) fleet_follower_free(edges[i].follower);
     fleet_publisher_free(publisher);
     fleet_valkey_destroy(asking);
