@@ -6,7 +6,9 @@
 
 #define ACKS_WAITING_MAX 100 /* answers to PING and SETTINGS that the peer does not read */
 #define UNSEEN_BYTES 4096    /* of ignored frames that cost as much as one */
-#define CALLS_AT_FIRST 100   /* until the server's SETTINGS are there (RFC 9113 section 6.5.2) */
+/* Until the server's SETTINGS are there. RFC 9113 6.5.2 would allow any number, but some servers end a connection that
+ * had more streams than they are about to allow; they mostly come right behind the handshake. */
+#define CALLS_AT_FIRST 1
 
 static struct wire_h2_call *call_of(const struct wire_h2_client *client, int32_t id) {
     return nghttp2_session_get_stream_user_data(client->session, id);
