@@ -1,5 +1,6 @@
 /* The fiber that keeps control's view of the store fresh and does what is due: the next step of a rollout or of a
  * change of roots, and another certificate for ourselves. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -229,8 +230,11 @@ static void do_due(struct control_process *process) {
 
 static void keep(void *arg) {
     struct control_process *process = arg;
+    bool ready = false;
     for (unsigned round = 0; !process->stopping; round++) {
         sk_err err = control_refresh(process);
+        if (!err && !ready) fprintf(stderr, "ready: fleet %.*s\n", SK_STR_ARGS(process->config->fleet));
+        ready |= !err;
         if (!err && round % DUE_EVERY == 0) do_due(process);
         if (err == SK_ERR_CANCELLED) break;
         if (io_fiber_sleep_until(sk_time_now() + REFRESH_MS * SK_NS_PER_MS) != SK_OK) break;

@@ -94,8 +94,8 @@ static void tear_down(struct control_process *process) {
     fleet_admin_stop(process->remote);
     control_valkey_free(process->valkey_server);
     fleet_publisher_free(process->publisher);
+    fleet_valkey_destroy(process->store.valkey); /* its socket is the loop's as long as there is one */
     if (process->loop) io_loop_destroy(process->loop);
-    fleet_valkey_destroy(process->store.valkey);
     SSL_CTX_free(process->tls);
     fleet_identity_unref(process->identity);
     fleet_ca_free(process->ca);
@@ -196,10 +196,8 @@ int control_main(struct config_control *config) {
     sk_err err = set_up(&process);
     if (err)
         sk_log(SK_LOG_ERROR, "control", "not started: %s", sk_err_text(err));
-    else {
-        fprintf(stderr, "ready: fleet %.*s\n", SK_STR_ARGS(config->fleet));
+    else
         io_loop_run(process.loop);
-    }
     tear_down(&process);
     config_control_free(config);
     return !err ? FINE : err == SK_ERR_INVALID ? USAGE : FAILED;

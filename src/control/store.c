@@ -6,14 +6,18 @@ static sk_str key_of(const struct control_store *store, const char *table, struc
     return sk_arena_printf(arena, "skerry:%.*s:%s", SK_STR_ARGS(store->fleet), table);
 }
 
+static void tell(struct control_store *store, sk_err err) {
+    if (!err || err == SK_ERR_CANCELLED || sk_time_now() <= store->quiet_until) return;
+    sk_str refusal = fleet_valkey_refusal(store->valkey);
+    SK_LOG_LIMITED(SK_LOG_ERROR, "control", "Valkey: %s %.*s", sk_err_text(err), SK_STR_ARGS(refusal));
+}
+
 static sk_err call(struct control_store *store, struct sk_arena *arena, sk_str *words, size_t count,
                    const struct fleet_reply **out_reply) {
     if (!words[1].data) return SK_ERR_NO_MEMORY;
     sk_err err = fleet_valkey_call(store->valkey, words, count,
                                    sk_time_now() + CONTROL_STORE_MS * SK_NS_PER_MS, arena, out_reply);
-    sk_str refusal = fleet_valkey_refusal(store->valkey);
-    if (err && err != SK_ERR_CANCELLED && sk_time_now() > store->quiet_until)
-        SK_LOG_LIMITED(SK_LOG_ERROR, "control", "Valkey: %s %.*s", sk_err_text(err), SK_STR_ARGS(refusal));
+    tell(store, err);
     return err;
 }
 
@@ -75,7 +79,6 @@ sk_err control_all(struct control_store *store, const char *table, struct sk_are
     if (!key.data) return SK_ERR_NO_MEMORY;
     sk_err err = fleet_valkey_hash_get(store->valkey, key, sk_time_now() + CONTROL_STORE_MS * SK_NS_PER_MS,
                                        arena, out_pairs, out_count);
-    if (err && err != SK_ERR_CANCELLED)
-        SK_LOG_LIMITED(SK_LOG_ERROR, "control", "Valkey: %s", sk_err_text(err));
+    tell(store, err);
     return err;
 }
