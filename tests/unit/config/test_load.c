@@ -40,7 +40,8 @@ static void every_problem_names_its_place_and_what_is_allowed(void **state) {
         {"no sites", SK_STR_INIT("listen: :80\n"),
          "f: sites: found no sites, expected at least one (example: sites: [{origin: "
          "\"http://127.0.0.1:9000\"}])\n"},
-        {"no entries", SK_STR_INIT("sites: []\n"), "f:1:8: sites: found no entries, expected at least 1\n"},
+        {"no entries", SK_STR_INIT("sites: []\n"),
+         "f:1:8: sites: found no sites, expected at least one (example: sites: [{origin: \"http://127.0.0.1:9000\"}])\n"},
         {"a bad size", SK_STR_INIT("memory: lots\n" SITE),
          "f:1:9: memory: found \"lots\", expected a percentage of the machine's memory, or a size from 8MiB to 64TiB " SIZES
          "\n"},
