@@ -259,3 +259,35 @@ def test_rfc9110_15_1_other_statuses_are_not(edge, origin, status):
 def test_rfc9110_15_5_6_a_405_names_what_is_allowed(edge):
     response = edge.fetch("/", "TRACE")
     assert response.status == 405 and "GET" in response["allow"]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("what, status", [("method", 405), ("host", 421), ("origin", 502), ("only-if-cached", 504)])
+def test_rfc9110_15_what_is_answered_here_says_what_is_wrong(new_edge, new_origin, what, status, method):
+    """15.5, 15.6: an explanation; 6.6.1: Date; 8.3 and 8.6: its type and length. Not in answers to HEAD (9.3.2)."""
+    origin = new_origin()
+    edge = new_edge(sites=[{"name": "one", "hosts": ["one.test"], "origins": [origin]}])
+    fields = [("Cache-Control", "only-if-cached")] if what == "only-if-cached" else []
+    if what == "origin":
+        origin.stop()
+    if what == "method":
+        method = "TRACE"
+    response = edge.fetch("/", method, host="other.test" if what == "host" else "one.test", fields=fields)
+    assert response.status == status
+    (date,) = response.fields.all("date")
+    assert abs(email.utils.parsedate_to_datetime(date).timestamp() - time.time()) < 60
+    assert response["content-type"].startswith("text/plain") and response.fields.all("content-length")
+    if method == "HEAD":
+        assert not response.body
+    else:
+        assert len(response.body.split()) > 2 and response["content-length"] == str(len(response.body))
+
+
+def test_rfc9110_5_3_what_is_no_list_has_one_line(edge, origin):
+    """Also where the origin said it and the edge says it again."""
+    origin.on("/a", reply(BODY, fields=[FRESH, ("Age", "3"), ("Date", email.utils.formatdate(usegmt=True)), ("ETag", '"v"')]))
+    for _ in range(2):
+        response = edge.fetch("/a")
+        for name in ("age", "date", "etag", "content-length"):
+            assert len(response.fields.all(name)) == 1, name
+    assert response["content-length"] == str(len(BODY))
