@@ -173,6 +173,7 @@ static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *u
     if (type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR)
         charge(h2, WIRE_H2_COST_MADE_RESET);
     if (type != NGHTTP2_HEADERS && type != NGHTTP2_DATA) return 0;
+    if (type == NGHTTP2_DATA) wire_h2_credit_content(&h2->account, frame->hd.length);
     struct wire_stream *stream = stream_of(h2, frame->hd.stream_id);
     if (!stream) return 0;
     h2->events->framed(h2->owner, stream, type == NGHTTP2_DATA ? 9 : 9 + frame->hd.length);

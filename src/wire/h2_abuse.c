@@ -32,4 +32,11 @@ void wire_h2_credit(struct wire_h2_account *account) {
     account->spent = SK_MAX(account->spent - WIRE_H2_REQUEST_CREDIT, 0);
 }
 
+void wire_h2_credit_content(struct wire_h2_account *account, uint64_t bytes) {
+    account->content += bytes;
+    int64_t units = (int64_t)(account->content / WIRE_H2_CONTENT_CREDIT_BYTES);
+    account->content %= WIRE_H2_CONTENT_CREDIT_BYTES;
+    account->spent = SK_MAX(account->spent - units, 0);
+}
+
 const char *wire_h2_cost_text(enum wire_h2_cost cost) { return costs[cost].text; }

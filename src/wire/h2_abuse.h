@@ -34,17 +34,23 @@ enum wire_h2_cost {
 #define WIRE_H2_BUDGET_A_SECOND 400
 /* What an answered request gives back: busy connections may cause more. */
 #define WIRE_H2_REQUEST_CREDIT 5
+/* So much content sent gives back one unit: a reader with small windows answers it with WINDOW_UPDATE frames, one for
+ * the stream and one for the connection whenever half of a window has been read. */
+#define WIRE_H2_CONTENT_CREDIT_BYTES 4096
 
 struct wire_h2_account {
-    int64_t spent; /* 0 to WIRE_H2_BUDGET and a little over */
-    sk_time_ns at; /* when SPENT was right */
-    bool over;     /* for good */
+    int64_t spent;    /* 0 to WIRE_H2_BUDGET and a little over */
+    sk_time_ns at;    /* when SPENT was right */
+    uint64_t content; /* bytes sent that are not worth a unit yet */
+    bool over;        /* for good */
     enum wire_h2_cost worst;
 };
 
 /* False: the account is overdrawn, from now on for good. */
 bool wire_h2_charge(struct wire_h2_account *account, enum wire_h2_cost cost, sk_time_ns now);
 void wire_h2_credit(struct wire_h2_account *account);
+/* BYTES of content were sent to the peer. */
+void wire_h2_credit_content(struct wire_h2_account *account, uint64_t bytes);
 /* What overdrew it. */
 const char *wire_h2_cost_text(enum wire_h2_cost cost);
 

@@ -98,7 +98,7 @@ static int on_not_sent(nghttp2_session *session, const nghttp2_frame *frame, int
 
 static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user) {
     struct wire_h2_client *client = user;
-    if (frame->hd.type == NGHTTP2_DATA) wire_h2_credit(&client->account);
+    if (frame->hd.type == NGHTTP2_DATA) wire_h2_credit_content(&client->account, frame->hd.length);
     return 0;
 }
 

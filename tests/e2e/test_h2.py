@@ -486,6 +486,14 @@ def test_a_bad_preface_is_closed(edge, tls):
 # --- other clients
 
 
+def test_small_windows_are_no_flood(edge, origin):
+    """A download of 120 MB with windows of 32 KiB takes some 15,000 WINDOW_UPDATE frames."""
+    origin.on("/big", reply(body=b"x" * 20_000_000, fields=FRESH))
+    load = subprocess.run(["h2load", "-n", "6", "-c", "1", "-m", "1", "-w", "15", "-W", "15",
+                           f"https://localhost:{edge.address[1]}/big"], capture_output=True, text=True, timeout=seconds(60))
+    assert "6 succeeded, 0 failed" in load.stdout, load
+
+
 def test_curl_and_h2load(edge, origin, authority):
     origin.on("/", reply(body=b"x" * 1000, fields=FRESH))
     out = subprocess.run(["curl", "-sS", "--http2", "--cacert", str(authority.certificate), "-o", "/dev/null", "-w",

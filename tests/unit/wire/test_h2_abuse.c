@@ -59,14 +59,30 @@ static void answered_requests_earn_credit(void **state) {
     assert_int_equal(account.spent, 0);
 }
 
+/* A reader with windows of 16 KiB, through a gigabyte in no time; and one that takes it byte by byte. */
+static void content_that_is_sent_earns_credit(void **state) {
+    struct wire_h2_account account = {0};
+    for (int i = 0; i < 1 << 17; i++) {
+        for (int n = 0; n < 2; n++) assert_true(wire_h2_charge(&account, WIRE_H2_COST_WINDOW, S));
+        wire_h2_credit_content(&account, 8192);
+    }
+    assert_int_equal(account.spent, 0);
+    bool fine = true;
+    for (int i = 0; i < 20000; i++) {
+        fine &= wire_h2_charge(&account, WIRE_H2_COST_WINDOW, S);
+        wire_h2_credit_content(&account, 1);
+    }
+    assert_false(fine);
+}
+
 static void each_cost_has_its_words(void **state) {
     for (int i = 0; i < WIRE_H2_COST_COUNT_; i++)
         assert_true(strlen(wire_h2_cost_text((enum wire_h2_cost)i)) > 4);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(floods_are_told_from_use),
-                                       cmocka_unit_test(answered_requests_earn_credit),
-                                       cmocka_unit_test(each_cost_has_its_words)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(floods_are_told_from_use), cmocka_unit_test(answered_requests_earn_credit),
+        cmocka_unit_test(content_that_is_sent_earns_credit), cmocka_unit_test(each_cost_has_its_words)};
     return SK_RUN_TESTS(tests);
 }
