@@ -96,11 +96,15 @@ static const struct fleet_expelled *expelled_of(void *arg) {
 /* ---- purges ----------------------------------------------------------------------------------------------------- */
 
 /* Soft: what is stored stays, and is asked about before it is used. */
-static void revalidate(void *arg, const char *why) {
-    struct edge_bus *bus = arg;
+static void make_all_stale(struct edge_bus *bus) {
     const struct cache_purge all = {.kind = CACHE_PURGE_ALL, .soft = true};
     if (cache_purge(bus->process->cache, &all, NULL) != SK_OK)
         SK_ASSERT(!"a purge of everything is always one");
+}
+
+static void revalidate(void *arg, const char *why) {
+    struct edge_bus *bus = arg;
+    make_all_stale(bus);
     observe_count(bus->process->metrics, OBSERVE_BUS_REVALIDATIONS);
     if (why) sk_log(SK_LOG_WARN, "bus", "what is stored is revalidated before it is used: %s", why);
 }
@@ -210,6 +214,7 @@ sk_err edge_bus_start(struct edge_process *process, struct edge_bus **out_bus) {
     if (!bus) return SK_ERR_NO_MEMORY;
     bus->process = process;
     snprintf(bus->folder, sizeof bus->folder, "%.*s", SK_STR_ARGS(fleet->state));
+    make_all_stale(bus); /* what a disk has kept is older than what was purged meanwhile */
     sk_err err = read_identity(bus);
     err = err ? failed("fleet.state", fleet->state, err) : follow(bus, fleet);
     if (err)

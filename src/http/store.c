@@ -131,7 +131,7 @@ static int64_t heuristic_lifetime(const struct facts *facts) {
     int64_t unchanged = facts->validators.date - facts->validators.last_modified;
     int64_t limit = facts->policy->heuristic_max_s;
     if (unchanged <= 0) return 0;
-    return limit == HTTP_SECONDS_NONE ? unchanged / 10 : SK_MIN(unchanged / 10, limit);
+    return SK_MIN(unchanged / 10, limit == HTTP_SECONDS_NONE ? HTTP_SECONDS_MAX : limit);
 }
 
 static enum http_lifetime_rule explicit_lifetime(const struct facts *facts, int64_t *out_lifetime) {

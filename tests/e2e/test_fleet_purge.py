@@ -147,6 +147,42 @@ def test_an_edge_that_leaves_is_not_waited_for(new_fleet, cacheable):
     assert answer["living"] == 1 and answer["behind"] == [], answer
 
 
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_a_purge_while_an_edge_was_away_holds_for_what_lies_on_its_disk(tmp_path, new_fleet, origin, end):
+    """What an edge brings back from its disk is older than all that it has heard on the bus: it is validated."""
+    version = ["1"]
+
+    def answer(x):
+        tag = f'"{version[0]}"'
+        fields = [("Cache-Control", "max-age=3600"), ("ETag", tag)]
+        if x.request.fields.get("If-None-Match") == tag:
+            return x.reply(status=304, fields=fields)
+        return x.reply(version[0].encode(), fields=fields)
+
+    origin.default = answer
+    fleet = new_fleet(1, origin, disk={"path": str(tmp_path / "store"), "size": "64MiB"})
+    edge, publisher = fleet.edges[0], fleet.publisher()
+    edge.expected_codes = {0, -signal.SIGKILL}
+    store([edge], "/a")
+    store([edge], "/b")
+    if end == "stop":
+        edge.stop()
+    else:
+        wait_until(lambda: edge.metrics()["skerry_disk_devices"] == 1, 10, "the store")
+        os.kill(edge.pid, signal.SIGKILL)
+        edge.wait_end()
+    version[0] = "2"
+    publisher.purge({"url": f"http://{HOST}/a"})
+    edge.start(wait=False)
+    edge.wait_ready(2)
+    wait_until(lambda: edge.metrics()["skerry_disk_devices"] == 1, 10, "the store")
+    wait_until(lambda: edge.metrics()["skerry_bus_revalidations_total"] > 0, 10, "the bus")
+    asked = origin.count()
+    for target in ("/a", "/b"):
+        assert edge.fetch(target, host=HOST).body == b"2"
+    assert origin.count() == asked + 2
+
+
 def test_purges_for_sites_of_another_configuration_count_when_it_comes(new_fleet, cacheable):
     fleet = new_fleet(1, cacheable)
     edge = fleet.edges[0]
