@@ -344,7 +344,6 @@ static sk_err create_engines(struct h3_conn *conn, const struct io_train *train,
         .now = now_of(conn),
         .idle_ms = SK_MAX(timeouts_of(conn)->keep_alive_ms, 1000),
         .handshake_ms = timeouts_of(conn)->header_ms,
-        .qlog_fd = -1,
     };
     err = wire_quic_accept(&options, &conn->quic);
     if (!err) wire_h3_attach(conn->h3, conn->quic);

@@ -4,12 +4,6 @@ static sk_str key_of(struct sk_arena *arena, sk_str name) {
     return sk_arena_printf(arena, FLEET_MEMBER_PREFIX "%.*s", SK_STR_ARGS(name));
 }
 
-sk_str fleet_member_value(const struct fleet_member *member, sk_str name) {
-    for (size_t i = 0; i < member->pair_count; i++)
-        if (sk_str_eq(member->pairs[i].name, name)) return member->pairs[i].value;
-    return (sk_str){0};
-}
-
 sk_err fleet_member_beat(struct fleet_valkey *valkey, sk_str name, const struct fleet_pair *pairs,
                          size_t count, int64_t expire_ms, sk_time_ns deadline, struct sk_arena *arena) {
     const sk_str add[] = {SK_STR("SADD"), SK_STR(FLEET_MEMBERS_KEY), name};

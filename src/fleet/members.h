@@ -20,8 +20,6 @@ struct fleet_members {
     struct fleet_member *items; /* the living */
     size_t count;
 };
-/* The value of NAME; empty when there is none. */
-sk_str fleet_member_value(const struct fleet_member *member, sk_str name);
 
 /* NAME lives for EXPIRE_MS, and says PAIRS of itself (at most FLEET_PAIRS_MAX). Errors as fleet_valkey_call. */
 sk_err fleet_member_beat(struct fleet_valkey *valkey, sk_str name, const struct fleet_pair *pairs,

@@ -20,7 +20,6 @@ static bool charge(struct wire_h2_client *client, enum wire_h2_cost cost) {
     if (wire_h2_charge(&client->account, cost, client->now)) return true;
     if (client->denied) return false;
     client->denied = true;
-    client->why = wire_h2_cost_text(cost);
     nghttp2_session_terminate_session(client->session, NGHTTP2_ENHANCE_YOUR_CALM);
     return false;
 }
@@ -215,7 +214,7 @@ sk_err wire_h2_client_create(const struct wire_h2_client_events *events, void *o
     bool made = client && callbacks && options;
     if (made) {
         *client = (struct wire_h2_client){
-            .magic = WIRE_H2_CLIENT_MAGIC, .events = events, .owner = owner, .limits = *limits, .why = ""};
+            .magic = WIRE_H2_CLIENT_MAGIC, .events = events, .owner = owner, .limits = *limits};
         sk_list_init(&client->calls);
         made = nghttp2_session_client_new2(&client->session, callbacks, client, options) == 0;
     }
@@ -245,10 +244,7 @@ sk_err wire_h2_client_receive(struct wire_h2_client *client, sk_str input, sk_ti
     if (client->denied) return SK_ERR_DENIED;
     nghttp2_ssize n = nghttp2_session_mem_recv2(client->session, (const uint8_t *)input.data, input.len);
     if (n == NGHTTP2_ERR_NOMEM) return SK_ERR_NO_MEMORY;
-    if (n < 0) {
-        if (!client->why[0]) client->why = nghttp2_strerror((int)n);
-        return n == NGHTTP2_ERR_FLOODED ? SK_ERR_DENIED : SK_ERR_MALFORMED;
-    }
+    if (n < 0) return n == NGHTTP2_ERR_FLOODED ? SK_ERR_DENIED : SK_ERR_MALFORMED;
     charge_unseen(client, input.len);
     return client->denied ? SK_ERR_DENIED : SK_OK;
 }
@@ -278,8 +274,6 @@ uint32_t wire_h2_client_calls(const struct wire_h2_client *client) { return clie
 bool wire_h2_client_leaving(const struct wire_h2_client *client) {
     return client->leaving || client->denied || !nghttp2_session_check_request_allowed(client->session);
 }
-
-const char *wire_h2_client_why(const struct wire_h2_client *client) { return client->why; }
 
 /* --- the owner's wishes ----------------------------------------------------------------------------------- */
 

@@ -78,8 +78,6 @@ uint32_t wire_h2_client_room(const struct wire_h2_client *client);
 uint32_t wire_h2_client_calls(const struct wire_h2_client *client);
 /* No call can begin on it any more. */
 bool wire_h2_client_leaving(const struct wire_h2_client *client);
-/* Why receive failed: constant, never NULL. */
-const char *wire_h2_client_why(const struct wire_h2_client *client);
 
 /* Begins CALL: REQUEST's method, target, authority and fields, with its framing from body_kind; CONTENT: it follows
  * by events. REQUEST is copied. SK_ERR_NO_MEMORY, SK_ERR_CLOSED (leaving). */

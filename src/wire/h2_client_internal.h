@@ -17,7 +17,6 @@ struct wire_h2_client {
     struct wire_h2_client_limits limits;
     struct wire_h2_account account;
     sk_time_ns now;
-    const char *why;
     int64_t unseen;       /* bytes of frames that the library ignores without a word */
     struct sk_list calls; /* known to the engine */
     uint32_t call_count;

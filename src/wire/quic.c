@@ -5,7 +5,6 @@
 #include <openssl/err.h>
 #include <stdlib.h>
 #include <threads.h>
-#include <unistd.h>
 
 #include "base/random.h"
 #include "wire/quic_internal.h"
@@ -35,7 +34,6 @@ struct wire_quic {
     ngtcp2_ccerr error;
     const char *why;
     sk_time_ns now;
-    int qlog_fd;
 };
 
 ngtcp2_conn *quic_conn(struct wire_quic *quic) { return quic->conn; }
@@ -177,12 +175,6 @@ static void on_rand(uint8_t *out, size_t bytes, const ngtcp2_rand_ctx *context) 
     sk_random_secret(out, bytes);
 }
 
-static void on_qlog(void *user, uint32_t flags, const void *data, size_t bytes) {
-    struct wire_quic *quic = user;
-    /* A trace that cannot be written is only a trace. */
-    if (quic->qlog_fd >= 0) (void)!write(quic->qlog_fd, data, bytes);
-}
-
 static const ngtcp2_callbacks callbacks = {
     .recv_client_initial = ngtcp2_crypto_recv_client_initial_cb,
     .recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb,
@@ -218,7 +210,6 @@ static void make_settings(struct wire_quic *quic, const struct wire_quic_options
     ngtcp2_settings_default(settings);
     settings->initial_ts = (ngtcp2_tstamp)options->now;
     settings->handshake_timeout = (ngtcp2_duration)(options->handshake_ms * SK_NS_PER_MS);
-    if (options->qlog_fd >= 0) settings->qlog_write = on_qlog;
     if (options->token == WIRE_QUIC_TOKEN_NONE) return;
     settings->token = (const uint8_t *)options->packet->token.data;
     settings->tokenlen = options->packet->token.len;
@@ -292,13 +283,11 @@ sk_err wire_quic_accept(const struct wire_quic_options *options, struct wire_qui
                                .app = options->app,
                                .app_arg = options->app_arg,
                                .why = "",
-                               .now = options->now,
-                               .qlog_fd = options->qlog_fd};
+                               .now = options->now};
     ngtcp2_ccerr_default(&quic->error);
     sk_err err = make_tls(quic);
     if (!err) err = make_conn(quic, options);
     if (err) {
-        quic->qlog_fd = -1; /* taken over on success only */
         wire_quic_free(quic);
         return err;
     }
@@ -314,7 +303,6 @@ void wire_quic_free(struct wire_quic *quic) {
     ngtcp2_crypto_ossl_ctx_del(quic->crypto);
     SSL_free(quic->ssl);
     wire_tls_server_unref(quic->tls);
-    if (quic->qlog_fd >= 0) close(quic->qlog_fd);
     quic->magic = 0;
     free(quic);
 }

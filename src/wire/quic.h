@@ -39,7 +39,6 @@ struct wire_quic_options {
     void *app_arg;
     sk_time_ns now;
     int64_t idle_ms, handshake_ms;
-    int qlog_fd; /* -1: none; else the trace goes there (draft-ietf-quic-qlog), and the descriptor is taken over */
 };
 
 /* SK_ERR_NO_MEMORY; SK_ERR_UNSUPPORTED (the server has no QUIC). */
