@@ -107,3 +107,16 @@ class EdgeMaker:
                 failures.append(str(failure))
             print(f"--- {edge.log_path}\n{edge.log()[-6000:]}")
         assert not failures, "\n".join(failures)
+
+
+@pytest.fixture
+def new_https(new_edge, authority):
+    """new_https(origin, listener={...}, site options...): an edge with one TLS listener, and so HTTP/1.1, 2 and 3."""
+    cert, key = authority.files()
+
+    def make(*origins, listener=None, **more):
+        edge = new_edge(*origins, start=False, **more)
+        edge.configuration.update(listen=None, certificates=[{"cert": str(cert), "key": str(key)}],
+                                  listeners=[{"address": edge.listen, **(listener or {})}])
+        return edge.start()
+    return make

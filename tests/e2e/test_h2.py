@@ -17,20 +17,8 @@ FRESH = [("Cache-Control", "max-age=60")]
 
 
 @pytest.fixture
-def new_h2(new_edge, authority):
-    cert, key = authority.files()
-
-    def make(*origins, listener=None, **more):
-        edge = new_edge(*origins, start=False, **more)
-        edge.configuration.update(listen=None, certificates=[{"cert": str(cert), "key": str(key)}],
-                                  listeners=[{"address": edge.listen, **(listener or {})}])
-        return edge.start()
-    return make
-
-
-@pytest.fixture
-def edge(new_h2, origin):
-    return new_h2(origin)
+def edge(new_https, origin):
+    return new_https(origin)
 
 
 @pytest.fixture
@@ -60,8 +48,8 @@ def test_a_request_and_a_hit(edge, origin, client):
     assert entries[1]["hit"] and entries[1]["body_bytes"] == 5 and entries[1]["tls_version"] == "TLSv1.3"
 
 
-def test_http2_may_be_left_out(new_h2, origin, tls):
-    edge = new_h2(origin, listener={"http2": False})
+def test_http2_may_be_left_out(new_https, origin, tls):
+    edge = new_https(origin, listener={"http2": False})
     tls.set_alpn_protocols(["h2", "http/1.1"])
     with edge.connect(tls=tls) as conn:
         assert conn.socket.selected_alpn_protocol() == "http/1.1"
@@ -324,8 +312,8 @@ def test_content_length_must_be_right(edge, origin, tls):
         assert client.get("/").status
 
 
-def test_an_unknown_host_is_421(new_h2, origin, tls):
-    edge = new_h2(origin, hosts=["only.test"])
+def test_an_unknown_host_is_421(new_https, origin, tls):
+    edge = new_https(origin, hosts=["only.test"])
     with Client(edge.address, tls) as client:
         assert client.get("/").status == 421
         assert client.get("/", authority="only.test").status != 421
@@ -364,8 +352,8 @@ def test_the_clients_window_is_respected(edge, origin, tls):
         assert len(client.answer(stream).body) == 300_000
 
 
-def test_a_window_that_stays_closed_ends_the_stream(new_h2, origin, tls):
-    edge = new_h2(origin, timeouts={"write": "500ms"})
+def test_a_window_that_stays_closed_ends_the_stream(new_https, origin, tls):
+    edge = new_https(origin, timeouts={"write": "500ms"})
     origin.on("/z", reply(body=bytes(200_000), fields=FRESH))
     with Client(edge.address, tls, auto=False) as client:
         answer = client.get("/z")
@@ -373,30 +361,30 @@ def test_a_window_that_stays_closed_ends_the_stream(new_h2, origin, tls):
     wait_until(lambda: edge.metrics()["skerry_client_timeouts_total"] == 1)
 
 
-def test_a_slow_upload_is_a_408(new_h2, origin, tls):
-    edge = new_h2(origin, timeouts={"body": "500ms"})
+def test_a_slow_upload_is_a_408(new_https, origin, tls):
+    edge = new_https(origin, timeouts={"body": "500ms"})
     with Client(edge.address, tls) as client:
         stream = client.head("POST", "/s", end=False)
         client.send(stream, b"x")
         assert client.answer(stream, lambda a: a.status).status == 408
 
 
-def test_an_idle_connection_is_told(new_h2, origin, tls):
-    edge = new_h2(origin, timeouts={"keep_alive": "500ms"})
+def test_an_idle_connection_is_told(new_https, origin, tls):
+    edge = new_https(origin, timeouts={"keep_alive": "500ms"})
     with Client(edge.address, tls) as client:
         client.get("/")
         goaway = client.wait_closed()
         assert goaway and goaway.error_code == 0
 
 
-def test_a_connection_without_a_request_ends(new_h2, origin, tls):
-    edge = new_h2(origin, timeouts={"header": "500ms"})
+def test_a_connection_without_a_request_ends(new_https, origin, tls):
+    edge = new_https(origin, timeouts={"header": "500ms"})
     with Client(edge.address, tls) as client:
         assert client.wait_closed()
 
 
-def test_a_head_may_not_take_for_ever(new_h2, origin, tls):
-    edge = new_h2(origin, timeouts={"header": "500ms"})
+def test_a_head_may_not_take_for_ever(new_https, origin, tls):
+    edge = new_https(origin, timeouts={"header": "500ms"})
     with Raw(edge.address, tls) as raw:
         raw.send(frame(HEADERS, 0, 1, b"\x82\x87\x84"))
         assert raw.read_to_end()
