@@ -117,7 +117,8 @@ static void report_outages(struct cache_tier *tier, uint64_t told[DISK_SET_MAX])
         disk_set_usage(tier->set, i, &usage);
         if (usage.outages == told[i]) continue;
         told[i] = usage.outages;
-        sk_log(SK_LOG_ERROR, "disk", "%s: out of service: %s; what it has is fetched again; it is tried again every %d s",
+        sk_log(SK_LOG_ERROR, "disk",
+               "%s: out of service: %s; what it has is fetched again; it is tried again every %d s",
                usage.path, sk_err_text(usage.err), REVIVE_MS / 1000);
     }
 }

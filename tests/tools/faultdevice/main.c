@@ -74,7 +74,8 @@ static void cut_log(void) {
     if (!log_path || stat(log_path, &status)) return;
     for (size_t i = 0; i < log_count; i++) {
         if (logs[i].inode != status.st_ino || status.st_size <= logs[i].bytes) continue;
-        off_t kept = logs[i].bytes + (off_t)device_draw(&device, (uint64_t)(status.st_size - logs[i].bytes) + 1);
+        off_t kept =
+            logs[i].bytes + (off_t)device_draw(&device, (uint64_t)(status.st_size - logs[i].bytes) + 1);
         if (truncate(log_path, kept)) abort();
     }
 }
@@ -201,12 +202,10 @@ static void on_control(void) {
 }
 
 static char **parse(int argc, char **argv) {
-    static const struct option options[] = {{"store", required_argument, NULL, 's'},
-                                            {"log", required_argument, NULL, 'l'},
-                                            {"seed", required_argument, NULL, 'r'},
-                                            {"control", required_argument, NULL, 'c'},
-                                            {"new-boot", no_argument, NULL, 'n'},
-                                            {0}};
+    static const struct option options[] = {
+        {"store", required_argument, NULL, 's'}, {"log", required_argument, NULL, 'l'},
+        {"seed", required_argument, NULL, 'r'},  {"control", required_argument, NULL, 'c'},
+        {"new-boot", no_argument, NULL, 'n'},    {0}};
     for (int c; (c = getopt_long(argc, argv, "+", options, NULL)) != -1;) {
         if (c == 's') store_path = optarg;
         if (c == 'l') log_path = optarg;

@@ -36,7 +36,8 @@ static bool send_fd(int to, int fd) {
                              .msg_control = control.bytes,
                              .msg_controllen = sizeof control.bytes};
     struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-    *head = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof fd)};
+    *head =
+        (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof fd)};
     memcpy(CMSG_DATA(head), &fd, sizeof fd);
     return sendmsg(to, &message, 0) == 1;
 }
@@ -78,7 +79,8 @@ pid_t trap_start(char **argv, int *out_fd) {
 
 bool trap_next(int fd, struct seccomp_notif *out_call) {
     memset(out_call, 0, sizeof *out_call);
-    return ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, out_call) == 0; /* libseccomp's own wants to have made the filter here */
+    return ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, out_call) ==
+           0; /* libseccomp's own wants to have made the filter here */
 }
 
 static void respond(int fd, struct seccomp_notif_resp *answer) {
