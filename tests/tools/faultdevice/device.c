@@ -18,6 +18,7 @@ bool device_open(struct device *device, const char *path) {
 }
 
 static void forget(struct device *device, size_t count) {
+    if (!count) return;
     for (size_t i = 0; i < count; i++) free(device->writes[i].before);
     memmove(device->writes, device->writes + count, (device->count - count) * sizeof *device->writes);
     device->count -= count;
