@@ -8,9 +8,11 @@ import subprocess
 
 import yaml
 
+from .client import fetch
 from .edge import READY, TROUBLE, binary, execution_environment, run
 from .ports import Reservation
 from .process import Family
+from .prometheus import Metrics
 from .scale import seconds, wait_until
 
 SERVER = shutil.which("valkey-server") or shutil.which("redis-server")
@@ -106,6 +108,11 @@ class Control:
         done = run("control", "audit", "--control", self.admin)
         assert done.returncode == 0, done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def figures(self):
+        response = fetch(self.admin.removeprefix("unix:"), "/metrics", host="localhost")
+        assert response.status == 200, response
+        return Metrics(response.text)
 
     def has_done(self, what, about=""):
         return any(line["what"] == what and about in line["about"] for line in self.audit())
