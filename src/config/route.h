@@ -79,7 +79,7 @@ struct config_route_weights { /* decimals, as text */
 };
 
 struct config_route_rate { /* answers a second to one network; 0: no limit */
-    uint32_t answers, no_data, no_name, referrals, errors;
+    uint32_t answers, no_data, no_name, referrals, errors, large;
     uint32_t slip;
 };
 

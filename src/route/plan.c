@@ -312,7 +312,8 @@ static sk_err make_options(struct making *m, const struct cookie_secrets *secret
     options->secrets = *secrets;
     const struct config_route_rate *rate = &config->rate;
     options->rate = (struct rate_options){
-        {rate->answers, rate->no_data, rate->no_name, rate->referrals, rate->errors}, rate->slip};
+        {rate->answers, rate->no_data, rate->no_name, rate->referrals, rate->errors, rate->large},
+        rate->slip};
     if (config->cookie_secret.len == 0) return SK_OK;
     sk_err err = read_secret(m, config->cookie_secret, options->secrets.current);
     options->secrets.has_previous = config->cookie_secret_previous.len > 0;
