@@ -223,7 +223,8 @@ static bool routed(struct answer_compose *c, const struct dns_name *name, const 
     enum answer_routed_type kind = answer_routed_type(type == DNS_TYPE_ANY ? DNS_TYPE_A : type);
     c->dynamic = c->tailored = true;
     if (!c->snapshot || c->snapshot->list_count == 0) return false;
-    const struct answer_set *set = answer_set_of(c->snapshot, answer_mark_index(mark), c->list, kind);
+    const struct answer_set *set =
+        answer_set_of(c->snapshot, answer_mark_index(mark), c->choose(c->choose_arg), kind);
     if (!set->rrset) return false;
     c->routed = true;
     positive(c, name, set->rrset);

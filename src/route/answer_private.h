@@ -97,7 +97,9 @@ struct answer_compose {
     bool dnssec_ok, compact_ok;
     struct dnssec_memo *memo; /* of the thread; NULL while encoding: what needs it is `dynamic` */
     const struct answer_snapshot *snapshot; /* NULL while encoding: routed names make the result `dynamic` */
-    uint32_t list;                          /* of sites for this client */
+    /* The list of sites for this client, asked for when a routed name is met; NULL while encoding. */
+    uint32_t (*choose)(void *arg);
+    void *choose_arg;
     struct dns_writer *writer;              /* begun */
     /* the outcome */
     enum dns_rcode rcode;

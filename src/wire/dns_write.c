@@ -44,7 +44,9 @@ static bool name_matches(const struct dns_writer *writer, size_t offset, const u
             continue;
         }
         if (label[0] != wire[0]) return false;
-        for (uint8_t i = 1; i <= wire[0]; i++)
+        /* The question keeps its case, which is usually lower. */
+        bool equal = memcmp(label + 1, wire + 1, wire[0]) == 0;
+        for (uint8_t i = 1; !equal && i <= wire[0]; i++)
             if (sk_ascii_lower_byte((char)label[i]) != (char)wire[i]) return false;
         if (wire[0] == 0) return true;
         offset += 1 + (size_t)wire[0];
