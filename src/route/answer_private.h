@@ -101,6 +101,7 @@ struct answer_compose {
     uint32_t (*choose)(void *arg);
     void *choose_arg;
     struct dns_writer *writer;              /* begun */
+    int hop;                                /* names that were followed */
     /* the outcome */
     enum dns_rcode rcode;
     uint16_t flags;
