@@ -100,8 +100,8 @@ struct answer_compose {
     /* The list of sites for this client, asked for when a routed name is met; NULL while encoding. */
     uint32_t (*choose)(void *arg);
     void *choose_arg;
-    struct dns_writer *writer;              /* begun */
-    int hop;                                /* names that were followed */
+    struct dns_writer *writer; /* begun */
+    int hop;                   /* names that were followed */
     /* the outcome */
     enum dns_rcode rcode;
     uint16_t flags;

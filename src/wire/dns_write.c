@@ -95,7 +95,8 @@ static bool put_name(struct dns_writer *writer, const struct dns_name *name) {
 }
 
 /* What stands behind the owner. */
-static bool put_data(struct dns_writer *writer, uint16_t type, uint32_t ttl_s, const struct dns_rdata *rdata) {
+static bool put_data(struct dns_writer *writer, uint16_t type, uint32_t ttl_s,
+                     const struct dns_rdata *rdata) {
     size_t need = 10 + (size_t)rdata->bytes;
     if (writer->limit - writer->used < need) return false;
     uint8_t *at = writer->data + writer->used;
