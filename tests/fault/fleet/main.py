@@ -245,6 +245,7 @@ class Run:
 
     def end(self):
         self.stopping.set()
+        self.heal_due(float("inf"))
         for thread in self.threads:
             thread.join(40)
         with contextlib.suppress(AssertionError, OSError) if self.history.wrong else contextlib.nullcontext():
