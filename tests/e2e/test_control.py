@@ -324,6 +324,23 @@ def test_replayed_snapshot(control, new_node, origin):
     assert ask(edge).status == 200
 
 
+@pytest.mark.parametrize("restarted", [False, True], ids=["goes on", "restarted"])
+def test_forgotten_configuration(control, new_node, origin, restarted):
+    """A failover has lost the newest configuration, which edges have: its number is not given to another text."""
+    edge = new_node("a")
+    control.apply([site(origin)])
+    control.apply([{"host": "lost.example.com", "origin": origin.url}])
+    wait_until(lambda: control.node("a")["configuration"] == 2, 10, "the second")
+    assert valkey(control, b"HDEL", b"skerry:acme:configurations", b"2") == b":1\r\n"
+    valkey(control, b"HSET", b"skerry:acme:state", b"head", b"1", b"rollout", b"1 0 all 1 - -")
+    if restarted:
+        control.stop()
+        control.start()
+    assert control.apply([site(origin, name="other")])["number"] == 3
+    wait_until(lambda: ask(edge).status == 200, 10, "the third")
+    assert [each["number"] for each in control.ask("history")["configurations"]] == [3, 1]
+
+
 def bulk(answer):
     head, _, rest = answer.partition(b"\r\n")
     return rest[: int(head[1:])]

@@ -233,7 +233,7 @@ class World:
         """Another configuration, which changes nothing that clients see. Its number, or None when control could not."""
         self.applied_configurations += 1
         text = (f"sites: [{{name: main, hosts: [h.example], origin: '{self.origin.url}'}},"
-                f" {{name: s{self.applied_configurations}, hosts: [x.example], origin: '{self.origin.url}'}}]\n")
+                f" {{name: s{self.applied_configurations}, hosts: [s{self.applied_configurations}.example], origin: '{self.origin.url}'}}]\n")
         status, answer = ask_control(self.control, "POST", "/configuration", text.encode(), timeout=5)
         return answer["number"] if status == 200 else None
 
