@@ -209,6 +209,8 @@ static void on_reload_signal(int signo, void *arg) {
 static void on_upgrade_signal(int signo, void *arg) { edge_upgrade_start(arg); }
 
 static sk_err watch_signals(struct edge_process *process) {
+    signal(SIGXFSZ,
+           SIG_IGN); /* a file that may not grow is an error where it is written, as a full disk is */
     sk_err err = io_loop_on_signal(process->loop, SIGTERM, on_stop_signal, process);
     if (!err) err = io_loop_on_signal(process->loop, SIGINT, on_stop_signal, process);
     if (!err) err = io_loop_on_signal(process->loop, SIGHUP, on_reload_signal, process);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "wire/h2_internal.h"
+#include "wire/h2_room.h"
 
 #define ACKS_WAITING_MAX 100 /* answers to PING and SETTINGS that the peer does not read */
 #define UNSEEN_BYTES 4096    /* of ignored frames that cost as much as one */
@@ -224,6 +225,7 @@ static nghttp2_option *make_options(void) {
     nghttp2_option *options;
     if (nghttp2_option_new(&options) != 0) return NULL;
     nghttp2_option_set_no_auto_window_update(options, 1);
+    nghttp2_option_set_no_closed_streams(options, 1); /* they serve RFC 7540's priorities only */
     nghttp2_option_set_max_outbound_ack(options, ACKS_WAITING_MAX);
     nghttp2_option_set_builtin_recv_extension_type(options, NGHTTP2_PRIORITY_UPDATE);
     return options;
@@ -253,7 +255,7 @@ sk_err wire_h2_create(const struct wire_stream_events *events, void *owner,
                                .owner = owner,
                                .rules = {*limits, HTTP_2, scheme},
                                .why = ""};
-        made = nghttp2_session_server_new2(&h2->session, callbacks, h2, options) == 0;
+        made = h2_session_new(&h2->session, callbacks, h2, options) == 0;
     }
     nghttp2_session_callbacks_del(callbacks);
     nghttp2_option_del(options);
@@ -296,6 +298,7 @@ sk_err wire_h2_receive(struct wire_h2 *h2, sk_str input, sk_time_ns now) {
 sk_err wire_h2_fill(struct wire_h2 *h2, struct sk_buf *out, size_t enough) {
     sk_err err = SK_OK;
     h2->out = out;
+    h2_room_enter();
     while (!err && sk_buf_len(out) < enough) {
         const uint8_t *data;
         size_t before = sk_buf_len(out);
@@ -304,6 +307,7 @@ sk_err wire_h2_fill(struct wire_h2 *h2, struct sk_buf *out, size_t enough) {
         if (n > 0) err = sk_buf_append(out, (sk_str){(const char *)data, (size_t)n});
         if (n == 0 && sk_buf_len(out) == before) break;
     }
+    h2_room_leave();
     h2->out = NULL;
     return err;
 }
