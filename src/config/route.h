@@ -98,6 +98,7 @@ struct config_route {
     uint32_t threads;
     sk_str admin, admin_token;
     sk_str user;
+    sk_str state; /* folder; empty: nothing is kept */
     int log_level;
     sk_str nsid, version, identity;
     bool cookies;

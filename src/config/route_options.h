@@ -143,6 +143,8 @@
       "What admin requests must carry as `Authorization: Bearer TOKEN`.")                                              \
     X(S, VALUE, NAME, user, user, "", "", "", "skerry",                                                                \
       "User to become after binding, when started as root. Without it: none.")                                         \
+    X(S, VALUE, FILE, state, state, "", "", "", "/var/lib/skerry/route",                                               \
+      "Folder where the routing table is kept, for the next start. It must be there. Without it: nothing is kept.")    \
     X(S, VALUE, CHOICE, log_level, log_level, "info", "error warn info debug", "", "warn",                             \
       "How much to say on stderr about the process itself.")                                                           \
     X(S, VALUE, TEXT, nsid, nsid, "", "", "", "fra-1",                                                                 \

@@ -155,6 +155,8 @@ enum observe_counter {
     X(PURGE_SECONDS, "skerry_purge_duration_seconds", "Time until a purge is in force")                      \
     X(BUS_SECONDS, "skerry_bus_delay_seconds",                                                               \
       "From a purge's publishing, by the publisher's clock, until it is in force here")                      \
+    X(FLEET_PURGE_SECONDS, "skerry_fleet_purge_duration_seconds",                                            \
+      "At control: from a purge being on the bus until every living edge has applied it")                    \
     X(ENCODE_SECONDS, "skerry_encode_duration_seconds", "Time spent coding one form of a stored response")
 enum observe_histogram {
 #define X(name, text, help) OBSERVE_##name,
