@@ -21,6 +21,7 @@
     X(TLS_HANDSHAKES_FAILED, "skerry_tls_handshakes_failed_total",                                           \
       "TLS handshakes with clients that failed")                                                             \
     X(REQUESTS, "skerry_requests_total", "Client requests answered")                                         \
+    X(HEALTH_CHECKS, "skerry_health_checks_total", "Of the requests, those for this edge's own health")      \
     X(REQUESTS_MALFORMED, "skerry_requests_malformed_total", "Requests refused as malformed")                \
     X(H2_ABUSED, "skerry_h2_abused_total", "HTTP/2 connections ended because of abuse")                      \
     X(H3_ABUSED, "skerry_h3_abused_total", "HTTP/3 connections ended because of abuse")                      \
