@@ -115,6 +115,7 @@ struct disk_usage {
     uint64_t put_bytes, written_bytes, read_bytes; /* records; device */
     uint64_t served_bytes;                         /* heads and blocks that readers were given */
     uint64_t reinserted, reclaimed;                /* records, segments */
+    uint64_t reinserted_bytes;
     uint64_t damaged, foreign;                     /* records that failed a sum; that were another key's */
     uint64_t refused;                              /* puts with SK_ERR_FULL */
     uint64_t read_errors, write_errors;            /* of the device */
