@@ -69,7 +69,7 @@ void cache_tier_purged(struct cache *cache, const struct cache_purge *purge, uin
     (16u << 20) /* then it begins anew, and what is older must be validated after a restart */
 #define TIER_PENDING_BYTES (1u << 20)
 
-void *tier_thread_main(void *tier);
+void *tier_thread_main(void *arg); /* the tier */
 /* Takes the log and puts its purges in force. Errors as tier_log_open and tier_log_restart. */
 sk_err tier_open_log(struct cache_tier *tier);
 /* After the log. What devices cannot be opened is logged, and no error. SK_ERR_INVALID, SK_ERR_NO_MEMORY. */
