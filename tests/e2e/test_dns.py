@@ -5,6 +5,7 @@ import signal
 import socket
 import struct
 import subprocess
+import threading
 import time
 
 import dns.edns
@@ -179,6 +180,35 @@ def test_reload_takes_the_new_zone_and_keeps_the_old_one_when_it_is_bad(router):
     router.reload("stays in force")
     assert router.ask("www.example.com").answer[0][0].address == "192.0.2.99"
     assert "example.com.zone:1" in router.log()
+
+
+def test_reloads_lose_no_query(router):
+    """A client that asks on and on, each query within a second, while everything is loaded anew time and again."""
+    rounds, lost, asked = pick(10, 100), [], 0
+    stop = threading.Event()
+
+    def ask():
+        nonlocal asked
+        while not stop.is_set():
+            for name in ("www.example.com", "cdn.example.com"):
+                try:
+                    assert router.ask(name).answer
+                except Exception as error:  # noqa: BLE001: any is one too many
+                    lost.append(error)
+                asked += 1
+    clients = [threading.Thread(target=ask) for _ in range(2)]
+    for client in clients:
+        client.start()
+    try:
+        for number in range(rounds):
+            router.write_zone("example.com", ZONE.replace("hostmaster 7", f"hostmaster {8 + number}"))
+            router.reload()
+    finally:
+        stop.set()
+        for client in clients:
+            client.join()
+    assert not lost and asked > rounds
+    assert router.ask("example.com", "SOA").answer[0][0].serial == 7 + rounds
 
 
 def test_a_flood_is_held_back_but_leaves_the_way_over_tcp(new_router):
