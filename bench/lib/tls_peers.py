@@ -97,8 +97,7 @@ def haproxy(port, origin_port, folder, groups=HYBRID):
     config = write(home / "haproxy.cfg", f"""
 global
   nbthread 1
-  maxconn 20000
-  fd-hard-limit 20000
+  maxconn 9900
   tune.ssl.cachesize 0
 defaults
   mode http
