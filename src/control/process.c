@@ -48,7 +48,8 @@ static sk_err make_self(struct control_process *process, struct fleet_identity *
 sk_err control_renew_self(struct control_process *process) {
     struct fleet_identity *identity;
     SSL_CTX *tls;
-    sk_err err = make_self(process, &identity);
+    sk_err err = fleet_ca_bus_masters(process->ca, &process->bus_masters);
+    if (!err) err = make_self(process, &identity);
     if (err) return err;
     err = fleet_identity_context(identity, FLEET_ANSWERING_ALL, &tls);
     if (err) {
@@ -176,7 +177,8 @@ static sk_err serve(struct control_process *process) {
 }
 
 static sk_err set_up(struct control_process *process) {
-    sk_err err = io_loop_create("control", &process->loop);
+    sk_err err = observe_thread_join(&process->metrics);
+    if (!err) err = io_loop_create("control", &process->loop);
     if (!err) err = io_loop_on_signal(process->loop, SIGTERM, on_stop, process);
     if (!err) err = io_loop_on_signal(process->loop, SIGINT, on_stop, process);
     if (!err) err = failed("user", become_user(process->config->user));

@@ -10,6 +10,7 @@
 #include "fleet/ca.h"
 #include "fleet/publisher.h"
 #include "fleet/snapshot.h"
+#include "observe/metrics.h"
 
 /* What every report is answered from: read again by the keeper (keeper.h), so that a store that is slow or gone
  * keeps no node waiting. */
@@ -30,10 +31,13 @@ struct control_process {
     struct io_loop *loop;
     struct fleet_ca *ca;
     struct fleet_identity *identity;
+    struct fleet_bus_keys bus_masters; /* of the roots that CA has */
     SSL_CTX *tls;
     struct control_valkey_server *valkey_server; /* NULL: another's */
     struct control_store store;
     struct fleet_publisher *publisher; /* NULL until there is a store */
+    struct observe_thread *metrics;
+    bool watching; /* a purge that nobody waits for, for the figures */
     struct fleet_admin_server *local, *remote;
     struct control_view view;
     struct control_audit_mark audit; /* the newest line that we know */

@@ -176,7 +176,8 @@ static uint8_t scope_of(const struct dns_client_subnet *subnet, uint8_t bits) {
     return bits > 96 ? (uint8_t)(bits - 96) : 0;
 }
 
-static uint32_t choose_list(struct exchange *x) {
+static uint32_t choose_list(void *arg) {
+    struct exchange *x = arg;
     uint8_t ip[16];
     if (x->snapshot->list_count == 0) return 0;
     client_ip(x, ip);
@@ -196,8 +197,9 @@ static size_t compose(struct exchange *x, const struct zone *zone) {
                                .snapshot = x->snapshot,
                                .writer = &writer,
                                .compact_ok = x->query.edns.compact_ok,
-                               .memo = x->answerer->memo};
-    if (x->snapshot->zones->routed_count) c.list = choose_list(x);
+                               .memo = x->answerer->memo,
+                               .choose = choose_list,
+                               .choose_arg = x};
     answer_compose(&c, &x->query.name, x->query.type);
     if (!c.tailored) x->opt.scope_bits = 0; /* the same for every client */
     x->log.routed = c.routed;

@@ -151,7 +151,8 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
 static int on_invalid(nghttp2_session *session, const nghttp2_frame *frame, int error, void *user) {
     struct wire_h2 *h2 = h2_of(user);
     if (frame->hd.type == NGHTTP2_HEADERS) h2->head_open = false;
-    charge(h2, WIRE_H2_COST_MALFORMED);
+    /* More streams than it will be allowed once it has read our SETTINGS: nothing was begun for them. */
+    charge(h2, error == NGHTTP2_ERR_REFUSED_STREAM ? WIRE_H2_COST_REFUSED : WIRE_H2_COST_MALFORMED);
     return 0;
 }
 
@@ -170,8 +171,10 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error,
 static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user) {
     struct wire_h2 *h2 = h2_of(user);
     uint8_t type = frame->hd.type;
-    /* Resets that we were made to send cost as much as the peer's own (also after our GOAWAY). */
-    if (type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR)
+    /* Resets that we were made to send cost as much as the peer's own (also after our GOAWAY). What was refused is
+     * charged already. */
+    if (type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR &&
+        frame->rst_stream.error_code != NGHTTP2_REFUSED_STREAM)
         charge(h2, WIRE_H2_COST_MADE_RESET);
     if (type != NGHTTP2_HEADERS && type != NGHTTP2_DATA) return 0;
     if (type == NGHTTP2_DATA) wire_h2_credit_content(&h2->account, frame->hd.length);
@@ -261,6 +264,10 @@ sk_err wire_h2_create(const struct wire_stream_events *events, void *owner,
     if (made) nghttp2_session_del(h2->session);
     free(h2);
     return SK_ERR_NO_MEMORY;
+}
+
+void wire_h2_limit_heads(struct wire_h2 *h2, const struct wire_head_limits *limits) {
+    h2->rules.limits = *limits;
 }
 
 void wire_h2_free(struct wire_h2 *h2) {

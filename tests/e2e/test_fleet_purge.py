@@ -223,6 +223,10 @@ def test_people_purge_by_control(tmp_path, new_edge, cacheable):
             assert answer["living"] == 2 and answer["behind"] == [], answer
             assert not any(left(edge) for edge in edges)
         assert control.has_done("purge", "tag t")
+        figures = control.figures()
+        assert figures["skerry_fleet_purge_duration_seconds_count"] == 3
+        control.ask("purge", "--tag", "t")  # not waited for, and counted all the same
+        wait_until(lambda: control.figures()["skerry_fleet_purge_duration_seconds_count"] == 4, 10, "the figure")
         control.ask("purge", "--host", HOST, token=control.token("reader", "read"), fails="purge")
         control.ask("purge", "--host", HOST, token=control.token("purger", "purge"))
         control.stop()  # with its server: a purge that nobody takes is said to be none
