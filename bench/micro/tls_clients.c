@@ -105,7 +105,8 @@ static void begin(struct place *place) {
 /* KEEP: the socket stays as it is, and nothing else does. */
 static void end(struct place *place, bool keep) {
     epoll_ctl(load.epoll, EPOLL_CTL_DEL, place->fd, NULL);
-    if (place->ssl) SSL_set_shutdown(place->ssl, SSL_SENT_SHUTDOWN); /* or its session may not be used again */
+    if (place->ssl)
+        SSL_set_shutdown(place->ssl, SSL_SENT_SHUTDOWN); /* or its session may not be used again */
     SSL_free(place->ssl);
     if (!keep) close(place->fd);
     begin(place);
