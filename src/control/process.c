@@ -124,7 +124,7 @@ static sk_err open_state(struct control_process *process) {
     if (!err && !realpath(config->state.data, resolved)) err = SK_ERR_INVALID;
     if (!err && strlen(resolved) >= sizeof process->state) err = SK_ERR_TOO_LARGE;
     if (err) return failed("the state's folder (it must be ours alone, mode 0700)", err);
-    strcpy(process->state, resolved);
+    memcpy(process->state, resolved, strlen(resolved) + 1);
     err = fleet_path(sk_str_from_c(process->state), "ca", folder);
     if (!err) err = fleet_ca_open(sk_str_from_c(folder), config->fleet, sk_wall_now_s(), &process->ca);
     if (!err) err = control_renew_self(process);
