@@ -232,12 +232,10 @@ class World:
     def apply(self):
         """Another configuration, which changes nothing that clients see. Its number, or None when control could not."""
         self.applied_configurations += 1
-        path = self.directory / "sites.yaml"
-        path.write_text(f"sites: [{{name: main, hosts: [h.example], origin: '{self.origin.url}'}},"
-                        f" {{name: s{self.applied_configurations}, hosts: [x.example], origin: '{self.origin.url}'}}]\n")
-        with contextlib.suppress(AssertionError):
-            return self.control.ask("apply", str(path))["number"]
-        return None
+        text = (f"sites: [{{name: main, hosts: [h.example], origin: '{self.origin.url}'}},"
+                f" {{name: s{self.applied_configurations}, hosts: [s{self.applied_configurations}.example], origin: '{self.origin.url}'}}]\n")
+        status, answer = ask_control(self.control, "POST", "/configuration", text.encode(), timeout=5)
+        return answer["number"] if status == 200 else None
 
     # --- what happens to them
 
@@ -297,12 +295,13 @@ def number_of(edge):
     return None
 
 
-def ask_control(control, method, target, body=None, timeout=15):
-    """(status, JSON) of one call on control's socket; (None, None) when there was no answer."""
+def ask_control(control, method, target, body, timeout=15):
+    """(status, JSON) of one call on control's socket; (None, None) when there was no answer. BODY: bytes, or what becomes
+    JSON."""
     from harness.client import fetch
     with contextlib.suppress(OSError, AssertionError, ValueError):
         answer = fetch(control.admin.removeprefix("unix:"), target, method, [("Content-Type", "application/json")],
-                       body=json.dumps(body).encode() if body is not None else b"", host="localhost",
+                       body=body if isinstance(body, bytes) else json.dumps(body).encode(), host="localhost",
                        timeout=seconds(timeout))
         return answer.status, json.loads(answer.body) if answer.status == 200 else None
     return None, None
