@@ -286,6 +286,7 @@ static sk_err note_report(struct control_process *process, struct fleet_admin_re
         control_record_deed(process, name, "refuses", "configuration %llu: %.*s",
                             (unsigned long long)report->refused, SK_STR_ARGS(report->why));
     }
+    control_numbers_seen(process, report->in_force);
     control_record_issue(&record, caller, sk_wall_now_s());
     control_record_note(&record, report, sk_wall_now_s());
     return save_record(process, &record);

@@ -37,7 +37,8 @@ struct control_process {
     struct control_store store;
     struct fleet_publisher *publisher; /* NULL until there is a store */
     struct observe_thread *metrics;
-    bool watching; /* a purge that nobody waits for, for the figures */
+    uint64_t number_used; /* numbers.c; 0: the file was not read yet */
+    bool watching;        /* a purge that nobody waits for, for the figures */
     struct fleet_admin_server *local, *remote;
     struct control_view view;
     struct control_audit_mark audit; /* the newest line that we know */
@@ -65,6 +66,15 @@ sk_err control_keeper_start(struct control_process *process);
 /* allow.c: struct fleet_admin_options.allow. */
 bool control_allow(void *role, const struct fleet_admin_endpoint *endpoint,
                    struct fleet_admin_request *request, struct fleet_admin_answer *answer);
+
+/* numbers.c: the highest number that was given to a configuration here, or was seen at an edge. */
+uint64_t control_numbers_used(struct control_process *process);
+/* NUMBER is given now: kept on our own disk before anybody has it. What files give. */
+sk_err control_numbers_use(struct control_process *process, uint64_t number);
+/* An edge reports that it runs it. */
+void control_numbers_seen(struct control_process *process, uint64_t in_force);
+/* The number of the newest configuration in the store; 0: there is none. */
+sk_err control_head(struct control_process *process, uint64_t *out_head);
 
 /* record.c: adds to the record of what was done. A request is not refused because that fails; the log tells. */
 void control_record_deed(struct control_process *process, const char *who, const char *what,

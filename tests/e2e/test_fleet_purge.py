@@ -79,6 +79,25 @@ def test_every_kind_reaches_every_edge(new_fleet, cacheable):
     assert metrics['skerry_purges_total{kind="tag"}'] == 2
 
 
+def test_forged_purges_are_refused(new_fleet, cacheable):
+    """Issue 6, attacks: who can write to Valkey sends an old purge again, changes one, and puts in what is none."""
+    fleet = new_fleet(1, cacheable)
+    edge, publisher = fleet.edges[0], fleet.publisher()
+    publisher.purge({"host": HOST})
+    store(fleet.edges)
+    entry = next(fields for _, fields in fleet.valkey.ask("XRANGE", "skerry:purges", "-", "+") if HOST.encode() in fields[1])
+    changed = [entry[0], entry[1].replace(HOST.encode(), HOST.upper().encode()), *entry[2:]]
+    later = [entry[0], entry[1][:-20 - len(HOST)] + b"\x7f" * 8 + entry[1][-12 - len(HOST):], *entry[2:]]
+    before = edge.metrics()["skerry_bus_entries_total"]
+    for fields in (entry, changed, later, [b"e", b"SKB1"], [b"x", b"y"]):
+        fleet.valkey.ask("XADD", "skerry:purges", "*", *fields)
+    publisher.purge({"tag": "other"})  # behind them all
+    assert left(edge) and edge.fetch("/a", host=HOST).hit
+    metrics = edge.metrics()
+    assert metrics["skerry_bus_refused_total"] >= 2  # what is no news is not even looked at
+    assert metrics["skerry_bus_entries_total"] > before
+
+
 def test_a_publisher_that_ends_well_costs_no_revalidation_and_one_that_dies_does(new_fleet, cacheable):
     fleet = new_fleet(1, cacheable)
     edge = fleet.edges[0]

@@ -162,7 +162,8 @@ class Run:
     def fail_over(self):
         if not self.world.replica.in_step() or not self.take("valkey"):
             return None
-        self.world.fail_over(self.rng.random() < 0.5, self.rng.uniform(0.1, 2))
+        deaf = [i for i in range(self.options.edges) if self.rng.random() < 0.5 and f"bus {i}" not in self.busy]
+        self.world.fail_over(self.rng.random() < 0.5, self.rng.uniform(0.1, 2), deaf)
         return lambda: None
 
     def replay(self):
@@ -238,6 +239,8 @@ class Run:
         if any(each != number for each in have):
             history.complain(f"healed, configuration {number} is not everywhere: {have}")
         for i, edge in enumerate(self.world.edges):
+            if edge.fetch("/a/1", host=f"s{self.world.applied_configurations}.example").status != 200:
+                history.complain(f"healed, e{i} has another configuration {number} than the one of that number")
             for key in KEYS:
                 body = edge.fetch(key, host=HOST).body
                 if int(body) < history.everywhere[key]:
@@ -245,6 +248,7 @@ class Run:
 
     def end(self):
         self.stopping.set()
+        self.heal_due(float("inf"))
         for thread in self.threads:
             thread.join(40)
         with contextlib.suppress(AssertionError, OSError) if self.history.wrong else contextlib.nullcontext():

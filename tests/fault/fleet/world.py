@@ -232,12 +232,10 @@ class World:
     def apply(self):
         """Another configuration, which changes nothing that clients see. Its number, or None when control could not."""
         self.applied_configurations += 1
-        path = self.directory / "sites.yaml"
-        path.write_text(f"sites: [{{name: main, hosts: [h.example], origin: '{self.origin.url}'}},"
-                        f" {{name: s{self.applied_configurations}, hosts: [x.example], origin: '{self.origin.url}'}}]\n")
-        with contextlib.suppress(AssertionError):
-            return self.control.ask("apply", str(path))["number"]
-        return None
+        text = (f"sites: [{{name: main, hosts: [h.example], origin: '{self.origin.url}'}},"
+                f" {{name: s{self.applied_configurations}, hosts: [s{self.applied_configurations}.example], origin: '{self.origin.url}'}}]\n")
+        status, answer = ask_control(self.control, "POST", "/configuration", text.encode(), timeout=5)
+        return answer["number"] if status == 200 else None
 
     # --- what happens to them
 
@@ -257,9 +255,11 @@ class World:
         for pid in self.edges[i].family.pids():
             os.kill(pid, number)
 
-    def fail_over(self, future, wait_s):
-        """The replica, which has not heard the last of it, becomes the primary. FUTURE: the lost one's ids were ahead."""
-        self.to_primary.set("cut")
+    def fail_over(self, future, wait_s, deaf):
+        """The replica, which has not heard the last of it, becomes the primary. FUTURE: the lost one's ids were ahead. The
+        edges DEAF have not heard it either: purges that control has acknowledged are nowhere any more."""
+        for link in (self.to_primary, *(self.bus[i] for i in deaf)):
+            link.set("cut")
         if future:
             ahead = int(time.time() * 1000) + 3600_000
             self.primary.try_ask("XADD", "skerry:purges", f"{ahead}-0", "from", "a clock that went ahead")
@@ -267,7 +267,8 @@ class World:
         lost, self.primary = self.primary, self.replica
         lost.end()
         self.primary.ask("REPLICAOF", "NO", "ONE")
-        self.to_primary.set("open")
+        for link in (self.to_primary, *(self.bus[i] for i in deaf)):
+            link.set("open")
         for link in (self.control_bus, *self.bus):
             link.break_all()
         self.replica = Server(self.directory, self.to_primary.port)
@@ -297,12 +298,13 @@ def number_of(edge):
     return None
 
 
-def ask_control(control, method, target, body=None, timeout=15):
-    """(status, JSON) of one call on control's socket; (None, None) when there was no answer."""
+def ask_control(control, method, target, body, timeout=15):
+    """(status, JSON) of one call on control's socket; (None, None) when there was no answer. BODY: bytes, or what becomes
+    JSON."""
     from harness.client import fetch
     with contextlib.suppress(OSError, AssertionError, ValueError):
         answer = fetch(control.admin.removeprefix("unix:"), target, method, [("Content-Type", "application/json")],
-                       body=json.dumps(body).encode() if body is not None else b"", host="localhost",
+                       body=body if isinstance(body, bytes) else json.dumps(body).encode(), host="localhost",
                        timeout=seconds(timeout))
         return answer.status, json.loads(answer.body) if answer.status == 200 else None
     return None, None
