@@ -117,11 +117,12 @@ struct disk_usage {
     uint64_t put_bytes, written_bytes, read_bytes; /* records; device */
     uint64_t served_bytes;                         /* heads and blocks that readers were given */
     uint64_t reinserted, reclaimed;                /* records, segments */
-    uint64_t damaged, foreign;                     /* records that failed a sum; that were another key's */
-    uint64_t refused;                              /* puts with SK_ERR_FULL */
-    uint64_t read_errors, write_errors;            /* of the device */
-    bool failed;                                   /* out of service */
-    bool loading;                                  /* disk_load has not loaded all yet */
+    uint64_t reinserted_bytes;
+    uint64_t damaged, foreign;          /* records that failed a sum; that were another key's */
+    uint64_t refused;                   /* puts with SK_ERR_FULL */
+    uint64_t read_errors, write_errors; /* of the device */
+    bool failed;                        /* out of service */
+    bool loading;                       /* disk_load has not loaded all yet */
     struct disk_index_usage index;
 };
 void disk_usage(struct disk *disk, struct disk_usage *out_usage);

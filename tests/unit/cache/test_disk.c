@@ -382,6 +382,8 @@ static void what_is_asked_for_is_put_in_again(void **state) {
     assert_false(look(&model, 2));
     disk_usage(model.disk, &usage);
     assert_true(usage.reinserted > 0 && usage.reclaimed > usage.segments);
+    assert_true(usage.reinserted_bytes >=
+                usage.reinserted * DISK_RECORD_ALIGN); /* what the write limit is charged */
     (void)disk_close(model.disk, NULL);
     sim_close(&model.sim);
     (void)state;
