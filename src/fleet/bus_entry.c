@@ -104,7 +104,9 @@ sk_err fleet_bus_read(sk_str bytes, struct sk_arena *arena, struct fleet_bus_ent
     struct fleet_bus_entry entry = {0};
     if (bytes.len > FLEET_BUS_ENTRY_MAX_BYTES || !sk_str_eq(take(&cursor, MAGIC.len), MAGIC))
         return SK_ERR_MALFORMED;
-    entry.kind = (enum fleet_bus_kind)take_number(&cursor, 1);
+    uint64_t kind = take_number(&cursor, 1);
+    if (kind < FLEET_BUS_PURGES || kind > FLEET_BUS_END) return SK_ERR_MALFORMED;
+    entry.kind = (enum fleet_bus_kind)kind;
     entry.publisher = take_text(&cursor, FLEET_BUS_PUBLISHER_MAX);
     entry.mark.epoch = take_number(&cursor, 8);
     entry.mark.sequence = take_number(&cursor, 8);

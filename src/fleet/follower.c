@@ -98,7 +98,7 @@ static void hear(struct fleet_follower *follower) {
 /* True when the stream is to be read again from follow.read on. */
 static bool obey(struct fleet_follower *follower, unsigned verdict, const struct fleet_bus_entry *entry) {
     if (verdict & FLEET_BUS_REVALIDATE) revalidate(follower, "purges may have been missed");
-    if (verdict & FLEET_BUS_APPLY) apply(follower, entry);
+    if (entry && verdict & FLEET_BUS_APPLY) apply(follower, entry);
     if (verdict & FLEET_BUS_ALIVE) hear(follower);
     if (verdict & FLEET_BUS_AGAIN) observe_count(follower->options.metrics, OBSERVE_BUS_AGAIN);
     return verdict & FLEET_BUS_AGAIN;

@@ -31,9 +31,9 @@ void measure_report_free(struct measure_report *report);
 struct measure;
 sk_err measure_create(struct measure **out_measure);
 void measure_free(struct measure *measure);
-/* Takes REPORT of the edge of SITE that reports at SOURCE, in place of its last. SK_ERR_NO_MEMORY (then REPORT stays the
+/* Takes REPORT of the edge of SITE that reports at ADDR, in place of its last. SK_ERR_NO_MEMORY (then REPORT stays the
  * caller's), SK_ERR_FULL (more than 4096 edges). */
-sk_err measure_take(struct measure *measure, const struct io_addr *source, sk_str site,
+sk_err measure_take(struct measure *measure, const struct io_addr *addr, sk_str site,
                     struct measure_report *report, sk_time_ns now);
 
 struct measure_set;

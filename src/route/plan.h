@@ -66,7 +66,7 @@ struct route_plan_input {
     struct dnssec_memo *memo;          /* keeps the signatures of routed names from one table to the next */
 };
 /* A plan with the routing table that the sites give. SK_ERR_NO_MEMORY. */
-sk_err route_plan_create(const struct route_plan_input *input, struct route_plan **out_plan);
+sk_err route_plan_create(const struct route_plan_input *from, struct route_plan **out_plan);
 /* What a table made now of PLAN would be made of; PLAN's. */
 struct table_input route_plan_table_input(const struct route_plan *plan);
 struct route_plan *route_plan_ref(struct route_plan *plan);
