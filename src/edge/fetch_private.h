@@ -5,6 +5,8 @@
 
 #include "edge/fetch.h"
 
+/* The text of the primary key of what is fetched, whatever part or variant of it. */
+sk_str edge_fetch_primary(const struct edge_fetch *fetch);
 /* The length that the head announces, or CACHE_LENGTH_UNKNOWN. */
 uint64_t edge_fetch_body_length(const struct http_response *response);
 /* What a stored response's head is made of; fields in the fetch's arena. STORE: for everybody. */
