@@ -120,8 +120,8 @@ static void no_response(struct edge_fetch *fetch, sk_err err) {
                    fetch->result.detail ? fetch->result.detail : "");
 }
 
-static sk_err ask(struct edge_fetch *fetch, struct origin_exchange **out_origin,
-                  const struct http_response **out_response) {
+sk_err edge_fetch_ask(struct edge_fetch *fetch, struct origin_exchange **out_origin,
+                      const struct http_response **out_response) {
     sk_err err = edge_fetch_ask_peers(fetch, out_origin, out_response);
     if (err != SK_ERR_NOT_FOUND) return err;
     err = edge_forward_request(fetch);
@@ -174,7 +174,7 @@ static void fetch_story(struct edge_fetch *fetch) {
     const struct http_response *response;
     for (;;) {
         sk_unix_s asked_at = io_loop_wall_s(fetch->worker->loop);
-        sk_err err = ask(fetch, &origin, &response);
+        sk_err err = edge_fetch_ask(fetch, &origin, &response);
         if (err) {
             no_response(fetch, err);
             return;

@@ -35,6 +35,10 @@ struct edge_fetch {
     const struct edge_peer *peer;      /* who has answered; NULL: an origin */
     struct grid_word *word;            /* what it has said */
     bool foreign;                      /* what came is another node's */
+    bool resuming;                     /* only what follows resume_at is asked for */
+    uint64_t resume_at;
+    struct origin_exchange *rest; /* where the rest of a body comes from; NULL: where its beginning does */
+    uint32_t resumes;
     struct http_request client_request; /* as the client sent it: what is stored is judged by it */
     struct http_request request;        /* as it goes to the origin */
     bool conditional;                   /* asks with the stored validators */

@@ -50,7 +50,7 @@ static sk_err read_word(struct edge_fetch *fetch, const struct http_response *re
 /* Since when it was held at most, by our clock: it was sent after we asked. The other clock may be slower than ours by
  * one in a thousand. */
 static sk_time_ns held_since(const struct grid_word *word, sk_time_ns asked_at) {
-    sk_time_ns held = (sk_time_ns)word->held_ms * SK_NS_PER_MS;
+    sk_time_ns held = (sk_time_ns)word->held_us * 1000;
     return asked_at - held - held / 1024;
 }
 

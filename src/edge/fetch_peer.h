@@ -8,6 +8,12 @@
  * asked, and an origin is; SK_ERR_CANCELLED, SK_ERR_NO_MEMORY. fetch->peer and fetch->word are of the one that answered. */
 sk_err edge_fetch_ask_peers(struct edge_fetch *fetch, struct origin_exchange **out_origin,
                             const struct http_response **out_response);
+/* The node that sends the body has gone WHY after RECEIVED of TOTAL bytes: *OUT_REST has those after them, to be read and
+ * closed by the caller. False: they cannot be had. */
+bool edge_fetch_resume(struct edge_fetch *fetch, sk_err why, uint64_t received, uint64_t total,
+                       struct origin_exchange **out_rest);
+/* While fetch->resuming: asks for what follows fetch->resume_at. SK_ERR_NO_MEMORY. */
+sk_err edge_fetch_add_range(struct edge_fetch *fetch, struct http_fields *fields);
 /* Adds who has asked, us included, to a request that goes to a node. SK_ERR_NO_MEMORY, SK_ERR_TOO_LARGE. */
 sk_err edge_fetch_add_ask(struct edge_fetch *fetch, struct http_fields *fields);
 /* What came belongs to another node: it is given to those who wait for it, and kept only if it is asked for very often.

@@ -135,5 +135,6 @@ sk_err edge_forward_request(struct edge_fetch *fetch) {
     if (!err && request->method == HTTP_METHOD_OPTIONS)
         err = http_forward_count_down(&request->fields, &fetch->arena);
     if (!err && fetch->conditional) err = add_validators(fetch, &request->fields);
+    if (!err && fetch->resuming) err = edge_fetch_add_range(fetch, &request->fields);
     return err;
 }

@@ -3,12 +3,13 @@
 #include "base/log.h"
 #include "cache/purge.h"
 #include "edge/error_page.h"
+#include "edge/fetch.h"
 #include "edge/process.h"
 #include "edge/ring.h"
 #include "fleet/id.h"
 
 /* What comes from the disk was fetched so long before it was stored, at most: its own clock is forgotten. */
-#define BEFORE_STORED_MS 60000
+#define BEFORE_STORED_US 60000000
 
 sk_err edge_node_ask(const struct http_request *request, struct grid_ask *out_ask) {
     const struct http_field *field = http_fields_find(&request->fields, HTTP_FIELD_SKERRY_PEER);
@@ -70,14 +71,21 @@ bool edge_node_admit(struct edge_exchange *exchange) {
     return false;
 }
 
-static uint64_t held_ms(const struct edge_exchange *exchange, const struct cache_object *object) {
-    if (object->born_at) return (uint64_t)SK_MAX(sk_time_now() - object->born_at, 0) / SK_NS_PER_MS + 1;
+/* The origin was asked because of this very request, so after it was sent. */
+static bool asked_for_it(const struct edge_exchange *exchange) {
+    const struct edge_fetch *fetch = exchange->fetch;
+    return fetch && fetch->origin_status && !fetch->peer && !fetch->from_tier;
+}
+
+static uint64_t held_us(const struct edge_exchange *exchange, const struct cache_object *object) {
+    if (asked_for_it(exchange)) return 0;
+    if (object->born_at) return (uint64_t)SK_MAX(sk_time_now() - object->born_at, 0) / 1000 + 1;
     sk_unix_s stored_s = io_loop_wall_s(exchange->worker->loop) - object->stored_at;
-    return (uint64_t)SK_MAX(stored_s + 1, 1) * 1000 + BEFORE_STORED_MS;
+    return (uint64_t)SK_MAX(stored_s + 1, 1) * 1000000 + BEFORE_STORED_US;
 }
 
 char *edge_node_word(const struct edge_exchange *exchange, const struct cache_object *object, char *at) {
-    struct grid_word word = {.held_ms = held_ms(exchange, object)};
+    struct grid_word word = {.held_us = held_us(exchange, object)};
     const uint64_t *tags;
     uint32_t count = object->shared ? cache_object_tags(object, &tags) : 0;
     word.tags_untold = count > GRID_TAGS_MAX;

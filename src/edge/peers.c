@@ -87,7 +87,7 @@ static sk_err set_origin(struct edge_peers *peers, const struct fleet_id *id, sk
         .http2 = CONFIG_HTTP2_ON,
     };
     if (!origin->url.data || !origin->verify_name.data) return SK_ERR_NO_MEMORY;
-    if (http_uri_parse_absolute(origin->url, &origin->uri)) return SK_ERR_INVALID;
+    if (http_uri_parse_absolute(origin->url, &origin->uri)) return SK_ERR_MALFORMED;
     if (origin->uri.port) origin->port = origin->uri.port;
     return SK_OK;
 }
@@ -116,7 +116,8 @@ static bool is_known(const struct edge_peers *peers, const struct fleet_id *id) 
     return false;
 }
 
-/* One that cannot be meant is passed over: what members say of themselves is not signed. */
+/* One that cannot be meant is passed over. Files of ours that cannot be used are another matter: a certificate that is
+ * being replaced must not cost us the ring that is in force. */
 static sk_err add_heard(struct edge_peers *peers, const struct edge_peer_heard *heard,
                         struct origin_registry *registry) {
     struct fleet_id id;
@@ -124,12 +125,12 @@ static sk_err add_heard(struct edge_peers *peers, const struct edge_peer_heard *
     sk_err err = fleet_id_make(sk_str_from_c(peers->self.fleet), pop, FLEET_ROLE_EDGE, heard->name, &id);
     if (!err && is_expelled(peers, &id)) return SK_OK;
     if (!err && is_known(peers, &id)) return SK_OK;
-    if (!err && !heard->address.len && !fleet_id_eq(&id, &peers->self)) err = SK_ERR_INVALID;
+    if (err || (!heard->address.len && !fleet_id_eq(&id, &peers->self))) err = SK_ERR_MALFORMED;
     if (!err) err = add_peer(peers, &id, heard->address, registry);
-    if (err == SK_ERR_INVALID)
+    if (err == SK_ERR_MALFORMED)
         sk_log(SK_LOG_ERROR, "peers", "%.*s at %.*s: no node can have that name and address",
                SK_STR_ARGS(heard->name), SK_STR_ARGS(heard->address));
-    return err == SK_ERR_INVALID ? SK_OK : err;
+    return err == SK_ERR_MALFORMED ? SK_OK : err;
 }
 
 /* ---- the rings ---------------------------------------------------------------------------------------------------- */

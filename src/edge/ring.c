@@ -6,6 +6,8 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "cache/vary.h"
+#include "edge/explain.h"
 #include "edge/process.h"
 #include "fleet/identity.h"
 
@@ -36,6 +38,17 @@ static void put(struct edge_ring *ring, struct edge_peers *peers) {
     atomic_store_explicit(&ring->any, peers != NULL, memory_order_relaxed);
     pthread_mutex_unlock(&ring->lock);
     edge_peers_unref(old);
+}
+
+void edge_ring_explain(struct edge_ring *ring, struct sk_arena *arena, struct edge_explanation *explanation) {
+    struct edge_peers *peers = explanation->key.text.len ? edge_ring_get(ring) : NULL;
+    if (!peers) return;
+    sk_str primary = cache_key_primary(explanation->key.text);
+    const struct edge_peer *owner = edge_peers_owner(peers, primary, 0), *next = edge_peers_owner(peers, primary, 1);
+    if (owner) explanation->owner = sk_arena_copy(arena, owner->label);
+    if (next) explanation->next_owner = sk_arena_copy(arena, next->label);
+    explanation->owned = owner && owner->self;
+    edge_peers_unref(peers);
 }
 
 /* ---- our identity ------------------------------------------------------------------------------------------------ */
@@ -79,9 +92,10 @@ static sk_err make(struct edge_ring *ring, struct config *config) {
     sk_err err = edge_peers_make(config, ring->process->registry, heard, config->peers.node_count,
                                  ring->warm_until, &peers);
     free(heard);
+    if (err) return err;
     ring->files = files;
-    if (!err) put(ring, peers);
-    return err;
+    put(ring, peers);
+    return SK_OK;
 }
 
 void edge_ring_config_changes(struct edge_ring *ring, struct config *config) {

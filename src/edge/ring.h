@@ -15,6 +15,10 @@ void edge_ring_config_changes(struct edge_ring *ring, struct config *config);
 /* After the workers have ended. RING may be NULL. */
 void edge_ring_free(struct edge_ring *ring);
 
+struct edge_explanation;
+/* Whose the explained key is; texts in ARENA. Nothing is said where there is no ring. */
+void edge_ring_explain(struct edge_ring *ring, struct sk_arena *arena, struct edge_explanation *explanation);
+
 /* The view, referenced; NULL: there are no peers. Any thread. */
 struct edge_peers *edge_ring_get(struct edge_ring *ring);
 

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#define HELD_MAX UINT64_C(100000000000000) /* three thousand years, and sums of it do not overflow */
+#define HELD_MAX UINT64_C(100000000000000) /* three years, and sums of it do not overflow */
 
 static size_t put(char *out, size_t at, sk_str text) {
     if (text.len) memcpy(out + at, text.data, text.len);
@@ -77,7 +77,7 @@ sk_err grid_ask_parse(sk_str value, struct grid_ask *out_ask) {
 size_t grid_word_format(const struct grid_word *word, char out[GRID_WORD_BYTES]) {
     if (word->failed) return put(out, 0, SK_STR("failed"));
     size_t at = (size_t)snprintf(out, GRID_WORD_BYTES, "held=%llu",
-                                 (unsigned long long)SK_MIN(word->held_ms, HELD_MAX));
+                                 (unsigned long long)SK_MIN(word->held_us, HELD_MAX));
     if (word->tags_untold) return put(out, at, SK_STR(" tags=?"));
     for (uint32_t i = 0; i < word->tag_count; i++)
         at += (size_t)snprintf(out + at, GRID_WORD_BYTES - at, "%s%016llx", i ? "." : " tags=",
@@ -122,7 +122,7 @@ sk_err grid_word_parse(sk_str value, struct grid_word *out_word) {
         return SK_OK;
     }
     if (!sk_str_cut(&value, ' ', &text) || !is(text, SK_STR("held="), &held)) return SK_ERR_MALFORMED;
-    if (sk_str_to_u64(held, &word.held_ms) || word.held_ms > HELD_MAX) return SK_ERR_MALFORMED;
+    if (sk_str_to_u64(held, &word.held_us) || word.held_us > HELD_MAX) return SK_ERR_MALFORMED;
     if (value.len && (!is(value, SK_STR("tags="), &text) || take_tags(text, &word))) return SK_ERR_MALFORMED;
     *out_word = word;
     return SK_OK;

@@ -2,7 +2,7 @@
  * read only where a node's certificate was shown, and removed from all that clients and origins send. Pure.
  *
  *     request    hop=POP/NAME ...  [fresh=soft | fresh=hard]  [only]
- *     response   held=MILLISECONDS [tags=HEX.HEX... | tags=?] | failed
+ *     response   held=MICROSECONDS [tags=HEX.HEX... | tags=?] | failed
  *
  * Purges and peers. An edge that has applied a purge must not give out what an owner has that has not: so the owner tells
  * for how long it has held what it answers with (since it began to ask the origin for it), and the tags that it is
@@ -40,7 +40,7 @@ size_t grid_ask_format(const struct grid_ask *ask, char out[GRID_ASK_BYTES]);
 sk_err grid_ask_parse(sk_str value, struct grid_ask *out_ask);
 
 struct grid_word {
-    uint64_t held_ms;
+    uint64_t held_us;
     bool failed;      /* it has no answer but its own: the origin failed */
     bool tags_untold; /* there are more than can be told */
     uint64_t tags[GRID_TAGS_MAX];

@@ -61,6 +61,8 @@
       "Answers of other nodes that a purge known here covers, so that they were asked again")                \
     X(PEER_FALLBACKS, "skerry_peer_fallbacks_total",                                                         \
       "Requests to an origin because no owner could be asked")                                               \
+    X(PEER_RESUMED, "skerry_peer_resumed_total",                                                             \
+      "Bodies whose node has gone in the middle, and whose rest came from elsewhere")                        \
     X(PEER_KEPT, "skerry_peer_kept_total", "Very hot responses of other nodes that are kept here too")       \
     X(PEER_SERVED, "skerry_peer_served_total", "Requests of other nodes that were answered")                 \
     X(PEER_REFUSED, "skerry_peer_refused_total",                                                             \

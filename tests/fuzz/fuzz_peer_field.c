@@ -18,7 +18,7 @@ static void look_at_word(sk_str value) {
     if (grid_word_parse(value, &word)) return;
     MUST(word.tag_count <= GRID_TAGS_MAX);
     sk_str made = {text, grid_word_format(&word, text)};
-    MUST(grid_word_parse(made, &again) == SK_OK && again.held_ms == word.held_ms);
+    MUST(grid_word_parse(made, &again) == SK_OK && again.held_us == word.held_us);
     MUST(again.tag_count == word.tag_count && again.tags_untold == word.tags_untold);
 }
 

@@ -26,8 +26,8 @@ class Ring:
         self.new_edge = new_edge
         self.nodes = [Node(name.split("/")[-1], name.split("/")[0] if "/" in name else "home") for name in nodes]
 
-    def certificate(self, name, pop="home", role="edge", fleet=FLEET):
-        return self.authority.files(names=(f"URI:spiffe://{fleet}/{pop}/{role}/{name}",), label=f"{pop}-{role}-{name}")
+    def certificate(self, name, pop="home", role="edge", fleet=FLEET, label="node"):
+        return self.authority.files(names=(f"URI:spiffe://{fleet}/{pop}/{role}/{name}",), label=f"{label}-{pop}-{name}")
 
     def peers(self, node, **more):
         cert, key = self.certificate(node.name, node.pop)

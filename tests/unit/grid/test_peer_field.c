@@ -41,15 +41,15 @@ static void test_bad_asks(void **state) {
 
 static void test_words(void **state) {
     char text[GRID_WORD_BYTES];
-    struct grid_word word = {.held_ms = 1234, .tags = {1, 0xfedcba9876543210}, .tag_count = 2}, read;
+    struct grid_word word = {.held_us = 1234, .tags = {1, 0xfedcba9876543210}, .tag_count = 2}, read;
     sk_str made = {text, grid_word_format(&word, text)};
     assert_str(made, SK_STR("held=1234 tags=0000000000000001.fedcba9876543210"));
     assert_ok(grid_word_parse(made, &read));
-    assert_int_equal(read.held_ms, 1234);
+    assert_int_equal(read.held_us, 1234);
     assert_int_equal(read.tag_count, 2);
     assert_true(read.tags[0] == 1 && read.tags[1] == 0xfedcba9876543210);
     assert_ok(grid_word_parse(SK_STR("held=0"), &read));
-    assert_true(!read.held_ms && !read.tag_count && !read.tags_untold && !read.failed);
+    assert_true(!read.held_us && !read.tag_count && !read.tags_untold && !read.failed);
     assert_ok(grid_word_parse(SK_STR("held=7 tags=?"), &read));
     assert_true(read.tags_untold && !read.tag_count);
     assert_ok(grid_word_parse(SK_STR("failed"), &read));
@@ -59,7 +59,7 @@ static void test_words(void **state) {
 /* The longest fits. */
 static void test_many_tags(void **state) {
     char text[GRID_WORD_BYTES];
-    struct grid_word word = {.held_ms = UINT64_MAX, .tag_count = GRID_TAGS_MAX}, read;
+    struct grid_word word = {.held_us = UINT64_MAX, .tag_count = GRID_TAGS_MAX}, read;
     for (uint32_t i = 0; i < GRID_TAGS_MAX; i++) word.tags[i] = UINT64_MAX - i;
     sk_str made = {text, grid_word_format(&word, text)};
     assert_true(made.len < GRID_WORD_BYTES);
