@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import socket
+import statistics
 import sys
 import threading
 import time
@@ -30,6 +31,10 @@ math.randomseed(1)
 request = function()
   return wrk.format("GET", string.format("/o/%07d", math.random(n)), {{["Host"] = "{host}"}})
 end
+"""
+# The same at some 10,000 a second: what a hit takes where it need not queue behind others.
+STEADY = HITS + """
+delay = function() return math.random(0, 2) end
 """
 # Ten tags an object, from one that all share down to one that it has alone.
 ORIGIN = """
@@ -149,31 +154,52 @@ def latencies(admin, args):
     return rows
 
 
-def keep_purging(admin, make_batch, stop, counted, pause):
+def keep_purging(admin, make, stop, counted, pause):
     n = 0
     while not stop.is_set():
-        body = make_batch(n)
-        counted[0] += admin.purge(body)["purges"]
+        counted[0] += admin.purge(make(n))["purges"]
         n += 1
         time.sleep(pause)
 
 
-def hits_with(url, script, args, folder, make_batch=None, pause=0.0):
-    """p50 and p99 of hits, with MAKE_BATCH's purges meanwhile; purges a second."""
+def keep_asking(admin, _, stop, counted, pause):
+    """The same way to the admin socket with nothing to purge: what the asking itself costs the hits."""
+    while not stop.is_set():
+        admin.ask("GET", "/health")
+        counted[0] += 1
+        time.sleep(pause)
+
+
+def hits_with(url, script, seconds, folder, what=None, make=None, pause=0.0):
+    """p50 and p99 of hits, with WHAT (keep_purging with MAKE's purges, keep_asking) meanwhile; its rate as purges."""
     counted, stop = [0], threading.Event()
     thread = None
-    if make_batch:
+    if what:
         admin = Admin(str(folder / "admin.sock"))
-        thread = threading.Thread(target=keep_purging, args=(admin, make_batch, stop, counted, pause))
+        thread = threading.Thread(target=what, args=(admin, make, stop, counted, pause))
         thread.start()
     start = time.monotonic()
     try:
-        result = wrk(url, 16, args.seconds, script=script)
+        result = wrk(url, 16, seconds, script=script)
     finally:
         stop.set()
         if thread:
             thread.join()
     return {**result, "purges": counted[0] / (time.monotonic() - start)}
+
+
+def steady(url, args, folder):
+    """Turns of hits at a moderate rate: alone, beside a client that asks for the health, beside one that purges as often."""
+    script = folder / "steady.lua"
+    script.write_text(STEADY.format(objects=args.objects, host=HOST))
+    makers = list(KINDS.values())
+    runs = {"nothing": [], "asks for the health": [], "purges of all kinds, one by one": []}
+    for turn in range(args.turns):
+        ways = [{}, {"what": keep_asking}, {"what": keep_purging, "make": lambda n: makers[n % len(makers)](f"t{turn}x{n}")}]
+        for rows, way in zip(runs.values(), ways):
+            rows.append(hits_with(url, script, 3, folder, pause=0.001, **way))
+    return {name: {key: statistics.median(row[key] for row in rows) for key in ("rate", "p50", "p99", "purges")}
+            for name, rows in runs.items()}
 
 
 def batch(n, size=1000):
@@ -208,21 +234,25 @@ def measure(args, folder):
     with running(args, folder) as (url, admin):
         fill(url, admin, args, folder)
         wrk(url, 16, 2, script=hits)
-        quiet = hits_with(url, hits, args, folder)
-        single = hits_with(url, hits, args, folder, lambda n: KINDS["tag"](f"h{n}"), 0.001)
-        many = hits_with(url, hits, args, folder, batch, 0.01)
+        quiet = hits_with(url, hits, args.seconds, folder)
+        calm = steady(url, args, folder)
+        single = hits_with(url, hits, args.seconds, folder, keep_purging, lambda n: KINDS["tag"](f"h{n}"), 0.001)
+        many = hits_with(url, hits, args.seconds, folder, keep_purging, batch, 0.01)
         times = latencies(admin, args)
         per_second = rate(admin, args)
-        return quiet, single, many, times, per_second, reclaim(admin)
+        return calm, quiet, single, many, times, per_second, reclaim(admin)
 
 
-def report(args, quiet, single, many, times, per_second, reclaimed):
+def report(args, calm, quiet, single, many, times, per_second, reclaimed):
     rows = [[name, f"{applied[len(applied) // 2]:.1f}", f"{applied[-1]:.1f}", f"{whole[len(whole) // 2]:.0f}",
              f"{whole[-1]:.0f}"] for name, (applied, whole) in times.items()]
     first = table(["kind", "in force us p50", "max", "whole request us p50", "max"], rows)
     rows = [[name, f"{r['purges']:.0f}", f"{r['rate']:.0f}", f"{r['p50'] * 1e6:.0f}", f"{r['p99'] * 1e6:.0f}", r["errors"]]
             for name, r in (("none", quiet), ("tags, one by one", single), ("all kinds, 1000 a request", many))]
     second = table(["purges meanwhile", "purges/s", "hits/s", "hit p50 us", "p99 us", "errors"], rows)
+    rows = [[name, f"{r['purges']:.0f}", f"{r['rate']:.0f}", f"{r['p50'] * 1e6:.0f}", f"{r['p99'] * 1e6:.0f}"]
+            for name, r in calm.items()]
+    third = table(["beside the hits", "a second", "hits/s", "hit p50 us", "p99 us"], rows)
     applied, gone, left, before, after = reclaimed
     return f"""## Purges
 
@@ -230,6 +260,13 @@ def report(args, quiet, single, many, times, per_second, reclaimed):
 admin socket on one kept connection; edge on one core, everything else on the other.
 
 {first}
+
+Hits at a moderate rate (medians of {args.turns} turns of 3 s; the client that asks shares the core of the load, so the
+second row is what the third is to be held against):
+
+{third}
+
+Hits as fast as they go:
 
 {second}
 
@@ -244,6 +281,7 @@ def main():
     parser.add_argument("--memory", type=int, default=4096, help="of the cache in MiB (default 4096)")
     parser.add_argument("--threads", type=int, default=1, help="workers of the edge (default 1)")
     parser.add_argument("--seconds", type=int, default=10, help="of each run with hits (default 10)")
+    parser.add_argument("--turns", type=int, default=5, help="of hits at a moderate rate (default 5)")
     parser.add_argument("--fill-seconds", type=int, default=600)
     parser.add_argument("--singles", type=int, default=2000, help="purges of each kind for the latencies")
     parser.add_argument("--batches", type=int, default=50, help="of 10,000 for the rate")

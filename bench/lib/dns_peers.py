@@ -57,7 +57,7 @@ def skerry(port, folder, signed=False):
     config = write(home / "route.yaml", f"""
 listen: 127.0.0.1:{port}
 threads: 1
-rate_limit: {{answers: 0, no_data: 0, no_name: 0, referrals: 0, errors: 0}}
+rate_limit: {{answers: 0, no_data: 0, no_name: 0, referrals: 0, errors: 0, large: 0}}
 zones:
   - {{name: {ZONE}, file: zone{", keys: keys" if signed else ""}}}
 weights: {{answer_sites: 1}}

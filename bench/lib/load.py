@@ -13,8 +13,17 @@ def seconds(text):
     return float(number) * UNITS[unit]
 
 
+BYTES = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30}
+
+
+# For scripts that want it: wrk itself ends at 99 %.
+P999 = """
+done = function(summary, latency) print("p99.9 us " .. latency:percentile(99.9)) end
+"""
+
+
 def wrk(url, connections, duration, script=None, pid=None):
-    """One run. Gives requests, errors, rate, latency, and the CPU microseconds a request of process PID."""
+    """One run. Gives requests, errors, rate, bytes, latency (p99.9 if SCRIPT has P999), and the CPU microseconds a request of process PID."""
     argv = ["taskset", "-c", LOAD_CORE, which("wrk"), "-t1", f"-c{connections}", f"-d{duration}s", "--latency",
             "--timeout", "10s"]
     if script:
@@ -26,6 +35,8 @@ def wrk(url, connections, duration, script=None, pid=None):
     errors = sum(int(n) for n in re.findall(r"(?:connect|read|write|timeout) (\d+)", text))
     bad = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
     errors += int(bad.group(1)) if bad else 0
+    size, unit = re.search(r"requests in \S+, ([\d.]+)([KMG]?B) read", text).groups()
+    p999 = re.search(r"(?m)^p99\.9 us (\d+)", text)
     if requests == 0:
         raise RuntimeError(f"no request succeeded at {url}:\n{text}")
     return {
@@ -34,5 +45,7 @@ def wrk(url, connections, duration, script=None, pid=None):
         "rate": float(re.search(r"Requests/sec:\s+([\d.]+)", text).group(1)),
         "p50": seconds(re.search(r"(?m)^\s+50%\s+(\S+)", text).group(1)),
         "p99": seconds(re.search(r"(?m)^\s+99%\s+(\S+)", text).group(1)),
+        "p999": float(p999.group(1)) / 1e6 if p999 else None,
+        "bytes": float(size) * BYTES[unit],
         "cpu_us": used / 1000 / requests,
     }

@@ -1,4 +1,4 @@
-"""Writes small MMDB files (MaxMind DB format 2.0, IPv4, records of 24 bits): networks to country codes."""
+"""Writes small MMDB files (MaxMind DB format 2.0, IPv4, records of 24 bits): networks to country codes, or to anything."""
 
 import ipaddress
 import struct
@@ -27,10 +27,16 @@ def _encode(value):
 
 def write_countries(path, networks):
     """NETWORKS is {"20.0.0.0/14": "AA"}."""
+    write_records(path, networks,
+                  {code: {"country": {"iso_code": code}, "continent": {"code": "EU"}} for code in networks.values()})
+
+
+def write_records(path, networks, records):
+    """NETWORKS is {"20.0.0.0/14": NAME}, RECORDS {NAME: record}."""
     tree, data, places = [[None, None]], b"", {}
-    for code in sorted(set(networks.values())):
+    for code in sorted(records):
         places[code] = len(data)
-        data += _encode({"country": {"iso_code": code}, "continent": {"code": "EU"}})
+        data += _encode(records[code])
     for text, code in networks.items():
         network = ipaddress.ip_network(text)
         bits, node = int(network.network_address), 0

@@ -20,12 +20,14 @@ struct cache_body {
     uint8_t shift;        /* of a block's bytes */
     bool growing;         /* begins with FIRST_BLOCKS */
     bool leaves;          /* slots lead to leaves of blocks */
-    bool sendable;        /* pieces may go out from the file */
+    bool sendable;        /* pieces may be lent */
     uint32_t slots;       /* places; of blocks, or of leaves */
     uint32_t chunk_bytes; /* of this struct */
     uint64_t length;      /* or CACHE_LENGTH_UNKNOWN */
     /* any thread, atomic */
     _Atomic uint32_t refs;
+    _Atomic bool
+        lent; /* its pages went to sockets from the file; relaxed: who frees it comes after all readers */
     /* writer only, until complete */
     uint64_t bytes; /* of all chunks */
     uint64_t first; /* number of the first block that was not dropped */
@@ -119,11 +121,15 @@ void cache_body_ref(struct cache_body *body) {
     atomic_fetch_add_explicit(&body->refs, 1, memory_order_relaxed); /* the caller's object has one */
 }
 
+static bool was_lent(const struct cache_body *body) {
+    return atomic_load_explicit(&body->lent, memory_order_relaxed); /* see the struct */
+}
+
 /* The store's lock is held. */
 static void free_blocks(struct cache *cache, struct cache_body *body) {
     for (uint64_t number = body->first; number < body->end; number++) {
         char **slot = slot_of(body, number);
-        if (slot && *slot) cache_slab_free(cache->store.slab, *slot, body->sendable);
+        if (slot && *slot) cache_slab_free(cache->store.slab, *slot, was_lent(body));
     }
     for (uint32_t i = 0; i < body->spare_count; i++)
         cache_slab_free(cache->store.slab, body->spares[i], false);
@@ -191,11 +197,11 @@ static uint64_t end_of_block(const struct cache_body *body, uint64_t number) {
 static void drop_block(struct cache *cache, struct cache_body *body, char *block, size_t bytes) {
     bool keep = body->spare_count < SPARES && bytes == (size_t)1 << body->shift;
     body->bytes -= cache_chunk_bytes(bytes);
-    if (keep && body->sendable) cache_store_renew(cache, block);
+    if (keep && was_lent(body)) cache_store_renew(cache, block);
     if (keep)
         body->spares[body->spare_count++] = block;
     else
-        cache_store_free(cache, block, body->sendable);
+        cache_store_free(cache, block, was_lent(body));
 }
 
 void cache_body_drop_front(struct cache *cache, struct cache_body *body, uint64_t position) {
@@ -216,13 +222,21 @@ bool cache_body_piece(const struct cache *cache, const struct cache_body *body, 
     char **slot = slot_of(body, place.number);
     if (!slot || !*slot) return false;
     const char *data = *slot + (position - place.start);
-    uint64_t bytes = SK_MIN(end, place.start + place.bytes) - position;
-    bool send =
-        body->sendable && cache_slab_sendable(cache->store.slab, block_chunk_bytes(room_of(body, &place)));
-    *out_piece = (struct cache_piece){data, bytes, send ? cache_slab_fd(cache->store.slab) : -1, 0};
-    if (send) out_piece->fd_offset = cache_slab_offset(cache_slab_base(cache->store.slab), data);
+    *out_piece = (struct cache_piece){data, SK_MIN(end, place.start + place.bytes) - position, -1, 0};
     return true;
 }
+
+void cache_body_lend(const struct cache *cache, struct cache_body *body, uint64_t position,
+                     struct cache_piece *piece) {
+    struct place place = place_of(body, position);
+    const struct cache_slab *slab = cache->store.slab;
+    if (!body->sendable || !cache_slab_sendable(slab, block_chunk_bytes(room_of(body, &place)))) return;
+    if (!was_lent(body)) atomic_store_explicit(&body->lent, true, memory_order_relaxed); /* see the struct */
+    piece->fd = cache_slab_fd(slab);
+    piece->fd_offset = cache_slab_offset(cache_slab_base(slab), piece->data);
+}
+
+bool cache_body_is_lent(const struct cache_body *body) { return was_lent(body); }
 
 uint64_t cache_body_bytes(const struct cache_body *body) { return body->bytes; }
 void cache_body_set_holder(struct cache_body *body, struct cache_entry *entry) { body->holder = entry; }

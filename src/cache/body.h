@@ -24,9 +24,14 @@ char *cache_body_space(struct cache *cache, struct cache_body *body, uint64_t po
 /* Writer, of a window: drops the blocks that lie wholly before POSITION. Nobody reads them any more, not even
  * in a section. */
 void cache_body_drop_front(struct cache *cache, struct cache_body *body, uint64_t position);
-/* The piece from POSITION on, within END (which was published). False when it was dropped. */
+/* The piece from POSITION on, within END (which was published), as memory. False when it was dropped. */
 bool cache_body_piece(const struct cache *cache, const struct cache_body *body, uint64_t position,
                       uint64_t end, struct cache_piece *out_piece);
+/* Lets PIECE, which lies at POSITION, go out from the file, if its block may. The body's pages are given away with that:
+ * new ones are needed when its memory is used again, which costs more than copying it out twice. */
+void cache_body_lend(const struct cache *cache, struct cache_body *body, uint64_t position,
+                     struct cache_piece *piece);
+bool cache_body_is_lent(const struct cache_body *body);
 /* What freeing it would free. Writer, or when complete. */
 uint64_t cache_body_bytes(const struct cache_body *body);
 /* Under the store's lock: the entry in the policy that goes when a block's memory is wanted; NULL: none. */

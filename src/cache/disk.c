@@ -227,11 +227,15 @@ sk_err disk_find(struct disk *disk, struct io_loop *loop, sk_hash128 hash, sk_st
     return err && err != SK_ERR_CORRUPT ? err : SK_ERR_NOT_FOUND;
 }
 
+static bool is_there(const struct disk_reader *reader, uint64_t number, size_t bytes) {
+    return reader->memory || reader->meta_bytes + number * DISK_BLOCK_BYTES + bytes <= reader->have_bytes;
+}
+
 /* From what was read with the head, if it is there; else with a read of its own. */
 static sk_err fetch_block(struct disk_reader *reader, struct io_loop *loop, uint64_t number, size_t bytes,
                           const uint8_t **out_data) {
     uint64_t at = reader->meta_bytes + number * DISK_BLOCK_BYTES;
-    if (reader->memory || at + bytes <= reader->have_bytes) {
+    if (is_there(reader, number, bytes)) {
         *out_data = reader->start + at;
         return SK_OK;
     }
@@ -254,6 +258,15 @@ static sk_err open_block(struct disk_reader *reader, uint64_t number, const uint
     return err;
 }
 
+/* What was read with the head stays as it is: it is summed up once, however often it is asked for. */
+static bool is_good(struct disk_reader *reader, uint64_t number, const uint8_t *data, size_t bytes) {
+    uint64_t bit = number < 64 && is_there(reader, number, bytes) ? UINT64_C(1) << number : 0;
+    if (reader->verified & bit) return true;
+    if (!disk_record_block_good(&reader->stored, number, data, bytes, reader->disk->super.id)) return false;
+    reader->verified |= bit;
+    return true;
+}
+
 sk_err disk_read_block(struct disk_reader *reader, struct io_loop *loop, uint64_t number, sk_str *out_data) {
     uint64_t length = reader->record.body_bytes;
     const uint8_t *data;
@@ -261,8 +274,7 @@ sk_err disk_read_block(struct disk_reader *reader, struct io_loop *loop, uint64_
     size_t bytes = (size_t)SK_MIN(length - number * DISK_BLOCK_BYTES, (uint64_t)DISK_BLOCK_BYTES);
     sk_err err = fetch_block(reader, loop, number, bytes, &data);
     if (err) return err;
-    if (!disk_record_block_good(&reader->stored, number, data, bytes, reader->disk->super.id))
-        err = SK_ERR_CORRUPT;
+    if (!is_good(reader, number, data, bytes)) err = SK_ERR_CORRUPT;
     if (!err && reader->disk->seal) err = open_block(reader, number, &data, bytes);
     if (err == SK_ERR_CORRUPT) {
         disk_count(&reader->disk->damaged, 1);

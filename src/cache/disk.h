@@ -80,8 +80,9 @@ struct disk_reader {
     size_t meta_bytes, have_bytes; /* of the record, in `buffer` or in memory */
     const uint8_t *memory;         /* of a segment that is still in memory; NULL: on the device */
     uint8_t *buffer, *start;       /* aligned; where the record begins in it */
-    uint8_t *block;                /* for blocks beyond */
-    struct disk_record stored;     /* as it lies there; `record` of a sealed one is opened */
+    uint64_t verified;         /* bit n: block n, of those that were read with the head, is what was put */
+    uint8_t *block;            /* for blocks beyond */
+    struct disk_record stored; /* as it lies there; `record` of a sealed one is opened */
     uint8_t *opened, *opened_block;
 };
 /* SK_ERR_NOT_FOUND (nothing, another key, damaged), SK_ERR_IO (the device failed: as good as nothing),

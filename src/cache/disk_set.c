@@ -1,6 +1,7 @@
 #include "cache/disk_set.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,9 @@ struct disk_set_device {
     /* the one who works on the device */
     struct disk_io io;
     struct disk *retired; /* out of service, to be closed when nobody uses it any more */
+    /* under the lock; microseconds: of the lives that it has had, and with it which life is the present one */
+    pthread_mutex_t lock;
+    struct disk_usage past;
     /* any thread */
     _Atomic(struct disk *) disk; /* NULL: out of service */
     _Atomic uint64_t users;      /* calls and readers that may use `disk` or `retired` */
@@ -69,10 +73,35 @@ static struct disk *enter(struct disk_set_device *device) {
     return NULL;
 }
 
+/* What only grows. */
+static void add_figures(struct disk_usage *sum, const struct disk_usage *life) {
+    sum->put_bytes += life->put_bytes;
+    sum->written_bytes += life->written_bytes;
+    sum->read_bytes += life->read_bytes;
+    sum->served_bytes += life->served_bytes;
+    sum->reinserted += life->reinserted;
+    sum->reclaimed += life->reclaimed;
+    sum->damaged += life->damaged;
+    sum->foreign += life->foreign;
+    sum->refused += life->refused;
+    sum->read_errors += life->read_errors;
+    sum->write_errors += life->write_errors;
+}
+
+static void take_away(struct disk_set_device *device) {
+    struct disk_usage life;
+    pthread_mutex_lock(&device->lock);
+    device->retired = atomic_exchange_explicit(&device->disk, NULL, memory_order_seq_cst);
+    if (device->retired) {
+        disk_usage(device->retired, &life);
+        add_figures(&device->past, &life);
+    }
+    pthread_mutex_unlock(&device->lock);
+}
+
 /* The store is of no use any more. SK_ERR_BUSY: somebody still has it. */
 static sk_err retire(struct disk_set *set, struct disk_set_device *device, struct io_loop *loop) {
-    if (!device->retired)
-        device->retired = atomic_exchange_explicit(&device->disk, NULL, memory_order_seq_cst);
+    if (!device->retired) take_away(device);
     if (!device->retired) return SK_OK;
     if (atomic_load_explicit(&device->users, memory_order_seq_cst)) return SK_ERR_BUSY;
     sk_err err = disk_close(device->retired, loop);
@@ -141,7 +170,10 @@ static void share_records(struct disk_set *set, uint64_t records) {
 }
 
 static void set_free(struct disk_set *set) {
-    for (size_t i = 0; i < set->count; i++) free(set->devices[i].path);
+    for (size_t i = 0; i < set->count; i++) {
+        pthread_mutex_destroy(&set->devices[i].lock);
+        free(set->devices[i].path);
+    }
     explicit_bzero(set->key, sizeof set->key);
     free(set);
 }
@@ -160,6 +192,7 @@ static struct disk_set *set_make(const struct disk_set_options *options) {
     set->close = options->close ? options->close : disk_io_close;
     bool made = true;
     for (size_t i = 0; i < set->count; i++) {
+        pthread_mutex_init(&set->devices[i].lock, NULL);
         set->devices[i].bytes = options->paths[i].bytes;
         set->devices[i].path = strdup(options->paths[i].path);
         made = made && set->devices[i].path;
@@ -343,13 +376,16 @@ void disk_set_usage(struct disk_set *set, size_t number, struct disk_set_usage *
     SK_ASSERT(number < set->count);
     struct disk_set_device *device = &set->devices[number];
     struct disk_set_usage usage = {.path = device->path};
-    struct disk *disk = enter(device);
-    if (disk) {
-        disk_usage(disk, &usage.disk);
-        leave(device);
-    } else {
+    pthread_mutex_lock(&device->lock); /* it is not retired meanwhile */
+    struct disk *disk = atomic_load_explicit(&device->disk, memory_order_seq_cst);
+    if (disk) disk_usage(disk, &usage.disk);
+    add_figures(&usage.disk, &device->past);
+    pthread_mutex_unlock(&device->lock);
+    if (!disk || usage.disk.failed) {
         sk_err err = atomic_load_explicit(&device->err, memory_order_relaxed);
         usage.err = err ? err : SK_ERR_IO;
+        usage.disk.segments = usage.disk.free_segments = usage.disk.segment_bytes = 0;
+        usage.disk.index = (struct disk_index_usage){0};
     }
     usage.outages = atomic_load_explicit(&device->outages, memory_order_relaxed); /* figures */
     usage.dropped = atomic_load_explicit(&device->dropped, memory_order_relaxed);

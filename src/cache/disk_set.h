@@ -84,11 +84,12 @@ size_t disk_set_note_limit(struct disk_set *set);
 sk_err disk_set_revive(struct disk_set *set, struct io_loop *loop, size_t number);
 
 struct disk_set_usage {
-    const char *path;       /* of the set */
-    sk_err err;             /* why it is out of service; SK_OK: it is in service */
-    uint64_t outages;       /* how often it went out of service, at the start or later */
-    uint64_t dropped;       /* puts while it was out of service */
-    struct disk_usage disk; /* since it was opened last; zeroes while it is not open */
+    const char *path; /* of the set */
+    sk_err err;       /* why it is out of service; SK_OK: it is in service */
+    uint64_t outages; /* how often it went out of service, at the start or later */
+    uint64_t dropped; /* puts while it was out of service */
+    struct disk_usage
+        disk; /* what is counted: since the set was opened; what is there: zeroes while out of service */
 };
 void disk_set_usage(struct disk_set *set, size_t number, struct disk_set_usage *out_usage);
 

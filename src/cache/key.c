@@ -37,8 +37,7 @@ static sk_err make_url_part(struct sk_arena *arena, sk_str site, const struct ht
                             const struct http_request *request, sk_str *out_text) {
     sk_str host = {0}, path = {0}, query = {0};
     uint16_t port = 0;
-    sk_err err = SK_OK;
-    if (!sk_str_empty(request->authority)) err = http_authority_parse(request->authority, &host, &port);
+    sk_err err = http_request_host(request, &host, &port);
     if (!err) err = normal_path(arena, request, &path);
     if (!err) err = http_query_normalise(arena, request->query, rules, &query);
     if (err) return err;

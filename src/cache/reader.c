@@ -112,9 +112,22 @@ bool reader_ready(const struct cache_reader *reader) {
     return state_at(reader, &available) != CACHE_READ_WAIT;
 }
 
+/* Asked for so often since the policy looked at it last, it will be again. */
+#define LEND_ACCESSES 2
+
+static bool is_worth_lending(const struct cache_entry *entry) {
+    /* relaxed: a hint */
+    return cache_body_is_lent(entry->body) ||
+           atomic_load_explicit(&entry->object.accesses, memory_order_relaxed) >= LEND_ACCESSES;
+}
+
 static bool piece_at(const struct cache *cache, const struct cache_entry *entry, uint64_t position,
                      uint64_t end, struct cache_piece *out_piece) {
-    if (entry->body) return cache_body_piece(cache, entry->body, position, end, out_piece);
+    if (entry->body) {
+        if (!cache_body_piece(cache, entry->body, position, end, out_piece)) return false;
+        if (is_worth_lending(entry)) cache_body_lend(cache, entry->body, position, out_piece);
+        return true;
+    }
     *out_piece = (struct cache_piece){entry->inline_body + position, end - position, -1, 0};
     return true;
 }

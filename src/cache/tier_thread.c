@@ -101,6 +101,28 @@ static void flush(struct cache_tier *tier) {
     tier_count(&tier->flushed, 1);
 }
 
+/* Those of the start are told there (tier_open.c). */
+static void known_outages(struct cache_tier *tier, uint64_t told[DISK_SET_MAX]) {
+    for (size_t i = 0; i < tier->count; i++) {
+        struct disk_set_usage usage;
+        disk_set_usage(tier->set, i, &usage);
+        told[i] = usage.outages;
+    }
+}
+
+/* Told once for each outage, as soon as it is there. */
+static void report_outages(struct cache_tier *tier, uint64_t told[DISK_SET_MAX]) {
+    for (size_t i = 0; i < tier->count; i++) {
+        struct disk_set_usage usage;
+        disk_set_usage(tier->set, i, &usage);
+        if (usage.outages == told[i]) continue;
+        told[i] = usage.outages;
+        sk_log(SK_LOG_ERROR, "disk",
+               "%s: out of service: %s; what it has is fetched again; it is tried again every %d s",
+               usage.path, sk_err_text(usage.err), REVIVE_MS / 1000);
+    }
+}
+
 static void revive(struct cache_tier *tier) {
     for (size_t i = 0; i < tier->count; i++) {
         struct disk_set_usage usage;
@@ -130,11 +152,16 @@ static bool is_due(sk_time_ns now, int64_t ms, sk_time_ns *last) {
 
 static void work(struct cache_tier *tier) {
     sk_time_ns now = sk_time_now(), synced = now, flushed = now, revived = now;
+    uint64_t told[DISK_SET_MAX];
+    known_outages(tier, told);
     do {
         now = sk_time_now();
         write_segments(tier);
         load_more(tier);
-        if (is_due(now, SYNC_MS, &synced)) tier_log_sync(tier->log);
+        if (is_due(now, SYNC_MS, &synced)) {
+            tier_log_sync(tier->log);
+            report_outages(tier, told);
+        }
         if (is_due(now, FLUSH_MS, &flushed)) {
             flush(tier);
             shorten_log(tier);

@@ -48,6 +48,7 @@ sk_err config_hosts_add(struct config_hosts *hosts, sk_str name, const struct co
     *out_other = slot->site;
     if (slot->name.data) return SK_ERR_EXISTS;
     *slot = (struct config_host_slot){hash, name, site};
+    hosts->has_names = true;
     hosts->has_wildcards |= wildcard;
     return SK_OK;
 }
@@ -55,6 +56,7 @@ sk_err config_hosts_add(struct config_hosts *hosts, sk_str name, const struct co
 const struct config_site *config_hosts_find(const struct config_hosts *hosts, sk_str host) {
     const struct config_site *best = hosts->any;
     uint64_t hash = HASH_START;
+    if (!hosts->has_names) return best;
     for (size_t i = host.len; i-- > 0;) {
         hash = hash_byte(hash, sk_ascii_lower_byte(host.data[i]));
         if (!hosts->has_wildcards || host.data[i] != '.' || i == 0) continue;

@@ -14,7 +14,7 @@ struct config_host_slot {
 struct config_hosts {
     struct config_host_slot *slots;
     uint64_t mask;
-    bool has_wildcards;
+    bool has_names, has_wildcards;
     const struct config_site *any; /* of "*", or NULL */
 };
 

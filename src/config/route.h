@@ -79,7 +79,7 @@ struct config_route_weights { /* decimals, as text */
 };
 
 struct config_route_rate { /* answers a second to one network; 0: no limit */
-    uint32_t answers, no_data, no_name, referrals, errors;
+    uint32_t answers, no_data, no_name, referrals, errors, large;
     uint32_t slip;
 };
 
@@ -98,6 +98,7 @@ struct config_route {
     uint32_t threads;
     sk_str admin, admin_token;
     sk_str user;
+    sk_str state; /* folder; empty: nothing is kept */
     int log_level;
     sk_str nsid, version, identity;
     bool cookies;

@@ -186,6 +186,7 @@ static void fill_all(struct filling *f, const yaml_node_t *top) {
     fill(f, section_of(config_route_top, "weights"), get(f, top, "weights"), &config->weights);
     fill(f, section_of(config_route_top, "health"), get(f, top, "health"), &config->health);
     resolve(f, &config->health.ca_file);
+    resolve(f, &config->state);
     fill(f, section_of(config_route_top, "reports"), get(f, top, "reports"), &config->reports);
     const yaml_node_t *http = get(f, top, "http");
     fill(f, section_of(config_route_top, "http"), http, &config->http);

@@ -14,6 +14,9 @@
       "The same for names that do not exist, of all names of a zone together.")                              \
     X(S, VALUE, COUNT, referrals, referrals, "200", "0", "1000000", "50", "The same for delegations.")       \
     X(S, VALUE, COUNT, errors, errors, "50", "0", "1000000", "20", "The same for errors of all kinds.")      \
+    X(S, VALUE, COUNT, large, large, "2000", "0", "1000000", "500",                                          \
+      "Answers a second that are more than three times as long as their query, of all names and kinds "      \
+      "together, to one network: what a forger can make of queries about many names.")                       \
     X(S, VALUE, COUNT, slip, slip, "2", "0", "100", "1",                                                     \
       "Every how-many-th answer over a limit goes out, truncated, so that a real client can come back over " \
       "TCP. 0: none, 1: all.")
@@ -140,6 +143,8 @@
       "What admin requests must carry as `Authorization: Bearer TOKEN`.")                                              \
     X(S, VALUE, NAME, user, user, "", "", "", "skerry",                                                                \
       "User to become after binding, when started as root. Without it: none.")                                         \
+    X(S, VALUE, FILE, state, state, "", "", "", "/var/lib/skerry/route",                                               \
+      "Folder where the routing table is kept, for the next start. It must be there. Without it: nothing is kept.")    \
     X(S, VALUE, CHOICE, log_level, log_level, "info", "error warn info debug", "", "warn",                             \
       "How much to say on stderr about the process itself.")                                                           \
     X(S, VALUE, TEXT, nsid, nsid, "", "", "", "fra-1",                                                                 \

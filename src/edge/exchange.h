@@ -128,8 +128,8 @@ void edge_exchange_end(struct edge_exchange *exchange);
 
 /* Decides and answers (hit, refusal), or starts the fiber that will. */
 void edge_serve(struct edge_exchange *exchange);
-/* The host of host[:port], brackets kept. Pure. */
-sk_str edge_host_of(sk_str authority);
+/* The host that the request names, brackets kept, without the port; empty when there is none. Pure. */
+sk_str edge_host_of(const struct http_request *request);
 /* False also for "Content-Length: 0". Pure. */
 bool edge_has_content(const struct http_request *request);
 /* enum edge_trait bits of a request. Pure. */

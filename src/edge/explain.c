@@ -27,7 +27,7 @@ sk_err edge_explain_look(struct cache_thread *thread, const struct config *confi
         .config = config,
         .request = request,
         .now = now,
-        .site = edge_site_of(config, request->authority),
+        .site = edge_site_of(config, request),
         .detail = "",
     };
     explanation.refused = edge_refusal(config, explanation.site, request, &explanation.detail);

@@ -86,7 +86,7 @@ static sk_str matched_name(const struct config_site *site, sk_str host) {
 
 static void site(struct page *page) {
     const struct edge_explanation *explanation = page->explanation;
-    sk_str host = edge_host_of(explanation->request->authority);
+    sk_str host = edge_host_of(explanation->request);
     if (!explanation->site) return;
     yyjson_mut_val *object = section(page, "site");
     text(page, object, "name", explanation->site->name);

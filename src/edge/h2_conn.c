@@ -115,6 +115,8 @@ static void write_all(struct h2_conn *conn) {
 /* --- input ------------------------------------------------------------------------------------------------ */
 
 static void feed(struct h2_conn *conn, sk_str input) {
+    struct wire_head_limits limits = mux_head_limits(conn->mux.worker);
+    wire_h2_limit_heads(conn->h2, &limits);
     conn->feeding = true;
     sk_err err = wire_h2_receive(conn->h2, input, now_of(conn));
     conn->feeding = false;
@@ -288,8 +290,7 @@ static const struct mux_ops mux_ops = {
 };
 
 static sk_err create_engine(struct h2_conn *conn) {
-    const struct wire_h1_limits *limits = &conn->mux.worker->snapshot->head_limits;
-    struct wire_head_limits head = {limits->head_bytes, limits->field_count, limits->target_bytes};
+    struct wire_head_limits head = mux_head_limits(conn->mux.worker);
     return wire_h2_create(&mux_events, &conn->mux, &head, conn->layer ? SK_STR("https") : SK_STR("http"),
                           &conn->h2);
 }

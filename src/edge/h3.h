@@ -23,6 +23,7 @@ struct h3_conn {
     bool entered; /* counted by edge_limits_enter, as ENTRANT */
     struct io_addr entrant;
     sk_time_ns drain_at;  /* when the final GOAWAY is due; 0: not draining */
+    sk_time_ns heard_at;  /* when the client last said something */
     sk_time_ns check_at;  /* when streams and idleness are looked at */
     struct io_train held; /* the socket did not take it; data in memory of its own, or NULL */
     struct wire_quic_id ids[H3_IDS];

@@ -132,7 +132,8 @@ static void on_timer(struct io_timer *timer);
 /* An idle connection is looked at when it has been idle for long enough, others now and then. */
 static sk_time_ns next_check(const struct h3_conn *conn) {
     sk_time_ns now = now_of(conn);
-    if (conn->mux.stream_count || conn->drain_at || !conn->mux.asked) return now + CHECK_MS * SK_NS_PER_MS;
+    if (conn->mux.stream_count || conn->drain_at || conn->drained || !conn->mux.asked)
+        return now + CHECK_MS * SK_NS_PER_MS;
     return SK_MAX(now + CHECK_MS * SK_NS_PER_MS,
                   conn->mux.quiet_at + timeouts_of(conn)->keep_alive_ms * SK_NS_PER_MS);
 }
@@ -151,10 +152,25 @@ static void go_away(struct h3_conn *conn) {
     wire_h3_goaway(conn->h3, true);
 }
 
+static bool is_silent(const struct h3_conn *conn) {
+    return now_of(conn) - conn->heard_at >= wire_quic_patience(conn->quic);
+}
+
+/* A handshake that is on its way is finished, one that nobody goes on with is not waited for. */
+static void give_up_handshake(struct h3_conn *conn) {
+    if (!is_silent(conn)) return;
+    wire_quic_close(conn->quic, H3_NO_ERROR);
+    conn->dying = true;
+}
+
 static void check(struct h3_conn *conn, sk_time_ns now) {
     mux_check_streams(&conn->mux, now);
     bool due = (conn->drain_at && now >= conn->drain_at) || mux_idle_too_long(&conn->mux, now);
-    if (!conn->drained && wire_quic_handshaken(conn->quic) && due) go_away(conn);
+    if (!wire_quic_handshaken(conn->quic)) {
+        if (due && conn->drain_at) give_up_handshake(conn);
+    } else if (!conn->drained && due) {
+        go_away(conn);
+    }
     conn->check_at = next_check(conn);
 }
 
@@ -175,9 +191,18 @@ static void follow_client(struct h3_conn *conn) {
     if (!io_addr_eq(&peer, &conn->mux.peer)) conn->mux.peer = peer;
 }
 
+/* All is said, and the client knows it, or is silent for too long about it. */
+static bool is_over(const struct h3_conn *conn) {
+    if (conn->mux.closed || conn->dying || !conn->drained || conn->mux.stream_count) return false;
+    return wire_h3_over(conn->h3) || is_silent(conn);
+}
+
 void h3_receive(struct h3_conn *conn, const struct io_train *train, sk_str datagram) {
     if (conn->mux.closed) return;
     observe_add(conn->mux.worker->metrics, OBSERVE_CLIENT_BYTES_RECEIVED, datagram.len);
+    struct wire_head_limits limits = mux_head_limits(conn->mux.worker);
+    wire_h3_limit_heads(conn->h3, &limits);
+    conn->heard_at = now_of(conn);
     if (!survives(conn, wire_quic_receive(conn->quic, train, datagram, now_of(conn)))) return;
     if (!sk_list_linked(&conn->touched)) sk_list_push_back(&conn->endpoint->touched, &conn->touched);
 }
@@ -188,8 +213,7 @@ void h3_run(struct h3_conn *conn) {
         mux_serve_fresh(&conn->mux);
     }
     write_all(conn);
-    if (!conn->mux.closed && conn->drained && !conn->dying && wire_h3_over(conn->h3) &&
-        !conn->mux.stream_count) {
+    if (is_over(conn)) {
         wire_quic_close(conn->quic, H3_NO_ERROR);
         conn->dying = true;
         write_all(conn);
@@ -324,8 +348,7 @@ static sk_err create_engines(struct h3_conn *conn, const struct io_train *train,
                              const struct wire_quic_packet *packet, enum wire_quic_token token,
                              const struct wire_quic_id *original) {
     struct edge_worker *worker = conn->mux.worker;
-    const struct wire_h1_limits *limits = &worker->snapshot->head_limits;
-    struct wire_head_limits head = {limits->head_bytes, limits->field_count, limits->target_bytes};
+    struct wire_head_limits head = mux_head_limits(worker);
     sk_err err = wire_h3_create(&mux_events, &conn->mux, &head, &conn->endpoint->h3, &conn->h3);
     if (err) return err;
     struct wire_quic_options options = {

@@ -92,6 +92,8 @@ extern const struct wire_stream_events mux_events;
 /* mux_stream.c */
 void mux_conn_init(struct mux_conn *conn, const struct mux_ops *ops, struct edge_worker *worker,
                    const struct io_addr *peer, uint32_t stream_limit);
+/* What heads may be now. */
+struct wire_head_limits mux_head_limits(const struct edge_worker *worker);
 /* Serves the requests whose heads have come. */
 void mux_serve_fresh(struct mux_conn *conn);
 /* Looks for streams that are too slow. */

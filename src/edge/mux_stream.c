@@ -269,6 +269,11 @@ void mux_conn_init(struct mux_conn *conn, const struct mux_ops *ops, struct edge
     sk_list_init(&conn->over);
 }
 
+struct wire_head_limits mux_head_limits(const struct edge_worker *worker) {
+    const struct wire_h1_limits *limits = &worker->snapshot->head_limits;
+    return (struct wire_head_limits){limits->head_bytes, limits->field_count, limits->target_bytes};
+}
+
 void mux_serve_fresh(struct mux_conn *conn) {
     struct sk_list *work;
     while (!conn->closed && (work = sk_list_pop_front(&conn->fresh)))

@@ -41,16 +41,24 @@ static void finish_if_done(struct edge_process *process) {
         edge_bus_leave(process->bus, end, process);
 }
 
+/* Only when no worker's loop runs any more: one that still fetches tells the readers of a fill on all threads, and
+ * one of them may just have gone. */
+static void let_leave(struct edge_process *process) {
+    if (process->workers_done < process->worker_count) return;
+    for (unsigned i = 0; i < process->worker_count; i++) sem_post(&process->workers[i].may_leave);
+}
+
 static void on_worker_done(struct io_task *task) {
     struct edge_worker *worker = SK_CONTAINER_OF(task, struct edge_worker, done_task);
     struct edge_process *process = worker->process;
     worker->done = true;
     process->workers_done++;
-    sem_post(&worker->may_leave);
+    let_leave(process);
     finish_if_done(process);
 }
 
 void edge_process_worker_done(struct edge_process *process, struct edge_worker *worker) {
+    edge_process_reachable(process, worker->index, false);
     worker->done_task.run = on_worker_done;
     io_loop_post(process->loop, &worker->done_task);
     while (sem_wait(&worker->may_leave) != 0) continue;
@@ -203,6 +211,8 @@ static void on_reload_signal(int signo, void *arg) {
 static void on_upgrade_signal(int signo, void *arg) { edge_upgrade_start(arg); }
 
 static sk_err watch_signals(struct edge_process *process) {
+    signal(SIGXFSZ,
+           SIG_IGN); /* a file that may not grow is an error where it is written, as a full disk is */
     sk_err err = io_loop_on_signal(process->loop, SIGTERM, on_stop_signal, process);
     if (!err) err = io_loop_on_signal(process->loop, SIGINT, on_stop_signal, process);
     if (!err) err = io_loop_on_signal(process->loop, SIGHUP, on_reload_signal, process);

@@ -64,7 +64,7 @@ struct edge_process {
 
 /* Worker's thread. */
 void edge_process_worker_ready(struct edge_process *process, sk_err err);
-/* Worker's thread; returns when the main thread has no more messages for it. */
+/* Worker's thread, whose loop has ended; returns when all have, and the main thread has no more messages for it. */
 void edge_process_worker_done(struct edge_process *process, struct edge_worker *worker);
 
 /* Any thread: posts TASK to the loop of the worker with INDEX, which is told in *out_worker. SK_ERR_CLOSED: there is

@@ -7,7 +7,7 @@ static const struct config_rule *rule_for(const struct config_site *site, const 
     sk_str path;
     if (SK_LIKELY(!site->rule_count)) return &site->base;
     if (http_path_normalise(arena, request->path, &path)) return &site->base;
-    return config_rule_for(site, edge_host_of(request->authority), path, method);
+    return config_rule_for(site, edge_host_of(request), path, method);
 }
 
 static bool is_read(const struct http_request *request) {

@@ -15,21 +15,14 @@
 #include "http/forward.h"
 #include "wire/tls_common.h"
 
-#define HOST_BYTES 256
-
-const struct config_site *edge_site_of(const struct config *config, sk_str authority) {
-    char lower[HOST_BYTES];
-    sk_str host = edge_host_of(authority);
-    if (host.len > sizeof lower) return NULL;
-    sk_ascii_lower(lower, host.data, host.len);
-    return config_site_for(config, (sk_str){lower, host.len});
+sk_str edge_host_of(const struct http_request *request) {
+    sk_str host;
+    uint16_t port;
+    return http_request_host(request, &host, &port) ? (sk_str){0} : host;
 }
 
-sk_str edge_host_of(sk_str authority) {
-    /* "[::1]:80", "host:80": the port is what follows the last colon outside of brackets */
-    for (size_t i = authority.len; i > 0 && authority.data[i - 1] != ']'; i--)
-        if (authority.data[i - 1] == ':') return sk_str_slice(authority, 0, i - 1);
-    return authority;
+const struct config_site *edge_site_of(const struct config *config, const struct http_request *request) {
+    return config_site_for(config, edge_host_of(request));
 }
 
 uint32_t edge_traits_of(const struct http_fields *fields) {
@@ -256,7 +249,7 @@ void edge_serve(struct edge_exchange *exchange) {
         edge_answer_health(exchange);
         return;
     }
-    exchange->site = edge_site_of(exchange->snapshot->config, exchange->request.authority);
+    exchange->site = edge_site_of(exchange->snapshot->config, &exchange->request);
     exchange->traits = edge_traits_of(&exchange->request.fields);
     if (SK_UNLIKELY(exchange->tls && exchange->tls->for_nodes) && !edge_node_admit(exchange)) return;
     uint16_t status = edge_refusal(exchange->snapshot->config, exchange->site, &exchange->request, &detail);

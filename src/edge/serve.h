@@ -7,8 +7,8 @@
 #include "config/config.h"
 #include "http/freshness.h"
 
-/* The site for host[:port]; NULL: none serves it. */
-const struct config_site *edge_site_of(const struct config *config, sk_str authority);
+/* The site for the request's host; NULL: none serves it. */
+const struct config_site *edge_site_of(const struct config *config, const struct http_request *request);
 /* What is wrong with the request before anybody looks into the cache: a status, with *out_detail; 0: nothing. SITE may be
  * NULL. */
 uint16_t edge_refusal(const struct config *config, const struct config_site *site,

@@ -287,7 +287,6 @@ static sk_err join(struct edge_worker *worker) {
 }
 
 static void leave(struct edge_worker *worker) {
-    edge_process_reachable(worker->process, worker->index, false);
     worker->stuck = worker->loop && io_fiber_count(worker->loop) > 0;
     if (worker->stuck) return;
     edge_quic_free(worker->quic);

@@ -44,6 +44,8 @@ struct http_request {
     sk_str method_text;
     sk_str scheme;    /* "http" or "https", of the request as the client sees us */
     sk_str authority; /* host[:port] as received; empty only for HTTP/1.0 without Host */
+    sk_str host;      /* of authority, once the protocol's reader has parsed it: ask http_request_host */
+    uint16_t port;    /* with host; 0 when authority has none */
     sk_str target;    /* origin-form "/path?query" or "*", as received */
     sk_str path;      /* of target, begins with '/' (or is "*") */
     sk_str query;     /* without '?'; data NULL when there is no '?' */

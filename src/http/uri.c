@@ -111,6 +111,19 @@ sk_err http_authority_parse(sk_str authority, sk_str *out_host, uint16_t *out_po
     return SK_OK;
 }
 
+sk_err http_request_host(const struct http_request *request, sk_str *out_host, uint16_t *out_port) {
+    /* another text: somebody has given the request another authority since */
+    if (SK_LIKELY(request->host.data && request->host.data == request->authority.data)) {
+        *out_host = request->host;
+        *out_port = request->port;
+        return SK_OK;
+    }
+    *out_host = (sk_str){0};
+    *out_port = 0;
+    return sk_str_empty(request->authority) ? SK_OK
+                                            : http_authority_parse(request->authority, out_host, out_port);
+}
+
 /* ---- request targets --------------------------------------------------------------------------------- */
 
 /* Cuts "path?query" (already checked bytes) in two. */

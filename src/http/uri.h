@@ -3,6 +3,7 @@
 #define SK_HTTP_URI_H
 
 #include "base/arena.h"
+#include "http/message.h"
 
 struct http_uri {
     sk_str scheme;    /* as written; empty in origin-form */
@@ -22,6 +23,9 @@ sk_err http_uri_parse_target(sk_str target, struct http_uri *out_uri);
 sk_err http_uri_parse_absolute(sk_str text, struct http_uri *out_uri);
 /* host [":" port] by the grammar; SK_ERR_MALFORMED. */
 sk_err http_authority_parse(sk_str authority, sk_str *out_host, uint16_t *out_port);
+/* The host (borrowed from the request's authority) and the port (0 when absent): what the reader of the protocol
+ * kept, else by http_authority_parse. An empty authority gives an empty host. SK_ERR_MALFORMED. */
+sk_err http_request_host(const struct http_request *request, sk_str *out_host, uint16_t *out_port);
 
 /* Path in the normal form of RFC 3986 section 6.2.2 without changing meaning: upper-case hex, unreserved
  * octets decoded, dot segments removed; encoded reserved octets stay encoded; "//" is kept. Borrowed when

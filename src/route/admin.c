@@ -1,6 +1,7 @@
 #include "route/admin.h"
 
 #include "fleet/admin_json.h"
+#include "route/alarm.h"
 #include "route/explain.h"
 #include "route/watch.h"
 
@@ -9,15 +10,16 @@ static sk_err answer_health(void *role, struct fleet_admin_request *request,
     const struct route_process *process = role;
     const struct config_route *config = process->plan->config->config;
     const struct table *table = answer_snapshot_table(process->plan->snapshot);
-    bool alarm = process->alarmed;
-    return sk_buf_printf(
+    sk_err err = sk_buf_printf(
         &answer->body,
         "{\"status\":\"%s\",\"zones\":%u,\"sites\":%u,\"sites_up\":%u,\"names\":%u,\"table\":%llu,\"lists\":%u,"
-        "\"threads\":%u,\"signed\":%s}\n",
-        alarm ? "all sites look dead" : "ok", config->zone_count, config->site_count,
-        sites_up(process->sites), config->name_count, table ? (unsigned long long)table_version(table) : 0,
+        "\"threads\":%u,\"signed\":%s,\"alarms\":",
+        route_alarm_status(process), config->zone_count, config->site_count, sites_up(process->sites),
+        config->name_count, table ? (unsigned long long)table_version(table) : 0,
         table ? table_list_count(table) : 0, process->worker_count,
         process->plan->config->is_signed ? "true" : "false");
+    if (!err) err = route_alarm_json(process, &answer->body);
+    return err ? err : sk_buf_printf(&answer->body, "}\n");
 }
 
 static sk_err answer_metrics(void *role, struct fleet_admin_request *request,

@@ -27,6 +27,7 @@ struct exchange {
     enum answer_transport transport;
     const struct io_addr *client;
     const uint8_t *message;
+    size_t message_bytes;
     sk_time_ns now;
     sk_unix_s wall_s;
     uint8_t *out;
@@ -175,7 +176,8 @@ static uint8_t scope_of(const struct dns_client_subnet *subnet, uint8_t bits) {
     return bits > 96 ? (uint8_t)(bits - 96) : 0;
 }
 
-static uint32_t choose_list(struct exchange *x) {
+static uint32_t choose_list(void *arg) {
+    struct exchange *x = arg;
     uint8_t ip[16];
     if (x->snapshot->list_count == 0) return 0;
     client_ip(x, ip);
@@ -195,8 +197,9 @@ static size_t compose(struct exchange *x, const struct zone *zone) {
                                .snapshot = x->snapshot,
                                .writer = &writer,
                                .compact_ok = x->query.edns.compact_ok,
-                               .memo = x->answerer->memo};
-    if (x->snapshot->zones->routed_count) c.list = choose_list(x);
+                               .memo = x->answerer->memo,
+                               .choose = choose_list,
+                               .choose_arg = x};
     answer_compose(&c, &x->query.name, x->query.type);
     if (!c.tailored) x->opt.scope_bits = 0; /* the same for every client */
     x->log.routed = c.routed;
@@ -312,13 +315,25 @@ static size_t limit_of(const struct exchange *x, size_t capacity) {
     return SK_MIN(capacity, payload);
 }
 
+static enum rate_verdict charge(struct exchange *x, enum rate_kind kind, uint64_t subject) {
+    const struct rate_options *options = &x->snapshot->options.rate;
+    if (options->per_second[kind] == 0) return RATE_SEND;
+    return rate_charge(x->answerer->rates, options, x->client, kind, subject, x->now);
+}
+
+/* By name, so that no resolver suffers for another's flood; and what is worth forging also by network alone, since a
+ * forger has many names and client subnets to ask with. */
+static enum rate_verdict judge(struct exchange *x, size_t bytes) {
+    uint64_t subject = x->kind == RATE_ERROR ? 0 : x->kind == RATE_NO_NAME ? x->subject : subject_of(x);
+    enum rate_verdict verdict = charge(x, x->kind, subject);
+    bool large = bytes > RATE_LARGE_TIMES * x->message_bytes;
+    return verdict == RATE_SEND && large ? charge(x, RATE_LARGE, 0) : verdict;
+}
+
 /* RRL: what goes out in place of the answer. */
 static size_t limit_rate(struct exchange *x, size_t bytes) {
     if (x->transport != ANSWER_UDP || x->cookie_good || bytes == 0) return bytes;
-    if (x->snapshot->options.rate.per_second[x->kind] == 0) return bytes;
-    uint64_t subject = x->kind == RATE_ERROR ? 0 : x->kind == RATE_NO_NAME ? x->subject : subject_of(x);
-    enum rate_verdict verdict =
-        rate_charge(x->answerer->rates, &x->snapshot->options.rate, x->client, x->kind, subject, x->now);
+    enum rate_verdict verdict = judge(x, bytes);
     if (verdict == RATE_SEND) return bytes;
     x->log.rate_limited = true;
     count(x, OBSERVE_DNS_RATE_LIMITED);
@@ -371,6 +386,7 @@ size_t answer_query(struct answerer *answerer, const struct answer_snapshot *sna
     x.transport = transport;
     x.client = client;
     x.message = query;
+    x.message_bytes = query_bytes;
     x.now = now;
     x.wall_s = wall_s;
     x.out = out;

@@ -66,11 +66,18 @@ static uint32_t denial_ttl(const struct zone_rrset *soa) {
     return SK_MIN(soa->ttl_s, read_u32(rdata->data + rdata->bytes - 4));
 }
 
-static void put_denial(struct answer_compose *c, const struct zone_rrset *soa) {
-    (void)!put(c, DNS_AUTHORITY, soa->owner, soa, denial_ttl(soa));
-}
-
 static bool signs(const struct answer_compose *c) { return c->dnssec_ok && zone_signer(c->zone) != NULL; }
+
+/* Mostly for the name that was asked, whose end is the SOA's owner: nothing to look for. */
+static void put_denial(struct answer_compose *c, const struct dns_name *name, const struct zone_rrset *soa) {
+    enum { QUESTION_AT = 12 };
+    size_t end = (size_t)(name->length - soa->owner->length);
+    if (c->hop > 0 || soa->owner->labels == 0 || signs(c))
+        (void)!put(c, DNS_AUTHORITY, soa->owner, soa, denial_ttl(soa));
+    else
+        (void)!dns_writer_record_at(c->writer, DNS_AUTHORITY, QUESTION_AT + end, DNS_TYPE_SOA,
+                                    denial_ttl(soa), &soa->records[0]);
+}
 
 /* A set as an answer for NAME, which may be another than its owner. */
 static sk_err put_for(struct answer_compose *c, const struct dns_name *name, const struct zone_rrset *rrset) {
@@ -186,7 +193,7 @@ static void negative(struct answer_compose *c, const struct dns_name *name, uint
     c->kind = exists ? RATE_NO_DATA : RATE_NO_NAME;
     /* RFC 9824 section 3.1: a compact proof says that the name has no data, so the code must not say more. */
     c->rcode = exists || (signs(c) && !c->compact_ok) ? DNS_NOERROR : DNS_NXDOMAIN;
-    put_denial(c, result->soa);
+    put_denial(c, name, result->soa);
     if (signs(c)) prove_denial(c, name, type, result);
 }
 
@@ -223,7 +230,8 @@ static bool routed(struct answer_compose *c, const struct dns_name *name, const 
     enum answer_routed_type kind = answer_routed_type(type == DNS_TYPE_ANY ? DNS_TYPE_A : type);
     c->dynamic = c->tailored = true;
     if (!c->snapshot || c->snapshot->list_count == 0) return false;
-    const struct answer_set *set = answer_set_of(c->snapshot, answer_mark_index(mark), c->list, kind);
+    const struct answer_set *set =
+        answer_set_of(c->snapshot, answer_mark_index(mark), c->choose(c->choose_arg), kind);
     if (!set->rrset) return false;
     c->routed = true;
     positive(c, name, set->rrset);
@@ -252,12 +260,12 @@ void answer_compose(struct answer_compose *c, const struct dns_name *first, uint
     c->flags = DNS_FLAG_AA;
     c->rcode = DNS_NOERROR;
     c->kind = RATE_ANSWER;
-    for (int hop = 0; hop <= ANSWER_CHAIN_MAX && dns_name_in(&name, zone_apex(c->zone)); hop++) {
+    for (c->hop = 0; c->hop <= ANSWER_CHAIN_MAX && dns_name_in(&name, zone_apex(c->zone)); c->hop++) {
         struct zone_result result;
         if (find(c, &name, type, &result)) return;
         switch (result.found) {
         case ZONE_ANSWER: positive(c, &name, result.rrset); return;
-        case ZONE_DELEGATION: refer(c, result.rrset, hop == 0); return;
+        case ZONE_DELEGATION: refer(c, result.rrset, c->hop == 0); return;
         case ZONE_NO_DATA:
         case ZONE_NO_NAME: negative(c, &name, type, &result); return;
         case ZONE_CNAME:

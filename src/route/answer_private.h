@@ -97,8 +97,11 @@ struct answer_compose {
     bool dnssec_ok, compact_ok;
     struct dnssec_memo *memo; /* of the thread; NULL while encoding: what needs it is `dynamic` */
     const struct answer_snapshot *snapshot; /* NULL while encoding: routed names make the result `dynamic` */
-    uint32_t list;                          /* of sites for this client */
-    struct dns_writer *writer;              /* begun */
+    /* The list of sites for this client, asked for when a routed name is met; NULL while encoding. */
+    uint32_t (*choose)(void *arg);
+    void *choose_arg;
+    struct dns_writer *writer; /* begun */
+    int hop;                   /* names that were followed */
     /* the outcome */
     enum dns_rcode rcode;
     uint16_t flags;

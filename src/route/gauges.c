@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "route/alarm.h"
 #include "route/sites.h"
 
 enum { NAME_BYTES = 128 };
@@ -27,6 +28,7 @@ static double read_table_lists(void *arg) {
 }
 
 static double read_sites_up(void *arg) { return sites_up(((struct route_process *)arg)->sites); }
+static double read_alarms(void *arg) { return route_alarm_count(arg); }
 static double read_up(void *arg) { return ((const struct table_site *)arg)->decide.up; }
 static double read_load(void *arg) { return ((const struct table_site *)arg)->decide.load; }
 

@@ -11,7 +11,8 @@ struct sites;
 #define ROUTE_GAUGE_TABLE(X)                                                                                 \
     X(table_version, "skerry_route_table_version", "Number of the routing table in force")                   \
     X(table_lists, "skerry_route_table_lists", "Different lists of sites in it")                             \
-    X(sites_up, "skerry_route_sites_up", "Sites that clients may be sent to; 0 is an alarm")
+    X(sites_up, "skerry_route_sites_up", "Sites that clients may be sent to; 0 is an alarm")                 \
+    X(alarms, "skerry_route_alarms", "What an operator has to look at; /health says what")
 #define ROUTE_SITE_GAUGE_TABLE(X)                                                                            \
     X(up, "skerry_route_site_up", "1 when a site can serve, by site")                                        \
     X(load, "skerry_route_site_load", "Load of a site, 1 is its capacity, by site")

@@ -19,6 +19,7 @@ struct making {
     struct answer_routed *routed;
     struct zone **zones;
     size_t zones_loaded;
+    bool databases_failed;
 };
 
 static sk_err problem(struct making *m, const char *what, sk_str name, const char *text) {
@@ -286,7 +287,9 @@ static sk_err load_databases(struct making *m) {
     if (config->database_count == 0) return SK_OK;
     if (config->database_count > SK_COUNT(paths)) return problem(m, "databases", SK_STR(""), "more than 16");
     for (uint32_t i = 0; i < config->database_count; i++) paths[i] = config->databases[i].data;
-    return geo_load(paths, config->database_count, &m->out->geo, m->problems);
+    sk_err err = geo_load(paths, config->database_count, &m->out->geo, m->problems);
+    m->databases_failed = err != SK_OK;
+    return err;
 }
 
 /* --- options ---------------------------------------------------------------------------------------- */
@@ -312,7 +315,8 @@ static sk_err make_options(struct making *m, const struct cookie_secrets *secret
     options->secrets = *secrets;
     const struct config_route_rate *rate = &config->rate;
     options->rate = (struct rate_options){
-        {rate->answers, rate->no_data, rate->no_name, rate->referrals, rate->errors}, rate->slip};
+        {rate->answers, rate->no_data, rate->no_name, rate->referrals, rate->errors, rate->large},
+        rate->slip};
     if (config->cookie_secret.len == 0) return SK_OK;
     sk_err err = read_secret(m, config->cookie_secret, options->secrets.current);
     options->secrets.has_previous = config->cookie_secret_previous.len > 0;
@@ -323,26 +327,31 @@ static sk_err make_options(struct making *m, const struct cookie_secrets *secret
 
 /* --- from the outside ------------------------------------------------------------------------------- */
 
-sk_err route_config_create(struct config_route *config, const struct cookie_secrets *secrets,
-                           const struct challenges *challenges, sk_unix_s now, struct sk_buf *problems,
-                           struct route_config **out_config) {
-    struct making m = {.config = config, .problems = problems, .challenges = challenges, .now = now};
+sk_err route_config_create(const struct route_config_input *input, struct route_config **out_config) {
+    struct making m = {.config = input->config,
+                       .problems = input->problems,
+                       .challenges = input->challenges,
+                       .now = input->now};
     m.out = calloc(1, sizeof *m.out);
     if (!m.out) return SK_ERR_NO_MEMORY;
     atomic_init(&m.out->references, 1);
     sk_arena_init(&m.arena, 4096, 0);
     sk_arena_init(&m.out->arena, 1024, 0);
-    sk_err err = make_options(&m, secrets);
+    sk_err err = make_options(&m, input->secrets);
     if (!err) err = make_routed(&m);
     if (!err) err = name_zones(&m);
     if (!err) err = load_zones(&m);
     if (!err) err = make_sites(&m);
     if (!err) err = make_overrides(&m);
     if (!err) err = load_databases(&m);
+    if (err == SK_ERR_INVALID && m.databases_failed && input->without_places) {
+        m.out->is_lost = true;
+        err = SK_OK;
+    }
     make_weights(&m);
     sk_arena_free(&m.arena);
     free(m.zones);
-    if (!err) m.out->config = config;
+    if (!err) m.out->config = input->config;
     if (err)
         route_config_unref(m.out);
     else
@@ -363,8 +372,8 @@ void route_config_unref(struct route_config *config) {
 
 /* Stickiness and the last good answers are of the same sites only. */
 static const struct table *usable_previous(const struct route_config *config,
-                                           const struct route_plan *previous) {
-    const struct table *table = previous ? answer_snapshot_table(previous->snapshot) : NULL;
+                                           const struct route_plan_input *from) {
+    const struct table *table = from->previous ? answer_snapshot_table(from->previous->snapshot) : from->kept;
     uint64_t digest = table_digest_of(config->sites, config->config->site_count);
     return table && table_sites_digest(table) == digest ? table : NULL;
 }
@@ -380,7 +389,8 @@ static sk_err make_table(const struct route_plan_input *from, struct table **out
                                 .measurements = measure_set_items(from->measured),
                                 .explore = from->measured ? config->explore : 0,
                                 .explore_round = from->explore_round,
-                                .previous = usable_previous(config, from->previous),
+                                .previous = usable_previous(config, from),
+                                .stay = from->stay || config->is_lost,
                                 .version = from->version};
     *out_table = NULL;
     return input.site_count ? table_build(&input, out_table) : SK_OK;

@@ -38,19 +38,28 @@ struct route_config {
     double explore;  /* share of networks, when something is measured */
     struct geo *geo; /* NULL: none */
     bool is_signed;  /* a zone is */
+    bool is_lost;    /* the databases could not be read, and it does without */
 };
 
-/* Loads the zones (with the marks of routed names and CHALLENGES), databases and keys that CONFIG names and takes CONFIG on
- * success. PROBLEMS gets a line for everything that is wrong. SK_ERR_INVALID, SK_ERR_NO_MEMORY. */
-sk_err route_config_create(struct config_route *config, const struct cookie_secrets *secrets,
-                           const struct challenges *challenges, sk_unix_s now, struct sk_buf *problems,
-                           struct route_config **out_config);
+struct route_config_input {
+    struct config_route *config; /* taken on success */
+    const struct cookie_secrets *secrets;
+    const struct challenges *challenges;
+    sk_unix_s now;
+    bool without_places;     /* databases that cannot be read are a problem, but no error */
+    struct sk_buf *problems; /* gets a line for everything that is wrong */
+};
+/* Loads the zones (with the marks of routed names and the challenges), databases and keys that the configuration names.
+ * SK_ERR_INVALID, SK_ERR_NO_MEMORY. */
+sk_err route_config_create(const struct route_config_input *input, struct route_config **out_config);
 void route_config_unref(struct route_config *config);
 
 struct route_plan_input {
     struct route_config *config;       /* a reference is taken */
     const struct table_site *sites;    /* as they are now, in the configuration's order; copied */
     const struct route_plan *previous; /* for stickiness and last good answers; NULL at first */
+    const struct table *kept;          /* takes the place of the previous one's table; NULL: none */
+    bool stay;                         /* as in table_input; also where the databases were lost */
     uint64_t version;                  /* of the table */
     struct measure_set *measured;      /* a reference is taken; NULL: nothing was measured */
     uint64_t explore_round;            /* says which networks explore */

@@ -13,6 +13,8 @@
 #include "base/random.h"
 #include "config/value.h"
 #include "route/admin.h"
+#include "route/alarm.h"
+#include "route/keep.h"
 #include "route/notify.h"
 #include "route/prober.h"
 #include "route/redirect.h"
@@ -40,6 +42,8 @@ static sk_err plan_of(struct route_process *process, struct route_config *config
     struct route_plan_input input = {.config = config,
                                      .sites = sites->items,
                                      .previous = process->plan,
+                                     .kept = process->kept,
+                                     .stay = process->settle_until > 0,
                                      .version = ++process->version,
                                      .explore_round = (uint64_t)sk_wall_now_s() / EXPLORE_S,
                                      .memo = process->memo};
@@ -59,14 +63,20 @@ static sk_err make_plan(struct route_process *process, struct config_route *conf
     struct sk_buf problems;
     struct route_config *made;
     sk_buf_init(&problems, 64 * 1024);
-    sk_err err = route_config_create(config, &process->secrets, &process->challenges, sk_wall_now_s(),
-                                     &problems, &made);
-    if (err) {
-        tell_problems(sk_buf_str(&problems), !process->plan);
-        config_route_free(config);
-    }
+    struct route_config_input input = {.config = config,
+                                       .secrets = &process->secrets,
+                                       .challenges = &process->challenges,
+                                       .now = sk_wall_now_s(),
+                                       /* A router that served before starts again in any case. */
+                                       .without_places = !process->plan && keep_is_there(config),
+                                       .problems = &problems};
+    sk_err err = route_config_create(&input, &made);
+    tell_problems(sk_buf_str(&problems), !process->plan);
+    if (err) config_route_free(config);
     sk_buf_free(&problems);
     if (err) return err;
+    route_alarm_set(process, ROUTE_ALARM_PLACES, made->is_lost);
+    if (!process->plan) keep_load(process, made);
     process->signed_at = sk_wall_now_s();
     struct sites *sites = NULL;
     struct route_plan *plan = NULL;
@@ -95,6 +105,7 @@ static void use_plan(struct route_process *process, struct route_plan *plan) {
         sk_log(SK_LOG_ERROR, "route", "redirects go on with the old data: out of memory");
     notify_changes(process->notify, old, plan);
     route_plan_unref(old);
+    keep_save(process, false);
 }
 
 sk_err route_process_replan(struct route_process *process) {
@@ -138,6 +149,7 @@ sk_err route_process_reload(struct route_process *process) {
         sk_log(SK_LOG_WARN, "route", "listen has changed: this needs a restart");
     if (!err) err = make_plan(process, config, &plan);
     observe_count(process->metrics, err ? OBSERVE_RELOADS_REFUSED : OBSERVE_RELOADS);
+    route_alarm_set(process, ROUTE_ALARM_CONFIG, err != SK_OK);
     if (err) {
         sk_log(SK_LOG_ERROR, "route", "not reloaded (%s): what was loaded before stays in force",
                sk_err_text(err));
@@ -219,14 +231,19 @@ void route_process_stop(struct route_process *process) {
     io_loop_stop(process->loop);
 }
 
-/* Signatures are made anew each day, and keys change with them; what failed is tried again each hour. */
-static void on_sign_timer(struct io_timer *timer) {
+/* Signatures are made anew each day, and keys change with them. Those from a time that has not come yet hold for nobody
+ * whose clock is right. */
+void route_process_sign(struct route_process *process) {
     enum { DAY_S = 86400 };
+    int64_t age_s = sk_wall_now_s() - process->signed_at;
+    if (!process->plan->config->is_signed || (age_s >= 0 && age_s < DAY_S)) return;
+    route_alarm_set(process, ROUTE_ALARM_SIGNATURES, route_process_reload(process) != SK_OK);
+}
+
+/* What failed is tried again each hour. */
+static void on_sign_timer(struct io_timer *timer) {
     struct route_process *process = SK_CONTAINER_OF(timer, struct route_process, sign_timer);
-    bool due = process->plan->config->is_signed && sk_wall_now_s() - process->signed_at >= DAY_S;
-    if (due && route_process_reload(process))
-        sk_log(SK_LOG_ERROR, "route",
-               "signatures are not renewed: they hold for 14 days from when they were made");
+    route_process_sign(process);
     io_timer_start(process->loop, timer, io_loop_now(process->loop) + 3600 * SK_NS_PER_S, on_sign_timer);
 }
 
@@ -290,6 +307,7 @@ static void tear_down(struct route_process *process) {
     if (process->loop) io_loop_destroy(process->loop);
     watch_free(process);
     route_plan_unref(process->plan);
+    table_free(process->kept);
     dnssec_memo_free(process->memo);
     free(process->workers);
     free(process->udp);
@@ -302,11 +320,14 @@ static int run(struct route_process *process, struct config_route *config) {
     sk_err err = make_plan(process, config, &plan);
     if (err) return err == SK_ERR_NO_MEMORY ? FAILED : USAGE;
     process->plan = plan;
+    table_free(process->kept);
+    process->kept = NULL;
     config = plan->config->config;
     err = bind_all(process, config);
     if (!err) err = route_admin_start(process);
     if (!err) err = redirect_create(plan, &process->redirect);
     if (!err) err = become_user(config->user);
+    if (!err) keep_save(process, true);
     if (!err) err = redirect_start(process->redirect);
     if (!err) err = start_workers(process);
     if (err) {
@@ -315,10 +336,13 @@ static int run(struct route_process *process, struct config_route *config) {
         return FAILED;
     }
     notify_changes(process->notify, NULL, plan);
+    if (config->site_count && config->health.check == CONFIG_ROUTE_CHECK_NONE)
+        sk_log(SK_LOG_WARN, "route", "health.check is none: a site that is dead stays in the answers");
     watch_look(process);
     io_timer_start(process->loop, &process->sign_timer, sk_time_now() + 3600 * SK_NS_PER_S, on_sign_timer);
     sk_log(SK_LOG_INFO, "route", "ready: %u zones, %u threads", config->zone_count, process->worker_count);
     io_loop_run(process->loop);
+    keep_save(process, true);
     return FINE;
 }
 

@@ -45,7 +45,15 @@ struct route_process {
     struct route_gauges *gauges;
     struct io_timer settle_timer; /* runs when a new table is due */
     struct io_timer look_timer;
-    bool alarmed; /* no site is left */
+    uint32_t alarms; /* route/alarm.h */
+    int64_t
+        clock_offset_ns; /* from the monotonic to the wall clock, when it was looked at last; 0: not yet */
+    sk_time_ns clock_calm, table_calm; /* when the last step, and a damaged table, are no alarm any more */
+    /* main thread; route/keep.h */
+    struct table *kept;      /* from the last run, until there is a plan */
+    sk_time_ns settle_until; /* nobody moves until then, or until all edges were checked; 0: all may */
+    sk_time_ns keep_at;      /* no earlier again */
+    uint64_t kept_version;   /* of the table on disk */
     bool stopping;
 };
 
@@ -54,6 +62,8 @@ struct route_process {
 sk_err route_process_replan(struct route_process *process);
 /* Reads the configuration again. What is wrong is logged, and the old one stays. */
 sk_err route_process_reload(struct route_process *process);
+/* Makes signatures anew where it is time. */
+void route_process_sign(struct route_process *process);
 void route_process_stop(struct route_process *process);
 
 #endif

@@ -19,7 +19,7 @@ struct rate_table {
 };
 
 void rate_options_default(struct rate_options *out_options) {
-    *out_options = (struct rate_options){.per_second = {200, 200, 100, 200, 50}, .slip = 2};
+    *out_options = (struct rate_options){.per_second = {200, 200, 100, 200, 50, 2000}, .slip = 2};
 }
 
 sk_err rate_table_create(size_t buckets, struct rate_table **out_table) {

@@ -9,7 +9,16 @@
 
 struct rate_table;
 
-enum rate_kind { RATE_ANSWER, RATE_NO_DATA, RATE_NO_NAME, RATE_REFERRAL, RATE_ERROR, RATE_KIND_COUNT };
+enum rate_kind {
+    RATE_ANSWER,
+    RATE_NO_DATA,
+    RATE_NO_NAME,
+    RATE_REFERRAL,
+    RATE_ERROR,
+    RATE_LARGE, /* besides its kind: an answer of more than RATE_LARGE_TIMES its query's length */
+    RATE_KIND_COUNT
+};
+#define RATE_LARGE_TIMES 3
 
 struct rate_options {
     uint32_t per_second[RATE_KIND_COUNT]; /* answers a second of one kind; 0: no limit */
@@ -23,7 +32,7 @@ enum rate_verdict { RATE_SEND, RATE_SLIP, RATE_DROP };
 sk_err rate_table_create(size_t buckets, struct rate_table **out_table);
 void rate_table_free(struct rate_table *table);
 /* Charges one answer to CLIENT's network (/24 or /56). SUBJECT tells answers of a kind apart: a hash of the
- * name for real answers, of the zone for denials, 0 for errors. */
+ * name for real answers, of the zone for denials, 0 for errors and for large ones. */
 enum rate_verdict rate_charge(struct rate_table *table, const struct rate_options *options,
                               const struct io_addr *client, enum rate_kind kind, uint64_t subject,
                               sk_time_ns now);

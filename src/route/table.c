@@ -47,7 +47,7 @@ void table_free(struct table *table) {
 /* --- cutting ---------------------------------------------------------------------------------------- */
 
 enum { GRID_V4 = 4096, GRID_V6 = 512 }; /* blocks of the grid */
-enum { CUT_PLACE, CUT_OVERRIDE, CUT_MEASUREMENT, CUT_GRID, CUTS };
+enum { CUT_PLACE, CUT_OVERRIDE, CUT_MEASUREMENT, CUT_GRID, CUT_PREVIOUS, CUTS };
 
 static sk_err add_piece(void *arg, struct geo_ip start, const uint32_t *values) {
     struct table_making *build = arg;
@@ -120,7 +120,8 @@ static sk_err cut(struct table_making *build) {
     if (!err) err = grid_tree(build->input, &made[CUT_GRID]);
     if (!err) {
         const struct geo_tree *trees[CUTS] = {made[CUT_GRID], made[CUT_OVERRIDE], made[CUT_MEASUREMENT],
-                                              made[CUT_GRID]};
+                                              made[CUT_GRID], made[CUT_GRID]};
+        if (build->input->stay && build->input->previous) trees[CUT_PREVIOUS] = build->input->previous->tree;
         if (build->input->geo) trees[CUT_PLACE] = geo_tree_of(build->input->geo);
         err = geo_trees_walk(trees, CUTS, add_piece, build);
     }
@@ -246,6 +247,8 @@ sk_err table_making_init(struct table_making *build, const struct table_input *i
         return SK_ERR_NO_MEMORY;
     }
     for (size_t i = 0; i < input->site_count; i++) build->sites[i] = input->sites[i].decide;
+    build->weights = *input->weights;
+    if (input->stay) build->weights.hysteresis = 1;
     return SK_OK;
 }
 

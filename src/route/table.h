@@ -54,6 +54,8 @@ struct table_input {
     double explore;         /* share of networks that get their second-best site first for a while; 0: none */
     uint64_t explore_round; /* says which ones */
     const struct table *previous; /* stickiness, last good; NULL at first */
+    /* What PREVIOUS says stays wherever its site can still serve, piece by piece: too little is known to do better. */
+    bool stay;
     uint64_t version;
 };
 /* The same input gives the same table. At most max_step of a site's networks leave it for a better one at once. SK_ERR_INVALID

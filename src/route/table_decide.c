@@ -113,6 +113,8 @@ static bool answer_before(const struct table_making *build, const uint8_t ip[16]
         out_answer->sites[1] = second;
         out_answer->reason = DECIDE_STICKY;
     }
+    /* A router that starts while all look dead to it does not know better than the last good answer. */
+    if (build->input->stay && out_answer->reason == DECIDE_LAST_GOOD) out_answer->reason = DECIDE_STICKY;
     return true;
 }
 
@@ -137,7 +139,7 @@ struct decide_answer table_decide(struct table_making *build, const struct table
     uint64_t hash = piece->start.high * UINT64_C(0x9e3779b97f4a7c15) ^ piece->start.low;
     const struct decide_answer *before = answer_before(build, ip, &previous) ? &previous : NULL;
     struct decide_answer answer =
-        decide_choose(build->sites, input->site_count, build->scores, input->weights, hash, before);
+        decide_choose(build->sites, input->site_count, build->scores, &build->weights, hash, before);
     if (must_wait(build, before, &answer, hash)) {
         build->waiting++;
         struct decide_answer stay = {.count = 1, .sites = {before->sites[0]}, .reason = DECIDE_STICKY};

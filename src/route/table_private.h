@@ -29,6 +29,7 @@ struct table_piece {
 /* A table while it is made. */
 struct table_making {
     const struct table_input *input;
+    struct decide_weights weights; /* the input's; nothing is better enough where all shall stay */
     struct table *table;
     struct decide_site *sites;
     struct decide_score *scores;

@@ -3,18 +3,45 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "route/alarm.h"
 #include "route/gauges.h"
+#include "route/keep.h"
 #include "route/prober.h"
 
 /* What falls together becomes one table. */
 enum { SETTLE_MS = 50, LOOK_MS = 1000, LEARN_MS = 5000 /* between tables for what was learned only */ };
+#define CLOCK_STEP_NS (30 * SK_NS_PER_S)
 
 static void check_alarm(struct route_process *process) {
-    bool dead = process->sites->count && sites_up(process->sites) == 0;
-    if (dead && !process->alarmed)
-        sk_log(SK_LOG_ERROR, "route", "all sites look dead: clients get the last good answers");
-    if (!dead && process->alarmed) sk_log(SK_LOG_INFO, "route", "there are sites again");
-    process->alarmed = dead;
+    route_alarm_set(process, ROUTE_ALARM_SITES, process->sites->count && sites_up(process->sites) == 0);
+}
+
+/* A step of the wall clock: its distance from the other one changes at once. Nothing but signatures and cookies is
+ * measured by it. */
+static void check_events(struct route_process *process) {
+    sk_time_ns now = sk_time_now();
+    int64_t offset = sk_wall_now_ns() - now, moved = offset - process->clock_offset_ns;
+    bool stepped = process->clock_offset_ns && (moved > CLOCK_STEP_NS || moved < -CLOCK_STEP_NS);
+    process->clock_offset_ns = offset;
+    if (stepped) {
+        sk_log(SK_LOG_WARN, "route", "the clock has moved by %lld s", (long long)(moved / SK_NS_PER_S));
+        process->clock_calm = now + ROUTE_ALARM_EVENT_NS;
+        route_process_sign(process);
+    }
+    route_alarm_set(process, ROUTE_ALARM_CLOCK, now < process->clock_calm);
+    route_alarm_set(process, ROUTE_ALARM_TABLE, now < process->table_calm);
+}
+
+/* After a start with the table of the last run: when all edges were checked, clients may move. */
+static void check_settled(struct route_process *process) {
+    const struct sites *sites = process->sites;
+    bool known = process->plan->config->config->health.check == CONFIG_ROUTE_CHECK_NONE;
+    uint32_t checked = 0;
+    while (checked < sites->edge_count && sites->edges[checked].checked) checked++;
+    if (!process->settle_until) return;
+    if (!known && checked < sites->edge_count && sk_time_now() < process->settle_until) return;
+    process->settle_until = 0;
+    watch_changed(process);
 }
 
 static void on_settle(struct io_timer *timer) {
@@ -69,6 +96,9 @@ static void on_look(struct io_timer *timer) {
 void watch_look(struct route_process *process) {
     if (sites_look(process->sites, sk_time_now())) watch_changed(process);
     check_alarm(process);
+    check_events(process);
+    check_settled(process);
+    keep_save(process, false);
     if (challenge_expire(&process->challenges, sk_time_now()) && route_process_reload(process))
         sk_log(SK_LOG_ERROR, "route", "an expired challenge is still answered");
     const struct table *table = answer_snapshot_table(process->plan->snapshot);

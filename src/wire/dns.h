@@ -150,6 +150,9 @@ struct dns_rdata {
 };
 sk_err dns_writer_rrset(struct dns_writer *writer, enum dns_section section, const struct dns_name *owner,
                         uint16_t type, uint32_t ttl_s, const struct dns_rdata *records, size_t count);
+/* One record whose owner stands at OWNER_OFFSET of the message, in the question. SK_ERR_FULL as above. */
+sk_err dns_writer_record_at(struct dns_writer *writer, enum dns_section section, size_t owner_offset,
+                            uint16_t type, uint32_t ttl_s, const struct dns_rdata *record);
 /* Records that were encoded before (answer sets made off the hot path): owner is the question's name, written
  * as a pointer to offset 12; BYTES hold COUNT records of which each begins after the owner. */
 sk_err dns_writer_encoded(struct dns_writer *writer, enum dns_section section, const uint8_t *data,

@@ -107,9 +107,9 @@ bool dns_name_eq(const struct dns_name *a, const struct dns_name *b) {
 
 bool dns_name_in(const struct dns_name *name, const struct dns_name *zone) {
     if (name->labels < zone->labels) return false;
-    struct dns_name tail;
-    dns_name_parent(name, (uint8_t)(name->labels - zone->labels), &tail);
-    return dns_name_eq(&tail, zone);
+    uint8_t at = 0;
+    for (int above = name->labels - zone->labels; above > 0; above--) at = (uint8_t)(at + 1 + name->wire[at]);
+    return name->length - at == zone->length && memcmp(name->wire + at, zone->wire, zone->length) == 0;
 }
 
 /* Offsets of the labels, the leftmost first. */

@@ -44,7 +44,9 @@ static bool name_matches(const struct dns_writer *writer, size_t offset, const u
             continue;
         }
         if (label[0] != wire[0]) return false;
-        for (uint8_t i = 1; i <= wire[0]; i++)
+        /* The question keeps its case, which is usually lower. */
+        bool equal = memcmp(label + 1, wire + 1, wire[0]) == 0;
+        for (uint8_t i = 1; !equal && i <= wire[0]; i++)
             if (sk_ascii_lower_byte((char)label[i]) != (char)wire[i]) return false;
         if (wire[0] == 0) return true;
         offset += 1 + (size_t)wire[0];
@@ -92,9 +94,9 @@ static bool put_name(struct dns_writer *writer, const struct dns_name *name) {
     return true;
 }
 
-static bool put_record(struct dns_writer *writer, const struct dns_name *owner, uint16_t type, uint32_t ttl_s,
-                       const struct dns_rdata *rdata) {
-    if (!put_name(writer, owner)) return false;
+/* What stands behind the owner. */
+static bool put_data(struct dns_writer *writer, uint16_t type, uint32_t ttl_s,
+                     const struct dns_rdata *rdata) {
     size_t need = 10 + (size_t)rdata->bytes;
     if (writer->limit - writer->used < need) return false;
     uint8_t *at = writer->data + writer->used;
@@ -105,6 +107,11 @@ static bool put_record(struct dns_writer *writer, const struct dns_name *owner, 
     memcpy(at + 10, rdata->data, rdata->bytes);
     writer->used += need;
     return true;
+}
+
+static bool put_record(struct dns_writer *writer, const struct dns_name *owner, uint16_t type, uint32_t ttl_s,
+                       const struct dns_rdata *rdata) {
+    return put_name(writer, owner) && put_data(writer, type, ttl_s, rdata);
 }
 
 /* Undoes a part of an RRset. */
@@ -123,6 +130,17 @@ sk_err dns_writer_rrset(struct dns_writer *writer, enum dns_section section, con
         if (!put_record(writer, owner, type, ttl_s, &records[i]))
             return no_room(writer, section, used, names);
     writer->counts[section] = (uint16_t)(writer->counts[section] + count);
+    return SK_OK;
+}
+
+sk_err dns_writer_record_at(struct dns_writer *writer, enum dns_section section, size_t owner_offset,
+                            uint16_t type, uint32_t ttl_s, const struct dns_rdata *record) {
+    size_t used = writer->used;
+    if (writer->limit - used < 2) return no_room(writer, section, used, writer->name_count);
+    put_u16(writer->data + used, (uint16_t)(POINTER | owner_offset));
+    writer->used += 2;
+    if (!put_data(writer, type, ttl_s, record)) return no_room(writer, section, used, writer->name_count);
+    writer->counts[section]++;
     return SK_OK;
 }
 

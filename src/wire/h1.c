@@ -235,6 +235,8 @@ static bool set_target(struct http_request *request, const struct http_uri *uri,
     request->target = target;
     if (uri->authority.len == 0) return true;
     request->authority = uri->authority;
+    request->host = uri->host;
+    request->port = uri->port;
     request->scheme = uri->scheme.len == 5 ? SK_STR("https") : SK_STR("http");
     if (!uri->empty_path) {
         request->target = sk_str_slice(target, (size_t)(uri->path.data - target.data), target.len);

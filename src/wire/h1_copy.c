@@ -42,6 +42,7 @@ sk_err wire_h1_request_copy(struct sk_arena *arena, const struct http_request *r
     copy.method_text = copied(&copier, request->method_text);
     copy.scheme = copied(&copier, request->scheme);
     copy.authority = copied(&copier, request->authority);
+    if (request->host.data == request->authority.data) copy.host.data = copy.authority.data;
     copy.target = copied(&copier, request->target);
     copy.path = copied(&copier, request->path);
     copy.query = copied(&copier, request->query);

@@ -126,7 +126,11 @@ static enum wire_h1_refusal check_host(const struct h1_framing *framing, struct 
     if (http_authority_parse(framing->host, &host, &port)) return WIRE_H1_REFUSAL_HOST_INVALID;
     bool absolute = request->scheme.len > 0;
     if (absolute && !same_authority(request, host, port)) return WIRE_H1_REFUSAL_HOST_DISAGREES;
-    if (!absolute) request->authority = framing->host;
+    if (!absolute) {
+        request->authority = framing->host;
+        request->host = host;
+        request->port = port;
+    }
     return WIRE_H1_REFUSAL_NONE;
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "wire/h2_internal.h"
+#include "wire/h2_room.h"
 
 #define ACKS_WAITING_MAX 100 /* answers to PING and SETTINGS that the peer does not read */
 #define UNSEEN_BYTES 4096    /* of ignored frames that cost as much as one */
@@ -150,7 +151,8 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
 static int on_invalid(nghttp2_session *session, const nghttp2_frame *frame, int error, void *user) {
     struct wire_h2 *h2 = h2_of(user);
     if (frame->hd.type == NGHTTP2_HEADERS) h2->head_open = false;
-    charge(h2, WIRE_H2_COST_MALFORMED);
+    /* More streams than it will be allowed once it has read our SETTINGS: nothing was begun for them. */
+    charge(h2, error == NGHTTP2_ERR_REFUSED_STREAM ? WIRE_H2_COST_REFUSED : WIRE_H2_COST_MALFORMED);
     return 0;
 }
 
@@ -169,8 +171,10 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error,
 static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user) {
     struct wire_h2 *h2 = h2_of(user);
     uint8_t type = frame->hd.type;
-    /* Resets that we were made to send cost as much as the peer's own (also after our GOAWAY). */
-    if (type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR)
+    /* Resets that we were made to send cost as much as the peer's own (also after our GOAWAY). What was refused is
+     * charged already. */
+    if (type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR &&
+        frame->rst_stream.error_code != NGHTTP2_REFUSED_STREAM)
         charge(h2, WIRE_H2_COST_MADE_RESET);
     if (type != NGHTTP2_HEADERS && type != NGHTTP2_DATA) return 0;
     if (type == NGHTTP2_DATA) wire_h2_credit_content(&h2->account, frame->hd.length);
@@ -219,6 +223,7 @@ static nghttp2_option *make_options(void) {
     nghttp2_option *options;
     if (nghttp2_option_new(&options) != 0) return NULL;
     nghttp2_option_set_no_auto_window_update(options, 1);
+    nghttp2_option_set_no_closed_streams(options, 1); /* they serve RFC 7540's priorities only */
     nghttp2_option_set_max_outbound_ack(options, ACKS_WAITING_MAX);
     nghttp2_option_set_builtin_recv_extension_type(options, NGHTTP2_PRIORITY_UPDATE);
     return options;
@@ -248,7 +253,7 @@ sk_err wire_h2_create(const struct wire_stream_events *events, void *owner,
                                .owner = owner,
                                .rules = {*limits, HTTP_2, scheme},
                                .why = ""};
-        made = nghttp2_session_server_new2(&h2->session, callbacks, h2, options) == 0;
+        made = h2_session_new(&h2->session, callbacks, h2, options) == 0;
     }
     nghttp2_session_callbacks_del(callbacks);
     nghttp2_option_del(options);
@@ -259,6 +264,10 @@ sk_err wire_h2_create(const struct wire_stream_events *events, void *owner,
     if (made) nghttp2_session_del(h2->session);
     free(h2);
     return SK_ERR_NO_MEMORY;
+}
+
+void wire_h2_limit_heads(struct wire_h2 *h2, const struct wire_head_limits *limits) {
+    h2->rules.limits = *limits;
 }
 
 void wire_h2_free(struct wire_h2 *h2) {
@@ -287,6 +296,7 @@ sk_err wire_h2_receive(struct wire_h2 *h2, sk_str input, sk_time_ns now) {
 sk_err wire_h2_fill(struct wire_h2 *h2, struct sk_buf *out, size_t enough) {
     sk_err err = SK_OK;
     h2->out = out;
+    h2_room_enter();
     while (!err && sk_buf_len(out) < enough) {
         const uint8_t *data;
         size_t before = sk_buf_len(out);
@@ -295,6 +305,7 @@ sk_err wire_h2_fill(struct wire_h2 *h2, struct sk_buf *out, size_t enough) {
         if (n > 0) err = sk_buf_append(out, (sk_str){(const char *)data, (size_t)n});
         if (n == 0 && sk_buf_len(out) == before) break;
     }
+    h2_room_leave();
     h2->out = NULL;
     return err;
 }

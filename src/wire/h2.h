@@ -20,6 +20,9 @@ sk_err wire_h2_create(const struct wire_stream_events *events, void *owner,
 /* Without telling of streams that are still there. */
 void wire_h2_free(struct wire_h2 *h2);
 
+/* Of heads that come from now on: the configuration has changed. The peer goes by what it was told first. */
+void wire_h2_limit_heads(struct wire_h2 *h2, const struct wire_head_limits *limits);
+
 /* Takes all of INPUT. SK_ERR_MALFORMED: the connection must end, after what wire_h2_fill still has (GOAWAY);
  * SK_ERR_DENIED: the same, because of abuse; SK_ERR_NO_MEMORY. Not from inside an event. */
 sk_err wire_h2_receive(struct wire_h2 *h2, sk_str input, sk_time_ns now);

@@ -403,6 +403,10 @@ void wire_h3_free(struct wire_h3 *h3) {
     free(h3);
 }
 
+void wire_h3_limit_heads(struct wire_h3 *h3, const struct wire_head_limits *limits) {
+    h3->rules.limits = *limits;
+}
+
 void wire_h3_resume(struct wire_h3 *h3, struct wire_stream *stream) {
     (void)nghttp3_conn_resume_stream(h3->conn, stream->id); /* not deferred: nothing to do */
 }

@@ -37,6 +37,7 @@ void wire_h3_attach(struct wire_h3 *h3, struct wire_quic *quic);
 void wire_h3_free(struct wire_h3 *h3);
 
 /* As wire/h2.h says of the same. */
+void wire_h3_limit_heads(struct wire_h3 *h3, const struct wire_head_limits *limits);
 sk_err wire_h3_respond(struct wire_h3 *h3, struct wire_stream *stream, uint16_t status, const sk_str *heads,
                        int count, uint64_t length, bool content);
 sk_err wire_h3_inform(struct wire_h3 *h3, struct wire_stream *stream, uint16_t status,

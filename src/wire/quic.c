@@ -445,4 +445,9 @@ void wire_quic_peer(struct wire_quic *quic, struct io_addr *out_peer) {
     set_addr(out_peer, &ngtcp2_conn_get_path(quic->conn)->remote);
 }
 
+/* Three probe timeouts, as RFC 9000 section 10.2 waits for the last words of a peer. */
+sk_time_ns wire_quic_patience(struct wire_quic *quic) {
+    return SK_MAX(3 * (sk_time_ns)ngtcp2_conn_get_pto(quic->conn), SK_NS_PER_S);
+}
+
 const char *wire_quic_why(const struct wire_quic *quic) { return quic->why; }

@@ -63,6 +63,8 @@ void wire_quic_facts(const struct wire_quic *quic, struct wire_tls_facts *out_fa
 bool wire_quic_handshaken(const struct wire_quic *quic);
 /* The client's address as it is now: it may move (RFC 9000 section 9). */
 void wire_quic_peer(struct wire_quic *quic, struct io_addr *out_peer);
+/* For so long a client that still has to acknowledge something may say nothing before it counts as gone. */
+sk_time_ns wire_quic_patience(struct wire_quic *quic);
 /* Why it failed: constant. */
 const char *wire_quic_why(const struct wire_quic *quic);
 

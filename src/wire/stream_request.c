@@ -94,14 +94,13 @@ static bool same_host(sk_str a, sk_str b, sk_str scheme) {
 static void check_authority(const struct wire_stream_rules *rules, struct wire_stream *stream) {
     struct http_request *request = &stream->request;
     const struct http_field *host = http_fields_find(&request->fields, HTTP_FIELD_HOST);
-    sk_str name;
-    uint16_t port;
     if (host && http_fields_next(&request->fields, HTTP_FIELD_HOST, host)) {
         refuse(stream, 400, "more than one Host field");
         return;
     }
     if (!request->authority.len && host) request->authority = host->value;
-    if (!request->authority.len || http_authority_parse(request->authority, &name, &port) || !name.len)
+    if (!request->authority.len || http_authority_parse(request->authority, &request->host, &request->port) ||
+        !request->host.len)
         refuse(stream, 400, "no valid authority");
     else if (host && !same_host(host->value, request->authority, rules->scheme))
         refuse(stream, 400, "Host and :authority name different hosts");

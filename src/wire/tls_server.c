@@ -8,6 +8,7 @@
 #include <threads.h>
 
 #include "wire/tls_quic.h"
+#include "wire/tls_record.h"
 #include "wire/tls_tickets.h"
 
 #define SERVER_MAGIC 0x746c7376u
@@ -38,10 +39,13 @@ struct wire_tls_server {
 
 struct wire_tls_conn {
     uint32_t magic;
-    uint32_t key_updates;
-    SSL *ssl;
+    uint32_t key_updates; /* those that the library has seen */
+    SSL *ssl;             /* NULL: RECORD has taken over */
     struct wire_tls_server *server;
     const char *error;
+    struct wire_tls_record record;
+    struct wire_tls_facts facts; /* after the handshake */
+    bool in_secret, out_secret;  /* RECORD has them */
     /* during a call */
     sk_str *input;
     struct sk_buf *output;
@@ -121,7 +125,32 @@ static void note_message(int writing, int version, int type, const void *data, s
                          void *arg) {
     bool handshake = !writing && type == SSL3_RT_HANDSHAKE && bytes;
     struct wire_tls_conn *conn = SSL_get_app_data(ssl);
-    if (handshake && conn && *(const unsigned char *)data == SSL3_MT_KEY_UPDATE) conn->key_updates++;
+    if (!conn) return;
+    if (handshake && *(const unsigned char *)data == SSL3_MT_KEY_UPDATE) conn->key_updates++;
+    if (writing && type == SSL3_RT_HEADER && conn->out_secret) conn->record.out.sequence++;
+}
+
+/* SECRET gets the bytes that TEXT has as hexadecimal digits behind its last blank. */
+static bool read_secret(const char *text, uint8_t secret[WIRE_TLS_SECRET_BYTES]) {
+    const char *digits = strrchr(text, ' ');
+    long bytes = 0;
+    unsigned char *made = digits ? OPENSSL_hexstr2buf(digits + 1, &bytes) : NULL;
+    bool fits = made && bytes <= WIRE_TLS_SECRET_BYTES;
+    if (fits) memcpy(secret, made, (size_t)bytes);
+    OPENSSL_clear_free(made, (size_t)bytes);
+    return fits;
+}
+
+/* The library tells the secrets of TLS 1.3 when it begins to use them (the lines are those of NSS's key log). */
+static void note_secret(const SSL *ssl, const char *line) {
+    struct wire_tls_conn *conn = SSL_get_app_data(ssl);
+    if (!conn) return;
+    if (!strncmp(line, "CLIENT_TRAFFIC_SECRET_0 ", 24)) {
+        conn->in_secret = read_secret(line, conn->record.in.secret);
+    } else if (!strncmp(line, "SERVER_TRAFFIC_SECRET_0 ", 24)) {
+        conn->out_secret = read_secret(line, conn->record.out.secret);
+        conn->record.out.sequence = 0;
+    }
 }
 
 /* A session of one list of authorities is none of another, or of none at all. */
@@ -187,6 +216,7 @@ static sk_err set_up_tcp(struct wire_tls_server *server, const struct wire_tls_s
     if (err) return err;
     SSL_CTX_set_alpn_select_cb(server->ssl, choose_protocol, server);
     SSL_CTX_set_msg_callback(server->ssl, note_message);
+    SSL_CTX_set_keylog_callback(server->ssl, note_secret);
     return SK_OK;
 }
 
@@ -269,6 +299,7 @@ void wire_tls_conn_free(struct wire_tls_conn *conn) {
     if (!conn) return;
     SK_CHECK_MAGIC(conn, CONN_MAGIC);
     SSL_free(conn->ssl);
+    wire_tls_record_free(&conn->record);
     wire_tls_server_unref(conn->server);
     conn->magic = 0;
     free(conn);
@@ -296,17 +327,33 @@ static sk_err finish(struct wire_tls_conn *conn, int result) {
     return SK_ERR_TLS;
 }
 
+/* After a handshake of TLS 1.3 the library is not needed any more: records are protected by RECORD, which costs a
+ * tenth of the memory. What is out of the ordinary stays with the library. */
+static void take_over(struct wire_tls_conn *conn) {
+    const SSL_CIPHER *cipher = SSL_get_current_cipher(conn->ssl);
+    const SSL_SESSION *session = SSL_get0_session(conn->ssl);
+    bool plain = SSL_version(conn->ssl) == TLS1_3_VERSION && conn->in_secret && conn->out_secret && cipher &&
+                 session && !SSL_has_pending(conn->ssl) &&
+                 SSL_SESSION_get_max_fragment_length(session) == TLSEXT_max_fragment_length_DISABLED;
+    if (!plain || wire_tls_record_start(&conn->record, SSL_CIPHER_get_protocol_id(cipher)) != SK_OK) return;
+    SSL_free(conn->ssl);
+    conn->ssl = NULL;
+}
+
 sk_err wire_tls_conn_handshake(struct wire_tls_conn *conn, sk_str *input, struct sk_buf *output) {
     begin(conn, input, output);
     int result = SSL_do_handshake(conn->ssl);
-    return result == 1 ? SK_OK : finish(conn, result);
+    if (result != 1) return finish(conn, result);
+    wire_tls_facts_of(conn->ssl, &conn->facts);
+    conn->facts.for_nodes = conn->server->for_nodes;
+    if (!conn->facts.for_nodes) take_over(conn); /* who a node is, the library still has to say */
+    return SK_OK;
 }
 
 const void *wire_tls_conn_inside(const struct wire_tls_conn *conn) { return conn->ssl; }
 
 void wire_tls_conn_facts(const struct wire_tls_conn *conn, struct wire_tls_facts *out_facts) {
-    wire_tls_facts_of(conn->ssl, out_facts);
-    out_facts->for_nodes = conn->server->for_nodes;
+    *out_facts = conn->facts;
 }
 
 SSL *wire_tls_server_quic(struct wire_tls_server *server) {
@@ -318,6 +365,7 @@ SSL *wire_tls_server_quic(struct wire_tls_server *server) {
 
 sk_err wire_tls_conn_read(struct wire_tls_conn *conn, sk_str *input, struct sk_buf *output, char *data,
                           size_t bytes, size_t *out_n) {
+    if (!conn->ssl) return wire_tls_record_read(&conn->record, input, output, data, bytes, out_n);
     begin(conn, input, output);
     int result = SSL_read_ex(conn->ssl, data, bytes, out_n);
     if (conn->key_updates > KEY_UPDATES_MAX) {
@@ -327,12 +375,15 @@ sk_err wire_tls_conn_read(struct wire_tls_conn *conn, sk_str *input, struct sk_b
     return result == 1 ? SK_OK : finish(conn, result);
 }
 
-bool wire_tls_conn_has_plaintext(const struct wire_tls_conn *conn) { return SSL_pending(conn->ssl) > 0; }
+bool wire_tls_conn_has_plaintext(const struct wire_tls_conn *conn) {
+    return conn->ssl ? SSL_pending(conn->ssl) > 0 : wire_tls_record_has_plaintext(&conn->record);
+}
 
 sk_err wire_tls_conn_write(struct wire_tls_conn *conn, const char *data, size_t bytes,
                            struct sk_buf *output) {
     size_t n;
     if (!bytes) return SK_OK;
+    if (!conn->ssl) return wire_tls_record_write(&conn->record, data, bytes, output);
     begin(conn, NULL, output);
     int result = SSL_write_ex(conn->ssl, data, bytes, &n);
     if (result == 1 && n == bytes) return SK_OK;
@@ -341,9 +392,15 @@ sk_err wire_tls_conn_write(struct wire_tls_conn *conn, const char *data, size_t 
 }
 
 void wire_tls_conn_close_notify(struct wire_tls_conn *conn, struct sk_buf *output) {
+    if (!conn->ssl) {
+        wire_tls_record_close_notify(&conn->record, output);
+        return;
+    }
     begin(conn, NULL, output);
     (void)SSL_shutdown(conn->ssl);
     ERR_clear_error();
 }
 
-const char *wire_tls_conn_error(const struct wire_tls_conn *conn) { return conn->error; }
+const char *wire_tls_conn_error(const struct wire_tls_conn *conn) {
+    return conn->ssl ? conn->error : conn->record.error;
+}

@@ -43,7 +43,7 @@ void wire_tls_conn_free(struct wire_tls_conn *conn);
  * SK_OK when it is done; SK_ERR_AGAIN: more input is needed; SK_ERR_TLS: an alert may be in OUTPUT;
  * SK_ERR_NO_MEMORY. */
 sk_err wire_tls_conn_handshake(struct wire_tls_conn *conn, sk_str *input, struct sk_buf *output);
-/* The library's own connection (an SSL *), for who reads certificates. */
+/* The library's own connection (an SSL *), for who reads certificates: of a server for nodes alone. */
 const void *wire_tls_conn_inside(const struct wire_tls_conn *conn);
 /* After the handshake. */
 void wire_tls_conn_facts(const struct wire_tls_conn *conn, struct wire_tls_facts *out_facts);

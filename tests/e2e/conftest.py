@@ -100,6 +100,7 @@ class EdgeMaker:
 
     def stop(self):
         failures = []
+        protocol.leave()
         for edge in self.edges:
             try:
                 edge.stop()

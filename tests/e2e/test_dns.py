@@ -1,7 +1,6 @@
 """`skerry route` as others see it: dig, kdig, drill, dnspython and a secondary NSD."""
 
 import random
-import shutil
 import signal
 import socket
 import struct
@@ -19,7 +18,8 @@ import pytest
 from harness.edge import run
 from harness.ports import Reservation
 from harness.router import FREE, Router
-from harness.scale import pick, seconds, wait_until
+from harness.secondary import Secondary
+from harness.scale import pick, seconds
 
 ZONE = """$TTL 3600
 @ IN SOA ns1 hostmaster 7 3600 900 604800 300
@@ -67,6 +67,13 @@ def new_router(tmp_path):
 @pytest.fixture
 def router(new_router):
     return new_router(**ROUTING)
+
+
+@pytest.fixture
+def secondary(tmp_path):
+    server = Secondary(tmp_path)
+    yield server
+    server.stop()
 
 
 def test_udp_and_tcp_say_the_same(router):
@@ -206,60 +213,19 @@ def test_transfer_only_to_whom_it_is_allowed(new_router):
     assert zone == expected
 
 
-def test_a_secondary_transfers_is_notified_and_answers_the_same(new_router, tmp_path):
-    nsd = shutil.which("nsd")
-    if not nsd:
-        pytest.skip("no nsd here")
-    secondary = Reservation()
+def test_a_secondary_transfers_is_notified_and_answers_the_same(new_router, secondary):
     router = new_router()
     router.zones["example.com"].update(allow_transfer=["127.0.0.1"], notify=[str(secondary)])
     router.write()
     router.reload()
-    (tmp_path / "nsd").mkdir()
-    conf = tmp_path / "nsd.conf"
-    conf.write_text(f"""server:
-  ip-address: 127.0.0.1@{secondary.port}
-  do-ip6: no
-  server-count: 1
-  username: ""
-  zonesdir: "{tmp_path}/nsd"
-  database: ""
-  pidfile: "{tmp_path}/nsd/pid"
-  xfrdfile: "{tmp_path}/nsd/xfrd"
-  zonelistfile: "{tmp_path}/nsd/zones"
-  xfrdir: "{tmp_path}/nsd"
-  xfrd-reload-timeout: 0
-remote-control:
-  control-enable: no
-zone:
-  name: example.com
-  zonefile: example.com.zone
-  request-xfr: AXFR 127.0.0.1@{router.port} NOKEY
-  allow-notify: 127.0.0.1 NOKEY
-""")
-    secondary.close()  # it binds without SO_REUSEPORT
-    process = subprocess.Popen([nsd, "-d", "-c", str(conf)], stdout=subprocess.DEVNULL,
-                               stderr=open(tmp_path / "nsd.log", "wb"))
-    try:
-        def there(serial):
-            try:
-                answer = dns.query.udp(dns.message.make_query("example.com", "SOA"), "127.0.0.1", port=secondary.port,
-                                       timeout=1)
-            except (dns.exception.Timeout, OSError):
-                return False
-            return bool(answer.answer) and answer.answer[0][0].serial == serial
-        wait_until(lambda: there(7), 20, "the first transfer")
-        for name, type_ in (("www.example.com", "A"), ("alias.example.com", "A"), ("x.wild.example.com", "TXT"),
-                            ("no.example.com", "A"), ("x.sub.example.com", "A"), ("caa.example.com", "CAA")):
-            ours = router.ask(name, type_)
-            theirs = dns.query.udp(dns.message.make_query(name, type_), "127.0.0.1", port=secondary.port, timeout=seconds(5))
-            assert ours.rcode() == theirs.rcode() and ours.answer == theirs.answer, name
-        router.write_zone("example.com", ZONE.replace("hostmaster 7", "hostmaster 8"))
-        router.reload()
-        wait_until(lambda: there(8), 20, "the transfer that NOTIFY asks for")
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(seconds(15))
+    secondary.start(router.port).wait_serial(7, "the first transfer")
+    for name, type_ in (("www.example.com", "A"), ("alias.example.com", "A"), ("x.wild.example.com", "TXT"),
+                        ("no.example.com", "A"), ("x.sub.example.com", "A"), ("caa.example.com", "CAA")):
+        ours, theirs = router.ask(name, type_), secondary.ask(name, type_)
+        assert ours.rcode() == theirs.rcode() and ours.answer == theirs.answer, name
+    router.write_zone("example.com", ZONE.replace("hostmaster 7", "hostmaster 8"))
+    router.reload()
+    secondary.wait_serial(8, "the transfer that NOTIFY asks for")
 
 
 def test_random_bytes_never_hurt_and_never_amplify(router):

@@ -465,6 +465,19 @@ def test_a_flood_is_ended(edge, origin, tls, name):
     assert edge.rss_kib() - before < 30_000
 
 
+def test_rfc9113_5_1_2_requests_before_our_settings_may_be_too_many(edge, origin, tls):
+    """A client that has not read how many streams it may have: what is too much is refused, and can be asked again."""
+    go = threading.Event()
+    origin.on("/", lambda x: x.wait(go).reply(b"ok", fields=FRESH))
+    with Client(edge.address, tls) as client:
+        streams = [client.head() for _ in range(200)]  # the library knows no limit yet
+        refused = streams[100:]
+        assert {client.answer(stream).reset for stream in refused} == {7}
+        go.set()
+        assert {bytes(client.answer(stream).body) for stream in streams[:100]} == {b"ok"}
+        assert client.get("/").status == 200 and client.goaway is None
+
+
 def test_a_bad_preface_is_closed(edge, tls):
     with Raw(edge.address, tls) as raw:
         raw.send(b"GET / HTTP/1.1\r\n\r\n" * 10)

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from harness.client import Conn, fetch
+from harness import protocol
 from harness.edge import binary, run, soon
 from harness.message import build
 from harness.origin import cacheable, reply
@@ -239,6 +240,7 @@ def test_a_reload_with_a_ca_file_that_is_not_there_is_refused(new_edge, origin):
     assert edge.fetch("/a").body == BODY
 
 
+@pytest.mark.h1_only
 def test_a_reload_changes_listeners(new_edge, origin):
     origin.default = reply(BODY)
     edge = new_edge(origin)
@@ -377,7 +379,7 @@ def test_common_log_format(new_edge, origin):
     lines = log.read_text().splitlines()
     for line in lines:
         assert COMMON.match(line), line
-    assert '"GET /a?b=c HTTP/1.1" 200 400' in lines[0]
+    assert f'"GET /a?b=c HTTP/{protocol.VERSION}" 200 400' in lines[0]
 
 
 def test_rotation(edge, origin):
@@ -617,6 +619,24 @@ def test_a_stop_does_not_wait_for_ever(new_edge, origin):
         assert time.monotonic() - began < seconds(6)
 
 
+def test_a_stop_while_a_thread_fetches_what_clients_of_another_waited_for(new_edge, origin):
+    """The fetch ends after the other thread has: what it tells its readers' threads must not be too late."""
+    go = threading.Event()
+    origin.on("/a", lambda x: x.head(length=1000, fields=[("Cache-Control", "max-age=60")]).send(b"part").wait(go).reset())
+    edge = new_edge(origin, threads=4)
+    conns = [edge.connect() for _ in range(12)]
+    for conn in conns:
+        conn.send(build(target="/a"))
+    soon()
+    edge.send_signal(signal.SIGTERM)
+    for conn in conns:
+        conn.close()
+    soon()
+    go.set()
+    assert edge.wait_end() == 0
+
+
+@pytest.mark.h1_only
 def test_a_request_that_comes_amid_the_stop_is_answered_or_refused_cleanly(edge, origin):
     """On a kept connection the answer comes with Connection: close."""
     origin.default = cacheable(BODY)
@@ -660,6 +680,7 @@ def test_it_becomes_an_ordinary_user_and_drops_what_it_does_not_need(new_edge, o
         shutil.rmtree(directory)
 
 
+@pytest.mark.h1_only
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
 def test_an_ordinary_user_can_reload_rotate_and_upgrade(new_edge, origin):
     origin.default = reply(BODY)

@@ -120,7 +120,7 @@ def test_when_all_look_dead_the_last_good_answer_stays_and_there_is_an_alarm(new
     assert json.loads(admin(router, "/health").body)["status"] == "all sites look dead"
     a.start()
     wait_until(lambda: addresses(router) == [a.ip], 10, "the site that is back")
-    router.wait_log("there are sites again")
+    router.wait_log("no longer: all sites look dead")
 
 
 def report(router, observer, **edges):

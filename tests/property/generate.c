@@ -188,6 +188,15 @@ static void dates(struct dice *dice, struct trace_head *head) {
     if (percent(dice, 45)) trace_add(head, "Last-Modified", PICK(dice, modified));
 }
 
+/* The field's own separators. */
+static void tags(struct dice *dice, struct trace_head *head) {
+    static const char *const spaced[] = {"red", "red blue", " blue  green ", "green\tred"};
+    static const char *const listed[] = {"red", "red, blue", "blue,green,", " , green"};
+    if (percent(dice, 14)) trace_add(head, "Surrogate-Key", PICK(dice, spaced));
+    if (percent(dice, 8)) trace_add(head, "Cache-Tag", PICK(dice, listed));
+    if (percent(dice, 4)) trace_add(head, "xkey", PICK(dice, spaced));
+}
+
 static void make_answer(struct dice *dice, struct trace_op *op) {
     static const uint16_t statuses[] = {203, 204, 206, 201, 300, 301, 302, 307, 308, 404, 404, 405, 410,
                                         414, 416, 451, 299, 304, 500, 500, 501, 502, 503, 503, 504, 599};
@@ -209,6 +218,7 @@ static void make_answer(struct dice *dice, struct trace_op *op) {
         trace_add(&op->head, "ETag", percent(dice, 10) ? "\"same\"" : percent(dice, 4) ? "bad" : tag);
     if (percent(dice, 14)) trace_add(&op->head, "Vary", PICK(dice, varies));
     if (percent(dice, 4)) trace_add(&op->head, "Set-Cookie", "a=b");
+    tags(dice, &op->head);
     if (percent(dice, 10)) trace_add(&op->head, "X-Extra", "1");
     if (percent(dice, 8)) trace_add(&op->head, "Location", PICK(dice, places));
     if (percent(dice, 4)) trace_add(&op->head, "Content-Location", PICK(dice, places));
@@ -235,6 +245,9 @@ static void make_purge(struct dice *dice, struct trace_op *op) {
     op->uri = below(dice, TRACE_URIS);
     op->purge = percent(dice, 60) ? TRACE_PURGE_KEY : (enum trace_purge)below(dice, TRACE_PURGE_ALL + 1);
     op->soft = percent(dice, 40);
+    static const char *const names[] = {"red", "blue", "green", "none"};
+    if (percent(dice, 30)) op->purge = TRACE_PURGE_TAG;
+    snprintf(op->purged_tag, sizeof op->purged_tag, "%s", PICK(dice, names));
 }
 
 static void make_other(struct dice *dice, struct trace_op *op) {

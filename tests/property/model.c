@@ -260,7 +260,8 @@ void model_forwarded(struct model *model, struct model_time now, uint32_t number
 static void happen(struct model *model, const struct happening *happening) {
     if (model->happening_count == MODEL_MOST) abort();
     model->happenings[model->happening_count++] = *happening;
-    for (int i = 0; i < TRACE_URIS && !happening->soft; i++)
+    if (happening->soft || *happening->tag) return;
+    for (int i = 0; i < TRACE_URIS; i++)
         if (happening->covers[i]) model->uris[i].known_count = 0;
 }
 
@@ -596,9 +597,11 @@ void model_purged(struct model *model, const struct trace_op *op) {
             happening.covers[i] = host && strncmp(uri->target, named->target, strlen(named->target)) == 0;
             break;
         case TRACE_PURGE_HOST: happening.covers[i] = host; break;
+        case TRACE_PURGE_TAG:
         case TRACE_PURGE_ALL: happening.covers[i] = true; break;
         }
     }
+    if (op->purge == TRACE_PURGE_TAG) snprintf(happening.tag, sizeof happening.tag, "%s", op->purged_tag);
     happen(model, &happening);
 }
 

@@ -49,6 +49,12 @@ static bool is_of_message(const char *name) {
     return false;
 }
 
+/* They are for caches, and end here. */
+static bool is_of_tags(const char *name) {
+    return strcasecmp(name, "surrogate-key") == 0 || strcasecmp(name, "cache-tag") == 0 ||
+           strcasecmp(name, "xkey") == 0;
+}
+
 static int count_line(const struct trace_head *head, const struct trace_line *line) {
     int count = 0;
     for (uint32_t i = 0; i < head->count; i++)
@@ -63,13 +69,14 @@ static const struct trace_line *wrong_line(const struct record *record, const st
     for (uint32_t i = 0; i < record->head.count; i++) {
         const struct trace_line *line = &record->head.lines[i];
         if (is_of_message(line->name) || (new_type && strcasecmp(line->name, "content-type") == 0)) continue;
+        if (is_of_tags(line->name)) continue;
         if (count_line(head, line) != count_line(&record->head, line)) return line;
     }
     for (uint32_t i = 0; i < head->count; i++) {
         const struct trace_line *line = &head->lines[i];
         if (is_of_message(line->name) || (new_type && strcasecmp(line->name, "content-type") == 0)) continue;
         if (strcasecmp(line->name, "date") == 0 && !trace_value(&record->head, "date")) continue;
-        if (!count_line(&record->head, line)) return line;
+        if (is_of_tags(line->name) || !count_line(&record->head, line)) return line;
     }
     return NULL;
 }

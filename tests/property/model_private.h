@@ -74,6 +74,7 @@ struct happening { /* a purge, or an invalidation */
     uint64_t at;
     bool soft, invalidation; /* invalidated: may still be validated (RFC 9111 4.4) */
     bool covers[TRACE_URIS];
+    char tag[TRACE_NAME_BYTES]; /* of what it covers only responses with this tag; "": all */
 };
 
 #define MODEL_MOST 4096

@@ -34,10 +34,16 @@ bool record_varies(const struct record *record, const struct trace_head *request
     return !record->validating || !selects(record, record->validating, request);
 }
 
+/* A purge by tag covers what bears the tag, wherever it is. */
+static bool covers(const struct happening *happening, const struct record *record) {
+    if (!happening->covers[record->uri]) return false;
+    return !*happening->tag || text_has_tag(&record->head, happening->tag);
+}
+
 bool record_hit_by(const struct model *model, const struct record *record, bool soft, uint64_t place) {
     for (int i = 0; i < model->happening_count; i++) {
         const struct happening *h = &model->happenings[i];
-        if (h->soft == soft && h->covers[record->uri] && h->at > record->began && h->at < place) return true;
+        if (h->soft == soft && covers(h, record) && h->at > record->began && h->at < place) return true;
     }
     return false;
 }
@@ -46,7 +52,7 @@ bool record_gone(const struct model *model, const struct record *record, uint64_
     for (int i = 0; i < model->happening_count; i++) {
         const struct happening *h = &model->happenings[i];
         bool hard = !h->soft && !h->invalidation;
-        if (hard && h->covers[record->uri] && h->at > record->began && h->at < place) return true;
+        if (hard && covers(h, record) && h->at > record->began && h->at < place) return true;
     }
     return false;
 }

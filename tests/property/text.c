@@ -70,6 +70,21 @@ bool text_lists(const struct trace_head *head, const char *field, const char *na
     return false;
 }
 
+bool text_has_tag(const struct trace_head *head, const char *tag) {
+    static const char *const separators[][2] = {
+        {"surrogate-key", " \t"}, {"cache-tag", ", \t"}, {"xkey", " \t"}};
+    for (uint32_t i = 0; i < head->count; i++) {
+        for (int field = 0; field < 3; field++) {
+            char copy[TRACE_VALUE_BYTES], *rest = copy, *word;
+            if (strcasecmp(head->lines[i].name, separators[field][0]) != 0) continue;
+            snprintf(copy, sizeof copy, "%s", head->lines[i].value);
+            while ((word = strsep(&rest, separators[field][1])))
+                if (strcmp(word, tag) == 0) return true;
+        }
+    }
+    return false;
+}
+
 bool text_joined(const struct trace_head *head, const char *name, char *out, size_t room) {
     bool found = false;
     *out = '\0';

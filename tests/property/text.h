@@ -32,6 +32,8 @@ bool text_date(const char *text, int64_t *out_time);
 int64_t text_seconds(const char *text);
 /* The N-th element of a list without regard to quotes' inside; false at the end. */
 bool text_element(const char *list, int n, char *out, size_t room);
+/* Is TAG one of those by which the response may be purged (Surrogate-Key, Cache-Tag, xkey)? */
+bool text_has_tag(const struct trace_head *head, const char *tag);
 /* True when NAME is an element of any line of FIELD, in any case. */
 bool text_lists(const struct trace_head *head, const char *field, const char *name);
 /* An entity tag that can be read (RFC 9110 8.8.3). */

@@ -51,9 +51,13 @@ static void print_answer(const struct trace_op *op) {
 }
 
 static void print_purge(const struct trace_op *op) {
-    static const char *const kinds[] = {"URL", "prefix", "host", "pattern", "everything"};
+    static const char *const kinds[] = {"URL", "prefix", "host", "pattern", "tag", "everything"};
     const struct trace_uri *uri = &trace_uris[op->uri];
-    printf("%s purge by %s: %s%s\n", op->soft ? "soft" : "hard", kinds[op->purge], uri->host, uri->target);
+    if (op->purge == TRACE_PURGE_TAG)
+        printf("%s purge by tag: %s\n", op->soft ? "soft" : "hard", op->purged_tag);
+    else
+        printf("%s purge by %s: %s%s\n", op->soft ? "soft" : "hard", kinds[op->purge], uri->host,
+               uri->target);
 }
 
 void trace_print_op(const struct trace_op *op) {

@@ -39,7 +39,14 @@ enum trace_kind {
 
 enum trace_framing { TRACE_LENGTH, TRACE_CHUNKED, TRACE_CLOSE };
 enum trace_tag { TRACE_TAG_OWN, TRACE_TAG_SAME, TRACE_TAG_NONE, TRACE_TAG_OTHER };
-enum trace_purge { TRACE_PURGE_KEY, TRACE_PURGE_PREFIX, TRACE_PURGE_HOST, TRACE_PURGE_GLOB, TRACE_PURGE_ALL };
+enum trace_purge {
+    TRACE_PURGE_KEY,
+    TRACE_PURGE_PREFIX,
+    TRACE_PURGE_HOST,
+    TRACE_PURGE_GLOB,
+    TRACE_PURGE_TAG,
+    TRACE_PURGE_ALL,
+};
 
 /* Values of fields may be made when the operation is played:
  *   @-30   30 seconds before now as a date; @850:-30 and @asc:-30 in the obsolete formats
@@ -70,6 +77,7 @@ struct trace_op {
     int64_t wall_s, mono_ms;
     /* purge */
     enum trace_purge purge;
+    char purged_tag[TRACE_NAME_BYTES]; /* of TRACE_PURGE_TAG */
     bool soft;
 };
 

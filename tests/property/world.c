@@ -120,6 +120,10 @@ static void purge(struct world *world, const struct trace_op *op) {
         purge.kind = CACHE_PURGE_GLOB;
         snprintf(text, sizeof text, "%s%s*", uri->host, uri->target);
         break;
+    case TRACE_PURGE_TAG:
+        purge.kind = CACHE_PURGE_TAG;
+        snprintf(text, sizeof text, "%s", op->purged_tag);
+        break;
     case TRACE_PURGE_ALL: purge.kind = CACHE_PURGE_ALL; break;
     }
     purge.text = sk_str_from_c(text);

@@ -161,7 +161,7 @@ class Edge:
             return Conn(self.address, **more)
         if not isinstance(self.configuration, dict):
             protocol.only_h1("an edge without a configuration of the harness")
-        return protocol.H2Conn(self.other.address, **more)
+        return protocol.MUX(self.other.address, **more)
 
     def fetch(self, target="/", method="GET", fields=(), timeout=10, source=None, **more):
         with self.connect(timeout=timeout, source=source) as conn:

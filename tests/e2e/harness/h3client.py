@@ -4,7 +4,7 @@ import socket
 import ssl
 import time
 
-from aioquic.h3.connection import H3_ALPN, H3Connection
+from aioquic.h3.connection import H3_ALPN, H3Connection, HeadersState
 from aioquic.h3.events import DataReceived, HeadersReceived
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
@@ -16,6 +16,48 @@ from .scale import seconds
 
 class Closed(AssertionError):
     """The connection has ended while something was awaited."""
+
+
+def _number(value, bits, flags):
+    """RFC 7541 5.1"""
+    most = (1 << bits) - 1
+    if value < most:
+        return bytes([flags | value])
+    data, value = [flags | most], value - most
+    while value >= 128:
+        data.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*data, value])
+
+
+def literals(fields):
+    """A field section of literals alone (RFC 9204 4.5.6)."""
+    return b"\0\0" + b"".join(_number(len(name), 3, 0x20) + name + _number(len(value), 7, 0) + value
+                              for name, value in fields)
+
+
+class Http(H3Connection):
+    """What the library leaves out: 1xx before the response, that an answer to HEAD has no content, long fields."""
+
+    def __init__(self, quic):
+        super().__init__(quic)
+        self.heads = set()  # streams of HEAD requests
+
+    def _handle_request_or_push_frame(self, frame_type, frame_data, stream, stream_ended):
+        events = super()._handle_request_or_push_frame(frame_type, frame_data, stream, stream_ended)
+        for event in events:
+            if isinstance(event, HeadersReceived) and event.headers[0][1].startswith(b"1"):
+                stream.headers_recv_state = HeadersState.INITIAL
+        return events
+
+    def _encode_headers(self, stream_id, headers):
+        if max(len(value) for _, value in headers) > 2000:
+            return literals(headers)
+        return super()._encode_headers(stream_id, headers)
+
+    def _check_content_length(self, stream):
+        if stream.stream_id not in self.heads:
+            super()._check_content_length(stream)
 
 
 class Client:
@@ -35,7 +77,7 @@ class Client:
         self.socket = self._new_socket()
         self.quic = QuicConnection(configuration=configuration, session_ticket_handler=self.tickets.append,
                                    token_handler=self.tokens.append)
-        self.http = H3Connection(self.quic)
+        self.http = Http(self.quic)
         self.answers, self.terminated, self.connected, self.stopped = {}, None, False, {}
         self.quic.connect(address, now=time.monotonic())
         if connect:
@@ -86,7 +128,7 @@ class Client:
             fields = [(name.decode(), value.decode("latin-1")) for name, value in event.headers]
             status = dict(fields).get(":status")
             if status and int(status) < 200:
-                answer.informational.append((int(status), fields))
+                answer.informational.append(fields)
             elif answer.status is None and status:
                 answer.status, answer.fields = int(status), [f for f in fields if f[0] != ":status"]
             else:
@@ -134,6 +176,8 @@ class Client:
         stream = self.quic.get_next_available_stream_id()
         head = [(":method", method), (":scheme", "https"), (":authority", authority), (":path", path), *fields]
         last = end and body is None and trailers is None
+        if method == "HEAD":
+            self.http.heads.add(stream)
         self.http.send_headers(stream, [(n.encode(), v.encode("latin-1")) for n, v in head], end_stream=last)
         if body is not None:
             self.http.send_data(stream, body, end_stream=end and trailers is None)

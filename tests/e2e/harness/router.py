@@ -13,7 +13,7 @@ from .edge import READY, TROUBLE, binary, execution_environment
 from .ports import Reservation
 from .scale import seconds, wait_until
 
-FREE = {"answers": 0, "no_data": 0, "no_name": 0, "referrals": 0, "errors": 0}
+FREE = {"answers": 0, "no_data": 0, "no_name": 0, "referrals": 0, "errors": 0, "large": 0}
 
 
 class Router:

@@ -10,9 +10,12 @@ static void the_host_of_an_authority(void **state) {
         {"[::1]:80", "[::1]"},
         {"", ""},
         {"a:", "a"},
+        {"a b", ""},
     };
-    for (size_t i = 0; i < SK_COUNT(cases); i++)
-        assert_str(edge_host_of(sk_str_from_c(cases[i][0])), sk_str_from_c(cases[i][1]));
+    for (size_t i = 0; i < SK_COUNT(cases); i++) {
+        struct http_request request = {.authority = sk_str_from_c(cases[i][0])};
+        assert_str(edge_host_of(&request), sk_str_from_c(cases[i][1]));
+    }
 }
 
 static void traits_are_found_in_one_pass(void **state) {

@@ -200,8 +200,35 @@ static void a_table_survives_on_disk_and_a_damaged_one_is_refused(void **state) 
     table_free(table);
 }
 
+static void what_is_kept_stays_while_too_little_is_known(void **state) {
+    struct table *before = built(), *after;
+    (void)state;
+    input.previous = before;
+    input.stay = true;
+    sites[SINGAPORE].decide.capacity = 50;
+    after = built();
+    for (int i = 0; i < 65536; i++) {
+        uint8_t ip[16] = {[10] = 0xff, [11] = 0xff, [12] = (uint8_t)(i >> 8), [13] = (uint8_t)i};
+        assert_int_equal(table_find(before, ip).answer->sites[0], table_find(after, ip).answer->sites[0]);
+    }
+    table_free(after);
+    sites[SINGAPORE].decide.up = false; /* but never at a site that cannot serve */
+    after = built();
+    assert_true(first_count(before, SINGAPORE) > 0);
+    assert_int_equal(first_count(after, SINGAPORE), 0);
+    assert_true(first_count(after, FRANKFURT) >= first_count(before, FRANKFURT));
+    table_free(after);
+    input.stay = false;
+    sites[SINGAPORE].decide.up = true;
+    after = built();
+    assert_true(first_count(after, SINGAPORE) > first_count(before, SINGAPORE));
+    table_free(after);
+    table_free(before);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(what_is_kept_stays_while_too_little_is_known, reset),
         cmocka_unit_test_setup(without_a_database_clients_spread_over_the_sites, reset),
         cmocka_unit_test_setup(a_measured_network_goes_where_it_is_fastest, reset),
         cmocka_unit_test_setup(the_operators_word_wins_unless_its_sites_are_dead, reset),

@@ -2,6 +2,7 @@
 #include "certificates.h"
 #include "unit.h"
 
+#include <malloc.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
@@ -277,6 +278,103 @@ static void rfc8446_4_6_3_a_flood_of_key_updates_ends_it(void **state) {
     world_close(&world);
 }
 
+/* The client's last words of the handshake, its first question and half of the next one come together. */
+static void bytes_behind_the_handshake(void **state) {
+    struct world world = world_open((struct wire_tls_server_options){0});
+    struct link link = link_open(&world);
+    static char data[16384];
+    char back[100];
+    size_t n, at = 0;
+    sk_str input;
+    sk_err err;
+    SSL_do_handshake(link.client);
+    input = (sk_str){data, take(&link, data, sizeof data)};
+    assert_int_equal(wire_tls_conn_handshake(link.conn, &input, &link.to_client), SK_ERR_AGAIN);
+    give(&link);
+    assert_int_equal(SSL_do_handshake(link.client), 1);
+    assert_int_equal(SSL_write(link.client, "one", 3), 3);
+    assert_int_equal(SSL_write(link.client, "two", 3), 3);
+    input = (sk_str){data, take(&link, data, sizeof data)};
+    sk_str rest = sk_str_slice(input, input.len - 10, input.len);
+    input.len -= 10;
+    assert_ok(wire_tls_conn_handshake(link.conn, &input, &link.to_client));
+    while (!(err = wire_tls_conn_read(link.conn, &input, &link.to_client, back + at, 10, &n))) at += n;
+    assert_int_equal(err, SK_ERR_AGAIN);
+    assert_int_equal(at, 3);
+    assert_ok(wire_tls_conn_read(link.conn, &rest, &link.to_client, back + at, 10, &n));
+    assert_int_equal(n, 3);
+    assert_memory_equal(back, "onetwo", 6);
+    assert_ok(wire_tls_conn_write(link.conn, "answer", 6, &link.to_client));
+    wire_tls_conn_close_notify(link.conn, &link.to_client);
+    give(&link);
+    assert_int_equal(SSL_read(link.client, back, sizeof back), 6); /* the tickets before it were counted */
+    assert_int_equal(SSL_read(link.client, back, sizeof back), 0);
+    assert_int_equal(SSL_get_shutdown(link.client), SSL_RECEIVED_SHUTDOWN);
+    link_close(&link);
+    world_close(&world);
+}
+
+/* The client decides what is taken over: each suite, and what stays with the library. */
+static void every_version_and_suite_both_ways(void **state) {
+    static const struct {
+        int version;
+        const char *suites;
+        uint8_t fragment;
+    } cases[] = {
+        {TLS1_3_VERSION, "TLS_AES_128_GCM_SHA256", TLSEXT_max_fragment_length_DISABLED},
+        {TLS1_3_VERSION, "TLS_AES_256_GCM_SHA384", TLSEXT_max_fragment_length_DISABLED},
+        {TLS1_3_VERSION, "TLS_CHACHA20_POLY1305_SHA256", TLSEXT_max_fragment_length_DISABLED},
+        {TLS1_3_VERSION, "TLS_AES_128_GCM_SHA256", TLSEXT_max_fragment_length_512}, /* RFC 6066 section 4 */
+        {TLS1_2_VERSION, NULL, TLSEXT_max_fragment_length_DISABLED},
+    };
+    static char data[40000], back[40000];
+    for (size_t i = 0; i < SK_COUNT(cases); i++) {
+        struct world world = world_open((struct wire_tls_server_options){0});
+        struct link link = link_open(&world);
+        size_t at = 0, n;
+        SSL_set_min_proto_version(link.client, cases[i].version);
+        SSL_set_max_proto_version(link.client, cases[i].version);
+        if (cases[i].suites) SSL_set_ciphersuites(link.client, cases[i].suites);
+        SSL_set_tlsext_max_fragment_length(link.client, cases[i].fragment);
+        assert_ok(shake(&link, 16384));
+        memset(data, 'x', sizeof data);
+        assert_ok(wire_tls_conn_write(link.conn, data, 20000, &link.to_client));
+        give(&link);
+        while (SSL_read_ex(link.client, back + at, sizeof back - at, &n)) at += n;
+        assert_int_equal(at, 20000);
+        assert_int_equal(SSL_write(link.client, "question", 8), 8);
+        sk_str input = {data, take(&link, data, sizeof data)};
+        assert_ok(wire_tls_conn_read(link.conn, &input, &link.to_client, back, sizeof back, &n));
+        assert_int_equal(n, 8);
+        link_close(&link);
+        world_close(&world);
+    }
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(__clang__)
+/* What a connection keeps after its handshake: keys, not the library's connection of 20 KiB and more. */
+static void an_idle_connection_is_small(void **state) {
+    enum { LINKS = 20 };
+    struct world world = world_open((struct wire_tls_server_options){.pq = WIRE_TLS_PQ_PREFER});
+    struct link links[LINKS];
+    size_t before = 0;
+    for (int i = 0; i < LINKS; i++) {
+        links[i] = link_open(&world);
+        assert_ok(shake(&links[i], 16384));
+        SSL_free(links[i].client); /* so that only the server's memory is left */
+        links[i].client = NULL;
+        sk_buf_free(&links[i].to_client);
+        if (i == 0) before = mallinfo2().uordblks;
+    }
+    assert_in_range((mallinfo2().uordblks - before) / (LINKS - 1), 100, 4096);
+    for (int i = 0; i < LINKS; i++) link_close(&links[i]);
+    world_close(&world);
+}
+#define MEASURED cmocka_unit_test(an_idle_connection_is_small),
+#else
+#define MEASURED /* the allocator is another one */
+#endif
+
 static int keep_session(SSL *ssl, SSL_SESSION *session) {
     SSL_SESSION **kept = SSL_get_app_data(ssl);
     SSL_SESSION_free(*kept);
@@ -327,7 +425,9 @@ int main(void) {
         cmocka_unit_test(thousands_of_names_are_found),
         cmocka_unit_test(what_is_wrong_with_files_is_told),
         cmocka_unit_test(a_handshake_in_pieces_and_bytes_both_ways),
-        cmocka_unit_test(rfc8446_6_1_close_notify_is_an_end),
+        cmocka_unit_test(bytes_behind_the_handshake),
+        cmocka_unit_test(every_version_and_suite_both_ways),
+        MEASURED cmocka_unit_test(rfc8446_6_1_close_notify_is_an_end),
         cmocka_unit_test(garbage_is_an_error_with_an_alert),
         cmocka_unit_test(rfc8446_4_6_3_a_flood_of_key_updates_ends_it),
         cmocka_unit_test(tickets_are_shared_by_servers),

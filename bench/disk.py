@@ -1,0 +1,157 @@
+"""dev/bench disk: hits from RAM and SSD under a Zipf mix ten times the RAM, beside peers; what writing does to hits."""
+
+import argparse
+import datetime
+import http.client
+import os
+import pathlib
+import re
+import shutil
+import sys
+import tempfile
+import time
+
+from lib.disk_peers import HOST, MEAN_BYTES, SERVERS, SIZES_KIB, origin, page_cache
+from lib.load import P999, wrk
+from lib.processes import children, free_port, resident_bytes
+from lib.report import machine, publish, table
+
+COMMON = """
+local n, sizes = {objects}, {{{sizes}}}
+local function path(i) return "/o/" .. sizes[i % #sizes + 1] .. "/" .. i end
+"""
+# Zipf, exponent 1, by inversion of the continuous law: cheap, and the same for every server.
+ZIPF = COMMON + P999 + """
+local log_n = math.log(n)
+math.randomseed({seed})
+request = function()
+  return wrk.format("GET", path(math.floor(math.exp(math.random() * log_n))), {{["Host"] = "{host}"}})
+end
+"""
+# Each object twice, soon one after the other: whoever stores only what was asked for again has it then.
+FILL = COMMON + """
+local k, block = {start}, 64
+request = function()
+  local i = (k - k % (2 * block)) / 2 + k % block
+  k = k + 1
+  return wrk.format("GET", path(i % n + 1), {{["Host"] = "{host}"}})
+end
+"""
+
+
+def script(folder, name, text, args, **values):
+    path = folder / f"{name}.lua"
+    path.write_text(text.format(objects=args.objects, sizes=", ".join(map(str, SIZES_KIB)), host=HOST, **values))
+    return path
+
+
+def asked(port):
+    """How many requests the origin has had."""
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request("GET", "/status")
+    return int(re.search(r"(?m)^ \d+ \d+ (\d+)", connection.getresponse().read().decode()).group(1))
+
+
+def written(pid):
+    """Bytes that a process and its descendants caused to be written."""
+    total = 0
+    for member in children(pid):
+        try:
+            total += int(re.search(r"(?m)^write_bytes: (\d+)", pathlib.Path(f"/proc/{member}/io").read_text()).group(1))
+        except OSError:
+            pass
+    return total
+
+
+def fill(url, args, folder):
+    done = 0
+    while done < 2 * args.objects:
+        done += wrk(url, 16, 5, script=script(folder, "fill", FILL, args, start=done))["requests"]
+
+
+def measure(name, args, origin_port, folder):
+    """{connections: result} of one server."""
+    port, results = free_port(), {}
+    with SERVERS[name](port, origin_port, folder, args.ram, args.disk) as server:
+        url = f"http://127.0.0.1:{port}"
+        fill(url, args, folder)
+        trimmer = page_cache(name, folder, args.ram << 20)
+        zipf = script(folder, "warm", ZIPF, args, seed=1)
+        wrk(url, 64, args.warm, script=zipf)
+        os.sync()
+        for connections in args.connections:
+            zipf = script(folder, "zipf", ZIPF, args, seed=2)
+            before, wrote = asked(origin_port), written(server.pid)
+            result = wrk(url, connections, args.seconds, script=zipf, pid=server.pid)
+            result["miss"] = (asked(origin_port) - before - 1) / result["requests"]
+            result["write"] = (written(server.pid) - wrote) / result["bytes"]
+            results[connections] = result
+            print(f"  {name:10} {connections:4} connections: {result['cpu_us']:7.2f} us CPU, {result['rate']:7.0f}/s, "
+                  f"p50 {result['p50'] * 1e3:.2f}, p99 {result['p99'] * 1e3:.2f}, p99.9 {result['p999'] * 1e3:.2f} ms, "
+                  f"{result['miss']:.4f} to the origin, {result['write']:.4f} B written/B, {result['errors']} errors",
+                  flush=True)
+        memory = resident_bytes(server.pid)
+        if trimmer:
+            trimmer.stop()
+            memory += float((folder / f"{name}.page_cache").read_text() or 0)
+        for result in results.values():
+            result["memory"] = memory
+    return results
+
+
+def report(results, args):
+    rows = []
+    for connections in args.connections:
+        for name, cells in results.items():
+            r = cells[connections]
+            rows.append([connections, name, f"{r['cpu_us']:.2f}",
+                         f"{results['skerry'][connections]['cpu_us'] / r['cpu_us']:.2f}", f"{r['rate']:.0f}",
+                         f"{r['p50'] * 1e3:.2f}", f"{r['p99'] * 1e3:.2f}", f"{r['p999'] * 1e3:.2f}",
+                         f"{100 * r['miss']:.2f} %", f"{r['write']:.3f}", f"{r['memory'] / 2**20:.0f}"])
+    return f"""## RAM and SSD
+
+`dev/bench disk`, {datetime.date.today()}, {machine()}. {args.objects:,} objects of 2 to 256 KiB, {args.ram * args.factor} MiB
+in all, asked for by Zipf's law (exponent 1); {args.ram} MiB of RAM, {args.disk} MiB of disk on the same file system. One
+thread that serves, and what it has for the disk, on one core; wrk and origin on the other. Squid has that RAM as
+`cache_mem`. The peers read files through the kernel's page cache, and have it beside their own memory; it is kept at
+{args.ram} MiB of their files by dropping some ten times a second. "memory" is what the server's processes hold, and
+that. Skerry reads without the page cache. "CPU" is user and system time of the server's own processes.
+
+""" + table(["connections", "server", "CPU us/request", "Skerry / it", "requests/s", "p50 ms", "p99 ms", "p99.9 ms",
+             "to the origin", "bytes written/served", "memory MiB"], rows)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="dev/bench disk", description=__doc__)
+    parser.add_argument("--ram", type=int, default=64, help="budget in MiB (default 64)")
+    parser.add_argument("--factor", type=int, default=10, help="working set / RAM (default 10)")
+    parser.add_argument("--seconds", type=int, default=15, help="of each cell (default 15)")
+    parser.add_argument("--warm", type=int, default=20, help="seconds before (default 20)")
+    parser.add_argument("--servers", default=",".join(SERVERS), help="comma-separated (default all)")
+    parser.add_argument("--connections", default="16,64")
+    parser.add_argument("--folder", default="/var/tmp", help="on the file system that is measured (default /var/tmp)")
+    parser.add_argument("--no-publish", dest="publish", action="store_false", help="leave docs/benchmarks.md alone")
+    args = parser.parse_args()
+    args.connections = [int(c) for c in args.connections.split(",")]
+    args.objects = int((args.ram * args.factor << 20) / MEAN_BYTES)
+    args.disk = args.ram * args.factor * 2
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="skerry-bench-", dir=args.folder))
+    os.chmod(folder, 0o755)
+    results = {}
+    try:
+        origin_port = free_port()
+        with origin(origin_port, folder):
+            for name in args.servers.split(","):
+                results[name] = measure(name, args, origin_port, folder)
+                time.sleep(1)
+    finally:
+        shutil.rmtree(folder)
+    if args.publish and "skerry" in results:
+        publish("disk", report(results, args))
+        print("wrote docs/benchmarks.md")
+    if any(r["errors"] for cells in results.values() for r in cells.values()):
+        sys.exit("some requests failed: see above")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+/* Which bodies go out from the file: lending their pages costs new ones later. */
+#define ONE_CACHE_BYTES (16 * MIB)
+#include "one_cache.h"
+
+#define BODY_BYTES 200000
+
+/* A hit, and the file that its first piece may be sent from; -1: none. */
+static int ask(const struct cache_key *key) {
+    struct cache_reader reader;
+    struct cache_piece pieces[3];
+    size_t count;
+    cache_enter(thread);
+    struct cache_object *object = cache_find(thread, key, NULL, NULL);
+    assert_non_null(object);
+    cache_reader_borrow(&reader, thread, object, 0, CACHE_LENGTH_UNKNOWN);
+    assert_int_equal(cache_reader_peek(&reader, pieces, 3, &count), CACHE_READ_DATA);
+    assert_true(body_right(pieces[0].data, 1, 0, pieces[0].bytes));
+    cache_reader_close(&reader);
+    cache_leave(thread);
+    return pieces[0].fd;
+}
+
+static void what_is_asked_for_once_is_copied(void **state) {
+    struct test_key key;
+    make_key(&key, "/", 1);
+    assert_true(put_object(thread, &key.key, 1, BODY_BYTES, true));
+    assert_int_equal(ask(&key.key), -1);
+    (void)state;
+}
+
+static void what_is_asked_for_again_is_lent_and_stays_so(void **state) {
+    struct test_key key;
+    make_key(&key, "/", 1);
+    assert_true(put_object(thread, &key.key, 1, BODY_BYTES, true));
+    assert_int_equal(ask(&key.key), -1);
+    for (int i = 0; i < 3; i++) assert_true(ask(&key.key) >= 0);
+    (void)state;
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        CASE(what_is_asked_for_once_is_copied),
+        CASE(what_is_asked_for_again_is_lent_and_stays_so),
+    };
+    return SK_RUN_TESTS(tests);
+}
