@@ -51,8 +51,8 @@ uint64_t cache_purge_tick_at(struct cache *cache, sk_time_ns time);
 void cache_purge_forget_history(struct cache *cache);
 enum cache_purge_effect { CACHE_PURGE_SPARES, CACHE_PURGE_STALES, CACHE_PURGE_REMOVES };
 /* What the purges after TICK do to content of that key and those tags. */
-enum cache_purge_effect cache_purge_effect_since(struct cache_thread *thread, sk_str key_text, const uint64_t *tags,
-                                                 uint32_t tag_count, uint64_t tick);
+enum cache_purge_effect cache_purge_effect_since(struct cache_thread *thread, sk_str key_text,
+                                                 const uint64_t *tags, uint32_t tag_count, uint64_t tick);
 /* The tags that OBJECT is stored under, as every node of a fleet knows them; borrowed. */
 uint32_t cache_object_tags(const struct cache_object *object, const uint64_t **out_tags);
 /* The tick of the last purge. */

@@ -39,8 +39,8 @@ void cache_purge_forget_history(struct cache *cache) {
     pthread_mutex_unlock(&purges->lock);
 }
 
-enum cache_purge_effect cache_purge_effect_since(struct cache_thread *thread, sk_str key_text, const uint64_t *tags,
-                                                 uint32_t tag_count, uint64_t tick) {
+enum cache_purge_effect cache_purge_effect_since(struct cache_thread *thread, sk_str key_text,
+                                                 const uint64_t *tags, uint32_t tag_count, uint64_t tick) {
     const struct cache_purge_subject subject = {
         .key = key_text, .tags = tags, .tag_count = tag_count, .born = tick};
     cache_section_begin(thread);

@@ -116,7 +116,6 @@ struct config_peers {
     struct config_peer *nodes;
     uint32_t node_count;
     int64_t timeout_ms, warm_up_ms;
-    uint32_t hot_percent;
 };
 
 /* Who may use the PURGE method. */

@@ -152,8 +152,8 @@ void config_compile_listeners(struct compile *c, const struct config_raw_TOP *ra
     size_t listed;
     const char *const *texts = texts_of(raw, &fallback, &listed);
     struct config *config = c->config;
-    config->listeners =
-        config_compile_allocate(c, listed + raw->listeners_count + 1, sizeof(struct config_listener)); /* and for nodes */
+    config->listeners = config_compile_allocate(c, listed + raw->listeners_count + 1,
+                                                sizeof(struct config_listener)); /* and for nodes */
     if (!config->listeners) return;
     for (size_t i = 0; i < listed; i++)
         if (set_endpoint(&config->listeners[i], texts[i]) && !c->err) c->err = SK_ERR_INVALID;

@@ -348,8 +348,6 @@ enum config_kind {
     X(S, VALUE, FILE, key, key, "", "", "", "/etc/skerry/peers.key", "Its private key (PEM).")               \
     X(S, VALUE, DURATION, timeout, timeout_ms, "10s", "100ms", "10m", "3s",                                  \
       "For an owner's answer to begin; then the next one is asked, at last the origin itself.")              \
-    X(S, VALUE, PERCENT, hot, hot_percent, "10%", "0%", "90%", "5%",                                         \
-      "How much of `memory` may hold what belongs to other nodes and is asked for very often here.")         \
     X(S, VALUE, DURATION, warm_up, warm_up_ms, "1m", "0s", "24h", "10m",                                     \
       "For so long after its start an edge asks the key's next owner for what it has, before an origin.")
 

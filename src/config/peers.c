@@ -30,8 +30,7 @@ static sk_str file_of(struct compile *c, const char *key, sk_str file, const cha
 }
 
 static void compile_nodes(struct compile *c, const struct config_raw_PEERS *raw, struct config_peers *peers) {
-    const struct config_section *section =
-        config_option_find(section_of("peers"), SK_STR("nodes"))->section;
+    const struct config_section *section = config_option_find(section_of("peers"), SK_STR("nodes"))->section;
     peers->nodes = config_compile_allocate(c, raw->nodes_count, sizeof(*peers->nodes));
     if (!peers->nodes) return;
     for (unsigned i = 0; i < raw->nodes_count; i++) {
@@ -75,7 +74,8 @@ void config_compile_peers(struct compile *c, const struct config_raw_PEERS *raw,
         config_compile_problem(c, "peers", "found no listen, expected one (example: listen: 10.0.0.1:7444)");
         return;
     }
-    if (!raw->cert != !raw->key) config_compile_problem(c, "peers", "found one of cert and key, expected both or none");
+    if (!raw->cert != !raw->key)
+        config_compile_problem(c, "peers", "found one of cert and key, expected both or none");
     compile_nodes(c, raw, peers);
     peers->ca = file_of(c, "ca", peers->ca, "roots.pem");
     peers->cert = file_of(c, "cert", peers->cert, "node.pem");

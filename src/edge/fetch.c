@@ -218,8 +218,9 @@ static sk_err fill_in_client(struct edge_fetch *fetch, const struct edge_fetch_p
     sk_str text =
         plan->client_of ? plan->client_of->client_ip : (sk_str){ip, io_addr_format_ip(plan->client, ip)};
     fetch->client_ip = sk_arena_copy(&fetch->arena, text);
-    fetch->client_trusted = plan->client_of ? plan->client_of->client_trusted
-                                            : plan->by_node || edge_is_trusted(plan->snapshot->config, plan->client);
+    fetch->client_trusted = plan->client_of
+                                ? plan->client_of->client_trusted
+                                : plan->by_node || edge_is_trusted(plan->snapshot->config, plan->client);
     return fetch->client_ip.data ? SK_OK : SK_ERR_NO_MEMORY;
 }
 

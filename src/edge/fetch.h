@@ -26,8 +26,8 @@ struct edge_fetch {
     sk_str first_piece; /* of the body: read before the origin was asked */
     bool client_trusted;
     sk_str client_ip;
-    bool by_node; /* another node asks, not a client */
-    bool passes_peers; /* goes to an origin at once */
+    bool by_node;                      /* another node asks, not a client */
+    bool passes_peers;                 /* goes to an origin at once */
     struct edge_peers *peers;          /* a reference; NULL: there are none */
     const struct edge_peer_step *step; /* while a node is asked */
     struct grid_ask node_ask;          /* what the node that asks us says */
@@ -74,7 +74,7 @@ struct edge_fetch_plan {
     struct cache_fill *fill;      /* the fetch's reference is taken over */
     struct edge_exchange *leader; /* NULL: nobody waits (a refresh) */
     bool pass;
-    bool by_node;                      /* EDGE_TRAIT_NODE */
+    bool by_node; /* EDGE_TRAIT_NODE */
     bool passes_peers;
     const struct edge_fetch *client_of; /* instead of CLIENT: the same one as this fetch's */
     struct http_range_wish wish;

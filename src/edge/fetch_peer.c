@@ -129,8 +129,8 @@ sk_err edge_fetch_ask_peers(struct edge_fetch *fetch, struct origin_exchange **o
     fetch->word = NULL;
     if (!fetch->peers || fetch->has_body || read_hops(fetch)) return SK_ERR_NOT_FOUND;
     sk_str primary = edge_fetch_primary(fetch);
-    uint32_t count = edge_peers_steps(fetch->peers, fetch->site, primary, fetch->by_node ? &fetch->node_ask : NULL,
-                                      sk_time_now(), steps);
+    uint32_t count = edge_peers_steps(fetch->peers, fetch->site, primary,
+                                      fetch->by_node ? &fetch->node_ask : NULL, sk_time_now(), steps);
     sk_err err = SK_ERR_NOT_FOUND;
     for (uint32_t i = 0; i < count; i++) {
         fetch->step = &steps[i];

@@ -17,8 +17,7 @@ sk_err edge_fetch_add_range(struct edge_fetch *fetch, struct http_fields *fields
     const struct cache_object *object = begun(fetch);
     sk_str modified = object ? http_fields_value(&object->fields, HTTP_FIELD_LAST_MODIFIED) : (sk_str){0};
     sk_str value = object ? http_if_range_value(&object->validators, modified) : (sk_str){0};
-    sk_str range =
-        sk_arena_printf(&fetch->arena, "bytes=%llu-", (unsigned long long)fetch->resume_at);
+    sk_str range = sk_arena_printf(&fetch->arena, "bytes=%llu-", (unsigned long long)fetch->resume_at);
     if (!value.data || !range.data) return SK_ERR_NO_MEMORY;
     http_fields_remove(fields, HTTP_FIELD_RANGE);
     http_fields_remove(fields, HTTP_FIELD_IF_RANGE);

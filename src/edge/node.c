@@ -74,7 +74,7 @@ bool edge_node_admit(struct edge_exchange *exchange) {
 /* The origin was asked because of this very request, so after it was sent. */
 static bool asked_for_it(const struct edge_exchange *exchange) {
     const struct edge_fetch *fetch = exchange->fetch;
-    return fetch && fetch->origin_status && !fetch->peer && !fetch->from_tier;
+    return fetch && (fetch->published || fetch->validated) && !fetch->peer && !fetch->from_tier;
 }
 
 static uint64_t held_us(const struct edge_exchange *exchange, const struct cache_object *object) {

@@ -111,7 +111,8 @@ static bool is_known(const struct edge_peers *peers, const struct fleet_id *id) 
     for (uint32_t i = 0; i < peers->peer_count; i++) {
         const struct edge_peer *peer = &peers->peers[i];
         sk_str name = sk_str_slice(peer->label, peer->pop.len + 1, peer->label.len);
-        if (sk_str_eq(peer->pop, sk_str_from_c(id->pop)) && sk_str_eq(name, sk_str_from_c(id->name))) return true;
+        if (sk_str_eq(peer->pop, sk_str_from_c(id->pop)) && sk_str_eq(name, sk_str_from_c(id->name)))
+            return true;
     }
     return false;
 }
@@ -178,7 +179,8 @@ static sk_err fill_in(struct edge_peers *peers, struct origin_registry *registry
     sk_err err = read_self(peers);
     if (!err) err = read_expelled(peers);
     if (err) {
-        sk_log(SK_LOG_ERROR, "peers", "%.*s names no edge (spiffe://FLEET/POP/edge/NAME), or is not to be read: %s",
+        sk_log(SK_LOG_ERROR, "peers",
+               "%.*s names no edge (spiffe://FLEET/POP/edge/NAME), or is not to be read: %s",
                SK_STR_ARGS(peers->config->peers.cert), sk_err_text(err));
         return err == SK_ERR_NO_MEMORY ? err : SK_ERR_INVALID;
     }

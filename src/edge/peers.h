@@ -16,7 +16,7 @@ struct edge_peer {
     sk_str pop;
     bool self;
     struct config_origin origin;
-    struct config_site site; /* so that origin/ can ask it */
+    struct config_site site;    /* so that origin/ can ask it */
     struct origin_group *group; /* NULL: ourselves */
 };
 
@@ -67,7 +67,8 @@ struct edge_peer_step {
 /* Whom to ask for a key before an origin, in order; returns how many. BY_NODE: what the node that asks us says; NULL: a
  * client asks. NOW decides whether we are still warming up. Pure. */
 uint32_t edge_peers_steps(const struct edge_peers *peers, const struct config_site *site, sk_str primary,
-                          const struct grid_ask *by_node, sk_time_ns now, struct edge_peer_step steps[EDGE_PEER_STEPS]);
+                          const struct grid_ask *by_node, sk_time_ns now,
+                          struct edge_peer_step steps[EDGE_PEER_STEPS]);
 /* True when a client's request for the key belongs to another node. */
 bool edge_peers_elsewhere(const struct edge_peers *peers, sk_str primary);
 

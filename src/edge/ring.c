@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "cache/purge.h"
 #include "cache/vary.h"
 #include "edge/explain.h"
 #include "edge/process.h"
@@ -17,8 +18,8 @@ struct edge_ring {
     struct edge_process *process;
     sk_time_ns warm_until;
     struct io_timer timer;
-    uint64_t files; /* stamp of our identity's files as they were read */
-    pthread_mutex_t lock; /* protects NOW, for one look */
+    uint64_t files;         /* stamp of our identity's files as they were read */
+    pthread_mutex_t lock;   /* protects NOW, for one look */
     struct edge_peers *now; /* a reference, or NULL */
     _Atomic bool any;       /* NOW is not NULL; relaxed, a hint that saves the lock */
 };
@@ -44,7 +45,8 @@ void edge_ring_explain(struct edge_ring *ring, struct sk_arena *arena, struct ed
     struct edge_peers *peers = explanation->key.text.len ? edge_ring_get(ring) : NULL;
     if (!peers) return;
     sk_str primary = cache_key_primary(explanation->key.text);
-    const struct edge_peer *owner = edge_peers_owner(peers, primary, 0), *next = edge_peers_owner(peers, primary, 1);
+    const struct edge_peer *owner = edge_peers_owner(peers, primary, 0),
+                           *next = edge_peers_owner(peers, primary, 1);
     if (owner) explanation->owner = sk_arena_copy(arena, owner->label);
     if (next) explanation->next_owner = sk_arena_copy(arena, next->label);
     explanation->owned = owner && owner->self;
@@ -76,7 +78,8 @@ static struct edge_peer_heard *heard_of(const struct config *config) {
     const struct config_peers *peers = &config->peers;
     struct edge_peer_heard *heard = calloc(peers->node_count + 1, sizeof *heard);
     for (uint32_t i = 0; heard && i < peers->node_count; i++)
-        heard[i] = (struct edge_peer_heard){peers->nodes[i].name, peers->nodes[i].pop, peers->nodes[i].address};
+        heard[i] =
+            (struct edge_peer_heard){peers->nodes[i].name, peers->nodes[i].pop, peers->nodes[i].address};
     return heard;
 }
 
@@ -121,6 +124,7 @@ sk_err edge_ring_start(struct edge_process *process, struct edge_ring **out_ring
     ring->process = process;
     ring->warm_until = sk_time_now() + config->peers.warm_up_ms * SK_NS_PER_MS;
     pthread_mutex_init(&ring->lock, NULL);
+    cache_purge_forget_history(process->cache); /* what begins a process is about its own disk */
     sk_err err = make(ring, config);
     if (err) {
         edge_ring_free(ring);
@@ -133,6 +137,7 @@ sk_err edge_ring_start(struct edge_process *process, struct edge_ring **out_ring
 
 void edge_ring_free(struct edge_ring *ring) {
     if (!ring) return;
+    io_timer_stop(&ring->timer);
     edge_peers_unref(ring->now);
     pthread_mutex_destroy(&ring->lock);
     free(ring);

@@ -184,7 +184,8 @@ static void answer_later(struct edge_exchange *exchange, struct cache_object *ob
 /* What a node adds to its client's request; NULL: a client asks. One that knows of a purge which has not come here yet
  * brings it. */
 static const struct grid_ask *asked_by_node(const struct edge_exchange *exchange, struct grid_ask *ask) {
-    if (SK_LIKELY(!(exchange->traits & EDGE_TRAIT_NODE)) || edge_node_ask(&exchange->request, ask)) return NULL;
+    if (SK_LIKELY(!(exchange->traits & EDGE_TRAIT_NODE)) || edge_node_ask(&exchange->request, ask))
+        return NULL;
     if (ask->fresh == GRID_ANEW) cache_remove(exchange->worker->cache, &exchange->key);
     return ask;
 }

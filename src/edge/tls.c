@@ -57,9 +57,8 @@ sk_err edge_tls_load(const struct config *config, struct sk_buf *report, struct 
 /* --- servers ---------------------------------------------------------------------------------------------- */
 
 static sk_err create_server(const struct config_listener *listener, const struct config_peers *nodes,
-                            struct wire_tls_store *store,
-                            struct wire_tls_tickets *tickets, struct sk_buf *report,
-                            struct wire_tls_server **out_server) {
+                            struct wire_tls_store *store, struct wire_tls_tickets *tickets,
+                            struct sk_buf *report, struct wire_tls_server **out_server) {
     static const enum wire_tls_pq pq[] = {
         [CONFIG_PQ_OFF] = WIRE_TLS_PQ_OFF,
         [CONFIG_PQ_OFFER] = WIRE_TLS_PQ_OFFER,
@@ -97,7 +96,8 @@ sk_err edge_tls_create(const struct config *config, struct wire_tls_tickets *tic
     sk_err err = tls.servers ? edge_tls_load(config, report, &tls.store) : SK_ERR_NO_MEMORY;
     for (uint32_t i = 0; i < config->listener_count && !err; i++)
         if (config->listeners[i].tls)
-            err = create_server(&config->listeners[i], &config->peers, tls.store, tickets, report, &tls.servers[i]);
+            err = create_server(&config->listeners[i], &config->peers, tls.store, tickets, report,
+                                &tls.servers[i]);
     if (err)
         edge_tls_free(&tls, config);
     else

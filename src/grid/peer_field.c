@@ -80,8 +80,8 @@ size_t grid_word_format(const struct grid_word *word, char out[GRID_WORD_BYTES])
                                  (unsigned long long)SK_MIN(word->held_us, HELD_MAX));
     if (word->tags_untold) return put(out, at, SK_STR(" tags=?"));
     for (uint32_t i = 0; i < word->tag_count; i++)
-        at += (size_t)snprintf(out + at, GRID_WORD_BYTES - at, "%s%016llx", i ? "." : " tags=",
-                               (unsigned long long)word->tags[i]);
+        at += (size_t)snprintf(out + at, GRID_WORD_BYTES - at, "%s%016llx",
+                               i ? "." : " tags=", (unsigned long long)word->tags[i]);
     return at;
 }
 

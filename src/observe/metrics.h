@@ -55,7 +55,8 @@
     X(ORIGIN_ERRORS, "skerry_origin_errors_total", "Requests to origins that failed without an answer")      \
     X(ORIGIN_CONNECTIONS, "skerry_origin_connections_total", "Connections opened to origins")                \
     X(PEER_ASKED, "skerry_peer_requests_total{result=\"asked\"}", "Requests to other nodes of the ring")     \
-    X(PEER_ANSWERED, "skerry_peer_requests_total{result=\"answered\"}", "Requests to other nodes of the ring") \
+    X(PEER_ANSWERED, "skerry_peer_requests_total{result=\"answered\"}",                                      \
+      "Requests to other nodes of the ring")                                                                 \
     X(PEER_FAILED, "skerry_peer_requests_total{result=\"failed\"}", "Requests to other nodes of the ring")   \
     X(PEER_BEHIND, "skerry_peer_behind_total",                                                               \
       "Answers of other nodes that a purge known here covers, so that they were asked again")                \
@@ -63,7 +64,6 @@
       "Requests to an origin because no owner could be asked")                                               \
     X(PEER_RESUMED, "skerry_peer_resumed_total",                                                             \
       "Bodies whose node has gone in the middle, and whose rest came from elsewhere")                        \
-    X(PEER_KEPT, "skerry_peer_kept_total", "Very hot responses of other nodes that are kept here too")       \
     X(PEER_SERVED, "skerry_peer_served_total", "Requests of other nodes that were answered")                 \
     X(PEER_REFUSED, "skerry_peer_refused_total",                                                             \
       "Requests of other nodes that were refused: no right to it, a loop, nothing for nodes")                \

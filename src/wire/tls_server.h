@@ -21,10 +21,11 @@ void wire_tls_tickets_unref(struct wire_tls_tickets *tickets); /* NULL is allowe
 struct wire_tls_server_options {
     enum wire_tls_pq pq; /* not ADVERTISE */
     bool only_1_3;
-    bool http2;                   /* offer h2 before http/1.1 (ALPN, RFC 7301) */
-    bool http3;                   /* be ready for QUIC also (wire/quic.h) */
-    const char *client_ca;        /* PEM: clients must show a certificate from it; NULL: none is asked for */
-    const char *node_cert, *node_key; /* PEM: for other nodes, who see this certificate and none of STORE's, and
+    bool http2;            /* offer h2 before http/1.1 (ALPN, RFC 7301) */
+    bool http3;            /* be ready for QUIC also (wire/quic.h) */
+    const char *client_ca; /* PEM: clients must show a certificate from it; NULL: none is asked for */
+    const char *node_cert,
+        *node_key;                /* PEM: for other nodes, who see this certificate and none of STORE's, and
                                          show their own each time: no resumption; NULL: for clients */
     struct wire_tls_store *store; /* a reference is taken */
     struct wire_tls_tickets *tickets; /* a reference is taken */

@@ -23,14 +23,26 @@ static void test_asks(void **state) {
         assert_int_equal(ask.hop_count, cases[i].ask.hop_count);
         assert_int_equal(ask.fresh, cases[i].ask.fresh);
         assert_int_equal(ask.only_stored, cases[i].ask.only_stored);
-        for (uint32_t h = 0; h < ask.hop_count; h++) assert_true(sk_str_eq(ask.hops[h], cases[i].ask.hops[h]));
+        for (uint32_t h = 0; h < ask.hop_count; h++)
+            assert_true(sk_str_eq(ask.hops[h], cases[i].ask.hops[h]));
     }
 }
 
 static void test_bad_asks(void **state) {
     static const char *const bad[] = {
-        "",     " ",          "only",        "hop=",          "hop=a ",          "hop=a  only", "fresh=soft",
-        "hop=\x01", "hop=a fresh=", "hop=a fresh=x", "hop=a, hop=b", "hop=a other", "held=1",
+        "",
+        " ",
+        "only",
+        "hop=",
+        "hop=a ",
+        "hop=a  only",
+        "fresh=soft",
+        "hop=\x01",
+        "hop=a fresh=",
+        "hop=a fresh=x",
+        "hop=a, hop=b",
+        "hop=a other",
+        "held=1",
         "hop=a hop=b hop=c hop=d hop=e",
     };
     for (size_t i = 0; i < SK_COUNT(bad); i++) {
@@ -69,10 +81,21 @@ static void test_many_tags(void **state) {
 
 static void test_bad_words(void **state) {
     static const char *const bad[] = {
-        "",          "held=",        "held=-1",    "held=x",         "tags=?",
-        "failed x",  "held=1 tags=", "held=1 tag", "held=1 tags=12", "held=99999999999999999999",
-        "held=1, held=2", "held=1 tags=000000000000000G", "held=1 tags=0000000000000001.",
-        "hop=home/a", "held=999999999999999",
+        "",
+        "held=",
+        "held=-1",
+        "held=x",
+        "tags=?",
+        "failed x",
+        "held=1 tags=",
+        "held=1 tag",
+        "held=1 tags=12",
+        "held=99999999999999999999",
+        "held=1, held=2",
+        "held=1 tags=000000000000000G",
+        "held=1 tags=0000000000000001.",
+        "hop=home/a",
+        "held=999999999999999",
     };
     for (size_t i = 0; i < SK_COUNT(bad); i++) {
         struct grid_word word;
@@ -82,11 +105,8 @@ static void test_bad_words(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_asks),
-        cmocka_unit_test(test_bad_asks),
-        cmocka_unit_test(test_words),
-        cmocka_unit_test(test_many_tags),
-        cmocka_unit_test(test_bad_words),
+        cmocka_unit_test(test_asks),      cmocka_unit_test(test_bad_asks),  cmocka_unit_test(test_words),
+        cmocka_unit_test(test_many_tags), cmocka_unit_test(test_bad_words),
     };
     return SK_RUN_TESTS(tests);
 }

@@ -71,7 +71,8 @@ static void test_same_everywhere(void **state) {
         struct grid_ring *a = made(names.items, count), *b = made(turned, count);
         for (uint32_t slot = 0; slot < GRID_SLOTS; slot++)
             for (uint32_t c = 0; c < SK_MIN(count, GRID_CHOICES); c++)
-                assert_true(sk_str_eq(names.items[grid_choices(a, slot)[c]], turned[grid_choices(b, slot)[c]]));
+                assert_true(
+                    sk_str_eq(names.items[grid_choices(a, slot)[c]], turned[grid_choices(b, slot)[c]]));
         free(a);
         free(b);
     }
@@ -131,12 +132,9 @@ static void test_slots(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nobody),
-        cmocka_unit_test(test_balance),
-        cmocka_unit_test(test_choices_differ),
-        cmocka_unit_test(test_same_everywhere),
-        cmocka_unit_test(test_movement),
-        cmocka_unit_test(test_a_sixth),
+        cmocka_unit_test(test_nobody),         cmocka_unit_test(test_balance),
+        cmocka_unit_test(test_choices_differ), cmocka_unit_test(test_same_everywhere),
+        cmocka_unit_test(test_movement),       cmocka_unit_test(test_a_sixth),
         cmocka_unit_test(test_slots),
     };
     return SK_RUN_TESTS(tests);
