@@ -39,7 +39,7 @@ size_t grid_ask_format(const struct grid_ask *ask, char out[GRID_ASK_BYTES]) {
 static bool is_node(sk_str text) {
     if (!text.len || text.len >= GRID_NODE_BYTES) return false;
     for (size_t i = 0; i < text.len; i++)
-        if (text.data[i] <= ' ' || text.data[i] > '~') return false;
+        if (text.data[i] <= ' ' || text.data[i] > '~' || text.data[i] == ',') return false;
     return true;
 }
 
