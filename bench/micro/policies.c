@@ -2,87 +2,14 @@
  * policy of the cache, at several sizes: object and byte miss ratio, decisions a second.
  *
  *   bench_policies POLICY SHARE...      SHARE: of the trace's footprint, in per mille (1, 10, 100) */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/time.h"
 #include "cache/policy.h"
-
-#define MAGIC 0x31544443u
-#define ACCESSES_MAX 3 /* as the cache counts */
-#define SMALLEST 512u  /* its smallest chunk */
-
-struct trace {
-    uint32_t objects;
-    uint64_t requests;
-    uint32_t *bytes; /* of each object */
-    uint32_t *ids;   /* of each request */
-    uint64_t footprint;
-};
+#include "trace.h"
 
 struct object {
     struct cache_policy_entry entry;
     _Atomic uint8_t accesses;
     bool cached;
 };
-
-static _Noreturn void stop(const char *why) {
-    fprintf(stderr, "bench_policies: %s\n", why);
-    exit(2);
-}
-
-static void *memory(size_t count, size_t each) {
-    void *data = calloc(count ? count : 1, each);
-    if (!data) stop("out of memory");
-    return data;
-}
-
-static uint64_t varint(void) {
-    uint64_t value = 0;
-    for (unsigned shift = 0; shift < 64; shift += 7) {
-        int byte = getchar_unlocked();
-        if (byte == EOF) stop("the trace ends too early");
-        value |= (uint64_t)(byte & 127) << shift;
-        if (byte < 128) return value;
-    }
-    stop("a number of the trace is too long");
-}
-
-static void read_all(void *data, size_t bytes) {
-    if (fread(data, 1, bytes, stdin) != bytes) stop("the trace ends too early");
-}
-
-static struct trace read_trace(void) {
-    struct trace trace = {0};
-    uint32_t magic;
-    read_all(&magic, sizeof magic);
-    if (magic != MAGIC) stop("not a CDT1 trace");
-    read_all(&trace.objects, sizeof trace.objects);
-    read_all(&trace.requests, sizeof trace.requests);
-    if (trace.requests > UINT32_MAX) stop("the trace is too long");
-    trace.bytes = memory(trace.objects, sizeof *trace.bytes);
-    trace.ids = memory(trace.requests, sizeof *trace.ids);
-    read_all(trace.bytes, trace.objects * sizeof *trace.bytes);
-    for (uint32_t i = 0; i < trace.objects; i++) trace.footprint += trace.bytes[i];
-    for (uint64_t timed = 0; timed < trace.requests;) { /* when is of no matter here */
-        (void)varint();
-        timed += varint();
-    }
-    uint32_t seen = 0;
-    for (uint64_t i = 0; i < trace.requests; i++) {
-        uint64_t back = varint();
-        if (back > seen || (!back && seen == trace.objects)) stop("the trace names an object it has not");
-        trace.ids[i] = back ? seen - (uint32_t)back : seen++;
-    }
-    return trace;
-}
-
-static uint64_t mix(uint64_t id) { /* ids tell the age, hashes do not */
-    id = (id ^ id >> 31) * UINT64_C(0x7fb5d329728ea185);
-    id = (id ^ id >> 27) * UINT64_C(0x81dadef4bc2dd44d);
-    return id ^ id >> 33;
-}
 
 struct result {
     uint64_t missed, missed_bytes, requested_bytes;
@@ -115,7 +42,7 @@ static struct result replay(const struct trace *trace, const struct cache_policy
     for (uint32_t i = 0; i < trace->objects; i++)
         objects[i].entry = (struct cache_policy_entry){
             .key_hash = mix(i), .bytes = SK_MAX(trace->bytes[i], SMALLEST), .accesses = &objects[i].accesses};
-    sk_time_ns start = sk_time_now();
+    double start = cpu_s();
     for (uint64_t i = 0; i < trace->requests; i++) {
         struct object *object = &objects[trace->ids[i]];
         result.requested_bytes += object->entry.bytes;
@@ -129,7 +56,7 @@ static struct result replay(const struct trace *trace, const struct cache_policy
         result.missed_bytes += object->entry.bytes;
         miss(ops, policy, object, capacity, &used);
     }
-    result.seconds = (double)(sk_time_now() - start) / SK_NS_PER_S;
+    result.seconds = cpu_s() - start;
     ops->destroy(policy);
     free(objects);
     return result;

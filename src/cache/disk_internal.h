@@ -132,10 +132,10 @@ sk_err disk_room_take(struct disk *disk, uint64_t bytes, bool reclaiming, struct
 /* The record is there: enters it into summary and index, unless a later one of the hash was quicker: the order in
  * the log is the order that holds, before and after a crash. */
 void disk_room_done(struct disk *disk, const struct disk_room *room, sk_hash128 hash, uint64_t bytes);
-/* The same for a record that was copied from unit FROM, where the index must still have it. False, and the copy is
- * as if it had never been made: it has not. */
+/* The same for a record that was copied from unit FROM, where the index must still have it; it has so many ACCESSES
+ * from then on. False, and the copy is as if it had never been made: it has not. */
 bool disk_room_moved(struct disk *disk, const struct disk_room *room, sk_hash128 hash, uint64_t bytes,
-                     uint64_t from);
+                     uint64_t from, uint8_t accesses);
 /* Gives the room back: nothing lies there, and never will. */
 void disk_room_drop(struct disk *disk, const struct disk_room *room);
 /* The most that one record may have. */

@@ -6,9 +6,7 @@
 #include "base/random.h"
 #include "base/time.h"
 #include "cache/disk_internal.h"
-
-/* What was asked for goes in again, but never more than this share of a segment: taking back has to gain room. */
-#define REINSERT_SHARE 2
+#include "cache/disk_policy.h"
 
 static uint64_t sectors(uint64_t bytes) {
     return (bytes + DISK_SECTOR_BYTES - 1) / DISK_SECTOR_BYTES * DISK_SECTOR_BYTES;
@@ -161,15 +159,18 @@ void disk_room_done(struct disk *disk, const struct disk_room *room, sk_hash128 
 }
 
 bool disk_room_moved(struct disk *disk, const struct disk_room *room, sk_hash128 hash, uint64_t bytes,
-                     uint64_t from) {
+                     uint64_t from, uint8_t accesses) {
     struct disk_place there;
     pthread_mutex_lock(&disk->lock);
     room->buffer->filling--;
     bool still = disk_index_find(disk->index, hash, &there) && there.unit == from;
-    if (still)
-        (void)disk_index_move(disk->index, hash, from, enter(disk, room, hash, bytes));
-    else
+    if (still) {
+        struct disk_place to = enter(disk, room, hash, bytes);
+        to.accesses = accesses;
+        (void)disk_index_move(disk->index, hash, from, to);
+    } else {
         memset(room->data, 0, DISK_RECORD_HEADER_BYTES);
+    }
     pthread_mutex_unlock(&disk->lock);
     return still;
 }
@@ -342,7 +343,7 @@ static sk_err move_into(struct disk *disk, const struct disk_room *room, uint32_
 
 /* False: it stays where it is, and is lost. */
 static bool reinsert(struct disk *disk, struct io_loop *loop, uint32_t segment,
-                     const struct disk_summary_entry *entry, uint64_t unit) {
+                     const struct disk_summary_entry *entry, uint64_t unit, uint8_t accesses) {
     uint64_t at = disk_segment_offset(disk, segment) + (uint64_t)entry->offset * DISK_RECORD_ALIGN;
     uint64_t bytes = (uint64_t)entry->length * DISK_RECORD_ALIGN;
     uint64_t from = at / DISK_SECTOR_BYTES * DISK_SECTOR_BYTES, end = sectors(at + bytes);
@@ -358,7 +359,7 @@ static bool reinsert(struct disk *disk, struct io_loop *loop, uint32_t segment,
     if (!err && room_for_reinsertion(disk, bytes, &room) == SK_OK) {
         uint64_t offset = (uint64_t)entry->offset * DISK_RECORD_ALIGN;
         if (move_into(disk, &room, segment, offset, data + (at - from), bytes) == SK_OK)
-            moved = disk_room_moved(disk, &room, entry->hash, bytes, unit);
+            moved = disk_room_moved(disk, &room, entry->hash, bytes, unit, accesses);
         disk_count(&disk->reinserted, moved);
     }
     free(data);
@@ -367,14 +368,16 @@ static bool reinsert(struct disk *disk, struct io_loop *loop, uint32_t segment,
 
 static void drain(struct disk *disk, struct io_loop *loop, uint32_t segment,
                   const struct disk_summary_entry *entries, uint32_t count) {
-    uint64_t room = disk->super.segment_bytes / REINSERT_SHARE;
+    uint64_t left = disk_second_chance_bytes(disk->super.segment_bytes);
     for (uint32_t i = 0; i < count; i++) {
         uint64_t unit = disk_unit_of(disk, segment, (uint64_t)entries[i].offset * DISK_RECORD_ALIGN);
         uint64_t bytes = (uint64_t)entries[i].length * DISK_RECORD_ALIGN;
         struct disk_place place;
+        uint8_t accesses;
         if (!disk_index_find(disk->index, entries[i].hash, &place) || place.unit != unit) continue;
-        if (place.accesses && bytes <= room && reinsert(disk, loop, segment, &entries[i], unit))
-            room -= bytes;
+        if (disk_has_second_chance(place.accesses, bytes, left, &accesses) &&
+            reinsert(disk, loop, segment, &entries[i], unit, accesses))
+            left -= bytes;
         else
             (void)disk_index_remove(disk->index, entries[i].hash, unit);
     }

@@ -80,20 +80,24 @@ static uint32_t count_tags(const struct cache_head *head, const struct cache_ent
     return sum;
 }
 
+/* The K-th tag of HEAD, which has them as scopes or as texts. */
+static uint64_t scope_of(const struct cache_head *head, sk_str key, uint32_t k) {
+    if (head->tag_scopes) return head->tag_scopes[k];
+    return head->tags ? cache_tag_scope(key, head->tags[k]) : 0;
+}
+
 static void copy_tags(struct cache_entry *entry, uint64_t *to, const struct cache_head *head,
                       const struct cache_entry *tags_of) {
     struct http_tag_parts own = parts_of_head(head);
-    const sk_str *tags = head->tags;
-    const uint64_t *scopes = head->tag_scopes;
+    uint32_t first = 0; /* of this source's own */
     const uint64_t *before = tags_of ? tags_of->tags : NULL;
     entry->tags = to;
     entry->tag_count = count_tags(head, tags_of, entry->tag_counts);
     for (unsigned i = 0; i < HTTP_TAG_SOURCES; i++) {
         bool kept = tags_of && !(own.present >> i & 1);
         for (uint32_t k = 0; k < entry->tag_counts[i]; k++)
-            *to++ = kept ? before[k] : scopes ? scopes[k] : cache_tag_scope(entry->object.key.text, tags[k]);
-        if (tags) tags += own.counts[i];
-        if (scopes) scopes += own.counts[i];
+            *to++ = kept ? before[k] : scope_of(head, entry->object.key.text, first + k);
+        first += own.counts[i];
         if (tags_of) before += tags_of->tag_counts[i];
     }
 }

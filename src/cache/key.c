@@ -9,7 +9,7 @@ struct text {
 };
 
 static void put(struct text *text, sk_str s) {
-    if (s.len) memcpy(text->next, s.data, s.len);
+    if (s.data) memcpy(text->next, s.data, s.len);
     text->next += s.len;
 }
 

@@ -102,6 +102,7 @@ static bool copy_options(struct cache_tier *tier, const struct cache_tier_option
         tier->paths[tier->count] = (struct disk_set_path){path, options->paths[tier->count].bytes};
     }
     memcpy(tier->secret, options->secret, SK_HASH_SECRET_BYTES);
+    tier->admission.percent = options->admit;
     disk_pace_init(&tier->pace, options->write_limit,
                    SK_MAX(options->write_limit, (uint64_t)CACHE_TIER_RECORD_BYTES));
     return true;

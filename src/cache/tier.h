@@ -31,7 +31,8 @@ struct cache_tier_options {
     uint8_t secret[SK_HASH_SECRET_BYTES]; /* that of the process's hashes */
     const char *key_file;                 /* of encryption at rest, made when it is not there; NULL: none */
     uint64_t first_tick;                  /* of the purge clock: cache_tier_secret gave it */
-    uint64_t write_limit;                 /* bytes a second that are put; 0: as many as the devices take */
+    uint32_t admit;       /* per cent of what was asked for once, that is put (disk_policy.h) */
+    uint64_t write_limit; /* bytes a second that are put; 0: as many as the devices take */
 };
 /* Before anything is hashed: the secret under which the tier at STATE was written, and the tick to begin with; a new
  * secret where there is no such tier. SK_ERR_DENIED, SK_ERR_IO: it cannot be read. */

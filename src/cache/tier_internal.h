@@ -4,6 +4,7 @@
 #define SK_CACHE_TIER_INTERNAL_H
 
 #include "cache/disk_pace.h"
+#include "cache/disk_policy.h"
 #include "cache/disk_seal.h"
 #include "cache/internal.h"
 #include "cache/tier.h"
@@ -32,8 +33,9 @@ struct cache_tier {
      * (both sequentially consistent) */
     _Atomic bool open;
     _Atomic uint64_t users;
-    struct disk_set *set;   /* while `open`, and for its users */
-    _Atomic uint64_t floor; /* what is born before it is unproven; set before `open` */
+    struct disk_set *set;            /* while `open`, and for its users */
+    struct disk_admission admission; /* set before `open`, its percent once */
+    _Atomic uint64_t floor;          /* what is born before it is unproven; set before `open` */
     _Atomic bool loading;   /* not all records are known yet; the thread writes it; relaxed, a hint */
     _Atomic bool put_since; /* something was put since the last flush; relaxed, a hint */
     struct disk_pace pace;  /* the write limit */
@@ -67,7 +69,7 @@ void cache_tier_purged(struct cache *cache, const struct cache_purge *purge, uin
     (16u << 20) /* then it begins anew, and what is older must be validated after a restart */
 #define TIER_PENDING_BYTES (1u << 20)
 
-void *tier_thread_main(void *tier);
+void *tier_thread_main(void *arg); /* the tier */
 /* Takes the log and puts its purges in force. Errors as tier_log_open and tier_log_restart. */
 sk_err tier_open_log(struct cache_tier *tier);
 /* After the log. What devices cannot be opened is logged, and no error. SK_ERR_INVALID, SK_ERR_NO_MEMORY. */

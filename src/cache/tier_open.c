@@ -108,10 +108,12 @@ const char *tier_advice(sk_err err) {
     }
 }
 
-static void report_devices(struct cache_tier *tier, struct disk_set *set) {
+/* What they have in all, and what cannot be opened. */
+static void look_at_devices(struct cache_tier *tier, struct disk_set *set) {
     for (size_t i = 0; i < tier->count; i++) {
         struct disk_set_usage usage;
         disk_set_usage(set, i, &usage);
+        tier->admission.capacity += usage.disk.segments * usage.disk.segment_bytes;
         if (usage.err)
             sk_log(SK_LOG_ERROR, "disk", "%s: %s: %s", usage.path, sk_err_text(usage.err),
                    tier_advice(usage.err));
@@ -129,7 +131,8 @@ sk_err tier_open_devices(struct cache_tier *tier) {
     struct disk_set *set;
     sk_err err = disk_set_open(&options, NULL, &set);
     if (err) return err;
-    report_devices(tier, set);
+    tier->admission.capacity = 0;
+    look_at_devices(tier, set);
     atomic_store_explicit(&tier->loading, true, memory_order_relaxed); /* the thread finds out */
     tier->set = set;
     atomic_store(&tier->open, true); /* seq_cst, see tier_internal.h */

@@ -1,6 +1,7 @@
 /* What goes down to the SSD tier. */
 #include <stdlib.h>
 
+#include "base/random.h"
 #include "cache/body.h"
 #include "cache/slices.h"
 #include "cache/tier_internal.h"
@@ -202,9 +203,10 @@ void cache_tier_overtaken(struct cache *cache, const struct cache_key *key) {
 
 void cache_tier_evicted(struct cache *cache, struct cache_entry *entry) {
     struct cache_tier *tier = cache->tier;
-    if (!tier || !tier_deserves(cache, entry)) return;
-    struct disk_set *set = tier_enter(tier);
+    struct disk_set *set = tier ? tier_enter(tier) : NULL;
     if (!set) return;
-    (void)!tier_put(tier, set, entry);
+    if (disk_admits(&tier->admission, tier_deserves(cache, entry), entry->policy.bytes,
+                    (uint32_t)sk_random_below(100)))
+        (void)!tier_put(tier, set, entry);
     tier_leave(tier);
 }

@@ -102,6 +102,7 @@ static sk_err write_state(struct joining *joining, struct fleet_joined *out_join
     if (!err) err = fleet_path(folder, FLEET_FILE_CONTROL, path);
     if (!err && len >= (int)sizeof text) err = SK_ERR_TOO_LARGE;
     if (!err) err = io_file_replace(path, text, (size_t)len, 0600);
+    if (!err) err = fleet_bus_key_save(folder, out_joined->bus_key);
     return err ? err : fleet_identity_save(folder, sk_buf_str(&joining->node), out_joined->roots);
 }
 

@@ -129,8 +129,8 @@ static const char *help_for(sk_err err) {
 
 static int look_at(const char *path, bool check, bool json) {
     struct disk_io io;
-    struct disk_survey survey;
-    bool in_use;
+    struct disk_survey survey = {0};
+    bool in_use = false;
     struct progress progress = {.shown = check && isatty(STDERR_FILENO)};
     sk_err err = disk_io_open_to_read(path, &io, &in_use);
     if (!err && check && in_use) {
@@ -179,7 +179,7 @@ static error_t on_argument(int key, char *value, struct argp_state *state) {
     case ARGP_KEY_ARG:
         if (!arguments->verb) {
             arguments->verb = value;
-            if (strcmp(value, "info") && strcmp(value, "verify") && strcmp(value, "bench"))
+            if (strcmp(value, "info") != 0 && strcmp(value, "verify") != 0 && strcmp(value, "bench") != 0)
                 argp_error(state, "\"%s\": info, verify or bench is allowed", value);
             return 0;
         }

@@ -169,6 +169,7 @@ struct config_disk {
     uint64_t bytes;
     struct config_device *devices;
     uint32_t device_count; /* 0: there is no such tier */
+    uint32_t admit;        /* per cent of what was asked for once */
     uint64_t write_limit;  /* bytes a second; 0: none */
     sk_str state;          /* path of the log; ends with NUL */
     sk_str key_file;       /* ends with NUL; empty: no encryption */

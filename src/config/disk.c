@@ -102,8 +102,9 @@ void config_compile_disk(struct compile *c, const struct config_raw_DISK *raw, s
 }
 
 bool config_disk_same(const struct config_disk *a, const struct config_disk *b) {
-    bool same = a->device_count == b->device_count && a->write_limit == b->write_limit &&
-                sk_str_eq(a->state, b->state) && sk_str_eq(a->key_file, b->key_file);
+    bool same = a->device_count == b->device_count && a->admit == b->admit &&
+                a->write_limit == b->write_limit && sk_str_eq(a->state, b->state) &&
+                sk_str_eq(a->key_file, b->key_file);
     for (uint32_t i = 0; i < a->device_count && same; i++)
         same =
             a->devices[i].bytes == b->devices[i].bytes && sk_str_eq(a->devices[i].path, b->devices[i].path);

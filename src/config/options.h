@@ -395,20 +395,23 @@ enum config_kind {
     X(S, VALUE, SIZE, size, bytes, "0", "0", "64TiB", "100GiB",                                              \
       "Of the file. Without it: the file, or the device, as it is.")
 
-#define CONFIG_DISK_TABLE(X, S)                                                                               \
-    X(S, VALUE, FILE, path, path, "", "", "", "/var/cache/skerry/store",                                      \
-      "A file, made when it is not there, or a block device: nothing else may be in it.")                     \
-    X(S, VALUE, SIZE, size, bytes, "0", "0", "64TiB", "100GiB",                                               \
-      "Of the file; its blocks are taken at once. Without it: the file, or the device, as it is.")            \
-    X(S, SECTIONS, DEVICE, devices, devices, "", "0", "64", "", "More of them. Each may fail alone.")         \
-    X(S, VALUE, SIZE, write_limit, write_limit, "0", "0", "1TiB", "50MiB",                                    \
-      "Bytes a second that are stored, for the life of the SSD; what is over it is not stored. 0: as many "   \
-      "as the devices take.")                                                                                 \
-    X(S, VALUE, FILE, key_file, key_file, "", "", "", "/etc/skerry/disk.key",                                 \
-      "Encrypt what is stored (AES-256-GCM) with the key in this file: 32 bytes, for its owner alone, made "  \
-      "when it is not there. Without the key nothing can be read again. Without it: no encryption.")          \
-    X(S, VALUE, FILE, state, state, "", "", "", "/var/lib/skerry/tier",                                       \
-      "The file of the purges and the secret that belong to what is stored. Without it: `.state` behind the " \
+#define CONFIG_DISK_TABLE(X, S)                                                                                \
+    X(S, VALUE, FILE, path, path, "", "", "", "/var/cache/skerry/store",                                       \
+      "A file, made when it is not there, or a block device: nothing else may be in it.")                      \
+    X(S, VALUE, SIZE, size, bytes, "0", "0", "64TiB", "100GiB",                                                \
+      "Of the file; its blocks are taken at once. Without it: the file, or the device, as it is.")             \
+    X(S, SECTIONS, DEVICE, devices, devices, "", "0", "64", "", "More of them. Each may fail alone.")          \
+    X(S, VALUE, COUNT, admit, admit, "67", "0", "100", "0",                                                    \
+      "Of what was asked for only once before RAM had no room for it, how many per cent are stored; what was " \
+      "asked for again always is. Fewer wear the SSD less, and ask origins more.")                             \
+    X(S, VALUE, SIZE, write_limit, write_limit, "0", "0", "1TiB", "50MiB",                                     \
+      "Bytes a second that are stored, for the life of the SSD; what is over it is not stored. 0: as many "    \
+      "as the devices take.")                                                                                  \
+    X(S, VALUE, FILE, key_file, key_file, "", "", "", "/etc/skerry/disk.key",                                  \
+      "Encrypt what is stored (AES-256-GCM) with the key in this file: 32 bytes, for its owner alone, made "   \
+      "when it is not there. Without the key nothing can be read again. Without it: no encryption.")           \
+    X(S, VALUE, FILE, state, state, "", "", "", "/var/lib/skerry/tier",                                        \
+      "The file of the purges and the secret that belong to what is stored. Without it: `.state` behind the "  \
       "first path.")
 
 #define CONFIG_TOP_TABLE(X, S)                                                                               \

@@ -42,6 +42,7 @@ struct config_route_site {
 
 struct config_route_reports { /* of edges: load, hit ratio, clients' round trip times */
     int64_t interval_ms, timeout_ms;
+    bool round_trips;
     sk_str token;   /* of the edges' admin addresses; empty: none */
     sk_str explore; /* decimal */
 };

@@ -80,6 +80,9 @@
       "How often the `reports` of the sites are asked for.")                                                 \
     X(S, VALUE, DURATION, timeout, timeout_ms, "3s", "100ms", "1m", "5s", "How long an answer may take.")    \
     X(S, VALUE, SECRET, token, token, "", "", "", "", "The `admin_token` of the edges.")                     \
+    X(S, VALUE, FLAG, round_trips, round_trips, "true", "", "", "false",                                     \
+      "Whether the round trips that edges measure count. false where something before the edges ends the "   \
+      "clients' connections.")                                                                               \
     X(S, VALUE, DECIMAL, explore, explore, "0.01", "", "", "0.005",                                          \
       "Share of networks that get their second-best site first for a minute, so that it is measured too. "   \
       "Never more than 0.01; 0: none.")

@@ -32,6 +32,7 @@ enum control_who { CONTROL_ANY, CONTROL_PERSON, CONTROL_NODE };
     X(POST, "/purge", purge, PERSON, CONTROL_RIGHT_PURGE,                                                     \
       "wait_ms=answer when every living edge has applied it, at most so late", "application/json",            \
       "makes what all edges have stored invalid: `skerry help purge`")                                        \
+    X(GET, "/metrics", metrics, PERSON, CONTROL_RIGHT_READ, "", "", "control's figures, for Prometheus")      \
     X(GET, "/rollout", rollout, PERSON, CONTROL_RIGHT_READ, "", "", "where the newest configuration is")      \
     X(GET, "/nodes", nodes, PERSON, CONTROL_RIGHT_READ, "", "", "all nodes and how they are")                 \
     X(POST, "/invitations", invite, PERSON, CONTROL_RIGHT_NODES,                                              \

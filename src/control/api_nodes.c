@@ -27,6 +27,12 @@ sk_err control_api_openapi(void *role, struct fleet_admin_request *request,
     return control_openapi(&answer->body);
 }
 
+sk_err control_api_metrics(void *role, struct fleet_admin_request *request,
+                           struct fleet_admin_answer *answer) {
+    answer->type = "text/plain; version=0.0.4; charset=utf-8";
+    return observe_write_prometheus(&answer->body);
+}
+
 /* --- certificates -------------------------------------------------------------------------------------------- */
 
 struct issuing {
@@ -77,6 +83,15 @@ static struct fleet_caller issued_to(const struct control_process *process, cons
     return caller;
 }
 
+/* With which node ID proves what it says on the bus, under the root that issues. */
+static sk_str bus_key_for(const struct control_process *process, const struct fleet_id *id,
+                          char out[FLEET_HEX_BYTES]) {
+    char name[FLEET_ID_TEXT_BYTES];
+    struct fleet_bus_key key = fleet_bus_key_of(&process->bus_masters.keys[0], fleet_id_format(id, name));
+    fleet_bus_key_format(&key, out);
+    return sk_str_make(out, FLEET_HEX_BYTES - 1);
+}
+
 /* --- joining ------------------------------------------------------------------------------------------------- */
 
 struct invitation {
@@ -120,7 +135,7 @@ static sk_err let_in(struct control_process *process, const struct fleet_join *j
                      const struct fleet_id *id, struct control_record *record, struct sk_arena *arena,
                      struct fleet_admin_answer *answer) {
     struct issuing issuing = {.process = process, .request = join->request, .id = id};
-    char name[FLEET_ID_TEXT_BYTES];
+    char name[FLEET_ID_TEXT_BYTES], key[FLEET_HEX_BYTES];
     struct fleet_caller *caller = sk_arena_zalloc(arena, sizeof *caller);
     sk_err err = caller ? SK_OK : SK_ERR_NO_MEMORY;
     sk_buf_init(&issuing.certificate, FLEET_PEM_MAX);
@@ -137,7 +152,8 @@ static sk_err let_in(struct control_process *process, const struct fleet_join *j
     }
     struct fleet_joined joined = {.id = fleet_id_format(id, name),
                                   .certificate = sk_buf_str(&issuing.certificate),
-                                  .roots = fleet_ca_roots(process->ca)};
+                                  .roots = fleet_ca_roots(process->ca),
+                                  .bus_key = bus_key_for(process, id, key)};
     if (!err) err = fleet_joined_write(&joined, &answer->body);
     sk_buf_free(&issuing.certificate);
     return err;
@@ -213,10 +229,11 @@ sk_err control_api_renew(void *role, struct fleet_admin_request *request, struct
         control_record_issue(&record, &caller, sk_wall_now_s());
         err = save_record(process, &record);
     }
-    char name[FLEET_ID_TEXT_BYTES];
+    char name[FLEET_ID_TEXT_BYTES], key[FLEET_HEX_BYTES];
     struct fleet_joined joined = {.id = fleet_id_format(issuing.id, name),
                                   .certificate = sk_buf_str(&issuing.certificate),
-                                  .roots = fleet_ca_roots(process->ca)};
+                                  .roots = fleet_ca_roots(process->ca),
+                                  .bus_key = bus_key_for(process, issuing.id, key)};
     if (!err) err = fleet_joined_write(&joined, &answer->body);
     if (!err) sk_log(SK_LOG_INFO, "control", "%s: has another certificate", asker_of(request)->name);
     sk_buf_free(&issuing.certificate);
@@ -269,6 +286,7 @@ static sk_err note_report(struct control_process *process, struct fleet_admin_re
         control_record_deed(process, name, "refuses", "configuration %llu: %.*s",
                             (unsigned long long)report->refused, SK_STR_ARGS(report->why));
     }
+    control_numbers_seen(process, report->in_force);
     control_record_issue(&record, caller, sk_wall_now_s());
     control_record_note(&record, report, sk_wall_now_s());
     return save_record(process, &record);

@@ -68,7 +68,7 @@ static sk_err read_view(struct control_process *process, struct sk_arena *arena,
     struct control_rollout rollout = {0};
     uint64_t head = 0;
     bool changed = false;
-    sk_err err = control_count(&process->store, CONTROL_TABLE_SNAPSHOTS, &head);
+    sk_err err = control_head(process, &head);
     if (!err) err = control_rollout_get(process, &rollout);
     if (err == SK_ERR_NOT_FOUND) err = SK_OK;
     if (!err) err = read_expelled(process, arena, text);

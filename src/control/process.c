@@ -48,7 +48,8 @@ static sk_err make_self(struct control_process *process, struct fleet_identity *
 sk_err control_renew_self(struct control_process *process) {
     struct fleet_identity *identity;
     SSL_CTX *tls;
-    sk_err err = make_self(process, &identity);
+    sk_err err = fleet_ca_bus_masters(process->ca, &process->bus_masters);
+    if (!err) err = make_self(process, &identity);
     if (err) return err;
     err = fleet_identity_context(identity, FLEET_ANSWERING_ALL, &tls);
     if (err) {
@@ -123,7 +124,7 @@ static sk_err open_state(struct control_process *process) {
     if (!err && !realpath(config->state.data, resolved)) err = SK_ERR_INVALID;
     if (!err && strlen(resolved) >= sizeof process->state) err = SK_ERR_TOO_LARGE;
     if (err) return failed("the state's folder (it must be ours alone, mode 0700)", err);
-    strcpy(process->state, resolved);
+    memcpy(process->state, resolved, strlen(resolved) + 1);
     err = fleet_path(sk_str_from_c(process->state), "ca", folder);
     if (!err) err = fleet_ca_open(sk_str_from_c(folder), config->fleet, sk_wall_now_s(), &process->ca);
     if (!err) err = control_renew_self(process);
@@ -176,7 +177,8 @@ static sk_err serve(struct control_process *process) {
 }
 
 static sk_err set_up(struct control_process *process) {
-    sk_err err = io_loop_create("control", &process->loop);
+    sk_err err = observe_thread_join(&process->metrics);
+    if (!err) err = io_loop_create("control", &process->loop);
     if (!err) err = io_loop_on_signal(process->loop, SIGTERM, on_stop, process);
     if (!err) err = io_loop_on_signal(process->loop, SIGINT, on_stop, process);
     if (!err) err = failed("user", become_user(process->config->user));

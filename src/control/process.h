@@ -10,6 +10,7 @@
 #include "fleet/ca.h"
 #include "fleet/publisher.h"
 #include "fleet/snapshot.h"
+#include "observe/metrics.h"
 
 /* What every report is answered from: read again by the keeper (keeper.h), so that a store that is slow or gone
  * keeps no node waiting. */
@@ -30,10 +31,14 @@ struct control_process {
     struct io_loop *loop;
     struct fleet_ca *ca;
     struct fleet_identity *identity;
+    struct fleet_bus_keys bus_masters; /* of the roots that CA has */
     SSL_CTX *tls;
     struct control_valkey_server *valkey_server; /* NULL: another's */
     struct control_store store;
     struct fleet_publisher *publisher; /* NULL until there is a store */
+    struct observe_thread *metrics;
+    uint64_t number_used; /* numbers.c; 0: the file was not read yet */
+    bool watching;        /* a purge that nobody waits for, for the figures */
     struct fleet_admin_server *local, *remote;
     struct control_view view;
     struct control_audit_mark audit; /* the newest line that we know */
@@ -61,6 +66,15 @@ sk_err control_keeper_start(struct control_process *process);
 /* allow.c: struct fleet_admin_options.allow. */
 bool control_allow(void *role, const struct fleet_admin_endpoint *endpoint,
                    struct fleet_admin_request *request, struct fleet_admin_answer *answer);
+
+/* numbers.c: the highest number that was given to a configuration here, or was seen at an edge. */
+uint64_t control_numbers_used(struct control_process *process);
+/* NUMBER is given now: kept on our own disk before anybody has it. What files give. */
+sk_err control_numbers_use(struct control_process *process, uint64_t number);
+/* An edge reports that it runs it. */
+void control_numbers_seen(struct control_process *process, uint64_t in_force);
+/* The number of the newest configuration in the store; 0: there is none. */
+sk_err control_head(struct control_process *process, uint64_t *out_head);
 
 /* record.c: adds to the record of what was done. A request is not refused because that fails; the log tells. */
 void control_record_deed(struct control_process *process, const char *who, const char *what,

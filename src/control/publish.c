@@ -83,15 +83,19 @@ static sk_err sign_now(void *arg) {
 
 static sk_err add_next(struct control_process *process, struct signing *signing) {
     char text[20];
-    uint64_t head = 0;
-    sk_err err = control_count(&process->store, CONTROL_TABLE_SNAPSHOTS, &head);
+    uint64_t head = 0, count = 0;
+    sk_err err = control_head(process, &head);
+    if (!err) err = control_count(&process->store, CONTROL_TABLE_SNAPSHOTS, &count);
     if (err) return err;
-    signing->snapshot.number = head + 1;
+    uint64_t number = SK_MAX(SK_MAX(head, count), control_numbers_used(process)) + 1;
+    signing->snapshot.number = number;
     signing->snapshot.created = sk_wall_now_s();
     err = fleet_deeply(sign_now, signing);
+    if (!err) err = control_numbers_use(process, number);
     if (err) return err;
-    err = control_add(&process->store, CONTROL_TABLE_SNAPSHOTS,
-                      sk_str_make(text, sk_u64_to_text(head + 1, text)), sk_buf_str(&signing->out));
+    sk_str field = sk_str_make(text, sk_u64_to_text(number, text));
+    err = control_add(&process->store, CONTROL_TABLE_SNAPSHOTS, field, sk_buf_str(&signing->out));
+    if (!err) err = control_put(&process->store, CONTROL_TABLE_STATE, SK_STR("head"), field);
     return err == SK_ERR_EXISTS ? SK_ERR_BUSY : err;
 }
 

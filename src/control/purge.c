@@ -1,4 +1,5 @@
 /* Purges of the whole fleet, by people. */
+#include <stdlib.h>
 #include <yyjson.h>
 
 #include "control/process.h"
@@ -14,9 +15,14 @@ static struct fleet_identity *identity_in_force(void *arg) {
     return fleet_identity_ref(process->identity);
 }
 
+static struct fleet_bus_keys keys_of(void *arg, sk_str edge) {
+    const struct control_process *process = arg;
+    return fleet_bus_keys_of(&process->bus_masters, edge);
+}
+
 sk_err control_purges_start(struct control_process *process, const struct fleet_valkey_where *where) {
     const struct fleet_publisher_options options = {
-        .where = *where, .identity = identity_in_force, .arg = process};
+        .where = *where, .identity = identity_in_force, .keys = keys_of, .arg = process};
     return fleet_publisher_start(process->loop, &options, &process->publisher);
 }
 
@@ -57,14 +63,55 @@ static sk_err describe(const struct fleet_purge_request *request, const struct f
     return doc && root ? fleet_json_answer(answer, doc) : SK_ERR_NO_MEMORY;
 }
 
+/* Everywhere by now; only what really is counts. */
+static sk_err wait_everywhere(struct control_process *process, const struct fleet_receipt *receipt,
+                              sk_time_ns deadline, struct sk_arena *arena, struct fleet_stragglers *out) {
+    sk_err err = fleet_publisher_wait(process->publisher, receipt, deadline, arena, out);
+    if (!err && out->living && !out->behind)
+        observe_duration(process->metrics, OBSERVE_FLEET_PURGE_SECONDS,
+                         sk_time_now() - (sk_time_ns)receipt->published_ns);
+    return err;
+}
+
+struct watch {
+    struct control_process *process;
+    struct fleet_receipt receipt;
+};
+
+static void watch_on(void *arg) {
+    struct watch watch = *(struct watch *)arg;
+    struct fleet_stragglers stragglers;
+    struct sk_arena arena;
+    free(arg);
+    sk_arena_init(&arena, 4096, 0);
+    sk_time_ns deadline = sk_time_now() + WAIT_MOST_MS * SK_NS_PER_MS;
+    (void)!wait_everywhere(watch.process, &watch.receipt, deadline, &arena, &stragglers);
+    watch.process->watching = false;
+    sk_arena_free(&arena);
+}
+
+/* For the figures alone; one at a time, so that many purges in a row do not ask of each. */
+static void watch(struct control_process *process, const struct fleet_receipt *receipt) {
+    struct watch *watch = process->watching ? NULL : malloc(sizeof *watch);
+    if (!watch) return;
+    *watch = (struct watch){process, *receipt};
+    process->watching = true;
+    if (io_fiber_spawn(process->loop, "purge-watch", watch_on, watch, NULL) == SK_OK) return;
+    process->watching = false;
+    free(watch);
+}
+
 static sk_err wait_and_describe(struct control_process *process, const struct fleet_purge_request *request,
                                 const struct fleet_receipt *receipt, uint64_t wait_ms, struct sk_arena *arena,
                                 struct fleet_admin_answer *answer) {
     struct fleet_stragglers stragglers;
-    if (!wait_ms) return describe(request, receipt, NULL, 0, answer);
+    if (!wait_ms) {
+        watch(process, receipt);
+        return describe(request, receipt, NULL, 0, answer);
+    }
     sk_time_ns begun = sk_time_now();
-    sk_err err = fleet_publisher_wait(process->publisher, receipt, begun + (sk_time_ns)wait_ms * SK_NS_PER_MS,
-                                      arena, &stragglers);
+    sk_err err =
+        wait_everywhere(process, receipt, begun + (sk_time_ns)wait_ms * SK_NS_PER_MS, arena, &stragglers);
     if (err) return err;
     return describe(request, receipt, &stragglers, sk_time_now() - begun, answer);
 }

@@ -20,14 +20,17 @@ struct edge_bus {
     /* who we are and whom not to believe, read again when the files have changed */
     struct fleet_identity *identity;
     struct fleet_expelled expelled;
+    struct fleet_bus_key key;
+    bool has_key;
     char folder[FLEET_PATH_BYTES];
-    struct timespec changed[3];
+    struct timespec changed[4];
     sk_time_ns next_look;
 };
 
 /* ---- identity ------------------------------------------------------------------------------------------------ */
 
-static const char *const files[] = {FLEET_FILE_NODE, FLEET_FILE_ROOTS, FLEET_FILE_EXPELLED};
+static const char *const files[] = {FLEET_FILE_NODE, FLEET_FILE_ROOTS, FLEET_FILE_EXPELLED,
+                                    FLEET_FILE_BUS_KEY};
 
 /* True when one of the files is another than at the last call. */
 static bool files_changed(struct edge_bus *bus) {
@@ -63,6 +66,15 @@ static sk_err read_expelled(struct edge_bus *bus) {
     return SK_OK;
 }
 
+/* Without one purges are applied all the same, but nobody believes it: `skerry purge --wait` names this edge. */
+static void read_key(struct edge_bus *bus) {
+    sk_err err = fleet_bus_key_load(sk_str_from_c(bus->folder), &bus->key);
+    bus->has_key |= !err;
+    if (err)
+        sk_log(SK_LOG_WARN, "bus", "%s/" FLEET_FILE_BUS_KEY ": %s: that purges are applied cannot be proven",
+               bus->folder, sk_err_text(err));
+}
+
 static sk_err read_identity(struct edge_bus *bus) {
     struct fleet_identity *identity;
     (void)files_changed(bus);
@@ -70,6 +82,7 @@ static sk_err read_identity(struct edge_bus *bus) {
     if (err) return err;
     fleet_identity_unref(bus->identity);
     bus->identity = identity;
+    read_key(bus);
     return read_expelled(bus);
 }
 
@@ -91,6 +104,11 @@ static struct fleet_identity *identity_of(void *arg) {
 static const struct fleet_expelled *expelled_of(void *arg) {
     const struct edge_bus *bus = arg;
     return &bus->expelled;
+}
+
+static const struct fleet_bus_key *key_of(void *arg) {
+    const struct edge_bus *bus = arg;
+    return bus->has_key ? &bus->key : NULL;
 }
 
 /* ---- purges ----------------------------------------------------------------------------------------------------- */
@@ -193,6 +211,7 @@ static sk_err follow(struct edge_bus *bus, const struct config_fleet *fleet) {
         .arg = bus,
         .identity = identity_of,
         .expelled = expelled_of,
+        .bus_key = key_of,
         .apply = apply,
         .revalidate = revalidate,
         .describe = describe,

@@ -245,6 +245,7 @@ static sk_err renew(struct edge_fleet *fleet) {
     if (!err) err = ask(fleet, "POST", SK_STR("/node/renew"), sk_buf_str(&request), 0, &status, &answer);
     if (!err && status != 200) err = SK_ERR_DENIED;
     if (!err) err = fleet_joined_parse(sk_buf_str(&answer), &arena, &joined);
+    if (!err) err = fleet_bus_key_save(sk_str_from_c(fleet->folder), joined.bus_key);
     if (!err) err = save_identity(fleet, key, joined.certificate, joined.roots);
     if (!err) {
         fleet->renew_after = 0;

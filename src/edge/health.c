@@ -25,6 +25,7 @@ void edge_answer_health(struct edge_exchange *exchange) {
     const char *why = sickness(exchange->worker);
     enum http_method method = exchange->request.method;
     char head[HEAD_BYTES], body[BODY_BYTES];
+    observe_count(exchange->worker->metrics, OBSERVE_HEALTH_CHECKS);
     if (method != HTTP_METHOD_GET && method != HTTP_METHOD_HEAD) {
         edge_respond_error(exchange, 405, "health is asked with GET");
         return;

@@ -10,7 +10,9 @@
 #include "observe/rtt.h"
 
 enum { LOOK_MS = 1000 };
-#define SMOOTHING 0.3 /* weight of the newest second */
+#define SMOOTHING 0.15 /* weight of the newest second: reports are some seconds apart */
+#define HIT_MEMORY                                                                                           \
+    0.97 /* what a second ago counts for the hit ratio, of what now counts: few requests tell little */
 
 static double cpu_seconds(void) {
     struct rusage usage;
@@ -35,7 +37,8 @@ static void look(struct edge_process *process) {
     struct edge_load *state = &process->load, last = *state;
     state->at = sk_time_now();
     state->cpu_s = cpu_seconds();
-    state->requests = (double)observe_total(OBSERVE_REQUESTS);
+    /* Routers ask as often as there are routers, however many clients there are. */
+    state->requests = (double)observe_total(OBSERVE_REQUESTS) - (double)observe_total(OBSERVE_HEALTH_CHECKS);
     state->hits = (double)observe_total(OBSERVE_HITS);
     state->misses = (double)observe_total(OBSERVE_MISSES);
     double seconds = (double)(state->at - last.at) / (double)SK_NS_PER_S;
@@ -44,7 +47,9 @@ static void look(struct edge_process *process) {
     state->load = smooth(last.load, load_of(process, (state->cpu_s - last.cpu_s) / seconds / cores,
                                             (state->requests - last.requests) / seconds));
     double hits = state->hits - last.hits, asked = hits + state->misses - last.misses;
-    if (asked > 0) state->hit_ratio = smooth(last.hit_ratio, hits / asked);
+    state->recent_hits = HIT_MEMORY * last.recent_hits + hits;
+    state->recent_asked = HIT_MEMORY * last.recent_asked + asked;
+    if (asked > 0) state->hit_ratio = state->recent_hits / state->recent_asked;
 }
 
 static void on_look(struct io_timer *timer) {

@@ -14,8 +14,9 @@ struct edge_load {
     struct io_timer timer;
     sk_time_ns at; /* of the last look */
     double cpu_s, requests, hits, misses;
-    double load;      /* 1 is all that it can; smoothed */
-    double hit_ratio; /* NAN: nothing was asked yet; smoothed */
+    double load; /* 1 is all that it can; smoothed */
+    double recent_hits, recent_asked;
+    double hit_ratio; /* of them; NAN: nothing was asked yet */
 };
 
 void edge_load_start(struct edge_process *process);

@@ -129,6 +129,7 @@ sk_err edge_tier_start(struct edge_process *process, const uint8_t secret[SK_HAS
                                          .state = disk->state.data,
                                          .key_file = disk->key_file.len ? disk->key_file.data : NULL,
                                          .first_tick = tick,
+                                         .admit = disk->admit,
                                          .write_limit = disk->write_limit};
     memcpy(options.secret, secret, SK_HASH_SECRET_BYTES);
     sk_err err = cache_tier_start(process->cache, &options);

@@ -28,8 +28,8 @@ sk_err fleet_bus_unpack(const struct fleet_stream_entry *in, struct sk_arena *ar
 }
 
 sk_err fleet_bus_check(const struct fleet_stream_entry *in, const struct fleet_bus_entry *entry,
-                       const struct fleet_identity *identity, const struct fleet_expelled *expelled,
-                       sk_unix_s now) {
+                       struct fleet_signers *signers, struct fleet_identity *identity,
+                       const struct fleet_expelled *expelled, sk_unix_s now) {
     char text[FLEET_ID_TEXT_BYTES];
     struct fleet_id signer;
     const struct fleet_signed what = {
@@ -40,7 +40,7 @@ sk_err fleet_bus_check(const struct fleet_stream_entry *in, const struct fleet_b
         .at = now,
         .verb = FLEET_VERB_PUBLISH_PURGE,
     };
-    sk_err err = fleet_verify(identity, &what, expelled, &signer);
+    sk_err err = fleet_signers_verify(signers, identity, &what, expelled, &signer);
     if (err) return err;
     return sk_str_eq(fleet_id_format(&signer, text), entry->publisher) ? SK_OK : SK_ERR_DENIED;
 }

@@ -5,7 +5,7 @@
 #define SK_FLEET_BUS_SEAL_H
 
 #include "fleet/bus_entry.h"
-#include "fleet/identity.h"
+#include "fleet/signers.h"
 #include "fleet/valkey.h"
 
 #define FLEET_BUS_PURPOSE "skerry purge bus 1"
@@ -22,10 +22,11 @@ sk_err fleet_bus_seal(const struct fleet_identity *identity, const struct fleet_
 /* Reads what stands in the stream, without looking at the seal. Borrows from IN. As fleet_bus_read. */
 sk_err fleet_bus_unpack(const struct fleet_stream_entry *in, struct sk_arena *arena,
                         struct fleet_bus_entry *out_entry);
-/* Whether the seal is good, and is the publisher's that the entry names. NOW: the certificate must be valid then.
+/* Whether the seal is good, and is the publisher's that the entry names. NOW: the certificate must be valid then. SIGNERS
+ * remembers whose certificates were good.
  * Errors as fleet_verify; SK_ERR_DENIED: sealed by another than it names. */
 sk_err fleet_bus_check(const struct fleet_stream_entry *in, const struct fleet_bus_entry *entry,
-                       const struct fleet_identity *identity, const struct fleet_expelled *expelled,
-                       sk_unix_s now);
+                       struct fleet_signers *signers, struct fleet_identity *identity,
+                       const struct fleet_expelled *expelled, sk_unix_s now);
 
 #endif

@@ -1,5 +1,6 @@
 #include "fleet/ca.h"
 
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
@@ -243,6 +244,32 @@ uint32_t fleet_ca_root_count(const struct fleet_ca *ca) { return ca->count; }
 bool fleet_ca_issues_by_newest(const struct fleet_ca *ca) { return ca->issuer + 1 == ca->count; }
 void fleet_ca_fingerprint(const struct fleet_ca *ca, uint8_t out[FLEET_DIGEST_BYTES]) {
     fleet_certificate_digest(ca->roots[ca->issuer].certificate, out);
+}
+
+/* --- the bus ------------------------------------------------------------------------------------------------- */
+
+/* A hash of the private key, which no node ever sees. */
+static sk_err bus_master(const struct root *root, struct fleet_bus_key *out_master) {
+    enum { MOST = 8192 };
+    static const char purpose[] = "skerry bus master 1";
+    unsigned char raw[sizeof purpose + MOST];
+    size_t len = MOST;
+    memcpy(raw, purpose, sizeof purpose);
+    if (EVP_PKEY_get_raw_private_key(root->key, raw + sizeof purpose, &len) != 1)
+        return fleet_crypto_failed();
+    fleet_digest(sk_str_make((const char *)raw, sizeof purpose + len), out_master->bytes);
+    OPENSSL_cleanse(raw, sizeof raw);
+    return SK_OK;
+}
+
+sk_err fleet_ca_bus_masters(const struct fleet_ca *ca, struct fleet_bus_keys *out_masters) {
+    struct fleet_bus_keys masters = {0};
+    _Static_assert(ROOTS_MAX <= FLEET_BUS_KEYS_MAX, "a key of each root");
+    sk_err err = bus_master(&ca->roots[ca->issuer], &masters.keys[masters.count++]);
+    for (uint32_t i = 0; i < ca->count && !err; i++)
+        if (i != ca->issuer) err = bus_master(&ca->roots[i], &masters.keys[masters.count++]);
+    if (!err) *out_masters = masters;
+    return err;
 }
 
 /* --- issuing ------------------------------------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #ifndef SK_FLEET_CA_H
 #define SK_FLEET_CA_H
 
+#include "fleet/bus_key.h"
 #include "fleet/identity.h"
 
 #define FLEET_ROOT_LIFE_S (3650 * INT64_C(86400))
@@ -33,6 +34,9 @@ void fleet_ca_fingerprint(const struct fleet_ca *ca, uint8_t out[FLEET_DIGEST_BY
 uint32_t fleet_ca_root_count(const struct fleet_ca *ca);
 /* True when the root that issues is the newest. */
 bool fleet_ca_issues_by_newest(const struct fleet_ca *ca);
+
+/* Secrets of every root, the issuing one's first, from which edges' keys for the bus are made. */
+sk_err fleet_ca_bus_masters(const struct fleet_ca *ca, struct fleet_bus_keys *out_masters);
 
 /* Root rotation, one step at a time; when each may be taken is fleet_ca_next's to say. */
 enum fleet_ca_step {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "fleet/applied.h"
 #include "fleet/bus_follow.h"
 #include "fleet/members.h"
 #include "fleet/publisher.h"
@@ -31,6 +32,7 @@ struct fleet_follower {
     void *left_arg;
 
     struct fleet_bus_follow follow;
+    struct fleet_signers *signers;
     struct sk_arena arena; /* of one round */
     uint64_t generation;   /* of the connection whose server was looked at */
     sk_time_ns next_look;
@@ -52,6 +54,7 @@ struct fleet_follower {
 static void release(struct fleet_follower *follower) {
     fleet_valkey_destroy(follower->reading);
     fleet_valkey_destroy(follower->telling);
+    fleet_signers_free(follower->signers);
     sk_arena_free(&follower->arena);
     free(follower);
 }
@@ -112,7 +115,8 @@ static sk_err check(struct fleet_follower *follower, const struct fleet_stream_e
                     const struct fleet_bus_entry *entry) {
     const struct fleet_follower_options *options = &follower->options;
     struct fleet_identity *identity = options->identity(options->arg);
-    sk_err err = fleet_bus_check(in, entry, identity, options->expelled(options->arg), sk_wall_now_s());
+    sk_err err = fleet_bus_check(in, entry, follower->signers, identity, options->expelled(options->arg),
+                                 sk_wall_now_s());
     fleet_identity_unref(identity);
     return err;
 }
@@ -160,29 +164,50 @@ static sk_err look_at_server(struct fleet_follower *follower) {
     return SK_OK;
 }
 
+/* What of the publishers' is in force and not yet told. Returns how many. */
+static uint32_t untold(const struct fleet_follower *follower, uint32_t out_at[FLEET_BUS_PUBLISHERS_MAX]) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < follower->follow.count; i++) {
+        const struct fleet_bus_mark *mark = &follower->follow.publishers[i].mark, *told = &follower->told[i];
+        if (told->epoch != mark->epoch || told->sequence != mark->sequence) out_at[count++] = i;
+    }
+    return count;
+}
+
+/* HSET of one position: four words. */
+static sk_err write_position(const struct fleet_follower *follower, const struct fleet_bus_heard *heard,
+                             struct sk_arena *arena, sk_str words[4]) {
+    const struct fleet_follower_options *options = &follower->options;
+    sk_str publisher = sk_str_make(heard->publisher, heard->publisher_bytes);
+    words[0] = SK_STR("HSET");
+    words[1] = sk_arena_printf(arena, FLEET_BUS_APPLIED "%.*s", SK_STR_ARGS(publisher));
+    words[2] = sk_str_from_c(follower->name);
+    words[3] = fleet_applied_text(publisher, words[2], heard->mark, options->bus_key(options->arg), arena);
+    return words[1].data && words[3].data ? SK_OK : SK_ERR_NO_MEMORY;
+}
+
 /* To the publishers, how far all of theirs is in force; a server that has come back may have forgotten it. */
 static sk_err tell_positions(struct fleet_follower *follower) {
+    sk_str words[FLEET_BUS_PUBLISHERS_MAX][4];
+    struct fleet_command commands[FLEET_BUS_PUBLISHERS_MAX];
+    const struct fleet_reply *replies[FLEET_BUS_PUBLISHERS_MAX];
+    struct fleet_bus_mark marks[FLEET_BUS_PUBLISHERS_MAX];
+    uint32_t at[FLEET_BUS_PUBLISHERS_MAX];
     sk_err err = SK_OK;
     uint64_t generation = fleet_valkey_generation(follower->telling);
     if (generation != follower->told_generation) memset(follower->told, 0, sizeof follower->told);
     follower->told_generation = generation;
-    for (uint32_t i = 0; i < follower->follow.count && !err; i++) {
-        const struct fleet_bus_heard *heard = &follower->follow.publishers[i];
-        struct fleet_bus_mark *told = &follower->told[i];
-        if (told->epoch == heard->mark.epoch && told->sequence == heard->mark.sequence) continue;
-        struct sk_arena *arena = &follower->arena;
-        sk_str key =
-            sk_arena_printf(arena, FLEET_BUS_APPLIED "%.*s", (int)heard->publisher_bytes, heard->publisher);
-        struct fleet_pair pair = {
-            .name = sk_str_from_c(follower->name),
-            .value = sk_arena_printf(arena, "%llu:%llu", (unsigned long long)heard->mark.epoch,
-                                     (unsigned long long)heard->mark.sequence),
-        };
-        if (!key.data || !pair.value.data) return SK_ERR_NO_MEMORY;
-        struct fleet_bus_mark now = heard->mark;
-        err = fleet_valkey_hash_set(follower->telling, key, &pair, 1, 0, in_ms(CALL_MS), arena);
-        if (!err) *told = now;
+    uint32_t count = untold(follower, at);
+    for (uint32_t i = 0; i < count && !err; i++) {
+        const struct fleet_bus_heard *heard = &follower->follow.publishers[at[i]];
+        marks[i] = heard->mark;
+        commands[i] = (struct fleet_command){words[i], 4};
+        err = write_position(follower, heard, &follower->arena, words[i]);
     }
+    if (!err && count)
+        err =
+            fleet_valkey_calls(follower->telling, commands, count, in_ms(CALL_MS), &follower->arena, replies);
+    for (uint32_t i = 0; i < count && !err; i++) follower->told[at[i]] = marks[i];
     return err;
 }
 
@@ -298,6 +323,7 @@ sk_err fleet_follower_start(struct io_loop *loop, const struct fleet_follower_op
     fleet_identity_unref(identity);
     sk_err err = fleet_valkey_create(loop, &options->where, &follower->reading);
     if (!err) err = fleet_valkey_create(loop, &options->primary, &follower->telling);
+    if (!err) err = fleet_signers_create(&follower->signers);
     if (!err) err = begin_fiber(follower, "bus-reader", read_on, &follower->reader);
     if (!err) err = begin_fiber(follower, "bus-teller", tell_on, NULL);
     if (err) {

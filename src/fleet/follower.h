@@ -4,6 +4,7 @@
 #ifndef SK_FLEET_FOLLOWER_H
 #define SK_FLEET_FOLLOWER_H
 
+#include "fleet/bus_key.h"
 #include "fleet/bus_seal.h"
 #include "io/fiber.h"
 #include "observe/metrics.h"
@@ -19,6 +20,8 @@ struct fleet_follower_options {
     struct fleet_identity *(*identity)(void *arg);
     /* The expelled, borrowed during a call; may give NULL. */
     const struct fleet_expelled *(*expelled)(void *arg);
+    /* With which this edge proves how far it is, borrowed during a call; NULL: it has none, and nobody believes it. */
+    const struct fleet_bus_key *(*bus_key)(void *arg);
     /* The purges of ENTRY are wanted: in force when it returns. */
     void (*apply)(void *arg, const struct fleet_bus_entry *entry);
     /* All that is stored must be revalidated before it is used. WHY is for the log; NULL when it is but said again. */

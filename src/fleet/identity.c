@@ -132,6 +132,22 @@ sk_err fleet_identity_save(sk_str folder, sk_str node_pem, sk_str roots_pem) {
     return err ? err : store(folder, FLEET_FILE_NODE, node_pem);
 }
 
+sk_err fleet_bus_key_save(sk_str folder, sk_str text) {
+    struct fleet_bus_key key;
+    sk_err err = fleet_bus_key_parse(text, &key);
+    return err ? err : store(folder, FLEET_FILE_BUS_KEY, text);
+}
+
+sk_err fleet_bus_key_load(sk_str folder, struct fleet_bus_key *out_key) {
+    struct sk_buf text;
+    sk_buf_init(&text, 0);
+    sk_err err = load(folder, FLEET_FILE_BUS_KEY, &text);
+    if (!err) err = fleet_bus_key_parse(sk_buf_str(&text), out_key);
+    OPENSSL_cleanse(text.data, text.capacity);
+    sk_buf_free(&text);
+    return err;
+}
+
 struct fleet_identity *fleet_identity_ref(struct fleet_identity *identity) {
     SK_CHECK_MAGIC(identity, FLEET_IDENTITY_MAGIC);
     /* relaxed: who takes one holds one */

@@ -6,6 +6,7 @@
  *
  *     node.pem    private key and certificate, together so that one rename changes both
  *     roots.pem   the roots that are trusted: one, or two while they change
+ *     bus.key     with which an edge proves what it says on the purge bus (bus_key.h)
  *     expelled    nodes whose certificates are of no use any more (fleet_expelled_format)
  *     control     addresses of control, one a line
  *     snapshot    the last good configuration (snapshot.h)
@@ -17,11 +18,13 @@
 
 #include <openssl/types.h>
 
+#include "fleet/bus_key.h"
 #include "fleet/id.h"
 #include "fleet/token.h"
 
 #define FLEET_FILE_NODE "node.pem"
 #define FLEET_FILE_ROOTS "roots.pem"
+#define FLEET_FILE_BUS_KEY "bus.key"
 #define FLEET_FILE_EXPELLED "expelled"
 #define FLEET_FILE_CONTROL "control"
 #define FLEET_FILE_SNAPSHOT "snapshot"
@@ -51,6 +54,9 @@ sk_err fleet_identity_make(sk_str node_pem, sk_str roots_pem, struct fleet_ident
 sk_err fleet_identity_load(sk_str folder, struct fleet_identity **out_identity);
 /* Checks as fleet_identity_make, and only then writes. */
 sk_err fleet_identity_save(sk_str folder, sk_str node_pem, sk_str roots_pem);
+/* The key that goes with it. Reading: SK_ERR_NOT_FOUND, SK_ERR_MALFORMED, and what files give. */
+sk_err fleet_bus_key_save(sk_str folder, sk_str text);
+sk_err fleet_bus_key_load(sk_str folder, struct fleet_bus_key *out_key);
 struct fleet_identity *fleet_identity_ref(struct fleet_identity *identity);
 void fleet_identity_unref(struct fleet_identity *identity); /* NULL is allowed */
 

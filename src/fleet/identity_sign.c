@@ -52,33 +52,43 @@ static bool signature_good(X509 *certificate, const struct fleet_signed *what) {
     return good;
 }
 
-static sk_err check_signer(const struct fleet_identity *identity, X509 *certificate,
-                           const struct fleet_signed *what, const struct fleet_expelled *expelled,
-                           struct fleet_id *out_signer) {
-    struct fleet_caller signer;
+sk_err fleet_signer_read(const struct fleet_identity *identity, sk_str certificate, sk_unix_s at,
+                         struct fleet_signer *out_signer) {
+    const unsigned char *der = (const unsigned char *)certificate.data, *end = der + certificate.len;
+    struct fleet_signer signer = {0};
     X509 *root = NULL;
-    sk_err err = fleet_certificate_verify(certificate, identity->roots, what->at, &root);
-    if (!err) err = fleet_caller_read(certificate, root, &signer);
-    if (err) return err;
-    if (fleet_check(&signer, sk_str_from_c(identity->self.id.fleet), what->verb, expelled) != FLEET_ALLOWED)
-        return SK_ERR_DENIED;
-    *out_signer = signer.id;
+    if (certificate.len <= FLEET_PEM_MAX) signer.certificate = d2i_X509(NULL, &der, (long)certificate.len);
+    sk_err err = signer.certificate && der == end ? SK_OK : SK_ERR_TLS_CERTIFICATE;
+    if (!err) err = fleet_certificate_verify(signer.certificate, identity->roots, at, &root);
+    if (!err) err = fleet_caller_read(signer.certificate, root, &signer.caller);
+    if (err) {
+        X509_free(signer.certificate);
+        ERR_clear_error();
+        return err;
+    }
+    signer.good_from = SK_MAX(fleet_time_of(X509_get0_notBefore(signer.certificate)),
+                              fleet_time_of(X509_get0_notBefore(root)));
+    signer.good_until = SK_MIN(fleet_time_of(X509_get0_notAfter(signer.certificate)),
+                               fleet_time_of(X509_get0_notAfter(root)));
+    *out_signer = signer;
     return SK_OK;
+}
+
+sk_err fleet_signer_check(const struct fleet_signer *signer, const struct fleet_identity *identity,
+                          const struct fleet_signed *what, const struct fleet_expelled *expelled) {
+    sk_str fleet = sk_str_from_c(identity->self.id.fleet);
+    if (fleet_check(&signer->caller, fleet, what->verb, expelled) != FLEET_ALLOWED) return SK_ERR_DENIED;
+    return signature_good(signer->certificate, what) ? SK_OK : SK_ERR_MALFORMED;
 }
 
 sk_err fleet_verify(const struct fleet_identity *identity, const struct fleet_signed *what,
                     const struct fleet_expelled *expelled, struct fleet_id *out_signer) {
+    struct fleet_signer signer;
     SK_CHECK_MAGIC(identity, FLEET_IDENTITY_MAGIC);
-    const unsigned char *der = (const unsigned char *)what->certificate.data,
-                        *end = der + what->certificate.len;
-    struct fleet_id signer;
-    X509 *certificate =
-        what->certificate.len <= FLEET_PEM_MAX ? d2i_X509(NULL, &der, (long)what->certificate.len) : NULL;
-    sk_err err = certificate && der == end ? SK_OK : SK_ERR_TLS_CERTIFICATE;
-    if (!err) err = check_signer(identity, certificate, what, expelled, &signer);
-    if (!err && !signature_good(certificate, what)) err = SK_ERR_MALFORMED;
-    if (!err) *out_signer = signer;
-    X509_free(certificate);
-    ERR_clear_error();
+    sk_err err = fleet_signer_read(identity, what->certificate, what->at, &signer);
+    if (err) return err;
+    err = fleet_signer_check(&signer, identity, what, expelled);
+    if (!err) *out_signer = signer.caller.id;
+    X509_free(signer.certificate);
     return err;
 }

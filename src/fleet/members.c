@@ -1,5 +1,7 @@
 #include "fleet/members.h"
 
+#include "fleet/valkey_shape.h"
+
 static sk_str key_of(struct sk_arena *arena, sk_str name) {
     return sk_arena_printf(arena, FLEET_MEMBER_PREFIX "%.*s", SK_STR_ARGS(name));
 }
@@ -29,33 +31,74 @@ sk_err fleet_member_leave(struct fleet_valkey *valkey, sk_str name, sk_time_ns d
     return err ? err : strike(valkey, name, deadline, arena);
 }
 
-/* Dead ones have no hash any more. */
-static sk_err read_one(struct fleet_valkey *valkey, sk_str name, sk_time_ns deadline, struct sk_arena *arena,
-                       struct fleet_members *members) {
-    struct fleet_pair *pairs;
-    size_t count;
-    sk_str key = key_of(arena, name);
-    if (!key.data) return SK_ERR_NO_MEMORY;
-    sk_err err = fleet_valkey_hash_get(valkey, key, deadline, arena, &pairs, &count);
+/* Everybody in the set, dead or alive. */
+static sk_err read_set(struct fleet_valkey *valkey, sk_time_ns deadline, struct sk_arena *arena,
+                       const struct fleet_reply **out_set) {
+    const sk_str words[] = {SK_STR("SMEMBERS"), SK_STR(FLEET_MEMBERS_KEY)};
+    sk_err err = fleet_valkey_call(valkey, words, 2, deadline, arena, out_set);
     if (err) return err;
-    if (count == 0) return strike(valkey, name, deadline, arena);
-    members->items[members->count++] = (struct fleet_member){name, pairs, count};
-    return SK_OK;
+    if ((*out_set)->kind != FLEET_REPLY_ARRAY) return SK_ERR_MALFORMED;
+    return (*out_set)->count > FLEET_MEMBERS_MAX ? SK_ERR_TOO_LARGE : SK_OK;
 }
 
+/* VERB for each one's hash, all in one go. */
+static sk_err ask_each(struct fleet_valkey *valkey, const char *verb, const struct fleet_reply *set,
+                       sk_time_ns deadline, struct sk_arena *arena, const struct fleet_reply ***out_replies) {
+    size_t count = set->count;
+    struct fleet_command *commands = sk_arena_alloc(arena, SK_MAX(count, 1) * sizeof *commands);
+    sk_str *words = sk_arena_alloc(arena, SK_MAX(2 * count, 1) * sizeof *words);
+    const struct fleet_reply **replies = sk_arena_alloc(arena, SK_MAX(count, 1) * sizeof *replies);
+    if (!commands || !words || !replies) return SK_ERR_NO_MEMORY;
+    *out_replies = replies;
+    if (!count) return SK_OK;
+    for (size_t i = 0; i < count; i++) {
+        sk_str *own = &words[2 * i];
+        own[0] = sk_str_from_c(verb);
+        own[1] = key_of(arena, set->items[i]->text);
+        if (!own[1].data) return SK_ERR_NO_MEMORY;
+        commands[i] = (struct fleet_command){own, 2};
+    }
+    return fleet_valkey_calls(valkey, commands, count, deadline, arena, replies);
+}
+
+/* Dead ones have no hash any more. */
 sk_err fleet_members_read(struct fleet_valkey *valkey, sk_time_ns deadline, struct sk_arena *arena,
                           struct fleet_members *out_members) {
-    const sk_str words[] = {SK_STR("SMEMBERS"), SK_STR(FLEET_MEMBERS_KEY)};
-    const struct fleet_reply *reply;
+    const struct fleet_reply *set, **replies;
     struct fleet_members members = {0};
-    sk_err err = fleet_valkey_call(valkey, words, 2, deadline, arena, &reply);
+    sk_err err = read_set(valkey, deadline, arena, &set);
+    if (!err) err = ask_each(valkey, "HGETALL", set, deadline, arena, &replies);
     if (err) return err;
-    if (reply->kind != FLEET_REPLY_ARRAY) return SK_ERR_MALFORMED;
-    if (reply->count > FLEET_MEMBERS_MAX) return SK_ERR_TOO_LARGE;
-    members.items = sk_arena_alloc(arena, SK_MAX(reply->count, 1) * sizeof *members.items);
+    members.items = sk_arena_alloc(arena, SK_MAX(set->count, 1) * sizeof *members.items);
     if (!members.items) return SK_ERR_NO_MEMORY;
-    for (size_t i = 0; i < reply->count && !err; i++)
-        err = read_one(valkey, reply->items[i]->text, deadline, arena, &members);
+    for (size_t i = 0; i < set->count && !err; i++) {
+        struct fleet_member member = {.name = set->items[i]->text};
+        struct fleet_pair *pairs;
+        err = fleet_reply_pairs(replies[i], arena, &pairs, &member.pair_count);
+        if (!err && !member.pair_count) {
+            err = strike(valkey, member.name, deadline, arena);
+        } else if (!err) {
+            member.pairs = pairs;
+            members.items[members.count++] = member;
+        }
+    }
     if (!err) *out_members = members;
     return err;
+}
+
+sk_err fleet_members_names(struct fleet_valkey *valkey, sk_time_ns deadline, struct sk_arena *arena,
+                           sk_str **out_names, size_t *out_count) {
+    const struct fleet_reply *set, **replies;
+    size_t count = 0;
+    sk_err err = read_set(valkey, deadline, arena, &set);
+    if (!err) err = ask_each(valkey, "EXISTS", set, deadline, arena, &replies);
+    if (err) return err;
+    sk_str *names = sk_arena_alloc(arena, SK_MAX(set->count, 1) * sizeof *names);
+    if (!names) return SK_ERR_NO_MEMORY;
+    for (size_t i = 0; i < set->count; i++)
+        if (replies[i]->kind == FLEET_REPLY_INTEGER && replies[i]->integer > 0)
+            names[count++] = set->items[i]->text;
+    *out_names = names;
+    *out_count = count;
+    return SK_OK;
 }

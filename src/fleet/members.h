@@ -27,6 +27,9 @@ sk_err fleet_member_beat(struct fleet_valkey *valkey, sk_str name, const struct 
 /* The living; names of dead ones are removed from the set. */
 sk_err fleet_members_read(struct fleet_valkey *valkey, sk_time_ns deadline, struct sk_arena *arena,
                           struct fleet_members *out_members);
+/* Only their names, in an array and texts of ARENA. */
+sk_err fleet_members_names(struct fleet_valkey *valkey, sk_time_ns deadline, struct sk_arena *arena,
+                           sk_str **out_names, size_t *out_count);
 /* It leaves. */
 sk_err fleet_member_leave(struct fleet_valkey *valkey, sk_str name, sk_time_ns deadline,
                           struct sk_arena *arena);

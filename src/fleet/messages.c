@@ -39,6 +39,7 @@ static const struct member joined_members[] = {
     FIELD(TEXT, struct fleet_joined, id, 512),
     FIELD(TEXT, struct fleet_joined, certificate, 64 * 1024),
     FIELD(TEXT, struct fleet_joined, roots, 64 * 1024),
+    FIELD(TEXT, struct fleet_joined, bus_key, FLEET_HEX_BYTES - 1),
 };
 
 /* --- reading ------------------------------------------------------------------------------------------------- */

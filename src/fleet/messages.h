@@ -32,6 +32,7 @@ struct fleet_join {
 };
 struct fleet_joined {
     sk_str id, certificate, roots; /* the latter PEM */
+    sk_str bus_key;                /* fleet_bus_key_format */
 };
 
 /* SK_ERR_MALFORMED: not such an object: a member is missing, of another type or too long. SK_ERR_NO_MEMORY. What else

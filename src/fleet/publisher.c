@@ -4,14 +4,12 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "fleet/members.h"
 
 enum {
     WAITING_MOST = 1000, /* items that the server has not taken */
     CALL_MS = 5000,
     REFUSED_PAUSE_MS = 200,
     PIECE_BYTES = 200 * 1024, /* of texts in one entry */
-    MEMBERS_EVERY_MS = 500,
     ARENA_LIMIT = 32 << 20,
 };
 
@@ -41,6 +39,7 @@ struct fleet_publisher {
     struct sk_list items;
     uint32_t waiting;
     sk_time_ns last_sent;
+    unsigned waits; /* fibers in fleet_publisher_wait */
     bool ended, abandoned;
 };
 
@@ -111,6 +110,11 @@ static void release(struct fleet_publisher *publisher) {
     fleet_valkey_destroy(publisher->sending);
     fleet_valkey_destroy(publisher->asking);
     free(publisher);
+}
+
+/* The last one out. */
+static void release_if_done(struct fleet_publisher *publisher) {
+    if (publisher->abandoned && !publisher->pump && !publisher->waits) release(publisher);
 }
 
 /* ---- the pump: one item after the other ------------------------------------------------------------------------- */
@@ -206,7 +210,7 @@ static void pump(void *arg) {
         }
     }
     publisher->pump = NULL;
-    if (publisher->abandoned) release(publisher);
+    release_if_done(publisher);
 }
 
 /* ---- publishing -------------------------------------------------------------------------------------------------- */
@@ -266,102 +270,17 @@ void fleet_publisher_end(struct fleet_publisher *publisher, sk_time_ns deadline)
 
 /* ---- asking ------------------------------------------------------------------------------------------------------ */
 
-/* "EPOCH:SEQUENCE" is at or behind RECEIPT. */
-static bool has_applied(sk_str text, const struct fleet_receipt *receipt) {
-    struct fleet_bus_mark mark;
-    size_t colon = sk_str_find_byte(text, ':');
-    if (sk_str_to_u64(sk_str_slice(text, 0, colon), &mark.epoch) ||
-        sk_str_to_u64(sk_str_slice(text, colon + 1, text.len), &mark.sequence))
-        return false;
-    return mark.epoch == receipt->mark.epoch && mark.sequence >= receipt->mark.sequence;
-}
-
-static bool is_edge(sk_str name) {
-    struct fleet_id id;
-    return fleet_id_parse(name, &id) == SK_OK && id.role == FLEET_ROLE_EDGE;
-}
-
-static sk_str applied_by(const struct fleet_pair *pairs, size_t count, sk_str edge) {
-    for (size_t i = 0; i < count; i++)
-        if (sk_str_eq(pairs[i].name, edge)) return pairs[i].value;
-    return (sk_str){0};
-}
-
-static sk_err count_stragglers(const struct fleet_members *members, const struct fleet_pair *pairs,
-                               size_t count, const struct fleet_receipt *receipt, struct sk_arena *arena,
-                               struct fleet_stragglers *out) {
-    struct fleet_stragglers found = {0};
-    found.names = sk_arena_alloc(arena, SK_MAX(members->count, 1) * sizeof *found.names);
-    if (!found.names) return SK_ERR_NO_MEMORY;
-    for (size_t i = 0; i < members->count; i++) {
-        sk_str name = members->items[i].name;
-        if (!is_edge(name)) continue;
-        found.living++;
-        if (!has_applied(applied_by(pairs, count, name), receipt)) found.names[found.behind++] = name;
-    }
-    *out = found;
-    return SK_OK;
-}
-
-/* One look. Who lives changes slowly and is asked less often: MEMBERS is kept. */
-static sk_err look(struct fleet_publisher *publisher, const struct fleet_receipt *receipt,
-                   const struct fleet_members *members, struct sk_arena *arena,
-                   struct fleet_stragglers *out) {
-    struct fleet_pair *pairs;
-    size_t count;
-    sk_str key = sk_arena_printf(arena, FLEET_BUS_APPLIED "%s", publisher->name);
-    if (!key.data) return SK_ERR_NO_MEMORY;
-    sk_err err = fleet_valkey_hash_get(publisher->asking, key, sk_time_now() + CALL_MS * SK_NS_PER_MS, arena,
-                                       &pairs, &count);
-    return err ? err : count_stragglers(members, pairs, count, receipt, arena, out);
-}
-
-/* Names outlive the look that found them. */
-static sk_err keep_names(const struct fleet_stragglers *found, struct sk_arena *arena,
-                         struct fleet_stragglers *out) {
-    struct fleet_stragglers kept = *found;
-    kept.names = sk_arena_alloc(arena, SK_MAX(kept.behind, 1) * sizeof *kept.names);
-    if (!kept.names) return SK_ERR_NO_MEMORY;
-    for (uint32_t i = 0; i < kept.behind; i++) {
-        kept.names[i] = sk_arena_copy(arena, found->names[i]);
-        if (!kept.names[i].data) return SK_ERR_NO_MEMORY;
-    }
-    *out = kept;
-    return SK_OK;
-}
-
-static sk_err read_members(struct fleet_publisher *publisher, struct sk_arena *arena,
-                           struct fleet_members *out_members) {
-    sk_arena_reset(arena);
-    return fleet_members_read(publisher->asking, sk_time_now() + CALL_MS * SK_NS_PER_MS, arena, out_members);
-}
-
 sk_err fleet_publisher_wait(struct fleet_publisher *publisher, const struct fleet_receipt *receipt,
                             sk_time_ns deadline, struct sk_arena *arena, struct fleet_stragglers *out) {
-    struct sk_arena of_members, of_look;
-    struct fleet_members members;
-    struct fleet_stragglers found = {0};
-    sk_time_ns begun = sk_time_now(), members_at = begun;
-    sk_arena_init(&of_members, 4096, ARENA_LIMIT);
-    sk_arena_init(&of_look, 4096, ARENA_LIMIT);
-    sk_err err = read_members(publisher, &of_members, &members);
-    while (!err) {
-        sk_arena_reset(&of_look);
-        err = look(publisher, receipt, &members, &of_look, &found);
-        sk_time_ns now = sk_time_now();
-        if (err || found.behind == 0 || now >= deadline) break;
-        if (now - members_at >= MEMBERS_EVERY_MS * SK_NS_PER_MS) {
-            members_at = now;
-            err = read_members(publisher, &of_members, &members);
-        }
-        /* As often as a person would not notice, and less often when it takes long. */
-        sk_time_ns pause = SK_MIN(SK_MAX((now - begun) / 16, SK_NS_PER_MS), 100 * SK_NS_PER_MS);
-        if (!err && io_fiber_sleep_until(SK_MIN(now + pause, deadline)) == SK_ERR_CANCELLED)
-            err = SK_ERR_CANCELLED;
-    }
-    if (!err) err = keep_names(&found, arena, out);
-    sk_arena_free(&of_look);
-    sk_arena_free(&of_members);
+    const struct fleet_applied_question question = {.valkey = publisher->asking,
+                                                    .publisher = name_of(publisher),
+                                                    .wanted = receipt->mark,
+                                                    .keys = publisher->options.keys,
+                                                    .arg = publisher->options.arg};
+    publisher->waits++;
+    sk_err err = fleet_applied_wait(&question, deadline, arena, out);
+    publisher->waits--;
+    release_if_done(publisher);
     return err;
 }
 
@@ -395,5 +314,5 @@ void fleet_publisher_free(struct fleet_publisher *publisher) {
     if (!publisher) return;
     publisher->abandoned = true;
     publisher->ended = true;
-    if (!publisher->pump) release(publisher);
+    release_if_done(publisher);
 }

@@ -8,11 +8,11 @@
 #ifndef SK_FLEET_PUBLISHER_H
 #define SK_FLEET_PUBLISHER_H
 
+#include "fleet/applied.h"
 #include "fleet/bus_seal.h"
 #include "io/fiber.h"
 
 #define FLEET_BUS_STREAM "skerry:purges"
-#define FLEET_BUS_APPLIED "skerry:applied:" /* and the publisher: a hash of edge to "EPOCH:SEQUENCE" */
 #define FLEET_BUS_KEEP 4096 /* entries in the stream, about; each is some 10 KB, most of it the seal */
 #define FLEET_BUS_BEAT_MS 1000
 
@@ -22,6 +22,8 @@ struct fleet_publisher_options {
     struct fleet_valkey_where where;
     /* The identity in force, a reference that the publisher gives back; NULL: none now. The first one gives the name. */
     struct fleet_identity *(*identity)(void *arg);
+    /* With which EDGE proves what it says; none: it cannot. */
+    struct fleet_bus_keys (*keys)(void *arg, sk_str edge);
     void *arg;
 };
 
@@ -31,8 +33,8 @@ sk_err fleet_publisher_start(struct io_loop *loop, const struct fleet_publisher_
 /* Closes the epoch, if the server answers within DEADLINE, so that edges need not revalidate when the next one begins.
  * Parks. */
 void fleet_publisher_end(struct fleet_publisher *publisher, sk_time_ns deadline);
-/* No call of another fiber may be under way. Before the loop is destroyed; memory is given back when its fiber has ended,
- * at the latest then. NULL is allowed. */
+/* No call of another fiber may be under way but fleet_publisher_wait. Before the loop is destroyed; memory is given back
+ * when its fiber and those that wait have ended, at the latest then. NULL is allowed. */
 void fleet_publisher_free(struct fleet_publisher *publisher);
 
 /* Where a published request ends. */
@@ -47,13 +49,7 @@ struct fleet_receipt {
 sk_err fleet_publish(struct fleet_publisher *publisher, const struct fleet_purge_request *request,
                      sk_time_ns deadline, struct fleet_receipt *out_receipt);
 
-/* Who of the living edges has not yet applied it. */
-struct fleet_stragglers {
-    uint32_t living, behind;
-    sk_str *names; /* BEHIND of them, in the arena */
-};
-/* Asks until all living edges have applied RECEIPT, or DEADLINE: then OUT names those that have not. Parks. SK_OK also
- * then; else what asking the server gives. */
+/* Asks until all living edges have applied RECEIPT: fleet_applied_wait. */
 sk_err fleet_publisher_wait(struct fleet_publisher *publisher, const struct fleet_receipt *receipt,
                             sk_time_ns deadline, struct sk_arena *arena, struct fleet_stragglers *out);
 

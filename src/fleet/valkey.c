@@ -175,20 +175,19 @@ static sk_err read_reply(struct fleet_valkey *valkey, sk_time_ns deadline, struc
     }
 }
 
-/* Sends what is in `out`, COMMANDS of them, and reads as many replies; the last one is given. */
+/* Sends what is in `out`, COMMANDS of them, and reads as many replies. */
 static sk_err exchange(struct fleet_valkey *valkey, size_t commands, sk_time_ns deadline,
-                       struct sk_arena *arena, const struct fleet_reply **out_reply) {
-    const struct fleet_reply *reply = NULL;
+                       struct sk_arena *arena, const struct fleet_reply **out_replies) {
     sk_str bytes = sk_buf_str(&valkey->out);
     sk_err err = io_stream_write(valkey->stream, bytes.data, bytes.len, deadline);
-    for (size_t i = 0; i < commands && !err; i++) err = read_reply(valkey, deadline, arena, &reply);
+    for (size_t i = 0; i < commands && !err; i++) err = read_reply(valkey, deadline, arena, &out_replies[i]);
     sk_buf_clear(&valkey->out);
     if (err) {
         fail(valkey, err);
         return err;
     }
-    if (reply->kind == FLEET_REPLY_REFUSAL) return refused(valkey, reply->text);
-    *out_reply = reply;
+    for (size_t i = 0; i < commands; i++)
+        if (out_replies[i]->kind == FLEET_REPLY_REFUSAL) return refused(valkey, out_replies[i]->text);
     return SK_OK;
 }
 
@@ -265,14 +264,9 @@ static void give_turn(struct fleet_valkey *valkey) {
     io_fiber_wake(next->fiber);
 }
 
-/* COMMANDS arrays of words, one behind the other, in one write. */
-struct command {
-    const sk_str *words;
-    size_t count;
-};
-
-static sk_err run(struct fleet_valkey *valkey, const struct command *commands, size_t count,
-                  sk_time_ns deadline, struct sk_arena *arena, const struct fleet_reply **out_reply) {
+sk_err fleet_valkey_calls(struct fleet_valkey *valkey, const struct fleet_command *commands, size_t count,
+                          sk_time_ns deadline, struct sk_arena *arena,
+                          const struct fleet_reply **out_replies) {
     sk_err err = take_turn(valkey, deadline);
     if (err) return err;
     valkey->refusal_bytes = 0;
@@ -282,7 +276,7 @@ static sk_err run(struct fleet_valkey *valkey, const struct command *commands, s
     if (err)
         sk_buf_clear(&valkey->out);
     else
-        err = exchange(valkey, count, deadline, arena, out_reply);
+        err = exchange(valkey, count, deadline, arena, out_replies);
     if (!err) valkey->failures = 0;
     give_turn(valkey);
     return err;
@@ -290,7 +284,7 @@ static sk_err run(struct fleet_valkey *valkey, const struct command *commands, s
 
 sk_err fleet_valkey_call(struct fleet_valkey *valkey, const sk_str *words, size_t count, sk_time_ns deadline,
                          struct sk_arena *arena, const struct fleet_reply **out_reply) {
-    return run(valkey, &(struct command){words, count}, 1, deadline, arena, out_reply);
+    return fleet_valkey_calls(valkey, &(struct fleet_command){words, count}, 1, deadline, arena, out_reply);
 }
 
 /* ---- hashes ---------------------------------------------------------------------------------------------------- */
@@ -315,8 +309,9 @@ sk_err fleet_valkey_hash_set(struct fleet_valkey *valkey, sk_str key, const stru
     sk_str expire[] = {SK_STR("PEXPIRE"), key,
                        sk_str_make(digits, sk_u64_to_text((uint64_t)expire_ms, digits))};
     const sk_str multi = SK_STR("MULTI"), exec = SK_STR("EXEC");
-    const struct command commands[] = {{&multi, 1}, {words, count}, {expire, 3}, {&exec, 1}};
-    return run(valkey, commands, SK_COUNT(commands), deadline, arena, &reply);
+    const struct fleet_command commands[] = {{&multi, 1}, {words, count}, {expire, 3}, {&exec, 1}};
+    const struct fleet_reply *replies[SK_COUNT(commands)];
+    return fleet_valkey_calls(valkey, commands, SK_COUNT(commands), deadline, arena, replies);
 }
 
 sk_err fleet_valkey_hash_get(struct fleet_valkey *valkey, sk_str key, sk_time_ns deadline,

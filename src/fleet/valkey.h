@@ -50,6 +50,16 @@ sk_str fleet_valkey_refusal(const struct fleet_valkey *valkey);
 sk_err fleet_valkey_call(struct fleet_valkey *valkey, const sk_str *words, size_t count, sk_time_ns deadline,
                          struct sk_arena *arena, const struct fleet_reply **out_reply);
 
+/* Several commands in one write, carried out one behind the other; OUT_REPLIES has room for as many. None is a refusal:
+ * the first that is one is this call's error. */
+struct fleet_command {
+    const sk_str *words;
+    size_t count;
+};
+sk_err fleet_valkey_calls(struct fleet_valkey *valkey, const struct fleet_command *commands, size_t count,
+                          sk_time_ns deadline, struct sk_arena *arena,
+                          const struct fleet_reply **out_replies);
+
 /* --- streams and hashes: errors as fleet_valkey_call, and SK_ERR_MALFORMED for a reply of another shape ---------- */
 
 struct fleet_pair {

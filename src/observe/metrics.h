@@ -21,6 +21,7 @@
     X(TLS_HANDSHAKES_FAILED, "skerry_tls_handshakes_failed_total",                                           \
       "TLS handshakes with clients that failed")                                                             \
     X(REQUESTS, "skerry_requests_total", "Client requests answered")                                         \
+    X(HEALTH_CHECKS, "skerry_health_checks_total", "Of the requests, those for this edge's own health")      \
     X(REQUESTS_MALFORMED, "skerry_requests_malformed_total", "Requests refused as malformed")                \
     X(H2_ABUSED, "skerry_h2_abused_total", "HTTP/2 connections ended because of abuse")                      \
     X(H3_ABUSED, "skerry_h3_abused_total", "HTTP/3 connections ended because of abuse")                      \
@@ -168,6 +169,8 @@ enum observe_counter {
     X(PURGE_SECONDS, "skerry_purge_duration_seconds", "Time until a purge is in force")                      \
     X(BUS_SECONDS, "skerry_bus_delay_seconds",                                                               \
       "From a purge's publishing, by the publisher's clock, until it is in force here")                      \
+    X(FLEET_PURGE_SECONDS, "skerry_fleet_purge_duration_seconds",                                            \
+      "At control: from a purge being on the bus until every living edge has applied it")                    \
     X(ENCODE_SECONDS, "skerry_encode_duration_seconds", "Time spent coding one form of a stored response")
 enum observe_histogram {
 #define X(name, text, help) OBSERVE_##name,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #define EARTH_RADIUS_KM 6371.0
+#define LOAD_EXPONENT 6
 #define UNKNOWN_TERM 0.5 /* what an unknown distance or hit ratio counts: neither good nor bad */
 
 void decide_weights_default(struct decide_weights *out_weights) {
@@ -63,15 +64,29 @@ static double draw(uint64_t key, uint64_t node, double capacity) {
 }
 
 /* The term for nearness before its weight: a measurement replaces the distance; without either, by capacity. */
-static double proximity(const struct decide_site *site, struct decide_score *score,
+static double proximity(const struct decide_site *site, struct decide_score *score, double over_light_ms,
                         const struct decide_weights *weights, uint64_t client_hash) {
     if (!isnan(score->rtt_ms)) return score->rtt_ms / weights->rtt_scale_ms;
-    if (!isnan(score->distance_km)) return score->distance_km / weights->distance_scale_km;
+    if (!isnan(score->distance_km))
+        return score->distance_km / weights->distance_scale_km + over_light_ms / weights->rtt_scale_ms;
     double drawn = draw(client_hash, name_hash(site->name), site->capacity);
     return UNKNOWN_TERM * drawn / (1 + drawn);
 }
 
-static double shed_share(double load, const struct decide_weights *weights) {
+/* A site that is half loaded answers as fast as an idle one; near its limit, work queues. What is beyond is shed, in steps:
+ * a score without bound would send all clients away at once, and back. */
+static double load_term(double load) { return pow(fmin(load, 1), LOAD_EXPONENT); }
+
+/* What a site has that nobody asked yet: no better and no worse than the others. */
+static double usual_hit_ratio(const struct decide_site *sites, size_t count) {
+    double sum = 0;
+    size_t known = 0;
+    for (size_t i = 0; i < count; i++)
+        if (!isnan(sites[i].hit_ratio)) sum += sites[i].hit_ratio, known++;
+    return known ? sum / (double)known : 1 - UNKNOWN_TERM;
+}
+
+double decide_shed_share(double load, const struct decide_weights *weights) {
     double room = weights->high_watermark - weights->low_watermark;
     if (room <= 0) return load >= weights->high_watermark ? 1 : 0;
     return fmin(1, fmax(0, (load - weights->low_watermark) / room));
@@ -79,7 +94,8 @@ static double shed_share(double load, const struct decide_weights *weights) {
 
 static struct decide_score score_site(const struct decide_site *site, uint16_t index,
                                       const struct decide_client *client,
-                                      const struct decide_weights *weights, uint64_t client_hash) {
+                                      const struct decide_weights *weights, double usual_hits,
+                                      uint64_t client_hash) {
     bool placed = !isnan(client->latitude) && !isnan(site->latitude);
     struct decide_score score = {
         .site = index,
@@ -88,11 +104,12 @@ static struct decide_score score_site(const struct decide_site *site, uint16_t i
             placed ? decide_distance_km(client->latitude, client->longitude, site->latitude, site->longitude)
                    : NAN,
         .eligible = site->up && !site->draining,
-        .shed = shed_share(site->load, weights),
+        .shed = site->sheds_in_steps ? site->shed : decide_shed_share(site->load, weights),
     };
-    score.proximity = weights->distance * proximity(site, &score, weights, client_hash);
-    score.load = weights->load * site->load;
-    score.hit_ratio = weights->hit_ratio * (isnan(site->hit_ratio) ? UNKNOWN_TERM : 1 - site->hit_ratio);
+    score.proximity =
+        weights->distance * proximity(site, &score, client->over_light_ms, weights, client_hash);
+    score.load = weights->load * load_term(site->load);
+    score.hit_ratio = weights->hit_ratio * (1 - (isnan(site->hit_ratio) ? usual_hits : site->hit_ratio));
     score.cost = weights->cost * site->cost;
     score.total = score.proximity + score.load + score.hit_ratio + score.cost;
     return score;
@@ -116,16 +133,16 @@ void decide_rank(const struct decide_site *sites, size_t count, const struct dec
     SK_ASSERT(count <= DECIDE_SITES_MAX);
     struct order orders[DECIDE_SITES_MAX];
     struct decide_score scores[DECIDE_SITES_MAX];
+    double usual_hits = usual_hit_ratio(sites, count);
     for (size_t i = 0; i < count; i++) {
-        scores[i] = score_site(&sites[i], (uint16_t)i, client, weights, place_hash);
+        scores[i] = score_site(&sites[i], (uint16_t)i, client, weights, usual_hits, place_hash);
         orders[i] = (struct order){scores[i].total, !scores[i].eligible, (uint16_t)i};
     }
     qsort(orders, count, sizeof *orders, compare_order);
     for (size_t i = 0; i < count; i++) out_scores[i] = scores[orders[i].site];
 }
 
-/* Whether this site turns this client away. */
-static bool sheds(const struct decide_score *score, const struct decide_site *sites, uint64_t client_hash) {
+bool decide_sheds(const struct decide_score *score, const struct decide_site *sites, uint64_t client_hash) {
     const struct decide_site *site = &sites[score->site];
     if (site->capacity <= 0) return true;
     if (score->shed <= 0) return false;
@@ -153,7 +170,7 @@ static struct decide_answer last_good(const struct decide_answer *previous, cons
 static size_t first_choice(const struct decide_site *sites, const struct decide_score *scores, size_t usable,
                            uint64_t client_hash) {
     for (size_t i = 0; i < usable; i++)
-        if (!sheds(&scores[i], sites, client_hash)) return i;
+        if (!decide_sheds(&scores[i], sites, client_hash)) return i;
     return 0;
 }
 
@@ -165,7 +182,7 @@ static size_t sticky_choice(const struct decide_answer *previous, const struct d
     for (size_t i = 0; i < usable; i++) {
         if (scores[i].site != previous->sites[0] || i == chosen) continue;
         bool better = scores[chosen].total <= scores[i].total * (1 - hysteresis);
-        return better || sheds(&scores[i], sites, client_hash) ? chosen : i;
+        return better || decide_sheds(&scores[i], sites, client_hash) ? chosen : i;
     }
     return chosen;
 }
@@ -193,7 +210,7 @@ struct decide_answer decide_choose(const struct decide_site *sites, size_t count
     add_site(&answer, wanted, scores[first].site);
     /* Those that shed this client come last: as the second address they are better than none. */
     for (size_t i = 0; i < usable; i++)
-        if (!sheds(&scores[i], sites, client_hash)) add_site(&answer, wanted, scores[i].site);
+        if (!decide_sheds(&scores[i], sites, client_hash)) add_site(&answer, wanted, scores[i].site);
     for (size_t i = 0; i < usable; i++) add_site(&answer, wanted, scores[i].site);
     return answer;
 }

@@ -9,6 +9,7 @@
 
 #define DECIDE_SITES_MAX 1024
 #define DECIDE_ANSWER_MAX 8
+#define DECIDE_KM_PER_MS 100.0 /* of a round trip in glass */
 
 /* A PoP as the router knows it. */
 struct decide_site {
@@ -17,6 +18,8 @@ struct decide_site {
     bool up;                    /* after damping (route/health.h) */
     bool draining;              /* operator's or its own wish: nobody new */
     double load;                /* 0..1+ of capacity */
+    bool sheds_in_steps;        /* SHED counts (route/shed.h); else the load alone says it */
+    double shed;                /* share of its clients that it turns away, 0..1 */
     double hit_ratio;           /* 0..1; NAN when unknown */
     double cost;                /* relative money a byte, 1 is usual */
     double capacity;            /* relative weight, 1 is usual */
@@ -29,6 +32,9 @@ struct decide_client {
     uint32_t as_number;
     /* Measured median round trip to each site in ms, NAN where there is none; by site index. */
     const float *rtt_ms;
+    /* What round trips usually take beyond light's time, where any was measured: without it, a site to which nothing was
+     * measured would look nearer than all others. */
+    double over_light_ms;
     /* What level the measurement came from: prefix, AS in country, country. */
     uint8_t rtt_level;
 };
@@ -88,6 +94,10 @@ void decide_rank(const struct decide_site *sites, size_t count, const struct dec
 struct decide_answer decide_choose(const struct decide_site *sites, size_t count,
                                    const struct decide_score *scores, const struct decide_weights *weights,
                                    uint64_t client_hash, const struct decide_answer *previous);
+/* The share of its clients that a site of this LOAD should turn away: none below the low watermark, all above the high. */
+double decide_shed_share(double load, const struct decide_weights *weights);
+/* Whether the site of SCORE turns this client away. */
+bool decide_sheds(const struct decide_score *score, const struct decide_site *sites, uint64_t client_hash);
 /* Both at once. */
 struct decide_answer decide(const struct decide_site *sites, size_t count, const struct decide_client *client,
                             const struct decide_weights *weights, uint64_t client_hash,

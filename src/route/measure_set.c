@@ -1,5 +1,6 @@
 /* From reports to what a table takes: rows of (network, site, median), joined by network; the same rows joined by AS in
- * country and by country stand in for networks that were not measured from a site. */
+ * country and by country stand in for networks that were not measured from a site. A country is wide: where both places
+ * are known, what stands in is how much longer than light packets take, and each network adds its own distance. */
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -13,7 +14,8 @@ struct row {
     uint32_t as_number;
     uint16_t site;
     uint32_t count;
-    float p50_ms;
+    float p50_ms, over_light_ms; /* NAN: a place is unknown */
+    float value_ms;              /* one of the two, by which a level is joined */
 };
 
 struct measure_set {
@@ -31,6 +33,7 @@ struct making {
     size_t count;
     size_t site_count;
     struct table_rtt *rtts; /* of one item, by site while it is made */
+    bool is_over_light;     /* the rows' values are */
 };
 
 /* --- rows ------------------------------------------------------------------------------------------- */
@@ -46,17 +49,30 @@ static bool site_of(const struct source *source, const struct table_site *sites,
     return false;
 }
 
-static void add_rows(struct making *m, const struct measure_report *report, uint16_t site) {
+static float over_light(const struct row *row, const struct geo_place *place,
+                        const struct decide_site *site) {
+    if (isnan(place->latitude) || isnan(site->latitude)) return NAN;
+    double km = decide_distance_km(place->latitude, place->longitude, site->latitude, site->longitude);
+    return (float)fmax(0, row->p50_ms - km / DECIDE_KM_PER_MS);
+}
+
+static void add_rows(struct making *m, const struct measure_report *report, const struct table_site *sites,
+                     uint16_t site) {
     for (size_t i = 0; i < report->count; i++) {
         const struct measure_network *network = &report->networks[i];
         struct row *row = &m->rows[m->count++];
         uint8_t bits;
-        *row = (struct row){
-            .prefix = network->prefix, .site = site, .count = network->count, .p50_ms = network->p50_ms};
+        *row = (struct row){.prefix = network->prefix,
+                            .site = site,
+                            .count = network->count,
+                            .p50_ms = network->p50_ms,
+                            .over_light_ms = NAN,
+                            .value_ms = network->p50_ms};
         if (!m->geo) continue;
         const struct geo_place *place = geo_find(m->geo, network->prefix.ip, &bits);
         memcpy(row->country, place->country, sizeof row->country);
         row->as_number = place->as_number;
+        row->over_light_ms = over_light(row, place, &sites[site].decide);
     }
 }
 
@@ -74,15 +90,20 @@ static int compare_country(const struct row *x, const struct row *y) {
     return memcmp(x->country, y->country, 2);
 }
 
+static int compare_values(const struct row *x, const struct row *y) {
+    return (x->value_ms > y->value_ms) - (x->value_ms < y->value_ms);
+}
+
 static int then_by_value(int order, const struct row *x, const struct row *y) {
     if (order) return order;
     if (x->site != y->site) return x->site - y->site;
-    return (x->p50_ms > y->p50_ms) - (x->p50_ms < y->p50_ms);
+    return compare_values(x, y);
 }
 
 static int by_prefix(const void *a, const void *b) { return then_by_value(compare_prefix(a, b), a, b); }
 static int by_as(const void *a, const void *b) { return then_by_value(compare_as(a, b), a, b); }
 static int by_country(const void *a, const void *b) { return then_by_value(compare_country(a, b), a, b); }
+static int by_value(const void *a, const void *b) { return compare_values(a, b); }
 
 /* --- items ------------------------------------------------------------------------------------------ */
 
@@ -93,7 +114,7 @@ static float median(const struct row *rows, size_t count) {
     if (total < MEASURE_COUNT_MIN) return NAN;
     for (size_t i = 0; i < count; i++) {
         seen += rows[i].count;
-        if (2 * seen >= total) return rows[i].p50_ms;
+        if (2 * seen >= total) return rows[i].value_ms;
     }
     return NAN;
 }
@@ -117,7 +138,7 @@ static sk_err join_rows(struct making *m, const struct row *rows, size_t count,
     for (size_t from = 0, to; from < count; from = to) {
         for (to = from; to < count && rows[to].site == rows[from].site; to++) continue;
         float p50_ms = median(rows + from, to - from);
-        if (!isnan(p50_ms)) m->rtts[used++] = (struct table_rtt){rows[from].site, p50_ms};
+        if (!isnan(p50_ms)) m->rtts[used++] = (struct table_rtt){rows[from].site, m->is_over_light, p50_ms};
     }
     if (used == 0) return SK_OK;
     struct table_rtt *copy = sk_arena_alloc(&m->set->arena, used * sizeof *copy);
@@ -170,6 +191,23 @@ static sk_err join_level(struct making *m, const struct level *level, bool wants
         err = join_rows(m, m->rows + from, to - from, &key);
     }
     return err;
+}
+
+/* From here on the rows are about the time over light's, if the place of any is known; the others go. */
+static void count_over_light(struct making *m) {
+    size_t placed = 0;
+    for (size_t i = 0; i < m->count; i++) {
+        if (isnan(m->rows[i].over_light_ms)) continue;
+        m->rows[placed] = m->rows[i];
+        m->rows[placed].value_ms = m->rows[placed].over_light_ms;
+        placed++;
+    }
+    if (!placed) return;
+    m->count = placed;
+    m->is_over_light = true;
+    qsort(m->rows, m->count, sizeof *m->rows, by_value);
+    float usual = median(m->rows, m->count);
+    m->set->table.over_light_ms = isnan(usual) ? 0 : usual;
 }
 
 /* --- standing in ------------------------------------------------------------------------------------ */
@@ -233,6 +271,7 @@ static sk_err make_items(struct making *m) {
     struct measure_set *set = m->set;
     sk_err err = join_level(m, &levels[LEVEL_PREFIX], false);
     set->table.prefix_count = set->table.count;
+    count_over_light(m);
     if (!err) err = join_level(m, &levels[LEVEL_AS], true);
     size_t country_begin = set->table.count;
     if (!err) err = join_level(m, &levels[LEVEL_COUNTRY], false);
@@ -252,7 +291,7 @@ static sk_err collect(struct making *m, const struct measure *measure, const str
         const struct source *source = &measure->sources[i];
         uint16_t site;
         if (now - source->at <= MEASURE_REPORT_NS && site_of(source, sites, m->site_count, &site))
-            add_rows(m, &source->report, site);
+            add_rows(m, &source->report, sites, site);
     }
     return SK_OK;
 }

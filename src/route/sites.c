@@ -42,7 +42,7 @@ static void enter_edge(struct sites *sites, uint32_t site, uint32_t index, bool 
     sites->items[site].address_up[index] = edge->up;
 }
 
-static void carry_site(struct table_site *item, const struct sites *old) {
+static void carry_site(struct table_site *item, struct shed_state *shed, const struct sites *old) {
     for (uint32_t i = 0; old && i < old->count; i++) {
         const struct decide_site *before = &old->items[i].decide;
         if (!sk_str_eq(before->name, item->decide.name)) continue;
@@ -50,6 +50,9 @@ static void carry_site(struct table_site *item, const struct sites *old) {
         item->decide.hit_ratio = before->hit_ratio;
         item->decide.draining = before->draining;
         item->decide.up = before->up;
+        item->decide.sheds_in_steps = before->sheds_in_steps;
+        item->decide.shed = before->shed;
+        *shed = old->sheds[i];
     }
 }
 
@@ -68,10 +71,11 @@ sk_err sites_create(const struct route_config *config, const struct sites *old, 
     for (uint32_t i = 0; i < sites->count; i++) edges += config->sites[i].address_count;
     for (uint32_t i = 0; i < sites->count; i++) reports += config->config->sites[i].report_count;
     sites->items = calloc(SK_MAX(sites->count, 1), sizeof *sites->items);
+    sites->sheds = calloc(SK_MAX(sites->count, 1), sizeof *sites->sheds);
     sites->address_up = calloc(SK_MAX(edges, 1), sizeof *sites->address_up);
     sites->edges = calloc(SK_MAX(edges, 1), sizeof *sites->edges);
     sites->reports = calloc(SK_MAX(reports, 1), sizeof *sites->reports);
-    if (!sites->items || !sites->address_up || !sites->edges || !sites->reports) {
+    if (!sites->items || !sites->sheds || !sites->address_up || !sites->edges || !sites->reports) {
         sites_free(sites);
         return SK_ERR_NO_MEMORY;
     }
@@ -79,7 +83,7 @@ sk_err sites_create(const struct route_config *config, const struct sites *old, 
         sites->items[i] = config->sites[i];
         sites->items[i].address_up = sites->address_up + used;
         used += config->sites[i].address_count;
-        carry_site(&sites->items[i], old);
+        carry_site(&sites->items[i], &sites->sheds[i], old);
         for (uint32_t k = 0; k < config->sites[i].address_count; k++) enter_edge(sites, i, k, check, old);
         settle_site(sites, i);
         enter_reports(sites, i, &config->config->sites[i]);
@@ -91,6 +95,7 @@ sk_err sites_create(const struct route_config *config, const struct sites *old, 
 void sites_free(struct sites *sites) {
     if (!sites) return;
     free(sites->items);
+    free(sites->sheds);
     free(sites->address_up);
     free(sites->edges);
     free(sites->reports);
@@ -161,7 +166,8 @@ sk_err sites_report(struct sites *sites, sk_str json, sk_time_ns now, bool *out_
 }
 
 /* The mean of what the edges of a site say; what nobody says is as before. */
-static void settle_load(struct sites *sites, uint32_t site, sk_time_ns now) {
+static void settle_load(struct sites *sites, uint32_t site, const struct decide_weights *weights,
+                        sk_time_ns now) {
     struct decide_site *item = &sites->items[site].decide;
     double load = 0, hit_ratio = 0;
     unsigned loads = 0, hit_ratios = 0;
@@ -171,17 +177,23 @@ static void settle_load(struct sites *sites, uint32_t site, sk_time_ns now) {
         if (!isnan(report->load)) load += report->load, loads++;
         if (!isnan(report->hit_ratio)) hit_ratio += report->hit_ratio, hit_ratios++;
     }
-    if (loads) item->load = load / loads;
+    if (loads) {
+        item->load = load / loads;
+        sites->sheds[site] = shed_after(&sites->sheds[site], item->load, weights, now);
+        item->shed = sites->sheds[site].share;
+        item->sheds_in_steps = true;
+    }
     if (hit_ratios) item->hit_ratio = hit_ratio / hit_ratios;
 }
 
-void sites_loaded(struct sites *sites, uint32_t index, double load, double hit_ratio, sk_time_ns now) {
+void sites_loaded(struct sites *sites, uint32_t index, double load, double hit_ratio,
+                  const struct decide_weights *weights, sk_time_ns now) {
     if (index >= sites->report_count) return;
     struct sites_report *report = &sites->reports[index];
     report->at = now;
     report->load = load;
     report->hit_ratio = hit_ratio;
-    settle_load(sites, report->site, now);
+    settle_load(sites, report->site, weights, now);
 }
 
 /* --- telling ---------------------------------------------------------------------------------------- */

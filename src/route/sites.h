@@ -8,6 +8,7 @@
 
 #include "route/health.h"
 #include "route/plan.h"
+#include "route/shed.h"
 
 struct sites_edge {
     struct io_addr addr;
@@ -23,6 +24,7 @@ struct sites {
     uint32_t count, edge_count;
     struct table_site *items; /* names and addresses are the configuration's, which outlives this */
     bool *address_up;         /* of all edges; the items point into it */
+    struct shed_state *sheds; /* of each item */
     struct sites_edge *edges;
     struct sites_report { /* of an edge, where it reports */
         struct io_addr addr;
@@ -49,7 +51,8 @@ bool sites_look(struct sites *sites, sk_time_ns now);
  * ours are passed over. *OUT_CHANGED is true when a verdict changed. SK_ERR_MALFORMED. */
 sk_err sites_report(struct sites *sites, sk_str json, sk_time_ns now, bool *out_changed);
 /* What the edge that reports at REPORT says about its load and hit ratio (NAN: nothing). */
-void sites_loaded(struct sites *sites, uint32_t report, double load, double hit_ratio, sk_time_ns now);
+void sites_loaded(struct sites *sites, uint32_t report, double load, double hit_ratio,
+                  const struct decide_weights *weights, sk_time_ns now);
 /* Sites that clients may be sent to. */
 uint32_t sites_up(const struct sites *sites);
 /* An array of all sites with their edges. NULL: no memory. */

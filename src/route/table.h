@@ -28,6 +28,7 @@ struct table_override { /* operator's word: by prefix, country ("DE") or AS numb
  * measured, from its AS in its country, or its country. */
 struct table_rtt {
     uint16_t site;
+    bool over_light; /* the time is what it takes beyond light's (DECIDE_KM_PER_MS) over the distance */
     float p50_ms;
 };
 struct table_measurement {
@@ -42,6 +43,7 @@ struct table_measurements {
     const struct table_measurement *items; /* those by prefix first */
     size_t count;
     size_t prefix_count; /* of them by prefix */
+    float over_light_ms; /* what it usually takes beyond light's time, of all; 0: not known */
 };
 struct table_input {
     const struct table_site *sites;

@@ -49,6 +49,15 @@ const struct table_measurement *table_measurement_of(const struct table_making *
     return country;
 }
 
+/* To this place; NAN when that is not known. */
+static float rtt_from(const struct table_rtt *rtt, const struct geo_place *place,
+                      const struct decide_site *site) {
+    if (!rtt->over_light) return rtt->p50_ms;
+    if (isnan(place->latitude) || isnan(site->latitude)) return NAN;
+    double km = decide_distance_km(place->latitude, place->longitude, site->latitude, site->longitude);
+    return (float)(rtt->p50_ms + km / DECIDE_KM_PER_MS);
+}
+
 void table_rank(struct table_making *build, const struct table_piece *piece) {
     const struct table_input *input = build->input;
     const struct geo_place *place = table_place_of(build, piece);
@@ -60,9 +69,11 @@ void table_rank(struct table_making *build, const struct table_piece *piece) {
         for (size_t i = 0; i < input->site_count; i++) build->rtts[i] = NAN;
         for (size_t i = 0; i < measurement->rtt_count; i++)
             if (measurement->rtts[i].site < input->site_count)
-                build->rtts[measurement->rtts[i].site] = measurement->rtts[i].p50_ms;
+                build->rtts[measurement->rtts[i].site] =
+                    rtt_from(&measurement->rtts[i], place, &build->sites[measurement->rtts[i].site]);
         client.rtt_ms = build->rtts;
     }
+    if (input->measurements) client.over_light_ms = input->measurements->over_light_ms;
     uint64_t place_hash =
         isnan(place->latitude) ? piece->block + UINT64_C(0x10000) * piece->place : piece->place;
     decide_rank(build->sites, input->site_count, &client, input->weights, place_hash, build->scores);
@@ -72,6 +83,13 @@ static bool lists_site(const struct decide_answer *answer, uint16_t site) {
     for (size_t i = 0; i < answer->count; i++)
         if (answer->sites[i] == site) return true;
     return false;
+}
+
+/* Those whom a site sheds need not wait: how many they are changes in steps itself (route/shed.h). */
+static bool turned_away(const struct table_making *build, uint16_t site, uint64_t client_hash) {
+    size_t i = 0;
+    while (i < build->input->site_count && build->scores[i].site != site) i++;
+    return i < build->input->site_count && decide_sheds(&build->scores[i], build->sites, client_hash);
 }
 
 /* Whether a network that could as well stay has to wait for a later table: only max_step of them move at once. */
@@ -84,7 +102,7 @@ static bool must_wait(const struct table_making *build, const struct decide_answ
     uint16_t site = before->sites[0];
     if (site == after->sites[0] || site >= build->input->site_count) return false;
     const struct decide_site *old = &build->sites[site];
-    if (!old->up || old->draining || old->capacity <= 0 || old->load >= weights->low_watermark) return false;
+    if (!old->up || old->draining || turned_away(build, site, client_hash)) return false;
     return decide_spread(client_hash, build->input->version) >= weights->max_step;
 }
 

@@ -67,8 +67,10 @@ static void take_report(struct route_process *process, const struct probe_result
         SK_LOG_LIMITED(SK_LOG_WARN, "route", "an edge's report is not taken: %s", sk_err_text(err));
         return;
     }
-    sites_loaded(sites, result->target, report.load, report.hit_ratio, sk_time_now());
+    sites_loaded(sites, result->target, report.load, report.hit_ratio, &process->plan->config->weights,
+                 sk_time_now());
     observe_count(process->metrics, OBSERVE_ROUTE_REPORTS);
+    if (!process->plan->config->config->reports.round_trips) report.count = 0;
     if (measure_take(process->measure, &from->addr, sites->items[from->site].decide.name, &report,
                      sk_time_now()))
         measure_report_free(&report);

@@ -100,6 +100,8 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     sk_err err = wire_stream_field(&h2->rules, stream, (sk_str){(const char *)name, name_len},
                                    (sk_str){(const char *)value, value_len});
     if (err) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    /* A byte may name a long field of HPACK's table (RFC 7541 section 7.3). */
+    if (before) charge(h2, WIRE_H2_COST_BIG_FIELD);
     if (!before && stream->refusal == 431) charge(h2, WIRE_H2_COST_BIG_HEAD);
     return 0;
 }

@@ -125,6 +125,7 @@ static int on_header(nghttp3_conn *conn, int64_t id, int32_t token, nghttp3_rcbu
     uint16_t before = stream->refusal;
     sk_err err = wire_stream_field(&h3->rules, stream, (sk_str){(const char *)n.base, n.len},
                                    (sk_str){(const char *)v.base, v.len});
+    if (before) charge(h3, WIRE_H2_COST_BIG_FIELD);
     if (!before && stream->refusal == 431) charge(h3, WIRE_H2_COST_BIG_HEAD);
     return err ? NGHTTP3_ERR_CALLBACK_FAILURE : 0;
 }
@@ -287,6 +288,8 @@ static sk_err acknowledged(void *app, int64_t stream, uint64_t bytes, uint64_t *
 static sk_err stream_over(void *app, int64_t stream, uint64_t error, uint64_t *out_error) {
     struct wire_h3 *h3 = app;
     if (!h3->conn) return SK_OK;
+    /* Those that a client needs stay open (RFC 9114 section 6.2): one that ends was of a kind that nobody knows. */
+    if (!ngtcp2_is_bidi_stream(stream)) charge(h3, WIRE_H2_COST_UNKNOWN);
     int result =
         nghttp3_conn_close_stream(h3->conn, stream, error == UINT64_MAX ? NGHTTP3_H3_NO_ERROR : error);
     return verdict(result == NGHTTP3_ERR_STREAM_NOT_FOUND ? 0 : result, out_error);

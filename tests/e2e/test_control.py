@@ -303,6 +303,49 @@ def test_unauthenticated(control):
     control.wait_log("refused: somebody without a token asks for /configuration")
 
 
+def test_replayed_snapshot(control, new_node, origin):
+    """Issue 6, attacks: who can write to Valkey gives an old configuration a new number, and then half of the newest one,
+    and one that nobody signed. Edges refuse them all, tell it, and lose nothing; the next true one is taken."""
+    edge = new_node("a")
+    table = b"skerry:acme:configurations"
+    control.apply([site(origin)])
+    control.apply([site(origin, name="second")])
+    wait_until(lambda: control.node("a")["configuration"] == 2, 10, "the second")
+    first, second = (bulk(valkey(control, b"HGET", table, number)) for number in (b"1", b"2"))
+    forged = second.replace(b"second", b"seconD")
+    for number, content in ((b"3", first), (b"4", second[: len(second) // 2]), (b"5", forged)):
+        assert content and valkey(control, b"HSET", table, number, content) == b":1\r\n"
+        valkey(control, b"HSET", b"skerry:acme:state", b"rollout", number + b" 2 all 1 - -")
+        control.wait_log(f"refuses: configuration {number.decode()}")
+        assert control.node("a")["configuration"] == 2 and ask(edge).status == 200
+    assert metric(edge, "skerry_fleet_configurations_refused_total") == 3
+    control.apply([site(origin, name="third")])
+    wait_until(lambda: control.node("a")["configuration"] == 6, 10, "a true one")
+    assert ask(edge).status == 200
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["goes on", "restarted"])
+def test_forgotten_configuration(control, new_node, origin, restarted):
+    """A failover has lost the newest configuration, which edges have: its number is not given to another text."""
+    edge = new_node("a")
+    control.apply([site(origin)])
+    control.apply([{"host": "lost.example.com", "origin": origin.url}])
+    wait_until(lambda: control.node("a")["configuration"] == 2, 10, "the second")
+    assert valkey(control, b"HDEL", b"skerry:acme:configurations", b"2") == b":1\r\n"
+    valkey(control, b"HSET", b"skerry:acme:state", b"head", b"1", b"rollout", b"1 0 all 1 - -")
+    if restarted:
+        control.stop()
+        control.start()
+    assert control.apply([site(origin, name="other")])["number"] == 3
+    wait_until(lambda: ask(edge).status == 200, 10, "the third")
+    assert [each["number"] for each in control.ask("history")["configurations"]] == [3, 1]
+
+
+def bulk(answer):
+    head, _, rest = answer.partition(b"\r\n")
+    return rest[: int(head[1:])]
+
+
 # --- the record ---------------------------------------------------------------------------------------------------
 
 

@@ -4,10 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from harness.control import SERVER
 from harness.edge import binary, execution_environment
 from harness.process import Family
 from harness.scale import seconds, wait_until
@@ -31,6 +33,18 @@ def test_once_compares_every_file_and_ends_with_0(environment, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "all as it should be" in done.stdout and done.stderr == ""
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(SERVER is None, reason="no valkey-server")
+def test_the_fleet_once(environment):
+    """Issue 6, line 1: three PoPs of two edges, a purge everywhere, an edge killed and back; line 4: all served with
+    control and Valkey dead, a restart included."""
+    with tempfile.TemporaryDirectory(prefix="demo-") as folder:  # a socket's path is short
+        done = subprocess.run([*PROGRAM, "--once", "--fleet"], env={**os.environ, **environment, "TMPDIR": folder},
+                              capture_output=True, text=True, timeout=seconds(100))
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "all as it should be" in done.stdout and done.stderr == ""
+        assert os.listdir(folder) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "TERM"])

@@ -79,6 +79,25 @@ def test_every_kind_reaches_every_edge(new_fleet, cacheable):
     assert metrics['skerry_purges_total{kind="tag"}'] == 2
 
 
+def test_forged_purges_are_refused(new_fleet, cacheable):
+    """Issue 6, attacks: who can write to Valkey sends an old purge again, changes one, and puts in what is none."""
+    fleet = new_fleet(1, cacheable)
+    edge, publisher = fleet.edges[0], fleet.publisher()
+    publisher.purge({"host": HOST})
+    store(fleet.edges)
+    entry = next(fields for _, fields in fleet.valkey.ask("XRANGE", "skerry:purges", "-", "+") if HOST.encode() in fields[1])
+    changed = [entry[0], entry[1].replace(HOST.encode(), HOST.upper().encode()), *entry[2:]]
+    later = [entry[0], entry[1][:-20 - len(HOST)] + b"\x7f" * 8 + entry[1][-12 - len(HOST):], *entry[2:]]
+    before = edge.metrics()["skerry_bus_entries_total"]
+    for fields in (entry, changed, later, [b"e", b"SKB1"], [b"x", b"y"]):
+        fleet.valkey.ask("XADD", "skerry:purges", "*", *fields)
+    publisher.purge({"tag": "other"})  # behind them all
+    assert left(edge) and edge.fetch("/a", host=HOST).hit
+    metrics = edge.metrics()
+    assert metrics["skerry_bus_refused_total"] >= 2  # what is no news is not even looked at
+    assert metrics["skerry_bus_entries_total"] > before
+
+
 def test_a_publisher_that_ends_well_costs_no_revalidation_and_one_that_dies_does(new_fleet, cacheable):
     fleet = new_fleet(1, cacheable)
     edge = fleet.edges[0]
@@ -223,6 +242,10 @@ def test_people_purge_by_control(tmp_path, new_edge, cacheable):
             assert answer["living"] == 2 and answer["behind"] == [], answer
             assert not any(left(edge) for edge in edges)
         assert control.has_done("purge", "tag t")
+        figures = control.figures()
+        assert figures["skerry_fleet_purge_duration_seconds_count"] == 3
+        control.ask("purge", "--tag", "t")  # not waited for, and counted all the same
+        wait_until(lambda: control.figures()["skerry_fleet_purge_duration_seconds_count"] == 4, 10, "the figure")
         control.ask("purge", "--host", HOST, token=control.token("reader", "read"), fails="purge")
         control.ask("purge", "--host", HOST, token=control.token("purger", "purge"))
         control.stop()  # with its server: a purge that nobody takes is said to be none

@@ -74,11 +74,14 @@ struct record *model_newest(const struct model *model, const struct asked *reque
         struct record *record = model->records[i];
         if (record->uri != request->uri || record->verdict == NEVER) continue;
         if (record->alone) continue;
-        if (record_hit_by(model, record, false, model->clock)) continue;
+        /* One purged by its tag had taken the place of those before it, which may not have the tag. */
+        const struct happening *hit = record_hit_by(model, record, false, model->clock);
+        if (hit && !*hit->tag) continue;
         if (record_varies(record, &request->head)) continue;
         if (!newest || record->came >= newest->came) newest = record;
     }
     if (!newest || !newest->sure || newest->broken || newest->verdict != MUST) return NULL;
+    if (record_hit_by(model, newest, false, model->clock)) return NULL;
     return same_slot(&model->uris[request->uri], newest->request, &request->head) ? newest : NULL;
 }
 

@@ -138,8 +138,9 @@ bool record_may_answer_failure(const struct record *record, const struct asked *
 bool record_must_answer_failure(const struct record *record, const struct asked *request, int64_t now);
 /* Purged hard, so that not even its validators count any more. */
 bool record_gone(const struct model *model, const struct record *record, uint64_t place);
-/* A hard (or soft) happening between the beginning of its fill and PLACE. */
-bool record_hit_by(const struct model *model, const struct record *record, bool soft, uint64_t place);
+/* The first hard (or soft) happening between the beginning of its fill and PLACE; NULL: none. */
+const struct happening *record_hit_by(const struct model *model, const struct record *record, bool soft,
+                                      uint64_t place);
 
 enum condition { CONDITION_NONE, CONDITION_NOT_MODIFIED, CONDITION_FAILED };
 enum condition record_condition(const struct record *record, const struct trace_head *request, int64_t now);

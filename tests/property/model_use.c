@@ -40,12 +40,13 @@ static bool covers(const struct happening *happening, const struct record *recor
     return !*happening->tag || text_has_tag(&record->head, happening->tag);
 }
 
-bool record_hit_by(const struct model *model, const struct record *record, bool soft, uint64_t place) {
+const struct happening *record_hit_by(const struct model *model, const struct record *record, bool soft,
+                                      uint64_t place) {
     for (int i = 0; i < model->happening_count; i++) {
         const struct happening *h = &model->happenings[i];
-        if (h->soft == soft && covers(h, record) && h->at > record->began && h->at < place) return true;
+        if (h->soft == soft && covers(h, record) && h->at > record->began && h->at < place) return h;
     }
-    return false;
+    return NULL;
 }
 
 bool record_gone(const struct model *model, const struct record *record, uint64_t place) {

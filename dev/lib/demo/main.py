@@ -12,6 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import fleet
 import pages
 import parts
 import pictures
@@ -187,8 +188,11 @@ def main():
     parser.add_argument("--port", type=int, default=8080, help="where the edge listens (8080, or any free one)")
     parser.add_argument("--rate", type=int, default=500, help="requests a second of the load (500)")
     parser.add_argument("--seconds", type=float, default=4, help="with --once: how long the load runs (4)")
+    parser.add_argument("--fleet", action="store_true", help="three PoPs of two edges, and a control")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    if options.fleet:
+        return fleet.main(options)
     demo, wrong, code = Demo(options), [], 0
     try:
         demo.start()

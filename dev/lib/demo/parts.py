@@ -106,8 +106,8 @@ def start_edge(program, directory, origin_port, port, memory):
 class LoadClient:
     """The load, and what it tells each second."""
 
-    def __init__(self, program, port, targets, connections, rate):
-        self.process = start([program, f"--connections={connections}", f"--rate={rate}", f"--file={targets}", "--zipf=0.9",
+    def __init__(self, program, port, targets, connections, rate, host=None):
+        self.process = start([program, *([f"--host={host}"] if host else []), f"--connections={connections}", f"--rate={rate}", f"--file={targets}", "--zipf=0.9",
                               "--interval=1000", "127.0.0.1", port], stdout=subprocess.PIPE, text=True)
         self.lines, self.total = [], None
         self.thread = threading.Thread(target=self._read, daemon=True)

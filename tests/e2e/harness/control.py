@@ -8,9 +8,11 @@ import subprocess
 
 import yaml
 
+from .client import fetch
 from .edge import READY, TROUBLE, binary, execution_environment, run
 from .ports import Reservation
 from .process import Family
+from .prometheus import Metrics
 from .scale import seconds, wait_until
 
 SERVER = shutil.which("valkey-server") or shutil.which("redis-server")
@@ -31,19 +33,23 @@ class Control:
         self.process = None
 
     def start(self):
+        ready = len(READY.findall(self.log())) if self.log_path.exists() else 0
+        self.launch()
+        wait_until(lambda: len(READY.findall(self.log())) > ready or self.process.poll() is not None, 20, "control")
+        assert self.process.poll() is None, self.log()
+        wait_until(lambda: run("control", "nodes", "--control", self.admin).returncode == 0, 20, "the store")
+        return self
+
+    def launch(self):
+        """Without waiting for anything."""
         file = self.directory / "control.yaml"
         file.write_text(yaml.safe_dump({"fleet": "acme", "listen": f"127.0.0.1:{self.port}", "admin": self.admin,
                                         "state": str(self.directory / "state"), "valkey_server": SERVER, **self.more}))
-        before = len(READY.findall(self.log())) if self.log_path.exists() else 0
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen([binary(), "control", "-c", str(file)], stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, cwd=self.directory,
                                             env=self.family.environment(execution_environment()))
         self.family.known.add(self.process.pid)
-        wait_until(lambda: len(READY.findall(self.log())) > before or self.process.poll() is not None, 20, "control")
-        assert self.process.poll() is None, self.log()
-        wait_until(lambda: run("control", "nodes", "--control", self.admin).returncode == 0, 20, "the store")
-        return self
 
     def log(self):
         return self.log_path.read_text(errors="replace")
@@ -106,6 +112,11 @@ class Control:
         done = run("control", "audit", "--control", self.admin)
         assert done.returncode == 0, done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def figures(self):
+        response = fetch(self.admin.removeprefix("unix:"), "/metrics", host="localhost")
+        assert response.status == 200, response
+        return Metrics(response.text)
 
     def has_done(self, what, about=""):
         return any(line["what"] == what and about in line["about"] for line in self.audit())

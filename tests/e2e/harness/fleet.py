@@ -47,6 +47,16 @@ class Valkey:
             except OSError:
                 return None
 
+    def ask(self, *words):
+        """The answer to one command: bytes, a number, a list, None."""
+        import socket
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(seconds(5))
+            connection.connect(self.path)
+            words = [word if isinstance(word, bytes) else str(word).encode() for word in words]
+            connection.sendall(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in words))
+            return _reply(connection.makefile("rb"))
+
     def kill(self):
         self.process.kill()
         self.process.wait()
@@ -58,6 +68,17 @@ class Valkey:
         self.pause(False)
         self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _reply(file):
+    line = file.readline()
+    kind, rest = line[:1], line[1:-2]
+    assert kind != b"-", rest
+    if kind == b"$":
+        return None if rest == b"-1" else file.read(int(rest) + 2)[:-2]
+    if kind == b"*":
+        return [_reply(file) for _ in range(int(rest))]
+    return int(rest) if kind == b":" else rest
 
 
 class Publisher:

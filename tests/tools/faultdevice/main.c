@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -223,7 +224,8 @@ int main(int argc, char **argv) {
     int status;
     control = open(control_path, O_RDWR | O_NONBLOCK | O_CLOEXEC); /* never at its end */
     if (control < 0) return 2;
-    signal(SIGTERM, SIG_IGN); /* the program's business */
+    signal(SIGTERM, SIG_IGN);         /* the program's business */
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that is ended leaves nothing behind */
     child = trap_start(program, &traps);
     if (child < 0) {
         fprintf(stderr, "faultdevice: no notifications of calls here: %s\n", strerror(errno));

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -58,6 +59,7 @@ static int receive_fd(int from) {
 
 static _Noreturn void become(char **argv, int ours) {
     signal(SIGTERM, SIG_DFL);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     setenv("SKERRY_FILE_ENGINE", "threads", 1); /* a ring's reads are no calls */
     int fd = install();
     if (fd < 0 || !send_fd(ours, fd)) _exit(126);

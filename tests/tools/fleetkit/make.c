@@ -32,6 +32,16 @@ static sk_err write_control(const char *folder) {
     return err ? err : io_file_replace(path, nobody.data, nobody.len, 0600);
 }
 
+static sk_err write_key(const struct fleet_ca *ca, const char *folder, const struct fleet_id *id) {
+    char name[FLEET_ID_TEXT_BYTES], text[FLEET_HEX_BYTES];
+    struct fleet_bus_keys masters;
+    sk_err err = fleet_ca_bus_masters(ca, &masters);
+    if (err) return err;
+    struct fleet_bus_key key = fleet_bus_key_of(&masters.keys[0], fleet_id_format(id, name));
+    fleet_bus_key_format(&key, text);
+    return fleet_bus_key_save(sk_str_from_c(folder), sk_str_from_c(text));
+}
+
 /* NODE is "ROLE/NAME". */
 static sk_err make_node(const struct fleet_ca *ca, const char *folder, const char *fleet, const char *node,
                         sk_unix_s now) {
@@ -50,6 +60,7 @@ static sk_err make_node(const struct fleet_ca *ca, const char *folder, const cha
     if (!err) err = fleet_folder(sk_str_from_c(path));
     if (!err) err = fleet_identity_save(sk_str_from_c(path), sk_buf_str(&pem), fleet_ca_roots(ca));
     sk_buf_free(&pem);
+    if (!err) err = write_key(ca, path, &id);
     return err ? err : write_control(path);
 }
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "fleet/ca.h"
 #include "fleet/publisher.h"
 #include "fleetkit.h"
 #include "io/file.h"
@@ -13,6 +14,22 @@ static struct fleet_identity *identity;
 static struct fleet_publisher *publisher;
 
 static struct fleet_identity *identity_of(void *arg) { return fleet_identity_ref(identity); }
+
+static struct fleet_bus_keys masters;
+static struct fleet_bus_keys keys_of(void *arg, sk_str edge) { return fleet_bus_keys_of(&masters, edge); }
+
+/* Of the authority that `fleetkit make` left beside FOLDER. */
+static sk_err read_masters(const char *folder) {
+    char path[FLEET_PATH_BYTES];
+    struct fleet_ca *ca;
+    sk_str fleet = sk_str_from_c(fleet_identity_self(identity)->id.fleet);
+    sk_err err = fleet_path(sk_str_from_c(folder), "../ca", path);
+    if (!err) err = fleet_ca_open(sk_str_from_c(path), fleet, sk_wall_now_s(), &ca);
+    if (err) return err;
+    err = fleet_ca_bus_masters(ca, &masters);
+    fleet_ca_free(ca);
+    return err;
+}
 
 struct line {
     char *text;
@@ -70,8 +87,9 @@ static void story(void *arg) {
 }
 
 int fleetkit_publish(const char *folder, const char *bus) {
-    struct fleet_publisher_options options = {.identity = identity_of};
+    struct fleet_publisher_options options = {.identity = identity_of, .keys = keys_of};
     sk_err err = fleet_identity_load(sk_str_from_c(folder), &identity);
+    if (!err) err = read_masters(folder);
     if (!err) err = fleet_valkey_where_parse(sk_str_from_c(bus), &options.where);
     if (!err) err = io_loop_create("fleetkit", &loop);
     if (!err) err = fleet_publisher_start(loop, &options, &publisher);

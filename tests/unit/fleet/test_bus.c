@@ -9,6 +9,8 @@
 struct edge_double {
     struct fleet_identity *identity;
     struct fleet_follower *follower;
+    struct fleet_bus_key key;
+    bool has_key;
     char last[64]; /* text of the last wish */
     unsigned applied, revalidated, left;
 };
@@ -19,6 +21,7 @@ static struct fleet_identity *control, *rogue;
 static struct edge_double edges[EDGES];
 static struct fleet_publisher *publisher;
 static struct observe_thread *metrics;
+static struct fleet_bus_keys masters;
 static int64_t silence_ms;
 
 /* ---- doubles ---------------------------------------------------------------------------------------------------- */
@@ -27,6 +30,11 @@ static struct fleet_identity *identity_of_edge(void *arg) {
     return fleet_identity_ref(((struct edge_double *)arg)->identity);
 }
 static struct fleet_identity *identity_of_control(void *arg) { return fleet_identity_ref(control); }
+static struct fleet_bus_keys keys_of(void *arg, sk_str edge) { return fleet_bus_keys_of(&masters, edge); }
+static const struct fleet_bus_key *key_of(void *arg) {
+    const struct edge_double *edge = arg;
+    return edge->has_key ? &edge->key : NULL;
+}
 static const struct fleet_expelled *nobody(void *arg) { return NULL; }
 
 static void on_apply(void *arg, const struct fleet_bus_entry *entry) {
@@ -53,6 +61,7 @@ static void start_edge(struct edge_double *edge) {
                                              .arg = edge,
                                              .identity = identity_of_edge,
                                              .expelled = nobody,
+                                             .bus_key = key_of,
                                              .apply = on_apply,
                                              .revalidate = on_revalidate,
                                              .describe = on_describe};
@@ -86,7 +95,8 @@ static void begin(void) {
     struct fleet_valkey_where where = {.path = sk_str_from_c(server.path)};
     const sk_str flush = SK_STR("FLUSHALL");
     const struct fleet_reply *reply;
-    struct fleet_publisher_options options = {.where = where, .identity = identity_of_control};
+    struct fleet_publisher_options options = {
+        .where = where, .identity = identity_of_control, .keys = keys_of};
     sk_arena_init(&arena, 4096, 4 << 20);
     assert_ok(fleet_valkey_create(loop, &where, &asking));
     wait_until(server_answers, "the server answers");
@@ -260,6 +270,35 @@ static void tell_stragglers(void) {
     end();
 }
 
+/* What NAME would say, said by WHO. */
+static void say_applied(const struct fleet_receipt *receipt, const char *name,
+                        const struct edge_double *who) {
+    const sk_str by = SK_STR("spiffe://acme/fra/control/c");
+    const struct fleet_pair pair = {
+        sk_str_from_c(name), fleet_applied_text(by, sk_str_from_c(name), receipt->mark, &who->key, &arena)};
+    assert_ok(fleet_valkey_hash_set(asking, SK_STR(FLEET_BUS_APPLIED "spiffe://acme/fra/control/c"), &pair, 1,
+                                    0, in_ms(1000), &arena));
+}
+
+/* Issue 6, zero trust: an edge cannot say of another that it has applied a purge, and one without a key of no purge. */
+static void tell_unproven_positions(void) {
+    struct fleet_stragglers stragglers;
+    edges[1].has_key = false;
+    begin();
+    rest(100);
+    struct fleet_receipt receipt = publish(CACHE_PURGE_HOST, "one.example");
+    say_applied(&receipt, "spiffe://acme/fra/edge/e1", &edges[0]);
+    assert_ok(fleet_publisher_wait(publisher, &receipt, in_ms(300), &arena, &stragglers));
+    assert_int_equal(stragglers.living, EDGES);
+    assert_int_equal(stragglers.behind, 1);
+    assert_str(stragglers.names[0], SK_STR("spiffe://acme/fra/edge/e1"));
+    assert_string_equal(edges[1].last, "one.example"); /* it is applied all the same */
+    say_applied(&receipt, "spiffe://acme/fra/edge/e1", &edges[1]);
+    wait_applied(&receipt);
+    edges[1].has_key = true;
+    end();
+}
+
 /* The loop ends with all of them under way, as a process does that is told to stop. */
 static void tell_a_sudden_end(void) {
     begin();
@@ -278,6 +317,7 @@ STORY(forgeries)
 STORY(a_server_that_forgets)
 STORY(silence)
 STORY(stragglers)
+STORY(unproven_positions)
 STORY(a_sudden_end)
 
 static int set_up(void **state) {
@@ -287,9 +327,12 @@ static int set_up(void **state) {
     snprintf(path, sizeof path, "%s/ca", test_folder);
     assert_ok(fleet_ca_open(sk_str_from_c(path), SK_STR("acme"), sk_wall_now_s(), &ca));
     control = test_identity(ca, "spiffe://acme/fra/control/c", sk_wall_now_s());
+    assert_ok(fleet_ca_bus_masters(ca, &masters));
     for (int i = 0; i < EDGES; i++) {
         snprintf(name, sizeof name, "spiffe://acme/fra/edge/e%d", i);
         edges[i].identity = test_identity(ca, name, sk_wall_now_s());
+        edges[i].key = fleet_bus_key_of(&masters.keys[0], sk_str_from_c(name));
+        edges[i].has_key = true;
     }
     struct fleet_ca *other;
     snprintf(path, sizeof path, "%s/other", test_folder);
@@ -313,9 +356,10 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(everywhere), cmocka_unit_test(batches),      cmocka_unit_test(forgeries),
-        cmocka_unit_test(stragglers), cmocka_unit_test(a_sudden_end), cmocka_unit_test(a_server_that_forgets),
-        cmocka_unit_test(silence),
+        cmocka_unit_test(everywhere),   cmocka_unit_test(batches),
+        cmocka_unit_test(forgeries),    cmocka_unit_test(stragglers),
+        cmocka_unit_test(a_sudden_end), cmocka_unit_test(a_server_that_forgets),
+        cmocka_unit_test(silence),      cmocka_unit_test(unproven_positions),
     };
     return cmocka_run_group_tests_name(__FILE__, tests, set_up, tear_down);
 }

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fleet/signers.h"
 #include "fleet_of_test.h"
 #include "io/file.h"
 
@@ -100,11 +101,21 @@ static void test_requests_refused(void **state) {
 
 /* --- signatures ---------------------------------------------------------------------------------------------- */
 
+/* Each answer is asked for three times: without memory, and of one that learns and then remembers. */
+static struct fleet_signers *memory;
+static sk_err verify(struct fleet_identity *judge, const struct fleet_signed *what,
+                     const struct fleet_expelled *expelled, struct fleet_id *signer) {
+    sk_err err = fleet_verify(judge, what, expelled, signer);
+    for (int i = 0; i < 2; i++) assert_err(fleet_signers_verify(memory, judge, what, expelled, signer), err);
+    return err;
+}
+
 static void test_signatures(void **state) {
     struct fleet_identity *control = test_identity(ca, "spiffe://acme/fra/control/c", now),
                           *edge = test_identity(ca, "spiffe://acme/fra/edge/a", now),
                           *stranger = test_identity(foreign, "spiffe://acme/fra/control/c", now),
                           *judge = test_identity(ca, "spiffe://acme/fra/edge/b", now);
+    assert_ok(fleet_signers_create(&memory));
     struct fleet_identity *signers[] = {control, edge, stranger};
     const sk_err wanted[] = {SK_OK, SK_ERR_DENIED, SK_ERR_TLS_CERTIFICATE};
     for (size_t i = 0; i < SK_COUNT(signers); i++) {
@@ -120,28 +131,33 @@ static void test_signatures(void **state) {
                                     .certificate = sk_buf_str(&certificate),
                                     .at = now,
                                     .verb = FLEET_VERB_SIGN_SNAPSHOT};
-        assert_err(fleet_verify(judge, &what, NULL, &signer), wanted[i]);
+        assert_err(verify(judge, &what, NULL, &signer), wanted[i]);
         if (i == 0) { /* each part counts */
             struct fleet_signed other = what;
             other.purpose = "another";
-            assert_err(fleet_verify(judge, &other, NULL, &signer), SK_ERR_MALFORMED);
+            assert_err(verify(judge, &other, NULL, &signer), SK_ERR_MALFORMED);
             other = what;
             other.message = SK_STR("massage");
-            assert_err(fleet_verify(judge, &other, NULL, &signer), SK_ERR_MALFORMED);
+            assert_err(verify(judge, &other, NULL, &signer), SK_ERR_MALFORMED);
             other = what;
             other.at = now + 2 * TEST_LIFE_S;
-            assert_err(fleet_verify(judge, &other, NULL, &signer), SK_ERR_TLS_CERTIFICATE);
+            assert_err(verify(judge, &other, NULL, &signer), SK_ERR_TLS_CERTIFICATE);
             other = what;
             other.certificate = SK_STR("");
-            assert_err(fleet_verify(judge, &other, NULL, &signer), SK_ERR_TLS_CERTIFICATE);
+            assert_err(verify(judge, &other, NULL, &signer), SK_ERR_TLS_CERTIFICATE);
             struct fleet_expelled_one one = {fleet_identity_self(control)->id, now};
             struct fleet_expelled expelled = {&one, 1};
-            assert_err(fleet_verify(judge, &what, &expelled, &signer), SK_ERR_DENIED);
+            assert_err(verify(judge, &what, &expelled, &signer), SK_ERR_DENIED);
+            struct fleet_identity *elsewhere = test_identity(foreign, "spiffe://acme/fra/edge/c", now);
+            assert_err(verify(elsewhere, &what, NULL, &signer), SK_ERR_TLS_CERTIFICATE); /* other roots */
+            assert_ok(verify(judge, &what, NULL, &signer));
+            fleet_identity_unref(elsewhere);
         }
         sk_buf_free(&signature);
         sk_buf_free(&certificate);
         fleet_identity_unref(signers[i]);
     }
+    fleet_signers_free(memory);
     fleet_identity_unref(judge);
 }
 

@@ -65,7 +65,7 @@ static void the_terms_add_up_to_the_total(void **state) {
     sites[FRANKFURT].load = 0.4;
     decide(sites, SITES, &berlin, &weights, 1, NULL, scores);
     assert_int_equal(scores[0].site, FRANKFURT);
-    assert_true(fabs(scores[0].load - 0.12) < 1e-9);
+    assert_true(fabs(scores[0].load - 0.3 * pow(0.4, 6)) < 1e-9);
     assert_true(fabs(scores[0].hit_ratio - 0.02) < 1e-9);
     assert_true(fabs(scores[0].cost - 0.1) < 1e-9);
     for (int i = 0; i < SITES; i++)

@@ -68,7 +68,7 @@ static void without_a_database_clients_spread_over_the_sites(void **state) {
 }
 
 static void a_measured_network_goes_where_it_is_fastest(void **state) {
-    static const struct table_rtt rtts[] = {{FRANKFURT, 90}, {SINGAPORE, 12}};
+    static const struct table_rtt rtts[] = {{FRANKFURT, false, 90}, {SINGAPORE, false, 12}};
     struct table_measurement measured = {.by_prefix = true, .rtts = rtts, .rtt_count = 2};
     struct table_measurements measurements = {&measured, 1, 1};
     (void)state;
