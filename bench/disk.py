@@ -9,9 +9,10 @@ import re
 import shutil
 import sys
 import tempfile
+import threading
 import time
 
-from lib.disk_peers import HOST, MEAN_BYTES, SERVERS, SIZES_KIB, origin, page_cache
+from lib.disk_peers import HOST, MEAN_BYTES, SERVERS, SIZES_KIB, origin, page_cache, skerry
 from lib.load import P999, wrk
 from lib.processes import children, free_port, resident_bytes
 from lib.report import machine, publish, table
@@ -35,6 +36,23 @@ request = function()
   local i = (k - k % (2 * block)) / 2 + k % block
   k = k + 1
   return wrk.format("GET", path(i % n + 1), {{["Host"] = "{host}"}})
+end
+"""
+
+
+# Objects that RAM keeps: asked for all the time.
+HOT = P999 + """
+math.randomseed(1)
+request = function()
+  return wrk.format("GET", "/o/2/hot" .. math.random(100), {{["Host"] = "{host}"}})
+end
+"""
+# What nobody asks for again; each is evicted soon.
+COLD = """
+local k = {start}
+request = function()
+  k = k + 1
+  return wrk.format("GET", "/o/" .. (k % 4 == 0 and 256 or 64) .. "/cold" .. k, {{["Host"] = "{host}"}})
 end
 """
 
@@ -99,6 +117,71 @@ def measure(name, args, origin_port, folder):
     return results
 
 
+class Mixed:
+    """An edge whose RAM is asked for what it has, and, if COLD, for what it has not, which goes down to its disk."""
+
+    def __init__(self, name, disk_mib, cold, args, origin_port, folder):
+        self.name, self.cold, self.args, self.folder = name, cold, args, folder
+        self.port, self.start, self.results = free_port(), 0, []
+        self.edge = skerry(self.port, origin_port, folder, args.ram, disk_mib, name=name)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.hot = script(folder, "hot", HOT, args)
+        wrk(self.url, 8, 1, script=self.hot)
+        if disk_mib:
+            self.turn(args.warm, keep=False)
+
+    def turn(self, seconds, keep=True):
+        found = []
+        background = threading.Thread(target=lambda: found.append(self.misses(seconds)))
+        if self.cold:
+            background.start()
+        wrote = written(self.edge.pid)
+        result = wrk(self.url, 8, seconds, script=self.hot)
+        result["write_rate"] = (written(self.edge.pid) - wrote) / seconds
+        if self.cold:
+            background.join()
+            result["cold"] = found[0]["rate"]
+        if keep:
+            self.results.append(result)
+
+    def misses(self, seconds):
+        path = script(self.folder, f"cold-{self.name}", COLD, self.args, start=self.start)
+        result = wrk(self.url, 2, seconds, script=path)
+        self.start += result["requests"] + 10
+        return result
+
+    def middle(self, what):
+        return sorted(r[what] for r in self.results)[len(self.results) // 2]
+
+
+def undisturbed(args, origin_port, folder):
+    """What an SSD at work does to hits in RAM: edges with the same misses, one without a disk, in turns."""
+    edges = []
+    try:
+        for name, disk, cold in (("alone", 0, False), ("no-disk", 0, True), ("writes", args.large, True),
+                                 ("reclaims", args.ram * 4, True)):
+            edges.append(Mixed(name, disk, cold, args, origin_port, folder))
+        for _ in range(args.turns):
+            for edge in edges:
+                edge.turn(args.seconds)
+    finally:
+        for edge in edges:
+            edge.edge.stop()
+    base = edges[1].middle("p999")
+    rows = []
+    for edge in edges:
+        rows.append([edge.name, f"{edge.middle('rate'):.0f}", f"{edge.middle('cold'):.0f}" if edge.cold else "",
+                     f"{edge.middle('write_rate') / 2**20:.0f}",
+                     *(f"{edge.middle(what) * 1e3:.2f}" for what in ("p50", "p99", "p999")),
+                     f"{edge.middle('p999') / base:.2f}" if edge.cold else ""])
+        print("  " + "  ".join(f"{cell:>8}" for cell in rows[-1]), flush=True)
+    return "\n\n" + f"""Hits in RAM (100 objects of 2 KiB, 8 connections) while an SSD works, the median of {args.turns} turns. "no-disk" has
+the same misses, of 64 and 256 KiB, but nowhere to write them; "writes" has room on its SSD; "reclaims" ({args.ram * 4} MiB)
+takes segments back all the time. Each flushes once a second. All threads of the edge are on one core.
+
+""" + table(["edge", "hits/s", "misses/s", "written MiB/s", "p50 ms", "p99 ms", "p99.9 ms", "x no-disk"], rows)
+
+
 def report(results, args):
     rows = []
     for connections in args.connections:
@@ -129,6 +212,8 @@ def main():
     parser.add_argument("--warm", type=int, default=20, help="seconds before (default 20)")
     parser.add_argument("--servers", default=",".join(SERVERS), help="comma-separated (default all)")
     parser.add_argument("--connections", default="16,64")
+    parser.add_argument("--turns", type=int, default=5, help="of the hits while the SSD works; 0: none (default 5)")
+    parser.add_argument("--large", type=int, default=16384, help="MiB of a disk with room (default 16384)")
     parser.add_argument("--folder", default="/var/tmp", help="on the file system that is measured (default /var/tmp)")
     parser.add_argument("--no-publish", dest="publish", action="store_false", help="leave docs/benchmarks.md alone")
     args = parser.parse_args()
@@ -141,13 +226,14 @@ def main():
     try:
         origin_port = free_port()
         with origin(origin_port, folder):
-            for name in args.servers.split(","):
+            for name in args.servers.split(",") if args.servers else []:
                 results[name] = measure(name, args, origin_port, folder)
                 time.sleep(1)
+            more = undisturbed(args, origin_port, folder) if args.turns else ""
     finally:
         shutil.rmtree(folder)
     if args.publish and "skerry" in results:
-        publish("disk", report(results, args))
+        publish("disk", report(results, args) + more)
         print("wrote docs/benchmarks.md")
     if any(r["errors"] for cells in results.values() for r in cells.values()):
         sys.exit("some requests failed: see above")

@@ -35,21 +35,22 @@ http {{ access_log off; sendfile on; keepalive_requests 1000000000; open_file_ca
     return running
 
 
-def skerry(port, origin_port, folder, ram_mib, disk_mib):
-    home = folder / "skerry"
+def skerry(port, origin_port, folder, ram_mib, disk_mib, name="skerry"):
+    home = folder / name
     home.mkdir()
+    disk = f"disk: {{path: {home}/store, size: {disk_mib}MiB}}" if disk_mib else ""
     config = write(home / "edge.yaml", f"""
 listen: 127.0.0.1:{port}
 admin: unix:{home}/admin.sock
 memory: {ram_mib}MiB
 threads: 1
 log_level: warn
-disk: {{path: {home}/store, size: {disk_mib}MiB}}
+{disk}
 sites:
   - {{name: bench, hosts: [{HOST}], origin: "http://127.0.0.1:{origin_port}"}}
 """)
     binary = os.environ.get("SKERRY_BIN", str(TOP / "build/release/skerry"))
-    return started([binary, "edge", "-c", config], port, folder, "skerry")
+    return started([binary, "edge", "-c", config], port, folder, name)
 
 
 def nginx(port, origin_port, folder, ram_mib, disk_mib, aio="off"):

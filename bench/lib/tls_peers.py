@@ -97,8 +97,7 @@ def haproxy(port, origin_port, folder, groups=HYBRID):
     config = write(home / "haproxy.cfg", f"""
 global
   nbthread 1
-  maxconn 20000
-  fd-hard-limit 20000
+  maxconn 9900
   tune.ssl.cachesize 0
 defaults
   mode http
@@ -127,3 +126,35 @@ def clients(*arguments, core="1", **more):
     program = TOP / "build/release/bench/micro/bench_tls_clients"
     return subprocess.Popen(["taskset", "-c", core, str(program), *map(str, arguments)], stdin=subprocess.PIPE,
                             stdout=subprocess.PIPE, text=True, **more)
+
+
+def nginx_h3(port, origin_port, folder, groups=HYBRID):
+    return nginx(port, origin_port, folder, groups, quic=True)
+
+
+def caddy(port, origin_port, folder, groups=HYBRID):
+    """Has no cache: it serves the origin's files themselves, which are in memory."""
+    cert, key = certificate(folder)
+    home = folder / f"caddy-{port}"
+    home.mkdir()
+    config = write(home / "Caddyfile", f"""{{
+  admin off
+  auto_https off
+  default_bind 127.0.0.1
+  storage file_system {home}/storage
+}}
+https://bench.test:{port} {{
+  tls {cert} {key}
+  root * {folder}/origin/www
+  file_server
+}}
+""")
+    return started([which("env"), "GOMAXPROCS=1", f"HOME={home}", f"XDG_CONFIG_HOME={home}", f"XDG_DATA_HOME={home}",
+                    which("caddy"), "run", "--config", config, "--adapter", "caddyfile"], port, home, "caddy")
+
+
+def h3_clients(*arguments, core="1"):
+    """The own HTTP/3 clients (bench/micro/h3_clients.c), as a process to talk to."""
+    program = TOP / "build/release/bench/micro/bench_h3_clients"
+    return subprocess.Popen(["taskset", "-c", core, str(program), *map(str, arguments)], stdin=subprocess.PIPE,
+                            stdout=subprocess.PIPE, text=True)

@@ -72,7 +72,11 @@ static SSL *new_ssl(int fd) {
     SSL *ssl = SSL_new(load.ctx);
     if (!ssl || SSL_set_fd(ssl, fd) != 1) stop("SSL_new");
     SSL_set_tlsext_host_name(ssl, "bench.test");
-    if (load.resume && load.session) SSL_set_session(ssl, load.session);
+    if (load.resume && load.session) { /* a copy: the library uses each once */
+        SSL_SESSION *session = SSL_SESSION_dup(load.session);
+        if (!session || SSL_set_session(ssl, session) != 1) stop("SSL_set_session");
+        SSL_SESSION_free(session);
+    }
     SSL_set_connect_state(ssl);
     return ssl;
 }
@@ -101,6 +105,8 @@ static void begin(struct place *place) {
 /* KEEP: the socket stays as it is, and nothing else does. */
 static void end(struct place *place, bool keep) {
     epoll_ctl(load.epoll, EPOLL_CTL_DEL, place->fd, NULL);
+    if (place->ssl)
+        SSL_set_shutdown(place->ssl, SSL_SENT_SHUTDOWN); /* or its session may not be used again */
     SSL_free(place->ssl);
     if (!keep) close(place->fd);
     begin(place);

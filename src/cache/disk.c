@@ -74,6 +74,7 @@ void disk_usage(struct disk *disk, struct disk_usage *out_usage) {
         FIGURE(read_bytes),
         FIGURE(served_bytes),
         FIGURE(reinserted),
+        FIGURE(reinserted_bytes),
         FIGURE(reclaimed),
         FIGURE(damaged),
         FIGURE(foreign),

@@ -36,7 +36,8 @@ struct disk_io {
 };
 /* A file or block device for this process alone, without the page cache where the file system allows it. A file is
  * made or extended to BYTES (0: as it is). SK_ERR_BUSY: another process has it; SK_ERR_DENIED, _NOT_FOUND,
- * _FULL, _IO. */
+ * _FULL, _IO; SK_ERR_EXISTS: a shorter file that holds
+ * something else. */
 sk_err disk_io_open(const char *path, uint64_t bytes, struct disk_io *out_io);
 void disk_io_close(struct disk_io *io);
 
@@ -44,7 +45,7 @@ struct disk_options {
     struct disk_io io;      /* stays the caller's; outlives the store */
     uint64_t segment_bytes; /* of a new store; 0: 8 MiB, to 64 MiB on a large device */
     uint64_t records;       /* that the index has room for; 0: one for each 4 KiB */
-    bool create;            /* make a new store where there is none, or a damaged one */
+    bool create;            /* make a new store where there is nothing, or a damaged one */
     /* The node key, of DISK_KEY_BYTES (disk_seal.h): everything is encrypted. NULL: nothing is. A store without is
      * as good as none where a key is given, and the other way round SK_ERR_DENIED. */
     const uint8_t *key;
@@ -52,7 +53,8 @@ struct disk_options {
 };
 
 /* Reads what is there. SK_ERR_NOT_FOUND, _CORRUPT, _UNSUPPORTED: no store of ours (and not create); SK_ERR_INVALID:
- * too small, or sizes that do not fit; SK_ERR_DENIED: it was sealed with another key; SK_ERR_IO, _NO_MEMORY. */
+ * too small, or sizes that do not fit; SK_ERR_DENIED: it was sealed with another key; SK_ERR_EXISTS: something else lies
+ * there, and is left alone; SK_ERR_IO, _NO_MEMORY. */
 sk_err disk_open(const struct disk_options *options, struct io_loop *loop, struct disk **out_disk);
 /* Writes what is not written yet, and the index unless it is not all loaded; no reader may be open. An error of the
  * device loses only that. */
@@ -115,11 +117,12 @@ struct disk_usage {
     uint64_t put_bytes, written_bytes, read_bytes; /* records; device */
     uint64_t served_bytes;                         /* heads and blocks that readers were given */
     uint64_t reinserted, reclaimed;                /* records, segments */
-    uint64_t damaged, foreign;                     /* records that failed a sum; that were another key's */
-    uint64_t refused;                              /* puts with SK_ERR_FULL */
-    uint64_t read_errors, write_errors;            /* of the device */
-    bool failed;                                   /* out of service */
-    bool loading;                                  /* disk_load has not loaded all yet */
+    uint64_t reinserted_bytes;
+    uint64_t damaged, foreign;          /* records that failed a sum; that were another key's */
+    uint64_t refused;                   /* puts with SK_ERR_FULL */
+    uint64_t read_errors, write_errors; /* of the device */
+    bool failed;                        /* out of service */
+    bool loading;                       /* disk_load has not loaded all yet */
     struct disk_index_usage index;
 };
 void disk_usage(struct disk *disk, struct disk_usage *out_usage);

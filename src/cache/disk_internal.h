@@ -72,8 +72,8 @@ struct disk {
     /* figures and flags, any thread, relaxed */
     _Atomic bool failed, loading;
     _Atomic uint32_t reads_failing; /* one after the other */
-    _Atomic uint64_t put_bytes, written_bytes, read_bytes, served_bytes, reinserted, reclaimed, damaged,
-        foreign, refused;
+    _Atomic uint64_t put_bytes, written_bytes, read_bytes, served_bytes, reinserted, reinserted_bytes,
+        reclaimed, damaged, foreign, refused;
     _Atomic uint64_t read_errors, write_errors;
 };
 #define DISK_MAGIC 0x6469736bu

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache/disk_internal.h"
 #include "cache/disk_survey.h"
 #include "io/file.h"
 
@@ -66,6 +67,19 @@ static sk_err err_of(int number) {
     }
 }
 
+/* A file that holds something else is not made longer. What is long enough is looked at by disk_open. */
+static sk_err look_for_others(int fd) {
+    uint8_t *sector = disk_alloc(DISK_SECTOR_BYTES);
+    struct disk_superblock super;
+    if (!sector) return SK_ERR_NO_MEMORY;
+    ssize_t n = pread(fd, sector, DISK_SECTOR_BYTES, 0);
+    bool other = false;
+    for (ssize_t i = 0; i < n; i++) other = other || sector[i];
+    if (n == DISK_SECTOR_BYTES && disk_superblock_decode(sector, &super) != SK_ERR_NOT_FOUND) other = false;
+    free(sector);
+    return n < 0 ? SK_ERR_IO : other ? SK_ERR_EXISTS : SK_OK;
+}
+
 /* Blocks are taken now, so that a full file system is met at the start and not in the middle of a write. */
 static sk_err size_of(int fd, uint64_t wanted, uint64_t *out_bytes) {
     struct stat status;
@@ -77,6 +91,8 @@ static sk_err size_of(int fd, uint64_t wanted, uint64_t *out_bytes) {
     }
     if (!S_ISREG(status.st_mode)) return SK_ERR_INVALID;
     if (wanted > (uint64_t)status.st_size) {
+        sk_err err = look_for_others(fd);
+        if (err) return err;
         int number = posix_fallocate(fd, 0, (off_t)wanted);
         if (number && number != EOPNOTSUPP && number != EINVAL) return err_of(number);
         if (number && ftruncate(fd, (off_t)wanted)) return err_of(errno);

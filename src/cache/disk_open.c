@@ -8,6 +8,7 @@
 #include "cache/disk_internal.h"
 
 #define NOTE_DEFAULT (UINT64_C(512) << 10)
+#define BEGINNING_BYTES (UINT64_C(256) * 1024)
 #define NOTE_SHARE 256 /* of a small device, at most one in so many bytes for each note */
 #define NOTE_MAX (UINT64_C(64) << 20)
 #define CHECKPOINT_SHARE 8
@@ -90,6 +91,20 @@ static sk_err key_fits(const struct disk *disk) {
     return CRYPTO_memcmp(check, disk->super.key_check, sizeof check) ? SK_ERR_DENIED : SK_OK;
 }
 
+/* Where a store may be made: nothing but zeroes where file systems, partition tables, volumes and archives say what they
+ * are (btrfs does at 64 KiB, ZFS within 256 KiB, most within 4). SK_ERR_EXISTS: something else lies there. */
+static sk_err look_for_others(struct disk *disk, struct io_loop *loop) {
+    size_t bytes =
+        (size_t)SK_MIN(disk->io.bytes / DISK_SECTOR_BYTES * DISK_SECTOR_BYTES, (uint64_t)BEGINNING_BYTES);
+    uint8_t *data = disk_alloc(bytes);
+    if (!data) return SK_ERR_NO_MEMORY;
+    sk_err err = disk_device_read(disk, loop, data, bytes, 0);
+    for (size_t i = 0; !err && i < bytes; i++)
+        if (data[i]) err = SK_ERR_EXISTS;
+    free(data);
+    return err;
+}
+
 static sk_err read_superblock(struct disk *disk, struct io_loop *loop, const struct disk_options *options) {
     uint8_t *sector = disk_alloc(DISK_SECTOR_BYTES);
     if (!sector) return SK_ERR_NO_MEMORY;
@@ -98,7 +113,9 @@ static sk_err read_superblock(struct disk *disk, struct io_loop *loop, const str
     if (!err) err = key_fits(disk);
     free(sector);
     bool none = err == SK_ERR_NOT_FOUND || err == SK_ERR_CORRUPT || err == SK_ERR_UNSUPPORTED;
-    return none && options->create ? write_superblock(disk, loop, options) : err;
+    if (!none || !options->create) return err;
+    err = err == SK_ERR_NOT_FOUND ? look_for_others(disk, loop) : SK_OK;
+    return err ? err : write_superblock(disk, loop, options);
 }
 
 static bool sizes_fit(const struct disk *disk) {

@@ -361,6 +361,7 @@ static bool reinsert(struct disk *disk, struct io_loop *loop, uint32_t segment,
         if (move_into(disk, &room, segment, offset, data + (at - from), bytes) == SK_OK)
             moved = disk_room_moved(disk, &room, entry->hash, bytes, unit, accesses);
         disk_count(&disk->reinserted, moved);
+        disk_count(&disk->reinserted_bytes, moved ? bytes : 0);
     }
     free(data);
     return moved;

@@ -27,7 +27,7 @@ struct disk_set_options {
     size_t count;
     uint64_t segment_bytes; /* of new stores; 0: the store's own default */
     uint64_t records;       /* that all indexes together have room for; 0: the store's own default */
-    bool create;            /* make a new store where there is none, or a damaged one */
+    bool create;            /* as in disk_options */
     const uint8_t *key;     /* as in disk_options; copied */
     bool background;        /* what is to be loaded after a crash, disk_set_load loads */
     /* How a device is opened and closed; NULL: disk_io_open, disk_io_close. */

@@ -99,10 +99,13 @@ void cache_reader_borrow(struct cache_reader *reader, struct cache_thread *threa
 void cache_reader_keep(struct cache_reader *reader);
 /* Drops the reference and any wait; safe twice. For a private window this tells the fill that nobody reads. */
 void cache_reader_close(struct cache_reader *reader);
-/* Up to MAX pieces from the position on; they stay valid until advanced over, closed, or (borrowed)
- * the section ends. END too when the object is shorter than what was asked. */
+/* Up to MAX pieces from the position on, of some 1 MiB together; they stay valid until advanced over, closed, or
+ * (borrowed) the section ends. END too when the object is shorter than what was asked. */
 enum cache_read cache_reader_peek(struct cache_reader *reader, struct cache_piece *pieces, size_t max,
                                   size_t *out_count);
+/* The same, of MOST bytes together. */
+enum cache_read cache_reader_peek_most(struct cache_reader *reader, uint64_t most, struct cache_piece *pieces,
+                                       size_t max, size_t *out_count);
 /* BYTES were sent. Frees window space of a private fill. */
 void cache_reader_advance(struct cache_reader *reader, uint64_t bytes);
 /* After WAIT, with a reader that is not borrowed: ON_READY is called once, on this thread, from the loop

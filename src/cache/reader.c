@@ -132,7 +132,10 @@ static bool piece_at(const struct cache *cache, const struct cache_entry *entry,
     return true;
 }
 
-/* Neighbours in the file go out in one call. */
+/* Neighbours in the file go out in one call; who asks again for each piece must not walk the whole object. */
+#define PEEK_BYTES (1024 * 1024)
+
+/* Neighbours in the file are one piece. */
 static bool joined(struct cache_piece *before, const struct cache_piece *piece) {
     if (before->fd < 0 || piece->fd < 0 || before->data + before->bytes != piece->data) return false;
     before->bytes += piece->bytes;
@@ -141,11 +144,17 @@ static bool joined(struct cache_piece *before, const struct cache_piece *piece) 
 
 enum cache_read cache_reader_peek(struct cache_reader *reader, struct cache_piece *pieces, size_t max,
                                   size_t *out_count) {
+    return cache_reader_peek_most(reader, PEEK_BYTES, pieces, max, out_count);
+}
+
+enum cache_read cache_reader_peek_most(struct cache_reader *reader, uint64_t most, struct cache_piece *pieces,
+                                       size_t max, size_t *out_count) {
     const struct cache_entry *entry = cache_entry_of(reader->object);
     uint64_t available, position = reader->position;
     enum cache_read state = state_at(reader, &available);
     if (state != CACHE_READ_DATA) return state;
     uint64_t end = SK_MIN(available, reader->end);
+    if (end - position > most) end = position + SK_MAX(most, UINT64_C(1));
     size_t count = 0;
     while (position < end) {
         struct cache_piece piece;

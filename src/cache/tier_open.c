@@ -1,8 +1,5 @@
 /* Opening the SSD tier: the log first, which says what may be believed of the devices. */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "cache/purge_internal.h"
@@ -76,27 +73,6 @@ sk_err tier_open_log(struct cache_tier *tier) {
 
 /* ---- the devices ----------------------------------------------------------------------------------------------- */
 
-/* A file that holds something else is not ours to overwrite. */
-static sk_err look_at_file(const char *path) {
-    uint8_t sector[DISK_SECTOR_BYTES];
-    struct disk_superblock super;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return errno == ENOENT ? SK_OK : sk_err_from_errno(errno);
-    ssize_t n = pread(fd, sector, sizeof sector, 0);
-    close(fd);
-    if (n < 0) return SK_ERR_IO;
-    bool empty = true;
-    for (ssize_t i = 0; i < n; i++) empty = empty && sector[i] == 0;
-    if (empty) return SK_OK;
-    bool ours = n == (ssize_t)sizeof sector && disk_superblock_decode(sector, &super) != SK_ERR_NOT_FOUND;
-    return ours ? SK_OK : SK_ERR_EXISTS;
-}
-
-static sk_err open_device(const char *path, uint64_t bytes, struct disk_io *out_io) {
-    sk_err err = look_at_file(path);
-    return err ? err : disk_io_open(path, bytes, out_io);
-}
-
 const char *tier_advice(sk_err err) {
     switch (err) {
     case SK_ERR_EXISTS: return "it holds something else; remove it, or name another file";
@@ -125,9 +101,7 @@ sk_err tier_open_devices(struct cache_tier *tier) {
                                        .count = tier->count,
                                        .create = true,
                                        .key = tier->sealed ? tier->key : NULL,
-                                       .background = true,
-                                       .open = open_device,
-                                       .close = disk_io_close};
+                                       .background = true};
     struct disk_set *set;
     sk_err err = disk_set_open(&options, NULL, &set);
     if (err) return err;

@@ -31,9 +31,7 @@ static uint64_t length_of(const struct cache_entry *entry) {
 /* ---- which --------------------------------------------------------------------------------------------------- */
 
 /* Keys that the tier's finder never asks for. */
-static bool is_found_otherwise(sk_str key) {
-    return sk_str_find(key, SK_STR("\n?")) < key.len || sk_str_find(key, SK_STR("\nform=")) < key.len;
-}
+static bool is_found_otherwise(sk_str key) { return sk_str_find(key, SK_STR("\n?")) < key.len; }
 
 /* Nothing could ever be done with it. */
 static bool is_spent(const struct cache_object *object) {

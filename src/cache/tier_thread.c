@@ -17,7 +17,7 @@
 #define RETRY_MS 50     /* between tries to get what another process has */
 #define REVIVE_MS 10000 /* between tries to get a device back */
 #define USERS_WAIT_MS 5000
-#define PRIORITY 10
+#define PRIORITY 19
 #define WALK_ENTRIES 64
 
 /* ---- stages ----------------------------------------------------------------------------------------------------- */
@@ -79,11 +79,26 @@ static bool write_one(struct cache_tier *tier, size_t device) {
     return true;
 }
 
+static uint64_t reinserted_bytes(struct cache_tier *tier, size_t device) {
+    struct disk_set_usage usage;
+    disk_set_usage(tier->set, device, &usage);
+    return usage.disk.reinserted_bytes;
+}
+
+/* What is put in again is written too: what is put later waits for it. False: there was nothing to take back. */
+static bool reclaim_one(struct cache_tier *tier, size_t device) {
+    uint64_t before = reinserted_bytes(tier, device);
+    if (disk_set_reclaim(tier->set, NULL, device) != SK_OK) return false;
+    uint64_t after = reinserted_bytes(tier, device);
+    if (after > before) disk_pace_charge(&tier->pace, after - before, sk_time_now());
+    return true;
+}
+
 static void write_segments(struct cache_tier *tier) {
     for (size_t i = 0; i < tier->count; i++)
         for (bool more = true; more;) {
             more = write_one(tier, i);
-            more |= disk_set_reclaim(tier->set, NULL, i) == SK_OK;
+            more |= reclaim_one(tier, i);
         }
 }
 
@@ -238,7 +253,7 @@ static void close_tier(struct cache_tier *tier, struct cache_thread *thread) {
     if (err) sk_log(SK_LOG_WARN, "disk", "not all could be written: %s", sk_err_text(err));
 }
 
-/* Below everything else: on Linux both are of this thread alone. */
+/* Below everything else, but never starved, since workers wait for its locks: on Linux both are of this thread alone. */
 static void lower_priority(void) {
     const int who_process = 1, idle_best_effort = 2 << 13 | 7;
     (void)setpriority(PRIO_PROCESS, 0, PRIORITY);

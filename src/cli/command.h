@@ -26,6 +26,8 @@ enum cli_exit {
       "say what would happen to a request, and why")                                                         \
     X("explain-route", cli_explain_route, "IP [NAME|URL] [--admin ADDRESS]",                                 \
       "say where a client is sent, and why")                                                                 \
+    X("anycast", cli_anycast, "--file FILE --prefix PREFIX... [OPTION...]",                                  \
+      "announce addresses by BIRD while the edge is healthy")                                                \
     X("purge", cli_purge, "URL... | --tag TAG | --all [OPTION...]", "make what is stored invalid")           \
     X("store", cli_store, "info|verify|bench PATH...", "look at the files of the SSD tier")                  \
     X("help", cli_help, "[TOPIC]", "explain a command or a topic")

@@ -116,7 +116,7 @@ static void print_stored(struct page *page, yyjson_val *root) {
             PRINT(page, "  %-22s of %lld bytes; those that are not there are asked for\n", "slices",
                   number(page, "slice_bytes"));
         PRINT(page, "  %-22s %s, %lld bytes in all\n", "tier", text(page, "tier"),
-              number(page, "memory_bytes"));
+              number(page, yyjson_obj_get(page->section, "disk_bytes") ? "disk_bytes" : "memory_bytes"));
         row(page, "since", text(page, "since"));
         PRINT(page, "  %-22s %s: %s\n", "why", text(page, "reason"), text(page, "reason_text"));
         row(page, "Cache-Control", text(page, "cache_control"));

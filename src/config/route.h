@@ -25,7 +25,8 @@ struct config_route_zone {
     uint32_t allow_transfer_count;
     struct io_addr *notify; /* secondaries to tell of a new serial */
     uint32_t notify_count;
-    sk_str keys; /* folder; empty: not signed */
+    sk_str keys;             /* folder; empty: not signed */
+    int64_t ksk_lifetime_ms; /* 0: for ever */
 };
 
 struct config_route_site {

@@ -92,8 +92,11 @@
     X(S, VALUE, FILE, file, file, "", "", "", "example.com.zone", "Its master file (RFC 1035).")             \
     X(S, VALUE, FILE, keys, keys, "", "", "", "/var/lib/skerry/keys/example.com",                            \
       "A folder for the keys of the zone, which is then signed (DNSSEC, ECDSA P-256). Keys are made there, " \
-      "and zone signing keys changed every 30 days; CDS and CDNSKEY tell the parent. The day of signing is " \
+      "and changed in time; CDS and CDNSKEY tell the parent. The day of signing is "                         \
       "added to the serial. Without it: not signed.")                                                        \
+    X(S, VALUE, DURATION, ksk_lifetime, ksk_lifetime_ms, "365d", "0s", "3650d", "90d",                       \
+      "A new key signing key is made so long after the last one, and shown beside it until the parent has "  \
+      "its DS (docs/routing.md). 0s: never.")                                                                \
     X(S, LIST, PREFIX, allow_transfer, allow_transfer, "", "0", "1000", "192.0.2.0/24",                      \
       "Networks of secondaries that may have the whole zone (AXFR).")                                        \
     X(S, LIST, ADDRESS, notify, notify, "", "0", "100", "192.0.2.53",                                        \

@@ -2,6 +2,7 @@
 
 #include "cache/vary.h"
 #include "edge/encode.h"
+#include "edge/tier.h"
 #include "edge/worker.h"
 
 /* ---- which ----------------------------------------------------------------------------------------------- */
@@ -52,6 +53,12 @@ struct cache_object *edge_coding_find(struct edge_exchange *exchange, const stru
     return cache_find(exchange->worker->cache, &key, NULL, NULL);
 }
 
+static bool take_from_tier(struct edge_exchange *exchange, const struct cache_object *object,
+                           enum http_coding coding) {
+    struct cache_key key;
+    return !edge_coding_key(exchange->arena, object, coding, &key) && edge_tier_take_form(exchange, &key);
+}
+
 struct cache_object *edge_coding_get(struct edge_exchange *exchange, struct cache_object *object,
                                      enum http_coding coding) {
     struct cache_thread *cache = exchange->worker->cache;
@@ -61,7 +68,9 @@ struct cache_object *edge_coding_get(struct edge_exchange *exchange, struct cach
         if (form) cache_object_ref(form);
         cache_leave(cache);
         if (form) return form;
-        if (look == 0 && !edge_encode_start(exchange, object, coding)) return NULL;
+        if (look) return NULL;
+        if (!take_from_tier(exchange, object, coding) && !edge_encode_start(exchange, object, coding))
+            return NULL;
     }
     return NULL;
 }

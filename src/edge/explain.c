@@ -5,6 +5,14 @@
 #include "edge/search.h"
 #include "edge/selecting.h"
 
+/* What comes from there is served fresh, or validated first (edge/tier.h). */
+static void judge_on_disk(struct edge_verdict *verdict) {
+    if (verdict->step == EDGE_STEP_ANSWER) verdict->reason = HTTP_REASON_HIT_DISK;
+    if (verdict->step != EDGE_STEP_ANSWER_REFRESH) return;
+    verdict->step = EDGE_STEP_VALIDATE;
+    verdict->reason = HTTP_REASON_MISS_STALE;
+}
+
 static sk_err look(struct cache_thread *thread, struct sk_arena *arena,
                    struct edge_explanation *explanation) {
     struct edge_asked *asked = &explanation->asked;
@@ -13,9 +21,11 @@ static sk_err look(struct cache_thread *thread, struct sk_arena *arena,
     asked->now = explanation->now;
     edge_request_control(asked->traits, asked->request, &asked->control);
     explanation->selecting = edge_selecting_of(arena, explanation->site, asked->request);
-    sk_err err = cache_explain(thread, &explanation->key, explanation->selecting, arena, &explanation->cache);
+    sk_err err = cache_explain(thread, &explanation->key, explanation->selecting,
+                               !asked->control.only_if_cached, arena, &explanation->cache);
     if (err) return err;
     explanation->verdict = edge_verdict_on(explanation->cache.object, &explanation->cache.finding, asked);
+    if (explanation->cache.on_disk) judge_on_disk(&explanation->verdict);
     explanation->looked = true;
     return SK_OK;
 }

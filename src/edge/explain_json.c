@@ -154,8 +154,11 @@ static void stored(struct page *page) {
     if (sliced) number(page, json, "slice_bytes", HTTP_SLICE_BYTES);
     number(page, json, "bytes", (int64_t)atomic_load_explicit(&object->available, memory_order_acquire));
     if (length != CACHE_LENGTH_UNKNOWN) number(page, json, "length", (int64_t)length);
-    yyjson_mut_obj_add_str(page->doc, json, "tier", "memory");
-    number(page, json, "memory_bytes", (int64_t)cache->memory_bytes);
+    yyjson_mut_obj_add_str(page->doc, json, "tier", cache->on_disk ? "disk" : "memory");
+    if (cache->on_disk)
+        number(page, json, "disk_bytes", (int64_t)cache->disk_bytes);
+    else
+        number(page, json, "memory_bytes", (int64_t)cache->memory_bytes);
     date(page, json, "since", object->stored_at);
     number(page, json, "tags", cache->tags);
     reason(page, json, "reason", "reason_text", object->store_reason);

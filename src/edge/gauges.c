@@ -59,6 +59,10 @@ static double read_disk_put_bytes(void *arg) { return (double)tier_of(arg).put_b
 static double read_disk_refused(void *arg) { return (double)tier_of(arg).refused; }
 static double read_disk_flushed(void *arg) { return (double)tier_of(arg).flushed; }
 static double read_disk_written_bytes(void *arg) { return (double)tier_of(arg).written_bytes; }
+static double read_disk_amplification(void *arg) {
+    struct cache_tier_usage usage = tier_of(arg);
+    return usage.put_bytes ? (double)usage.written_bytes / (double)usage.put_bytes : 0;
+}
 static double read_disk_read_bytes(void *arg) { return (double)tier_of(arg).read_bytes; }
 static double read_disk_reinserted(void *arg) { return (double)tier_of(arg).reinserted; }
 static double read_disk_reclaimed(void *arg) { return (double)tier_of(arg).reclaimed; }

@@ -30,6 +30,8 @@
     X(disk_refused, "skerry_disk_refused",                                                                   \
       "Records refused: the devices did not keep up, or the write limit was reached")                        \
     X(disk_flushed, "skerry_disk_flushed", "Times that what was put was made safe")                          \
+    X(disk_amplification, "skerry_disk_write_amplification",                                                 \
+      "Bytes written to the SSD tier's devices for each byte of records put")                                \
     X(disk_written_bytes, "skerry_disk_written_bytes", "Bytes written to the SSD tier's devices")            \
     X(disk_read_bytes, "skerry_disk_read_bytes", "Bytes read from the SSD tier's devices")                   \
     X(disk_reinserted, "skerry_disk_reinserted",                                                             \

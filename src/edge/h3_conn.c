@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "edge/load.h"
 
 #define CHECK_MS 250
 #define RETRY_MS 1
@@ -48,6 +49,8 @@ static void conn_close(struct h3_conn *conn) {
     if (!wire_quic_handshaken(conn->quic)) {
         conn->endpoint->handshakes--;
         observe_count(conn->mux.worker->metrics, OBSERVE_TLS_HANDSHAKES_FAILED);
+    } else {
+        edge_load_note_rtt(conn->mux.worker, &conn->mux.peer, wire_quic_min_rtt_us(conn->quic));
     }
     prove(conn);
     if (conn->entered) edge_limits_leave(conn->mux.worker->limits, &conn->entrant);

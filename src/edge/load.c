@@ -74,11 +74,16 @@ sk_err edge_load_write(const struct edge_process *process, struct sk_buf *out) {
 void edge_load_note(struct edge_worker *worker, int fd, const struct io_addr *client) {
     struct tcp_info info;
     socklen_t bytes = sizeof info;
-    uint8_t ip[16];
-    if (!io_addr_ip16(client, ip) || getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &bytes) != 0) return;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &bytes) != 0) return;
     /* A kernel that does not know the least one says nothing, and one without a sample says all ones. */
     bool known = bytes >= offsetof(struct tcp_info, tcpi_min_rtt) + sizeof info.tcpi_min_rtt &&
-                 info.tcpi_min_rtt != 0 && info.tcpi_min_rtt != UINT32_MAX;
-    if (!known || (!worker->rtt && observe_rtt_join(&worker->rtt))) return;
-    observe_rtt_add(worker->rtt, ip, info.tcpi_min_rtt, io_loop_now(worker->loop));
+                 info.tcpi_min_rtt != UINT32_MAX;
+    if (known) edge_load_note_rtt(worker, client, info.tcpi_min_rtt);
+}
+
+void edge_load_note_rtt(struct edge_worker *worker, const struct io_addr *client, uint32_t rtt_us) {
+    uint8_t ip[16];
+    if (rtt_us == 0 || !io_addr_ip16(client, ip)) return;
+    if (!worker->rtt && observe_rtt_join(&worker->rtt)) return;
+    observe_rtt_add(worker->rtt, ip, rtt_us, io_loop_now(worker->loop));
 }

@@ -26,5 +26,7 @@ sk_err edge_load_write(const struct edge_process *process, struct sk_buf *out);
 
 /* Worker's thread: a client's connection is about to be closed; its round trip time is noted. */
 void edge_load_note(struct edge_worker *worker, int fd, const struct io_addr *client);
+/* The same for one whose least round trip time is known already; 0: unknown. */
+void edge_load_note_rtt(struct edge_worker *worker, const struct io_addr *client, uint32_t rtt_us);
 
 #endif

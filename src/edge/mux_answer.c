@@ -68,9 +68,9 @@ static sk_err content_of_reader(struct mux_stream *stream, size_t most, size_t *
     struct cache_piece pieces[PIECES];
     size_t count = 0;
     enum cache_read state = CACHE_READ_END;
-    if (stream->reader.object) state = cache_reader_peek(&stream->reader, pieces, PIECES, &count);
+    if (stream->reader.object) state = cache_reader_peek_most(&stream->reader, most, pieces, PIECES, &count);
     if (state == CACHE_READ_WAIT && !await_fill(stream))
-        state = cache_reader_peek(&stream->reader, pieces, PIECES, &count);
+        state = cache_reader_peek_most(&stream->reader, most, pieces, PIECES, &count);
     if (state == CACHE_READ_WAIT) return SK_ERR_AGAIN;
     if (state == CACHE_READ_FAILED) return SK_ERR_RESET;
     if (state == CACHE_READ_END) return finish(stream, out_last, out_trailers);
@@ -112,7 +112,7 @@ static sk_err take_of_reader(struct mux_stream *stream, size_t bytes, char *room
     while (bytes) {
         struct cache_piece pieces[PIECES];
         size_t count = 0, taken = 0;
-        if (cache_reader_peek(&stream->reader, pieces, PIECES, &count) != CACHE_READ_DATA)
+        if (cache_reader_peek_most(&stream->reader, bytes, pieces, PIECES, &count) != CACHE_READ_DATA)
             return SK_ERR_RESET;
         for (size_t i = 0; i < count && taken < bytes; i++) {
             size_t n = SK_MIN(bytes - taken, (size_t)pieces[i].bytes);

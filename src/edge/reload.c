@@ -4,6 +4,7 @@
 #include "edge/certificates.h"
 #include "edge/fleet.h"
 #include "edge/fleet_config.h"
+#include "edge/settle.h"
 
 static sk_err read_file(struct edge_process *process, struct config **out_config, struct sk_buf *report) {
     const struct config *old = process->snapshot->config;
@@ -137,6 +138,8 @@ sk_err edge_reload(struct edge_process *process, struct sk_buf *report) {
     err = read_file(process, &config, report);
     if (!err) err = put_in_force(process, config, report);
     observe_count(process->metrics, err ? OBSERVE_RELOADS_REFUSED : OBSERVE_RELOADS);
+    if (!err && !edge_settle(process))
+        sk_log(SK_LOG_WARN, "edge", "a worker is held up: it takes the configuration when it can");
     if (!err)
         sk_log(SK_LOG_INFO, "edge", "configuration %llu is in force",
                (unsigned long long)process->snapshot->config->number);

@@ -99,6 +99,51 @@ bool edge_tier_take(struct edge_fetch *fetch) {
     return fetch->head ? take_slices(fetch) : take_object(fetch);
 }
 
+/* ---- coded forms ---------------------------------------------------------------------------------------------- */
+
+static bool lead_form(struct edge_exchange *exchange, struct cache_fill *fill) {
+    struct cache_tier_found found;
+    struct cache_thread *cache = exchange->worker->cache;
+    bool there = !cache_tier_find(cache, exchange->arena, cache_fill_key(fill), NULL, &found);
+    if (there) {
+        (void)!cache_tier_fill(&found, fill); /* the fill tells those who wait */
+        cache_tier_close(&found);
+    } else {
+        cache_fill_fail(fill, SK_ERR_NOT_FOUND, false);
+    }
+    cache_fill_release(fill);
+    cache_fill_leave(cache, fill);
+    return there;
+}
+
+static bool follow_form(struct edge_exchange *exchange, struct cache_fill *fill) {
+    struct cache_thread *cache = exchange->worker->cache;
+    enum cache_outcome outcome;
+    struct cache_object *form = NULL;
+    struct cache_failure failure;
+    if (cache_fill_wait(cache, fill, CACHE_FOLLOW, NULL, SK_TIME_NEVER, &outcome, &form, &failure)) {
+        cache_fill_leave(cache, fill);
+        return false;
+    }
+    if (form) cache_object_unref(cache, form);
+    return outcome == CACHE_OUTCOME_OBJECT;
+}
+
+bool edge_tier_take_form(struct edge_exchange *exchange, const struct cache_key *key) {
+    struct cache_thread *cache = exchange->worker->cache;
+    struct cache_fill *fill;
+    struct cache_object *form;
+    if (!io_fiber_self() || !cache_tier_is_open(cache_of(cache)) || !cache_tier_has(cache_of(cache), key))
+        return false;
+    switch (cache_fill_begin(cache, key, NULL, NULL, &fill, &form)) {
+    case CACHE_LEAD: return lead_form(exchange, fill);
+    case CACHE_FOLLOW: return follow_form(exchange, fill);
+    case CACHE_FOUND: cache_object_unref(cache, form); return true;
+    case CACHE_ALONE: break;
+    }
+    return false;
+}
+
 bool edge_tier_has_slice(const struct edge_exchange *exchange, const struct cache_key *slice_key) {
     struct cache *cache = cache_of(exchange->worker->cache);
     return cache_tier_is_open(cache) && cache_tier_has(cache, slice_key);

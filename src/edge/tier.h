@@ -10,6 +10,9 @@ struct edge_process;
 /* On the fetch's fiber, before an origin is asked. True: the fill knows its fate, from the tier. False: the origin is to
  * be asked, about what the tier had if fetch->conditional. */
 bool edge_tier_take(struct edge_fetch *fetch);
+/* Whether the coded form of this key (edge/coding.h) has come from the tier into RAM, or is coming. On a fiber, which it
+ * parks; elsewhere false, since nobody can wait there. */
+bool edge_tier_take_form(struct edge_exchange *exchange, const struct cache_key *key);
 /* Whether a slice is in the tier, as far as can be told without a read. */
 bool edge_tier_has_slice(const struct edge_exchange *exchange, const struct cache_key *slice_key);
 

@@ -83,6 +83,34 @@ static sk_err answer_acme_challenge(void *role, struct fleet_admin_request *requ
                            err ? "not in force: what is wrong stands in the log" : "in force");
 }
 
+/* The zone that {"zone": NAME, "tag": NUMBER} names, with keys; NULL: none. */
+static const struct plan_zone *read_ds(const struct route_process *process, yyjson_val *root,
+                                       uint16_t *out_tag) {
+    yyjson_val *name = yyjson_obj_get(root, "zone"), *tag = yyjson_obj_get(root, "tag");
+    struct dns_name apex;
+    if (!yyjson_is_str(name) || !yyjson_is_uint(tag) || yyjson_get_uint(tag) > UINT16_MAX) return NULL;
+    if (dns_name_parse(sk_str_make(yyjson_get_str(name), yyjson_get_len(name)), NULL, &apex)) return NULL;
+    const struct plan_zone *zone = route_plan_zone(process->plan, &apex);
+    *out_tag = (uint16_t)yyjson_get_uint(tag);
+    return zone && zone->config->keys.len ? zone : NULL;
+}
+
+static sk_err answer_ds_seen(void *role, struct fleet_admin_request *request,
+                             struct fleet_admin_answer *answer) {
+    struct route_process *process = role;
+    uint16_t tag;
+    sk_str json = sk_buf_str(&request->content);
+    yyjson_doc *doc = yyjson_read(json.data, json.len, 0);
+    const struct plan_zone *zone = read_ds(process, yyjson_doc_get_root(doc), &tag);
+    yyjson_doc_free(doc);
+    if (!zone)
+        return fleet_admin_say(answer, 400, "expected {\"zone\": NAME, \"tag\": NUMBER} of a signed zone");
+    sk_err err = dnssec_ds_seen(zone->config->keys.data, tag, sk_wall_now_s());
+    if (err == SK_ERR_NOT_FOUND) return fleet_admin_say(answer, 404, "the zone has no such key signing key");
+    if (!err) err = route_process_reload(process);
+    return fleet_admin_say(answer, err ? 500 : 200, err ? sk_err_text(err) : "noted");
+}
+
 static sk_err answer_reload(void *role, struct fleet_admin_request *request,
                             struct fleet_admin_answer *answer) {
     sk_err err = route_process_reload(role);

@@ -13,6 +13,8 @@
     X(GET, "/sites", sites, "each site and edge as it is now: JSON")                                         \
     X(POST, "/acme-challenge", acme_challenge,                                                               \
       "a TXT record for a certificate authority: {\"name\": NAME, \"value\": TEXT, \"ttl\": SECONDS}")       \
+    X(POST, "/ds-seen", ds_seen,                                                                             \
+      "the parent has the DS of a new key signing key: {\"zone\": NAME, \"tag\": NUMBER}")                   \
     X(POST, "/health-report", health_report,                                                                 \
       "what another observer sees: {\"observer\": NAME, \"edges\": {\"ADDRESS:PORT\": true}}")               \
     X(POST, "/config/reload", reload, "reads the file and the zones again")

@@ -144,9 +144,15 @@ static size_t signed_bytes(const struct dns_name *owner, const struct zone_rrset
     return bytes;
 }
 
-sk_err dnssec_sign(const struct dnssec_signer *signer, struct dnssec_memo *memo, const struct dns_name *owner,
-                   const struct zone_rrset *rrset, uint8_t *out, size_t *out_bytes) {
-    const struct dnssec_key *key = by_key_signing_key(rrset->type) ? signer->ksk : signer->zsk;
+size_t dnssec_signature_count(const struct dnssec_signer *signer, uint16_t type) {
+    return by_key_signing_key(type) ? signer->ksk_count : 1;
+}
+
+sk_err dnssec_sign_by(const struct dnssec_signer *signer, size_t number, struct dnssec_memo *memo,
+                      const struct dns_name *owner, const struct zone_rrset *rrset, uint8_t *out,
+                      size_t *out_bytes) {
+    SK_ASSERT(number < dnssec_signature_count(signer, rrset->type));
+    const struct dnssec_key *key = by_key_signing_key(rrset->type) ? signer->ksks[number] : signer->zsk;
     size_t bytes = signed_bytes(owner, rrset), sorted_bytes = rrset->count * sizeof(struct dns_rdata);
     if (bytes > SIGNED_MAX) return SK_ERR_TOO_LARGE;
     uint8_t *scratch = malloc(sorted_bytes + bytes);

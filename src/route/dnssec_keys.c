@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "io/file.h"
 #include "route/dnssec_private.h"
 
 enum {
@@ -22,35 +23,6 @@ enum {
     PATH_BYTES = 4096,
     DIGEST_SHA256 = 2
 };
-
-void dnssec_policy_default(struct dnssec_policy *out_policy) {
-    enum { HOUR = 3600, DAY = 24 * HOUR };
-    *out_policy = (struct dnssec_policy){.zsk_lifetime_s = 30 * DAY,
-                                         .publish_s = 2 * DAY,
-                                         .retire_s = 16 * DAY,
-                                         .signature_s = 14 * DAY,
-                                         .backdate_s = HOUR,
-                                         .dnskey_ttl_s = HOUR};
-}
-
-/* --- life of a key (RFC 6781 section 4.1.1.1: pre-publish) ------------------------------------------- */
-
-/* The first key signs at once; each later one when it was shown long enough. */
-static sk_unix_s signs_from(const sk_unix_s *created, size_t index, const struct dnssec_policy *policy) {
-    return index == 0 ? INT64_MIN : created[index] + policy->publish_s;
-}
-
-enum dnssec_use dnssec_use_of(const sk_unix_s *created, size_t count, size_t index,
-                              const struct dnssec_policy *policy, sk_unix_s now) {
-    bool has_next = index + 1 < count;
-    if (now < signs_from(created, index, policy)) return DNSSEC_SHOWN;
-    if (!has_next || now < signs_from(created, index + 1, policy)) return DNSSEC_SIGNS;
-    return now < signs_from(created, index + 1, policy) + policy->retire_s ? DNSSEC_SHOWN : DNSSEC_GONE;
-}
-
-bool dnssec_needs_key(sk_unix_s newest_created, const struct dnssec_policy *policy, sk_unix_s now) {
-    return now >= newest_created + policy->zsk_lifetime_s - policy->publish_s;
-}
 
 /* --- one key ---------------------------------------------------------------------------------------- */
 
@@ -79,9 +51,10 @@ static sk_err describe(struct dnssec_key *key) {
     return SK_OK;
 }
 
-static void path_of(const char *folder, enum dnssec_role role, sk_unix_s created, char out[PATH_BYTES]) {
-    snprintf(out, PATH_BYTES, "%s/%s-%lld.pem", folder, role == DNSSEC_KSK ? "ksk" : "zsk",
-             (long long)created);
+static void path_of(const char *folder, enum dnssec_role role, sk_unix_s created, const char *ending,
+                    char out[PATH_BYTES]) {
+    snprintf(out, PATH_BYTES, "%s/%s-%lld.%s", folder, role == DNSSEC_KSK ? "ksk" : "zsk", (long long)created,
+             ending);
 }
 
 /* Whole and on the disk before it has its name: a key that has signed must not be lost. */
@@ -117,7 +90,7 @@ static sk_err make_key(struct dnssec_keys *keys, const char *folder, enum dnssec
     char path[PATH_BYTES];
     EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
     if (!pkey) return SK_ERR_NO_MEMORY;
-    path_of(folder, role, now, path);
+    path_of(folder, role, now, "pem", path);
     sk_err err = save(path, pkey);
     if (err) {
         EVP_PKEY_free(pkey);
@@ -129,12 +102,31 @@ static sk_err make_key(struct dnssec_keys *keys, const char *folder, enum dnssec
 static sk_err read_key(struct dnssec_keys *keys, const char *folder, enum dnssec_role role,
                        sk_unix_s created) {
     char path[PATH_BYTES];
-    path_of(folder, role, created, path);
+    path_of(folder, role, created, "pem", path);
     FILE *file = fopen(path, "re");
     if (!file) return sk_err_from_errno(errno);
     EVP_PKEY *pkey = PEM_read_PrivateKey(file, NULL, NULL, NULL);
     fclose(file);
     return pkey ? add(keys, pkey, role, created) : SK_ERR_CORRUPT;
+}
+
+/* When somebody said that the parent has its DS: a number in a file beside it. */
+static sk_err read_ds_seen(struct dnssec_keys *keys, const char *folder) {
+    sk_err err = SK_OK;
+    for (size_t i = 0; i < keys->count && !err; i++) {
+        char path[PATH_BYTES];
+        uint64_t seen = 0;
+        struct sk_buf text;
+        sk_buf_init(&text, 64);
+        path_of(folder, keys->items[i].role, keys->items[i].created, "ds", path);
+        err = io_file_load(path, 32, &text);
+        sk_str all = sk_buf_str(&text), line;
+        if (!err && (!sk_str_cut(&all, '\n', &line) || sk_str_to_u64(line, &seen))) err = SK_ERR_CORRUPT;
+        if (err == SK_ERR_NOT_FOUND) err = SK_OK;
+        keys->items[i].ds_seen = (sk_unix_s)seen;
+        sk_buf_free(&text);
+    }
+    return err;
 }
 
 /* --- a zone's keys ---------------------------------------------------------------------------------- */
@@ -173,27 +165,36 @@ static void sort(struct dnssec_keys *keys) {
     qsort(keys->items, keys->count, sizeof *keys->items, compare_keys);
 }
 
-static const struct dnssec_key *newest(const struct dnssec_keys *keys, enum dnssec_role role) {
-    const struct dnssec_key *found = NULL;
-    for (size_t i = 0; i < keys->count; i++)
-        if (keys->items[i].role == role && (!found || keys->items[i].created > found->created))
-            found = &keys->items[i];
-    return found;
+/* Those that sign keys come first. */
+static size_t ksks_of(const struct dnssec_keys *keys, struct dnssec_ksk out[DNSSEC_KEYS_MAX]) {
+    size_t count = 0;
+    for (; count < keys->count && keys->items[count].role == DNSSEC_KSK; count++)
+        out[count] = (struct dnssec_ksk){keys->items[count].created, keys->items[count].ds_seen};
+    return count;
 }
 
 static sk_err complete(struct dnssec_keys *keys, const char *folder, const struct dnssec_policy *policy,
                        sk_unix_s now) {
-    const struct dnssec_key *zsk = newest(keys, DNSSEC_ZSK);
-    bool due = !zsk || dnssec_needs_key(zsk->created, policy, now);
-    sk_err err = newest(keys, DNSSEC_KSK) ? SK_OK : make_key(keys, folder, DNSSEC_KSK, now);
-    return !err && due ? make_key(keys, folder, DNSSEC_ZSK, now) : err;
+    struct dnssec_ksk ksks[DNSSEC_KEYS_MAX];
+    sort(keys);
+    size_t count = ksks_of(keys, ksks);
+    bool needs_zsk =
+        count == keys->count || dnssec_needs_key(keys->items[keys->count - 1].created, policy, now);
+    sk_err err = dnssec_needs_ksk(ksks, count, policy, now) ? make_key(keys, folder, DNSSEC_KSK, now) : SK_OK;
+    if (!err && needs_zsk) err = make_key(keys, folder, DNSSEC_ZSK, now);
+    sort(keys);
+    return err;
 }
 
 static void decide_uses(struct dnssec_keys *keys, const struct dnssec_policy *policy, sk_unix_s now) {
+    struct dnssec_ksk ksks[DNSSEC_KEYS_MAX];
     sk_unix_s created[DNSSEC_KEYS_MAX];
-    size_t first = 0, count = 0;
-    sort(keys);
-    while (first < keys->count && keys->items[first].role == DNSSEC_KSK) first++;
+    size_t first = ksks_of(keys, ksks), count = 0;
+    for (size_t i = 0; i < first; i++) {
+        struct dnssec_ksk_use use = dnssec_ksk_use_of(ksks, first, i, policy, now);
+        keys->items[i].use = use.shown ? DNSSEC_SIGNS : DNSSEC_GONE;
+        keys->items[i].told = use.told;
+    }
     for (size_t i = first; i < keys->count; i++) created[count++] = keys->items[i].created;
     for (size_t i = 0; i < count; i++)
         keys->items[first + i].use = dnssec_use_of(created, count, i, policy, now);
@@ -209,7 +210,9 @@ static void clear_away(struct dnssec_keys *keys, const char *folder) {
             continue;
         }
         char path[PATH_BYTES];
-        path_of(folder, key->role, key->created, path);
+        path_of(folder, key->role, key->created, "pem", path);
+        unlink(path);
+        path_of(folder, key->role, key->created, "ds", path);
         unlink(path);
         EVP_PKEY_free(key->pkey);
     }
@@ -221,6 +224,7 @@ sk_err dnssec_keys_load(const char *folder, const struct dnssec_policy *policy, 
     struct dnssec_keys *keys = calloc(1, sizeof *keys);
     if (!keys) return SK_ERR_NO_MEMORY;
     sk_err err = read_folder(keys, folder);
+    if (!err) err = read_ds_seen(keys, folder);
     if (!err) err = complete(keys, folder, policy, now);
     if (err) {
         dnssec_keys_free(keys);
@@ -230,6 +234,23 @@ sk_err dnssec_keys_load(const char *folder, const struct dnssec_policy *policy, 
     clear_away(keys, folder);
     *out_keys = keys;
     return SK_OK;
+}
+
+sk_err dnssec_ds_seen(const char *folder, uint16_t tag, sk_unix_s now) {
+    struct dnssec_keys *keys = calloc(1, sizeof *keys);
+    char path[PATH_BYTES], text[32];
+    if (!keys) return SK_ERR_NO_MEMORY;
+    sk_err err = read_folder(keys, folder);
+    size_t i = 0;
+    while (i < keys->count && (keys->items[i].role != DNSSEC_KSK || keys->items[i].tag != tag)) i++;
+    if (!err && i == keys->count) err = SK_ERR_NOT_FOUND;
+    if (!err) {
+        path_of(folder, DNSSEC_KSK, keys->items[i].created, "ds", path);
+        int bytes = snprintf(text, sizeof text, "%lld\n", (long long)now);
+        err = io_file_replace(path, text, (size_t)bytes, 0600);
+    }
+    dnssec_keys_free(keys);
+    return err;
 }
 
 void dnssec_keys_free(struct dnssec_keys *keys) {
@@ -257,7 +278,7 @@ size_t dnssec_extras(const struct dnssec_keys *keys, const struct dns_name *apex
         const struct dnssec_key *key = &keys->items[i];
         struct dns_rdata dnskey = {key->dnskey, sizeof key->dnskey};
         out_extras[count++] = (struct zone_extra){*apex, DNS_TYPE_DNSKEY, TTL, dnskey};
-        if (key->role != DNSSEC_KSK) continue;
+        if (!key->told) continue;
         out_extras[count++] = (struct zone_extra){*apex, DNS_TYPE_CDNSKEY, TTL, dnskey};
         make_cds(key, apex, data[i]);
         out_extras[count++] = (struct zone_extra){*apex, DNS_TYPE_CDS, TTL, {data[i], CDS_BYTES}};
@@ -274,10 +295,10 @@ sk_err dnssec_signer_create(struct dnssec_keys *keys, const struct dns_name *ape
     if (!signer) return SK_ERR_NO_MEMORY;
     for (size_t i = 0; i < keys->count; i++) {
         const struct dnssec_key *key = &keys->items[i];
-        if (key->role == DNSSEC_KSK && !signer->ksk) signer->ksk = key;
+        if (key->role == DNSSEC_KSK) signer->ksks[signer->ksk_count++] = key;
         if (key->role == DNSSEC_ZSK && key->use == DNSSEC_SIGNS) signer->zsk = key;
     }
-    if (!signer->ksk || !signer->zsk) {
+    if (!signer->ksk_count || !signer->zsk) {
         free(signer);
         return SK_ERR_INVALID;
     }

@@ -9,7 +9,8 @@
 struct dnssec_key {
     EVP_PKEY *pkey;
     enum dnssec_role role;
-    sk_unix_s created;
+    sk_unix_s created, ds_seen;
+    bool told; /* a key signing key that CDS names */
     enum dnssec_use use;
     uint16_t tag;
     uint8_t dnskey[DNSSEC_DNSKEY_BYTES];
@@ -22,7 +23,8 @@ struct dnssec_keys {
 
 struct dnssec_signer {
     struct dnssec_keys *keys; /* its own */
-    const struct dnssec_key *ksk, *zsk;
+    const struct dnssec_key *ksks[DNSSEC_KEYS_MAX], *zsk;
+    size_t ksk_count;
     struct dns_name apex;
     uint32_t inception, expiration;
     sk_unix_s expires;

@@ -119,13 +119,19 @@ static sk_err name_zones(struct making *m) {
     return SK_OK;
 }
 
+static struct dnssec_policy policy_of(const struct config_route_zone *config) {
+    struct dnssec_policy policy;
+    dnssec_policy_default(&policy);
+    policy.ksk_lifetime_s = config->ksk_lifetime_ms / 1000;
+    return policy;
+}
+
 /* The file with EXTRAS, signed when there are KEYS (which are taken). */
 static sk_err load_with_keys(struct making *m, uint32_t index, const struct zone_extra *extras, size_t count,
                              struct dnssec_keys *keys) {
     const struct plan_zone *zone = &m->out->plan_zones[index];
     struct dnssec_signer *signer = NULL;
-    struct dnssec_policy policy;
-    dnssec_policy_default(&policy);
+    struct dnssec_policy policy = policy_of(zone->config);
     sk_err err = keys ? dnssec_signer_create(keys, &zone->apex, &policy, m->now, &signer) : SK_OK;
     if (err) {
         dnssec_keys_free(keys);
@@ -141,8 +147,7 @@ static sk_err load_with_keys(struct making *m, uint32_t index, const struct zone
 }
 
 static sk_err load_keys(struct making *m, const struct plan_zone *zone, struct dnssec_keys **out_keys) {
-    struct dnssec_policy policy;
-    dnssec_policy_default(&policy);
+    struct dnssec_policy policy = policy_of(zone->config);
     if (zone->config->keys.len == 0) return SK_OK;
     sk_err err = dnssec_keys_load(zone->config->keys.data, &policy, m->now, out_keys);
     if (err) return problem(m, "keys", zone->config->keys, sk_err_text(err));

@@ -103,7 +103,9 @@ static bool must_wait(const struct table_making *build, const struct decide_answ
     if (site == after->sites[0] || site >= build->input->site_count) return false;
     const struct decide_site *old = &build->sites[site];
     if (!old->up || old->draining || turned_away(build, site, client_hash)) return false;
-    return decide_spread(client_hash, build->input->version) >= weights->max_step;
+    /* In turn, not by lot: with lots, some would wait for minutes. */
+    double turn = decide_spread(client_hash, 0) + (double)build->input->version * weights->max_step;
+    return turn - floor(turn) >= weights->max_step;
 }
 
 static struct decide_answer override_answer(const struct table_making *build,

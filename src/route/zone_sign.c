@@ -68,13 +68,29 @@ static sk_err add_nsec(struct signing *s, struct zone_node *node, bool cut) {
     return SK_OK;
 }
 
-static sk_err sign_set(struct signing *s, struct zone_rrset *rrset) {
-    uint8_t data[DNSSEC_RRSIG_MAX];
+static sk_err add_signature(struct signing *s, const struct zone_rrset *rrset, size_t number,
+                            struct zone_rrset *signatures) {
+    uint8_t data[DNSSEC_RRSIG_MAX], *copy;
     size_t bytes;
-    sk_err err = dnssec_sign(s->signer, NULL, rrset->owner, rrset, data, &bytes);
+    sk_err err = dnssec_sign_by(s->signer, number, NULL, rrset->owner, rrset, data, &bytes);
     if (err) return err;
-    rrset->signatures = new_rrset(s->zone, rrset->owner, DNS_TYPE_RRSIG, rrset->ttl_s, data, bytes);
-    return rrset->signatures ? SK_OK : SK_ERR_NO_MEMORY;
+    if (!(copy = sk_arena_alloc(&s->zone->arena, bytes))) return SK_ERR_NO_MEMORY;
+    memcpy(copy, data, bytes);
+    signatures->records[signatures->count++] = (struct dns_rdata){copy, (uint16_t)bytes};
+    return SK_OK;
+}
+
+static sk_err sign_set(struct signing *s, struct zone_rrset *rrset) {
+    size_t count = dnssec_signature_count(s->signer, rrset->type);
+    struct zone_rrset *signatures = sk_arena_zalloc(&s->zone->arena, sizeof *signatures);
+    struct dns_rdata *records = sk_arena_alloc(&s->zone->arena, count * sizeof *records);
+    if (!signatures || !records) return SK_ERR_NO_MEMORY;
+    *signatures = (struct zone_rrset){
+        .owner = rrset->owner, .type = DNS_TYPE_RRSIG, .ttl_s = rrset->ttl_s, .records = records};
+    sk_err err = SK_OK;
+    for (size_t i = 0; i < count && !err; i++) err = add_signature(s, rrset, i, signatures);
+    if (!err) rrset->signatures = signatures;
+    return err;
 }
 
 static sk_err sign_node(struct signing *s, struct zone_node *node) {

@@ -450,4 +450,11 @@ sk_time_ns wire_quic_patience(struct wire_quic *quic) {
     return SK_MAX(3 * (sk_time_ns)ngtcp2_conn_get_pto(quic->conn), SK_NS_PER_S);
 }
 
+uint32_t wire_quic_min_rtt_us(const struct wire_quic *quic) {
+    ngtcp2_conn_info info;
+    ngtcp2_conn_get_conn_info(quic->conn, &info);
+    uint64_t us = info.min_rtt / NGTCP2_MICROSECONDS;
+    return us < UINT32_MAX ? (uint32_t)us : 0; /* all ones before the first sample */
+}
+
 const char *wire_quic_why(const struct wire_quic *quic) { return quic->why; }

@@ -65,6 +65,8 @@ bool wire_quic_handshaken(const struct wire_quic *quic);
 void wire_quic_peer(struct wire_quic *quic, struct io_addr *out_peer);
 /* For so long a client that still has to acknowledge something may say nothing before it counts as gone. */
 sk_time_ns wire_quic_patience(struct wire_quic *quic);
+/* The least round trip on its present path, in microseconds; 0: not known yet. */
+uint32_t wire_quic_min_rtt_us(const struct wire_quic *quic);
 /* Why it failed: constant. */
 const char *wire_quic_why(const struct wire_quic *quic);
 

@@ -180,6 +180,8 @@ static bool set_policy(SSL_CTX *ssl, const struct wire_tls_server_options *optio
     SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_timeout(ssl, SESSION_S);
+    SSL_CTX_set_num_tickets(ssl,
+                            1); /* each costs a twentieth of a handshake; who resumes gets the next one */
     return SSL_CTX_set_min_proto_version(ssl, only_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION) == 1 &&
            SSL_CTX_set1_groups_list(ssl, groups[options->pq]) == 1 &&
            SSL_CTX_set_cipher_list(ssl, WIRE_TLS_CIPHERS_1_2) == 1 &&

@@ -1,5 +1,6 @@
 """The SSD tier: what RAM evicts or a stop saves comes back, is never a wrong byte, and no purge is forgotten."""
 
+import gzip
 import hashlib
 import json
 import os
@@ -444,3 +445,93 @@ def test_store_tells_of_an_edges_store_and_finds_damage_in_it(tier):
     tier.store.write_bytes(data)
     done = run("store", "verify", "--json", str(tier.store))
     assert done.returncode == 1 and json.loads(done.stdout)["damaged_records"] == 1
+
+
+# --- what is told
+
+
+def explain(edge, target, *fields):
+    query = f"/explain?url=http://{HOST}{target}" + "".join(f"&header={field}" for field in fields)
+    response = edge.admin(query)
+    assert response.status == 200, response.text
+    return json.loads(response.text)
+
+
+def test_explain_sees_what_is_on_disk_alone_and_leaves_it_there(tier):
+    tier.origin.default = lambda x: x.reply(body_of(x.request.target), fields=[
+        ("Cache-Control", "max-age=3600"), ("Vary", "X-Kind"), ("ETag", '"1"'), ("Surrogate-Key", "red blue")])
+    edge = tier()
+    for _ in range(2):
+        edge.fetch("/a", fields=[("X-Kind", "one")], host=HOST)
+    edge.stop()
+    edge = tier()
+    for _ in range(2):
+        said = explain(edge, "/a", "X-Kind:one")
+        assert said["verdict"]["step"] == "answer" and "detail=disk" in said["verdict"]["cache_status"], said
+        assert said["stored"]["tier"] == "disk" and said["stored"]["length"] == 2000 and said["stored"]["tags"] == 2
+        assert said["variant"]["vary"] == "x-kind" and 3590 < said["freshness"]["ttl"] <= 3600
+    other = explain(edge, "/a", "X-Kind:two")
+    assert other["verdict"]["step"] == "fetch" and "stored" not in other
+    assert "disk" in run("explain", "--admin", f"unix:{edge.admin_path}", f"http://{HOST}/a", "-H", "X-Kind: one").stdout
+    assert is_from_disk(edge.fetch("/a", fields=[("X-Kind", "one")], host=HOST))
+    assert explain(edge, "/a", "X-Kind:one")["stored"]["tier"] == "memory"
+    edge.stop()
+    edge = tier()
+    purge(edge, tag="red")
+    said = explain(edge, "/a", "X-Kind:one")
+    assert said["verdict"]["step"] == "fetch" and said["purge"]["state"] == "purged", said
+
+
+def test_metrics_of_the_tier_are_true(tier):
+    size = 200_000
+    serve(tier.origin, size)
+    edge = tier()
+    targets = [f"/{i}" for i in range(200)]
+    store(edge, *targets, size=size)
+    from_disk = sum(is_from_disk(get(edge, target, size=size)) for target in targets)
+
+    def of(tier_name, what):
+        return edge.metrics()[f'skerry_cache_tier_{what}_total{{tier="{tier_name}"}}']
+    wait_until(lambda: of("disk", "hits") == from_disk, what="the hits")
+    assert of("disk", "hit_bytes") == from_disk * size
+    assert of("disk", "hits") + of("memory", "hits") == edge.metrics()["skerry_cache_hits_total"]
+    metrics = edge.metrics()
+    assert metrics["skerry_disk_puts"] > 0
+    # what was put, and what the device was given for it, are what write amplification is made of
+    wait_until(lambda: edge.metrics()["skerry_disk_written_bytes"] >= edge.metrics()["skerry_disk_put_bytes"] > 0,
+               what="all to be written")
+    assert metrics["skerry_disk_put_bytes"] >= metrics["skerry_disk_puts"] * size
+    metrics = edge.metrics()
+    ratio = metrics["skerry_disk_written_bytes"] / metrics["skerry_disk_put_bytes"]
+    assert metrics["skerry_disk_write_amplification"] == pytest.approx(ratio, rel=0.3) and 1 <= ratio < 3
+    assert metrics["skerry_disk_read_duration_seconds_count"] >= from_disk
+    assert metrics["skerry_disk_write_duration_seconds_count"] >= 1
+    assert metrics["skerry_disk_read_errors"] == metrics["skerry_disk_write_errors"] == 0
+    for target in [f"/more/{i}" for i in range(700)]:  # more than the device has room for
+        store(edge, target, size=size)
+    assert edge.metrics()["skerry_disk_reclaimed"] > 0
+
+
+def test_coded_forms_come_back(tier):
+    text = b"All work and no play makes Jack a dull boy. " * 2000
+    version = [1]
+    tier.origin.default = lambda x: x.reply(text + b"%d" % version[0], fields=[
+        ("Cache-Control", "max-age=3600"), ("Content-Type", "text/plain"), ("ETag", f'"{version[0]}"')])
+    site = {"site": {"compress": {"enabled": True}}}
+
+    def coded(edge):
+        response = edge.fetch("/a", fields=[("Accept-Encoding", "gzip")], host=HOST)
+        assert response.status == 200 and response["content-encoding"] == "gzip"
+        return gzip.decompress(response.body)[len(text):]
+    edge = tier(**site)
+    assert [coded(edge) for _ in range(4)] == [b"1"] * 4
+    edge.stop()
+    edge = tier(**site)
+    assert coded(edge) == b"1"
+    assert edge.metrics()['skerry_encodes_total{coding="gzip"}'] == 0 and tier.origin.count("/a") == 1
+    version[0] = 2
+    purge(edge, url=f"http://{HOST}/a")
+    assert [coded(edge) for _ in range(2)] == [b"2"] * 2
+    edge.stop()
+    edge = tier(**site)
+    assert coded(edge) == b"2" and tier.origin.count("/a") == 2

@@ -1,20 +1,25 @@
 """`skerry route` as others see it: dig, kdig, drill, dnspython and a secondary NSD."""
 
+import json
 import random
 import signal
 import socket
 import struct
 import subprocess
+import threading
 import time
 
+import dns.dnssec
 import dns.edns
 import dns.flags
 import dns.message
 import dns.query
 import dns.rcode
+import dns.rdatatype
 import dns.zone
 import pytest
 
+from harness.client import fetch
 from harness.edge import run
 from harness.ports import Reservation
 from harness.router import FREE, Router
@@ -179,6 +184,35 @@ def test_reload_takes_the_new_zone_and_keeps_the_old_one_when_it_is_bad(router):
     router.reload("stays in force")
     assert router.ask("www.example.com").answer[0][0].address == "192.0.2.99"
     assert "example.com.zone:1" in router.log()
+
+
+def test_reloads_lose_no_query(router):
+    """A client that asks on and on, each query within a second, while everything is loaded anew time and again."""
+    rounds, lost, asked = pick(10, 100), [], 0
+    stop = threading.Event()
+
+    def ask():
+        nonlocal asked
+        while not stop.is_set():
+            for name in ("www.example.com", "cdn.example.com"):
+                try:
+                    assert router.ask(name).answer
+                except Exception as error:  # noqa: BLE001: any is one too many
+                    lost.append(error)
+                asked += 1
+    clients = [threading.Thread(target=ask) for _ in range(2)]
+    for client in clients:
+        client.start()
+    try:
+        for number in range(rounds):
+            router.write_zone("example.com", ZONE.replace("hostmaster 7", f"hostmaster {8 + number}"))
+            router.reload()
+    finally:
+        stop.set()
+        for client in clients:
+            client.join()
+    assert not lost and asked > rounds
+    assert router.ask("example.com", "SOA").answer[0][0].serial == 7 + rounds
 
 
 def test_a_flood_is_held_back_but_leaves_the_way_over_tcp(new_router):
@@ -372,6 +406,65 @@ def test_a_transferred_signed_zone_is_whole(signed, tmp_path):
     result = subprocess.run(["ldns-verify-zone", str(tmp_path / "axfr")], capture_output=True, text=True,
                             timeout=seconds(20))
     assert result.returncode == 0 and "complete" in result.stdout + result.stderr, result
+
+
+def ksks(router):
+    """{tag: (in CDS, key)} of what is shown and signs itself."""
+    answer = router.ask("example.com", "DNSKEY", tcp=True, want_dnssec=True)
+    signers = {record.key_tag for rrset in answer.answer if rrset.rdtype == dns.rdatatype.RRSIG for record in rrset}
+    keys = {dns.dnssec.key_id(key): key for rrset in answer.answer if rrset.rdtype == dns.rdatatype.DNSKEY
+            for key in rrset if key.flags == 257}
+    assert signers == set(keys)
+    told = {record.key_tag for record in router.ask("example.com", "CDS", tcp=True).answer[0]}
+    return {tag: (tag in told, key) for tag, key in keys.items()}
+
+
+def validated(router, folder, key):
+    words = key.to_text().split(" ", 3)
+    anchor = folder / "anchor"
+    anchor.write_text('trust-anchors { example.com. static-key %s %s %s "%s"; };\n' % (*words[:3], words[3].replace(" ", "")))
+    out = subprocess.run(["delv", f"@{router.host}", "-p", str(router.port), "-a", str(anchor), "+root=example.com",
+                          "www.example.com", "A"], capture_output=True, text=True, timeout=seconds(20))
+    return "fully validated" in out.stdout + out.stderr
+
+
+def older(folder, pattern, days):
+    """What the newest key would be if it had been made so much earlier."""
+    path = sorted(folder.glob(pattern))[-1]
+    made = int(path.stem.split("-")[1]) - days * 86400
+    path.rename(path.with_name(f"{path.stem.split('-')[0]}-{made}{path.suffix}"))
+
+
+def test_a_key_signing_key_is_rolled_when_the_parent_has_the_next(new_router, tmp_path):
+    """RFC 7583 3.3.1, RFC 7344: both are shown and sign; CDS names the new one; the old one goes after the parent's word."""
+    path = str(tmp_path / "admin.sock")
+    router = new_router(admin=f"unix:{path}")
+    router.zones["example.com"].update(keys="keys", ksk_lifetime="100d")
+    router.write()
+    router.reload()
+    keys = tmp_path / "keys"
+    (old, (told, old_key)), = ksks(router).items()
+    assert told
+    older(keys, "ksk-*.pem", 100)
+    router.reload()
+    (new, (told, new_key)), = [item for item in ksks(router).items() if item[0] != old]
+    assert not told and ksks(router)[old][0]
+    older(keys, "ksk-*.pem", 3)
+    router.reload()
+    assert ksks(router)[new][0] and not ksks(router)[old][0]
+    assert validated(router, tmp_path, old_key) and validated(router, tmp_path, new_key)
+
+    def say(**members):
+        return fetch(path, "/ds-seen", "POST", body=json.dumps(members).encode()).status
+    unknown = next(tag for tag in range(1, 9) if tag not in (old, new))
+    assert say(zone="example.com", tag=unknown) == 404
+    assert say(zone="example.net", tag=new) == say(zone="example.com") == say(zone="example.com", tag=70000) == 400
+    assert say(zone="example.com", tag=new) == 200 and set(ksks(router)) == {old, new}
+    seen, = keys.glob("*.ds")
+    seen.write_text(str(int(seen.read_text()) - 3 * 86400))
+    router.reload()
+    assert set(ksks(router)) == {new} and len(list(keys.glob("ksk-*"))) == 2
+    assert validated(router, tmp_path, new_key) and not validated(router, tmp_path, old_key)
 
 
 def test_keys_outlive_a_restart(signed):

@@ -47,6 +47,20 @@ def test_a_request_and_a_hit(edge, origin, client):
     assert metrics["skerry_quic_connections_total"] == 1 == metrics["skerry_connections_total"]
 
 
+def test_the_round_trips_of_clients_are_told(edge, origin):
+    """What routers learn from: the least one of each connection, by network."""
+    origin.on("/a", reply(body=b"a", fields=FRESH))
+    for _ in range(5):
+        with Client(edge.address) as client:
+            assert client.get("/a").status == 200
+
+    def measured():
+        lines = dict(line.split(" ", 1) for line in edge.admin("/rtt").text.splitlines())
+        return lines.get("127.0.0.0/24")
+    count, p50, p90 = map(float, wait_until(measured, 10, "a line for the clients").split())
+    assert 1 <= count <= 5 and 0 < p50 <= p90 < 1000 * seconds(1)
+
+
 def curl(edge, path, *arguments):
     return subprocess.run(["curl", "-sSk", "--max-time", str(seconds(20)), "-w", "%{http_version} %{http_code}",
                            *arguments, f"https://{edge.listen}{path}"], capture_output=True, timeout=seconds(30))

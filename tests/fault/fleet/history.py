@@ -5,13 +5,14 @@ import random
 import threading
 import time
 
+from harness.scale import seconds
 from world import SILENCE_S
 
 KEYS = [f"/{'a' if i % 2 else 'b'}/{i}" for i in range(12)]
 HOST = "h.example"
 # An edge that hears nobody revalidates by then (fleet.silence, said again each eighth of it); the rest is for a busy machine.
-BOUND_S = SILENCE_S * 9 / 8 + 4
-AFTER_STOP_S = 1.5  # what stood still is given so long to notice
+BOUND_S = SILENCE_S * 9 / 8 + seconds(4)
+AFTER_STOP_S = seconds(1.5)  # what stood still is given so long to notice
 
 
 def tags_of(key):

@@ -162,7 +162,8 @@ class Run:
     def fail_over(self):
         if not self.world.replica.in_step() or not self.take("valkey"):
             return None
-        self.world.fail_over(self.rng.random() < 0.5, self.rng.uniform(0.1, 2))
+        deaf = [i for i in range(self.options.edges) if self.rng.random() < 0.5 and f"bus {i}" not in self.busy]
+        self.world.fail_over(self.rng.random() < 0.5, self.rng.uniform(0.1, 2), deaf)
         return lambda: None
 
     def replay(self):

@@ -255,9 +255,11 @@ class World:
         for pid in self.edges[i].family.pids():
             os.kill(pid, number)
 
-    def fail_over(self, future, wait_s):
-        """The replica, which has not heard the last of it, becomes the primary. FUTURE: the lost one's ids were ahead."""
-        self.to_primary.set("cut")
+    def fail_over(self, future, wait_s, deaf):
+        """The replica, which has not heard the last of it, becomes the primary. FUTURE: the lost one's ids were ahead. The
+        edges DEAF have not heard it either: purges that control has acknowledged are nowhere any more."""
+        for link in (self.to_primary, *(self.bus[i] for i in deaf)):
+            link.set("cut")
         if future:
             ahead = int(time.time() * 1000) + 3600_000
             self.primary.try_ask("XADD", "skerry:purges", f"{ahead}-0", "from", "a clock that went ahead")
@@ -265,7 +267,8 @@ class World:
         lost, self.primary = self.primary, self.replica
         lost.end()
         self.primary.ask("REPLICAOF", "NO", "ONE")
-        self.to_primary.set("open")
+        for link in (self.to_primary, *(self.bus[i] for i in deaf)):
+            link.set("open")
         for link in (self.control_bus, *self.bus):
             link.break_all()
         self.replica = Server(self.directory, self.to_primary.port)

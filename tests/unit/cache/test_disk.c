@@ -1,5 +1,5 @@
 /* The SSD tier's store against a map, on a device that fails in every way. A run can be repeated:
- * SKERRY_TEST_SEED=N; SKERRY_TEST_LONG=1 takes a hundred times as many steps. */
+ * SKERRY_TEST_SEED=N; SKERRY_TEST_LONG=1 takes a hundred times as many steps, SKERRY_TEST_STEPS=N so many of each kind. */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -266,6 +266,7 @@ static uint64_t run(const struct trouble *trouble, uint64_t seed, uint64_t steps
 
 static const struct trouble troubles[] = {
     {"nothing", .crashes = false},
+    {"sealed", .crashes = false, .sealed = true},
     {"kill -9", .crashes = true},
     {"power cuts, torn and reordered writes", .crashes = true, .power = true},
     {"sealed, power cuts, torn and reordered writes", .crashes = true, .power = true, .sealed = true},
@@ -275,12 +276,12 @@ static const struct trouble troubles[] = {
 };
 
 static void random_operations_agree_with_a_map(void **state) {
-    const char *given = getenv("SKERRY_TEST_SEED");
-    uint64_t first = given ? strtoull(given, NULL, 10) : 1, seeds = given ? 1 : is_long() ? 250 : 4;
+    const char *given = getenv("SKERRY_TEST_SEED"), *steps = getenv("SKERRY_TEST_STEPS");
+    uint64_t first = given ? strtoull(given, NULL, 10) : 1, seeds = given || steps ? 1 : is_long() ? 250 : 4;
     for (size_t i = 0; i < SK_COUNT(troubles); i++)
         for (uint64_t seed = first; seed < first + seeds; seed++) {
             print_message("%s, seed %llu\n", troubles[i].name, (unsigned long long)seed);
-            (void)run(&troubles[i], seed, is_long() ? 20000 : 6000);
+            (void)run(&troubles[i], seed, steps ? strtoull(steps, NULL, 10) : is_long() ? 20000 : 6000);
         }
     (void)state;
 }
@@ -318,6 +319,17 @@ static void a_foreign_or_damaged_device_is_told(void **state) {
     sim.now[100] ^= 1;
     assert_ok(disk_open(&options, NULL, &disk));
     assert_ok(disk_close(disk, NULL));
+    options.create = true; /* nothing is made where something else lies, wherever that says what it is */
+    for (uint64_t at = 0; at < UINT64_C(256) * 1024; at += 65536 - 1) {
+        memset(sim.now, 0, sim.bytes);
+        sim.now[at] = 1;
+        assert_int_equal(disk_open(&options, NULL, &disk), SK_ERR_EXISTS);
+        assert_int_equal(sim.now[at], 1);
+    }
+    memset(sim.now, 0, sim.bytes);
+    assert_ok(disk_open(&options, NULL, &disk));
+    assert_ok(disk_close(disk, NULL));
+    options.create = false;
     options.io.bytes = 4 * SEGMENT; /* cut off */
     assert_int_equal(disk_open(&options, NULL, &disk), SK_ERR_INVALID);
     sim_close(&sim);
@@ -370,6 +382,8 @@ static void what_is_asked_for_is_put_in_again(void **state) {
     assert_false(look(&model, 2));
     disk_usage(model.disk, &usage);
     assert_true(usage.reinserted > 0 && usage.reclaimed > usage.segments);
+    assert_true(usage.reinserted_bytes >=
+                usage.reinserted * DISK_RECORD_ALIGN); /* what the write limit is charged */
     (void)disk_close(model.disk, NULL);
     sim_close(&model.sim);
     (void)state;

@@ -56,7 +56,7 @@ static void store(const struct http_request *request, const char *vary) {
 static struct cache_explanation explain(const struct http_request *request) {
     struct cache_explanation explanation;
     cache_enter(thread);
-    assert_ok(cache_explain(thread, &key.key, request, &arena, &explanation));
+    assert_ok(cache_explain(thread, &key.key, request, false, &arena, &explanation));
     cache_leave(thread);
     return explanation;
 }

@@ -9,8 +9,12 @@
 
 enum { DAY = 86400 };
 
-static const struct dnssec_policy policy = {
-    .zsk_lifetime_s = 30 * DAY, .publish_s = 2 * DAY, .retire_s = 16 * DAY, .signature_s = 14 * DAY};
+static const struct dnssec_policy policy = {.zsk_lifetime_s = 30 * DAY,
+                                            .publish_s = 2 * DAY,
+                                            .retire_s = 16 * DAY,
+                                            .signature_s = 14 * DAY,
+                                            .ksk_lifetime_s = 365 * DAY,
+                                            .ds_ttl_s = 2 * DAY};
 
 static void rfc6781_4_1_1_1_keys_are_shown_before_and_after_they_sign(void **state) {
     static const struct {
@@ -46,6 +50,64 @@ static void exactly_one_key_signs_at_any_time(void **state) {
     }
     assert_false(dnssec_needs_key(0, &policy, 28 * DAY - 1));
     assert_true(dnssec_needs_key(0, &policy, 28 * DAY));
+}
+
+/* Which keys are shown, and which one CDS names, as "shown shown TOLD". */
+static const char *ksks_at(const struct dnssec_ksk *keys, size_t count, int now_days) {
+    static char text[64];
+    *text = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct dnssec_ksk_use use = dnssec_ksk_use_of(keys, count, i, &policy, (sk_unix_s)now_days * DAY);
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", i ? " " : "",
+                 use.told    ? "TOLD"
+                 : use.shown ? "shown"
+                             : "gone");
+        assert_true(use.shown || !use.told);
+    }
+    return text;
+}
+
+static void rfc7583_3_3_1_a_key_signing_key_goes_when_the_parent_has_the_next(void **state) {
+    static const struct {
+        const char *what;
+        struct dnssec_ksk keys[3];
+        size_t count;
+        int now_days;
+        const char *expected;
+    } cases[] = {
+        {"the first one, told at once", {{10 * DAY, 0}}, 1, 10, "TOLD"},
+        {"the next is shown", {{10 * DAY, 0}, {375 * DAY, 0}}, 2, 375, "TOLD shown"},
+        {"not everybody can have seen it", {{10 * DAY, 0}, {375 * DAY, 0}}, 2, 376, "TOLD shown"},
+        {"now the parent may have it", {{10 * DAY, 0}, {375 * DAY, 0}}, 2, 377, "shown TOLD"},
+        {"years without a word", {{10 * DAY, 0}, {375 * DAY, 0}}, 2, 3000, "shown TOLD"},
+        {"the parent has it", {{10 * DAY, 0}, {375 * DAY, 380 * DAY}}, 2, 380, "shown TOLD"},
+        {"caches may have the old DS", {{10 * DAY, 0}, {375 * DAY, 380 * DAY}}, 2, 381, "shown TOLD"},
+        {"none can", {{10 * DAY, 0}, {375 * DAY, 380 * DAY}}, 2, 382, "gone TOLD"},
+        {"the first is known there", {{10 * DAY, 11 * DAY}, {375 * DAY, 0}}, 2, 376, "TOLD shown"},
+        {"a clock that stepped back", {{10 * DAY, 0}, {375 * DAY, 380 * DAY}}, 2, 0, "shown TOLD"},
+        {"made by a clock that was ahead", {{10 * DAY, 0}, {9999 * DAY, 0}}, 2, 400, "TOLD shown"},
+        {"a third", {{10 * DAY, 0}, {375 * DAY, 380 * DAY}, {740 * DAY, 0}}, 3, 742, "gone shown TOLD"},
+    };
+    (void)state;
+    for (size_t i = 0; i < SK_COUNT(cases); i++) {
+        const char *seen = ksks_at(cases[i].keys, cases[i].count, cases[i].now_days);
+        if (strcmp(seen, cases[i].expected) != 0) fail_msg("%s: %s", cases[i].what, seen);
+    }
+}
+
+static void a_key_signing_key_is_made_when_none_waits_for_the_parent(void **state) {
+    static const struct dnssec_ksk one[] = {{10 * DAY, 0}}, waits[] = {{10 * DAY, 0}, {375 * DAY, 0}},
+                                   there[] = {{10 * DAY, 0}, {375 * DAY, 380 * DAY}};
+    struct dnssec_policy never = policy;
+    (void)state;
+    assert_true(dnssec_needs_ksk(NULL, 0, &policy, 0));
+    assert_false(dnssec_needs_ksk(one, 1, &policy, 375 * DAY - 1));
+    assert_true(dnssec_needs_ksk(one, 1, &policy, 375 * DAY));
+    assert_false(dnssec_needs_ksk(waits, 2, &policy, 3000 * DAY));
+    assert_false(dnssec_needs_ksk(there, 2, &policy, 740 * DAY - 1));
+    assert_true(dnssec_needs_ksk(there, 2, &policy, 740 * DAY));
+    never.ksk_lifetime_s = 0;
+    assert_false(dnssec_needs_ksk(one, 1, &never, (sk_unix_s)100000 * DAY));
 }
 
 static void rfc9824_3_the_next_name_is_right_behind(void **state) {
@@ -114,6 +176,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rfc6781_4_1_1_1_keys_are_shown_before_and_after_they_sign),
         cmocka_unit_test(exactly_one_key_signs_at_any_time),
+        cmocka_unit_test(rfc7583_3_3_1_a_key_signing_key_goes_when_the_parent_has_the_next),
+        cmocka_unit_test(a_key_signing_key_is_made_when_none_waits_for_the_parent),
         cmocka_unit_test(rfc9824_3_the_next_name_is_right_behind),
         cmocka_unit_test(keys_are_made_kept_and_rolled_by_time),
     };

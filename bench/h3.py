@@ -1,0 +1,91 @@
+"""dev/bench h3: HTTP/3 in CPU microseconds of the server's own processes: hits of 1 KB and transfers of 1 MB and 16 MB,
+for Skerry, nginx and Caddy in one run."""
+
+import argparse
+import datetime
+import shutil
+import statistics
+import sys
+
+from lib import tls_peers
+from lib.peers import origin
+from lib.processes import cpu_ns, free_port, workdir
+from lib.report import machine, publish, table
+
+SERVERS = {"skerry": tls_peers.skerry, "nginx": tls_peers.nginx_h3, "caddy": tls_peers.caddy}
+# What: path, size, connections, streams on each at a time.
+LINES = {"1 KB": ("/1k", 1024, 16, 10), "1 MB": ("/1m", 1 << 20, 4, 2), "16 MB": ("/16m", 16 << 20, 2, 1)}
+
+
+def load(port, seconds, what):
+    """Requests done, and the seconds they took."""
+    path, size, connections, streams = LINES[what]
+    with tls_peers.h3_clients("hits", port, seconds, connections, streams, path) as clients:
+        words = clients.stdout.read().split()
+    done, failed, received = int(words[1]), int(words[3]), int(words[5])
+    if failed or not done or received < done * size:
+        raise RuntimeError(f"unexpected answers for {path}: " + " ".join(words))
+    return done, float(words[7])
+
+
+def measure(name, origin_port, folder, args, turns):
+    port = free_port()
+    with SERVERS[name](port, origin_port, folder) as server:
+        for what in LINES:
+            if args.only and args.only != what:
+                continue
+            load(port, 1, what)
+            before = cpu_ns(server.pid)
+            done, seconds = load(port, args.seconds, what)
+            cpu_us = (cpu_ns(server.pid) - before) / 1000 / done
+            turns.setdefault((what, name), []).append((cpu_us, done / seconds))
+            print(f"  {name:8} {what:6} {cpu_us:10.1f} us CPU, {done / seconds:9.1f}/s", flush=True)
+
+
+def report(results, args):
+    rows = []
+    for (what, name), (cpu_us, rate) in sorted(results.items(), key=lambda item: list(LINES).index(item[0][0])):
+        path, size, connections, streams = LINES[what]
+        rows.append([what, f"{connections} x {streams}", name, f"{cpu_us:.1f}",
+                     f"{results[what, 'skerry'][0] / cpu_us:.2f}", f"{rate:.1f}", f"{size * rate / 1e6:.0f}"])
+    text = f"""## HTTP/3
+
+`dev/bench h3`, {datetime.date.today()}, {machine()}. One worker thread a server on one core, own clients (ngtcp2) on
+the other, over loopback; the median of {args.turns} turns. CPU is user and system time of the server's own processes.
+Skerry and nginx answer from their caches; Caddy, which has none, from files in memory. "Skerry / it" below 1 means
+that Skerry costs less.
+
+""" + table(["object", "connections x streams", "server", "CPU us/request", "Skerry / it", "requests/s", "MB/s"], rows)
+    publish("h3", text)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="dev/bench h3", description=__doc__)
+    parser.add_argument("--seconds", type=int, default=4, help="of each cell (default 4)")
+    parser.add_argument("--turns", type=int, default=3, help="of all servers one after the other (default 3)")
+    parser.add_argument("--servers", default=",".join(SERVERS), help="comma-separated (default all)")
+    parser.add_argument("--only", default="", choices=["", *LINES])
+    parser.add_argument("--no-publish", dest="publish", action="store_false", help="leave docs/benchmarks.md alone")
+    args = parser.parse_args()
+    turns = {}
+    for _ in range(args.turns):
+        for name in args.servers.split(","):
+            folder = workdir()
+            try:
+                origin_port = free_port()
+                with origin(origin_port, folder, {path[1:]: size for path, size, _, _ in LINES.values()}):
+                    measure(name, origin_port, folder, args, turns)
+            finally:
+                shutil.rmtree(folder)
+    results = {key: (statistics.median(v[0] for v in values), statistics.median(v[1] for v in values))
+               for key, values in turns.items()}
+    for (what, name), (cpu_us, _) in results.items():
+        if name != "skerry" and (what, "skerry") in results and results[what, "skerry"][0] >= cpu_us:
+            print(f"  behind {name}: {what}, {results[what, 'skerry'][0]:.1f} to {cpu_us:.1f} us")
+    if args.publish:
+        report(results, args)
+        print("wrote docs/benchmarks.md")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

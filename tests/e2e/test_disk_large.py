@@ -1,0 +1,84 @@
+"""Objects of 100 GB: they stream, seek and resume by blocks, in bounded memory, and their blocks lie in both tiers."""
+
+import os
+import struct
+
+from harness.scale import LONG, wait_until
+from test_disk import HOST, kill, tier  # noqa: F401
+
+PAGE, TOTAL = 4096, 100 << 30
+MIB = 1 << 20
+ETAG = '"hundred"'
+
+
+def content(first, end):
+    """Every page says which one it is."""
+    begin = first // PAGE
+    pages = b"".join(struct.pack(">Q", page) * (PAGE // 8) for page in range(begin, -(-end // PAGE)))
+    return pages[first - begin * PAGE:end - begin * PAGE]
+
+
+def serve(origin):
+    def answer(x):
+        fields = [("ETag", ETAG), ("Cache-Control", "max-age=3600"), ("Accept-Ranges", "bytes")]
+        asked = x.request.fields.get("range")
+        first, last = 0, TOTAL - 1
+        if asked:
+            first, last = (int(n) if n else TOTAL - 1 for n in asked.removeprefix("bytes=").split("-"))
+            fields.append(("Content-Range", f"bytes {first}-{last}/{TOTAL}"))
+        x.head(206 if asked else 200, "OK", fields, last + 1 - first)
+        for at in range(first, last + 1, MIB):
+            x.send(content(at, min(at + MIB, last + 1)))
+    origin.default = answer
+
+
+def bounded(edge, before):
+    """A sanitizer's own memory is not."""
+    return os.environ.get("SKERRY_BUILD", "release") != "release" or edge.peak_rss_kib() - before < 64 * 1024
+
+
+def part(edge, first, bytes, fields=()):
+    response = edge.fetch("/large", fields=[("Range", f"bytes={first}-{first + bytes - 1}"), *fields], host=HOST)
+    assert response.status == 206, response
+    assert response["content-range"] == f"bytes {first}-{first + bytes - 1}/{TOTAL}"
+    assert response.body == content(first, first + bytes)
+    return response
+
+
+def test_seeks_in_100_gb_are_kept_block_by_block_in_both_tiers(tier):  # noqa: F811
+    serve(tier.origin)
+    edge = tier(memory="16MiB", disk={"size": "256MiB"})
+    places = [i * (TOTAL // 40) + i * 12345 for i in range(40)]  # 40 MiB and more: RAM has room for less than half
+    before = edge.rss_kib()
+    for place in places:
+        for _ in range(2):
+            part(edge, place, MIB)
+    assert bounded(edge, before)
+    asked = tier.origin.count("/large")
+    hits = sum(part(edge, place, MIB).hit for place in places)
+    from_disk = edge.metrics()["skerry_disk_read_duration_seconds_count"]
+    assert hits > 20 and from_disk > 20, (hits, from_disk)
+    assert tier.origin.count("/large") - asked <= 4 * (len(places) - hits)
+    edge.stop()
+    edge = tier(memory="16MiB", disk={"size": "256MiB"})
+    asked = tier.origin.count("/large")
+    part(edge, places[-1], 100)  # one block of it is in RAM now,
+    assert part(edge, places[-1], MIB).hit  # and the others are not
+    assert tier.origin.count("/large") == asked
+
+
+def test_a_stream_of_100_gb_that_breaks_off_goes_on_where_it_was_in_bounded_memory(tier):  # noqa: F811
+    serve(tier.origin)
+    edge = tier(memory="16MiB", disk={"size": "256MiB"})
+    before = edge.rss_kib()
+    much = (2048 if LONG else 128) * MIB
+    with edge.connect() as conn:
+        conn.send(f"GET /large HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+        assert conn.head().status == 200
+        for at in range(0, much, MIB):
+            assert conn.read(MIB) == content(at, at + MIB)
+    assert bounded(edge, before)
+    part(edge, much, MIB, [("If-Range", ETAG)])  # RFC 9110 13.1.5
+    kill(edge)
+    edge = tier(memory="16MiB", disk={"size": "256MiB"})
+    part(edge, much + MIB, MIB, [("If-Range", ETAG)])
