@@ -20,6 +20,8 @@ uint64_t sk_hash64(const void *data, size_t bytes) {
     return XXH3_64bits_withSecret(data, bytes, secret, secret_bytes);
 }
 
+uint64_t sk_hash64_plain(const void *data, size_t bytes) { return XXH3_64bits(data, bytes); }
+
 sk_hash128 sk_hash128_of(const void *data, size_t bytes) {
     XXH128_hash_t hash = XXH3_128bits_withSecret(data, bytes, secret, secret_bytes);
     return (sk_hash128){hash.high64, hash.low64};

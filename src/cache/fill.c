@@ -26,6 +26,7 @@ static struct cache_fill *fill_create(struct cache_thread *thread, const struct 
     fill->primary = (struct cache_key){primary->hash, sk_str_make(text, primary->text.len)};
     fill->bytes = (uint32_t)bytes;
     fill->born = cache_purge_now(thread->cache);
+    fill->born_at = sk_time_now();
     sk_list_init(&fill->link);
     atomic_init(&fill->refs, 2);
     atomic_init(&fill->waiters, 1);
@@ -304,6 +305,11 @@ void cache_fill_born(struct cache_fill *fill, uint64_t born) {
     pthread_mutex_lock(&stripe->lock);
     fill->born = SK_MIN(fill->born, born);
     pthread_mutex_unlock(&stripe->lock);
+}
+
+void cache_fill_held_since(struct cache_fill *fill, sk_time_ns at) {
+    SK_CHECK_MAGIC(fill, CACHE_FILL_MAGIC);
+    fill->born_at = SK_MIN(fill->born_at, at);
 }
 
 void cache_fill_inherit(struct cache_fill *fill, const struct cache_object *object) {

@@ -157,6 +157,7 @@ static struct cache_entry *create_packed(struct cache *cache, const struct cache
     }
     packed->object.shared = true;
     packed->object.born = object->born;
+    packed->object.born_at = object->born_at;
     packed->object.number = object->number;
     packed->object.stored_at = object->stored_at;
     atomic_init(&packed->object.verified, cache_verified_make(object->born, CACHE_PURGE_NONE));
@@ -179,6 +180,11 @@ static void admit_packed(struct cache_fill *fill, uint64_t bytes) {
     cache_entry_unref(cache, packed);
 }
 
+void cache_fill_not_to_keep(struct cache_fill *fill) {
+    SK_CHECK_MAGIC(fill, CACHE_FILL_MAGIC);
+    fill->unkept = true;
+}
+
 sk_err cache_fill_finish(struct cache_fill *fill) {
     SK_CHECK_MAGIC(fill, CACHE_FILL_MAGIC);
     SK_ASSERT(fill->entry != NULL && !fill->ended);
@@ -191,6 +197,10 @@ sk_err cache_fill_finish(struct cache_fill *fill) {
     atomic_store(&fill->entry->object.body_length, bytes);
     fill_end(fill, CACHE_COMPLETE);
     if (!fill->entry->object.shared || has_window(fill)) return SK_OK;
+    if (fill->unkept) {
+        cache_index_remove(fill->cache, fill->entry);
+        return SK_OK;
+    }
     if (known)
         cache_store_admit(fill->cache, fill->entry);
     else

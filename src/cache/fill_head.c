@@ -58,6 +58,7 @@ static uint64_t new_number(struct cache *cache) {
 static void connect(struct cache_fill *fill, struct cache_entry *entry, bool shared) {
     entry->object.shared = shared;
     entry->object.born = fill->born;
+    entry->object.born_at = entry->object.from_tier ? 0 : fill->born_at;
     if (entry->object.codable && !entry->object.number) entry->object.number = new_number(fill->cache);
     atomic_init(&entry->object.verified, cache_verified_make(fill->born, CACHE_PURGE_NONE));
     fill->entry = entry;
@@ -313,6 +314,7 @@ static struct cache_entry *create_fresh(struct cache_fill *fill, const struct ca
     if (stale->body) cache_body_ref(entry->body = stale->body);
     entry->object.shared = true;
     entry->object.born = fill->born;
+    entry->object.born_at = fill->born_at;
     entry->object.number = stale->object.number; /* the same content, so its forms stay good */
     if (entry->object.codable && !entry->object.number) entry->object.number = new_number(fill->cache);
     atomic_init(&entry->object.verified, cache_verified_make(fill->born, CACHE_PURGE_NONE));

@@ -55,6 +55,8 @@ struct cache_fill {
     char *moved_text;            /* of both after cache_fill_move; else NULL */
     bool private;                /* cache_fill_private */
     uint32_t bytes;              /* of this allocation */
+    sk_time_ns born_at;          /* when its content was asked for */
+    bool unkept;                 /* fetch's thread: nothing of it stays */
     uint64_t born;               /* purge clock; changed under the stripe's lock, before the head */
     struct cache_entry *stale;   /* a reference is held; may be NULL */
     /* set by the fetch before `state` says so */

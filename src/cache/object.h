@@ -48,6 +48,7 @@ struct cache_object {
     struct http_validators validators;
     struct http_fields fields; /* end-to-end fields, without Age, Cache-Status, framing, Connection, Via */
     uint64_t born;             /* purge clock when its fill began */
+    sk_time_ns born_at;        /* sk_time_now when its content was asked for; 0: before this process */
     uint64_t number; /* of its content, if codable or a CACHE_PART_HEAD: no other content ever had it */
     /* any thread, atomic */
     _Atomic uint64_t body_length; /* CACHE_LENGTH_UNKNOWN until the end when the origin did not say */

@@ -44,6 +44,17 @@ struct cache_purge {
  * its tick. SK_ERR_INVALID: a part is missing or has no normal form; SK_ERR_TOO_LARGE: a pattern too long or
  * with too many stars. */
 sk_err cache_purge(struct cache *cache, const struct cache_purge *purge, uint64_t *out_clock);
+/* For what was fetched elsewhere (another node's cache): the tick of the last purge that had come at TIME (sk_time_now),
+ * or an earlier one. */
+uint64_t cache_purge_tick_at(struct cache *cache, sk_time_ns time);
+/* Purges up to now concern only what is stored here: those before count for nothing in cache_purge_tick_at. */
+void cache_purge_forget_history(struct cache *cache);
+enum cache_purge_effect { CACHE_PURGE_SPARES, CACHE_PURGE_STALES, CACHE_PURGE_REMOVES };
+/* What the purges after TICK do to content of that key and those tags. */
+enum cache_purge_effect cache_purge_effect_since(struct cache_thread *thread, sk_str key_text,
+                                                 const uint64_t *tags, uint32_t tag_count, uint64_t tick);
+/* The tags that OBJECT is stored under, as every node of a fleet knows them; borrowed. */
+uint32_t cache_object_tags(const struct cache_object *object, const uint64_t **out_tags);
 /* The tick of the last purge. */
 uint64_t cache_purge_clock(const struct cache *cache);
 

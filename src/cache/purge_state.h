@@ -22,6 +22,21 @@ struct glob {
     char text[]; /* site, pattern */
 };
 
+/* The moments of purges, in their order. */
+#define PURGE_HISTORY 512
+struct purge_moment {
+    sk_time_ns at;
+    uint64_t tick;
+};
+struct purge_history {
+    uint64_t base; /* the last tick before all of them */
+    uint32_t count;
+    struct purge_moment items[PURGE_HISTORY];
+};
+void purge_history_note(struct purge_history *history, sk_time_ns now, uint64_t tick);
+/* The tick of a purge that came at TIME or before it, the last one known. */
+uint64_t purge_history_at(const struct purge_history *history, sk_time_ns time);
+
 struct cache_purges {
     pthread_mutex_t lock; /* all changes; some hundred nanoseconds each */
     struct purge_table *table;
@@ -38,6 +53,7 @@ struct cache_purges {
     struct purge_table *glob_table;
     _Atomic uint64_t glob_any_host,
         glob_any_path;              /* the last tick of one without a host, or without a directory */
+    struct purge_history history;   /* under the lock */
     char text[CACHE_KEY_MAX_BYTES]; /* under the lock: a scope's, for a moment */
 };
 
@@ -56,9 +72,10 @@ static inline uint64_t purge_scope_of(enum cache_purge_kind kind, uint64_t hash)
 static inline uint64_t purge_scope_of_text(enum cache_purge_kind kind, sk_str text) {
     return purge_scope_of(kind, sk_hash64(text.data, text.len));
 }
+/* The same on every node, for nodes tell each other. Who makes two tags of a site collide gets more purged. */
 static inline uint64_t purge_scope_of_tag(sk_str site, sk_str tag) {
-    uint64_t parts[2] = {sk_hash64(site.data, site.len), sk_hash64(tag.data, tag.len)};
-    return purge_scope_of(CACHE_PURGE_TAG, sk_hash64(parts, sizeof parts));
+    uint64_t parts[2] = {sk_hash64_plain(site.data, site.len), sk_hash64_plain(tag.data, tag.len)};
+    return purge_scope_of(CACHE_PURGE_TAG, sk_hash64_plain(parts, sizeof parts));
 }
 
 /* The directory of patterns that begin with it; HOST and DIRECTORY are empty where a wildcard comes before them. */

@@ -184,6 +184,12 @@ static void print_step(struct page *page) {
     PRINT(page, "\n");
 }
 
+static void print_owner(struct page *page, yyjson_val *root) {
+    if (!enter(page, root, "peers")) return;
+    PRINT(page, "  %-22s %s%s\n", "owner in the ring", text(page, "owner"),
+          flag(page, "ours") ? ", this edge" : "; it is asked before an origin");
+}
+
 static void print_verdict(struct page *page, yyjson_val *root) {
     if (!enter(page, root, "verdict")) return;
     title(page, "Now");
@@ -211,6 +217,7 @@ sk_err cli_explain_page(sk_str json, bool colour, struct sk_buf *out) {
     print_stored(&page, root);
     print_freshness(&page, root);
     print_verdict(&page, root);
+    print_owner(&page, root);
     yyjson_doc_free(doc);
     return page.err;
 }

@@ -391,6 +391,7 @@ static void compile_top(struct compile *c, const struct config_raw_TOP *raw) {
     else if (raw->admin_token_file)
         read_token(c, raw->admin_token_file);
     config_compile_listeners(c, raw);
+    config_compile_peers(c, raw->peers, &config->peers);
     config_compile_disk(c, raw->disk, &config->disk);
     compile_trusted(c, raw);
     compile_purge(c, raw->purge, &config->purge);
@@ -410,7 +411,7 @@ void config_check_whole(const struct config *config, const struct config_source 
             "(example: state: /var/lib/skerry/fleet)");
     if (config->max_object_bytes > config->memory_bytes)
         problem_at(source, problems, "max_object", "found more than memory");
-    if (config_has_tls(config) && !config_has_certificate(config))
+    if (config_serves_tls(config) && !config_has_certificate(config))
         problem_at(source, problems, "",
                    "found no certificate, expected one because a listener speaks TLS (example: certificates: "
                    "[{cert: /etc/skerry/www.pem, key: /etc/skerry/www.key}])");

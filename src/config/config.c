@@ -17,6 +17,12 @@ void config_unref(struct config *config) {
     free(config);
 }
 
+bool config_serves_tls(const struct config *config) {
+    for (uint32_t i = 0; i < config->listener_count; i++)
+        if (config->listeners[i].tls && !config->listeners[i].for_nodes) return true;
+    return false;
+}
+
 bool config_has_tls(const struct config *config) {
     for (uint32_t i = 0; i < config->listener_count; i++)
         if (config->listeners[i].tls) return true;

@@ -51,6 +51,7 @@ struct config_listener {
     enum config_pq pq;
     enum config_tls_version min_version;
     sk_str client_ca; /* path of a PEM file; ends with NUL; empty: clients need no certificate */
+    bool for_nodes;   /* other nodes connect there, and nobody else (config.peers) */
 };
 
 struct config_hosts;
@@ -104,6 +105,19 @@ struct config_fleet {
     int64_t silence_ms;
 };
 
+/* Another node of the ring. */
+struct config_peer {
+    sk_str name, pop, address;
+};
+/* The ring of a PoP (grid/ring.h). */
+struct config_peers {
+    sk_str listen;        /* empty: there is none */
+    sk_str ca, cert, key; /* paths of PEM files; end with NUL */
+    struct config_peer *nodes;
+    uint32_t node_count;
+    int64_t timeout_ms, warm_up_ms;
+};
+
 /* Who may use the PURGE method. */
 struct config_purge {
     struct io_prefix *allow;
@@ -121,6 +135,7 @@ struct config_site {
     struct config_rule *rules; /* config_rule_for */
     uint32_t rule_count;
     bool pass_tags;
+    sk_str shield;             /* PoP; empty: none */
     struct config_purge purge; /* its own, or the top's */
     struct config_vary vary;
     uint32_t cache_status; /* enum config_cache_status */
@@ -187,6 +202,7 @@ struct config {
     struct io_prefix *trusted_proxies;
     uint32_t trusted_proxy_count;
     struct config_fleet fleet;
+    struct config_peers peers;
     struct config_purge purge;
     struct config_limits limits;
     struct config_timeouts timeouts;
@@ -202,6 +218,8 @@ void config_unref(struct config *config);
 bool config_disk_same(const struct config_disk *a, const struct config_disk *b);
 /* True when a listener speaks TLS. */
 bool config_has_tls(const struct config *config);
+/* True when one for clients does, so that a certificate is needed. */
+bool config_serves_tls(const struct config *config);
 
 /* The site for a host: exact, then the longest wildcard, then "*". NULL when none serves it. HOST may carry a
  * port and is compared without regard to case. Allocates nothing. */

@@ -27,10 +27,12 @@ static sk_err set_endpoint(struct config_listener *listener, const char *text) {
 }
 
 sk_err config_set_listeners(struct config *config, const char *const *texts, size_t count) {
-    struct config_listener *listeners = sk_arena_zalloc(&config->arena, count * sizeof(*listeners));
+    struct config_listener *listeners = sk_arena_zalloc(&config->arena, (count + 1) * sizeof(*listeners));
     if (!listeners) return SK_ERR_NO_MEMORY;
     for (size_t i = 0; i < count; i++)
         if (set_endpoint(&listeners[i], texts[i])) return SK_ERR_INVALID;
+    for (uint32_t i = 0; i < config->listener_count; i++) /* that one is the machine's own */
+        if (config->listeners[i].for_nodes) listeners[count++] = config->listeners[i];
     config->listeners = listeners;
     config->listener_count = (uint32_t)count;
     return SK_OK;
@@ -150,8 +152,8 @@ void config_compile_listeners(struct compile *c, const struct config_raw_TOP *ra
     size_t listed;
     const char *const *texts = texts_of(raw, &fallback, &listed);
     struct config *config = c->config;
-    config->listeners =
-        config_compile_allocate(c, listed + raw->listeners_count, sizeof(struct config_listener));
+    config->listeners = config_compile_allocate(c, listed + raw->listeners_count + 1,
+                                                sizeof(struct config_listener)); /* and for nodes */
     if (!config->listeners) return;
     for (size_t i = 0; i < listed; i++)
         if (set_endpoint(&config->listeners[i], texts[i]) && !c->err) c->err = SK_ERR_INVALID;

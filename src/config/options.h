@@ -328,6 +328,29 @@ enum config_kind {
       "When nobody was heard on the bus for so long, what is stored is revalidated before it is used, until " \
       "somebody is heard again.")
 
+#define CONFIG_PEER_TABLE(X, S)                                                                              \
+    X(S, VALUE, NAME, name, name, "", "", "", "b", "The node's name, as its certificate says it. Required.") \
+    X(S, VALUE, NAME, pop, pop, "", "", "", "fra", "Its PoP. Without it: the same as ours.")                 \
+    X(S, VALUE, ADDRESS, address, address, "", "", "", "10.0.0.2:7444",                                      \
+      "Where it listens for nodes. Required, but for ourselves.")
+
+#define CONFIG_PEERS_TABLE(X, S)                                                                             \
+    X(S, VALUE, LISTENER, listen, listen, "", "", "", "10.0.0.1:7444",                                       \
+      "Where to listen for other nodes, over TLS 1.3 with both certificates. With it, the edges of a PoP "   \
+      "share their caches: each key has an owner among them, and only that one asks the origin.")            \
+    X(S, SECTIONS, PEER, nodes, nodes, "", "0", "256", "",                                                   \
+      "The nodes of the ring, the same list on each, of our own PoP and of those that are shields.")         \
+    X(S, VALUE, FILE, ca, ca, "", "", "", "/etc/skerry/peers-ca.pem",                                        \
+      "Authorities of the nodes' certificates (PEM). Without it: the roots in `fleet.state`.")               \
+    X(S, VALUE, FILE, cert, cert, "", "", "", "/etc/skerry/peers.pem",                                       \
+      "This node's certificate (PEM), with its name in it as a URI: spiffe://FLEET/POP/edge/NAME. Without "  \
+      "it: the one in `fleet.state`.")                                                                       \
+    X(S, VALUE, FILE, key, key, "", "", "", "/etc/skerry/peers.key", "Its private key (PEM).")               \
+    X(S, VALUE, DURATION, timeout, timeout_ms, "10s", "100ms", "10m", "3s",                                  \
+      "For an owner's answer to begin; then the next one is asked, at last the origin itself.")              \
+    X(S, VALUE, DURATION, warm_up, warm_up_ms, "1m", "0s", "24h", "10m",                                     \
+      "For so long after its start an edge asks the key's next owner for what it has, before an origin.")
+
 #define CONFIG_SITE_TABLE(X, S)                                                                              \
     X(S, VALUE, NAME, name, name, "", "", "", "shop",                                                        \
       "Name in logs and metrics. Without it: the site's first host.")                                        \
@@ -351,6 +374,9 @@ enum config_kind {
       "name they ask for.")                                                                                  \
     X(S, SECTION, PURGE, purge, purge, "", "", "", "",                                                       \
       "Who may use the PURGE method. Without it: as the top's `purge` says.")                                \
+    X(S, VALUE, NAME, shield, shield, "", "", "", "fra",                                                     \
+      "The PoP through whose edges (`peers`) all others ask this site's origins. Without it: each PoP for "  \
+      "itself.")                                                                                             \
     X(S, VALUE, FLAG, pass_tags, pass_tags, "false", "", "", "true",                                         \
       "Leave Surrogate-Key, Cache-Tag and xkey in responses, for a cache in front of this one. False: they " \
       "are read and removed.")                                                                               \
@@ -427,6 +453,7 @@ enum config_kind {
     X(S, LIST, PREFIX, trusted_proxies, trusted_proxies, "", "0", "10000", "10.0.0.0/8",                     \
       "Networks whose X-Forwarded-For, -Proto, -Host and Forwarded are believed.")                           \
     X(S, SECTION, FLEET, fleet, fleet, "", "", "", "", "The fleet that this edge belongs to.")               \
+    X(S, SECTION, PEERS, peers, peers, "", "", "", "", "The other nodes, whose caches are ours too.")        \
     X(S, SECTION, PURGE, purge, purge, "", "", "", "", "Who may use the PURGE method: nobody, without it.")  \
     X(S, SECTION, LIMITS, limits, limits, "", "", "", "", "What one client may ask for.")                    \
     X(S, SECTION, TIMEOUTS, timeouts, timeouts, "", "", "", "", "How slow a client may be.")                 \
@@ -437,6 +464,8 @@ enum config_kind {
 #define CONFIG_SECTION_TABLE(X)                                                                              \
     X(ACCESS_LOG, "access_log", struct config)                                                               \
     X(FLEET, "fleet", struct config_fleet)                                                                   \
+    X(PEER, "nodes", struct config_peer)                                                                     \
+    X(PEERS, "peers", struct config_peers)                                                                   \
     X(PURGE, "purge", struct config_purge)                                                                   \
     X(LIMITS, "limits", struct config_limits)                                                                \
     X(TIMEOUTS, "timeouts", struct config_timeouts)                                                          \

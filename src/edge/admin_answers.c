@@ -7,6 +7,7 @@
 #include "edge/explain_query.h"
 #include "edge/health.h"
 #include "edge/reload.h"
+#include "edge/ring.h"
 #include "fleet/admin_json.h"
 
 static yyjson_mut_val *describe_origins(yyjson_mut_doc *doc, const struct origin_group *group) {
@@ -152,6 +153,7 @@ static sk_err explain(struct edge_process *process, const struct http_request *a
     cache_enter(thread);
     err = edge_explain_look(thread, process->snapshot->config, asked, io_loop_wall_s(process->loop), arena,
                             &explanation);
+    if (!err) edge_ring_explain(process->ring, arena, &explanation);
     if (!err) doc = edge_explain_json(&explanation, arena);
     cache_leave(thread);
     cache_thread_leave(thread);

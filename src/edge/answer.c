@@ -8,6 +8,7 @@
 #include "edge/dictionary.h"
 #include "edge/error_page.h"
 #include "edge/fetch.h"
+#include "edge/node.h"
 #include "edge/serve.h"
 #include "edge/worker.h"
 #include "wire/tls_server.h"
@@ -99,6 +100,7 @@ sk_str edge_status_fields(const struct edge_exchange *exchange, const struct cac
         at = put(at, SK_STR("\r\n"));
     }
     at = put_alternative(exchange, at);
+    if (SK_UNLIKELY(exchange->traits & EDGE_TRAIT_NODE) && object) at = edge_node_word(exchange, object, at);
     if (shown == CONFIG_CACHE_STATUS_OFF) return (sk_str){out, (size_t)(at - out)};
     at = put(at, SK_STR("Cache-Status: "));
     at += http_cache_status_format(&status, at);

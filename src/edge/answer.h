@@ -3,10 +3,11 @@
 #define SK_EDGE_ANSWER_H
 
 #include "edge/exchange.h"
+#include "grid/peer_field.h"
 #include "http/cache_status.h"
 
 /* Room for Age, Cache-Status, Content-Range and their names. */
-#define EDGE_EXTRA_BYTES (HTTP_CACHE_STATUS_MAX + 512)
+#define EDGE_EXTRA_BYTES (HTTP_CACHE_STATUS_MAX + 512 + GRID_WORD_BYTES + 20)
 
 /* Answers EXCHANGE with OBJECT, whose reference is taken over, also when the client is gone. Outside of a section.
  * exchange->outcome says what to tell in Cache-Status. */

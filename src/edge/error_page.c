@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "edge/node.h"
 #include "edge/worker.h"
 
 #define PAGE_BYTES 512
@@ -16,7 +17,8 @@ static const char *extra_field(uint16_t status) {
     }
 }
 
-void edge_respond_error(struct edge_exchange *exchange, uint16_t status, const char *detail) {
+/* OF_ORIGIN: it is the origin's failure, and a node that asks for it need not ask elsewhere. */
+static void respond(struct edge_exchange *exchange, uint16_t status, const char *detail, bool of_origin) {
     char page[PAGE_BYTES], head[HEAD_BYTES];
     if (exchange->client_gone) return;
     exchange->outcome.error = sk_str_from_c(detail);
@@ -25,8 +27,9 @@ void edge_respond_error(struct edge_exchange *exchange, uint16_t status, const c
                             *detail ? "\n" : "");
     int head_len =
         snprintf(head, sizeof head,
-                 "Date: %.*s\r\nContent-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n%s",
-                 SK_STR_ARGS(date), extra_field(status));
+                 "Date: %.*s\r\nContent-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n%s%s",
+                 SK_STR_ARGS(date), extra_field(status),
+                 of_origin && (exchange->traits & EDGE_TRAIT_NODE) ? EDGE_NODE_FAILED : "");
     sk_str body = {page, SK_MIN((size_t)page_len, sizeof page - 1)};
     struct edge_response response = {
         .status = status,
@@ -37,6 +40,10 @@ void edge_respond_error(struct edge_exchange *exchange, uint16_t status, const c
         .close = status == 400, /* what was not understood may be followed by anything */
     };
     exchange->ops->respond(exchange, &response);
+}
+
+void edge_respond_error(struct edge_exchange *exchange, uint16_t status, const char *detail) {
+    respond(exchange, status, detail, false);
 }
 
 uint16_t edge_failure_status(enum origin_phase phase, sk_err err) {
@@ -61,5 +68,5 @@ void edge_respond_failure(struct edge_exchange *exchange, enum origin_phase phas
                                       detail ? ": " : "", detail ? detail : "");
         if (line.data) text = line.data;
     }
-    edge_respond_error(exchange, edge_failure_status(phase, err), text);
+    respond(exchange, edge_failure_status(phase, err), text, true);
 }

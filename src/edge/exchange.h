@@ -112,6 +112,7 @@ enum edge_trait {
     EDGE_TRAIT_TRAILERS = 16,     /* TE names trailers */
     EDGE_TRAIT_ACCEPT_ENCODING = 32,
     EDGE_TRAIT_DICTIONARY = 64, /* Available-Dictionary */
+    EDGE_TRAIT_NODE = 128,      /* another node asks, and may (edge/node.h) */
     EDGE_TRAIT_MAYBE_LOOP = 8,  /* CDN-Loop or Via is there: look closer before forwarding */
 };
 

@@ -17,6 +17,9 @@ struct edge_explanation {
     const struct config_rule *rule; /* of the site; NULL: none was looked for */
     uint16_t refused;               /* a status, with DETAIL; 0: it is not */
     const char *detail;
+    sk_str owner,
+        next_owner; /* POP/NAME of the nodes (edge/peers.h); empty: there is no ring. The caller's to set */
+    bool owned;     /* it is us */
     struct cache_key key; /* primary; text empty: none */
     enum http_reason pass;
     /* what the cache knows; when `looked` */

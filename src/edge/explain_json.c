@@ -279,6 +279,15 @@ static void verdict_on_stored(struct page *page, yyjson_mut_val *json) {
     if (asks && !alone) flag(page, json, "joins", cache->coming);
 }
 
+static void peers(struct page *page) {
+    const struct edge_explanation *explanation = page->explanation;
+    if (!explanation->owner.len) return;
+    yyjson_mut_val *json = section(page, "peers");
+    text(page, json, "owner", explanation->owner);
+    if (explanation->next_owner.len) text(page, json, "next", explanation->next_owner);
+    flag(page, json, "ours", explanation->owned);
+}
+
 static void verdict(struct page *page) {
     const struct edge_explanation *explanation = page->explanation;
     yyjson_mut_val *json = section(page, "verdict");
@@ -308,6 +317,7 @@ yyjson_mut_doc *edge_explain_json(const struct edge_explanation *explanation, st
         freshness(&page);
         purges(&page);
     }
+    peers(&page);
     verdict(&page);
     return page.doc;
 }

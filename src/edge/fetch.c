@@ -3,8 +3,11 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "edge/fetch_private.h"
+#include "cache/vary.h"
+#include "edge/fetch_peer.h"
 #include "edge/forward.h"
+#include "edge/process.h"
+#include "edge/ring.h"
 #include "edge/rules.h"
 #include "edge/slices_private.h"
 #include "edge/stored_head.h"
@@ -20,6 +23,7 @@ static void fetch_unref(struct edge_fetch *fetch) {
     if (--fetch->references) return;
     if (fetch->tunnel) origin_exchange_close(fetch->tunnel);
     edge_snapshot_unref(fetch->snapshot);
+    edge_peers_unref(fetch->peers);
     if (fetch->head) cache_object_unref(fetch->worker->cache, fetch->head);
     sk_arena_free(&fetch->arena);
     free(fetch);
@@ -116,9 +120,11 @@ static void no_response(struct edge_fetch *fetch, sk_err err) {
                    fetch->result.detail ? fetch->result.detail : "");
 }
 
-static sk_err ask(struct edge_fetch *fetch, struct origin_exchange **out_origin,
-                  const struct http_response **out_response) {
-    sk_err err = edge_forward_request(fetch);
+sk_err edge_fetch_ask(struct edge_fetch *fetch, struct origin_exchange **out_origin,
+                      const struct http_response **out_response) {
+    sk_err err = edge_fetch_ask_peers(fetch, out_origin, out_response);
+    if (err != SK_ERR_NOT_FOUND) return err;
+    err = edge_forward_request(fetch);
     if (!err) err = await_body(fetch);
     if (err) return err;
     struct origin_request request = {
@@ -168,7 +174,7 @@ static void fetch_story(struct edge_fetch *fetch) {
     const struct http_response *response;
     for (;;) {
         sk_unix_s asked_at = io_loop_wall_s(fetch->worker->loop);
-        sk_err err = ask(fetch, &origin, &response);
+        sk_err err = edge_fetch_ask(fetch, &origin, &response);
         if (err) {
             no_response(fetch, err);
             return;
@@ -212,9 +218,22 @@ static sk_err fill_in_client(struct edge_fetch *fetch, const struct edge_fetch_p
     sk_str text =
         plan->client_of ? plan->client_of->client_ip : (sk_str){ip, io_addr_format_ip(plan->client, ip)};
     fetch->client_ip = sk_arena_copy(&fetch->arena, text);
-    fetch->client_trusted = plan->client_of ? plan->client_of->client_trusted
-                                            : edge_is_trusted(plan->snapshot->config, plan->client);
+    fetch->client_trusted = plan->client_of
+                                ? plan->client_of->client_trusted
+                                : plan->by_node || edge_is_trusted(plan->snapshot->config, plan->client);
     return fetch->client_ip.data ? SK_OK : SK_ERR_NO_MEMORY;
+}
+
+sk_str edge_fetch_primary(const struct edge_fetch *fetch) {
+    return cache_key_primary(fetch->head ? fetch->head_key.text : cache_fill_primary_key(fetch->fill)->text);
+}
+
+/* What nobody else could store has no owner. */
+static void find_peers(struct edge_fetch *fetch, const struct edge_fetch_plan *plan) {
+    fetch->by_node = plan->client_of ? plan->client_of->by_node : plan->by_node;
+    bool safe = plan->request->method == HTTP_METHOD_GET || plan->request->method == HTTP_METHOD_HEAD;
+    if (plan->passes_peers || !safe || !cache_fill_primary_key(plan->fill)->text.len) return;
+    fetch->peers = edge_ring_get(plan->worker->process->ring);
 }
 
 static sk_err copy_key(struct edge_fetch *fetch, const struct cache_key *key) {
@@ -249,6 +268,7 @@ static void start_failed(struct edge_fetch *fetch, const struct edge_fetch_plan 
     if (!fetch) return;
     if (fetch->head) cache_object_unref(fetch->worker->cache, fetch->head);
     edge_snapshot_unref(fetch->snapshot);
+    edge_peers_unref(fetch->peers);
     sk_arena_free(&fetch->arena);
     free(fetch);
 }
@@ -267,6 +287,7 @@ void edge_fetch_start(const struct edge_fetch_plan *plan) {
     fetch->fill = plan->fill;
     fetch->leader = plan->leader;
     fetch->pass = plan->pass;
+    find_peers(fetch, plan);
     sk_arena_init(&fetch->arena, ARENA_FIRST_BYTES, 0);
     sk_err err = fill_in(fetch, plan);
     if (!err && plan->leader) plan->leader->fetch = fetch;

@@ -4,6 +4,7 @@
 #define SK_EDGE_FETCH_H
 
 #include "edge/exchange.h"
+#include "edge/peers.h"
 #include "edge/snapshot.h"
 #include "http/content_range.h"
 
@@ -25,6 +26,19 @@ struct edge_fetch {
     sk_str first_piece; /* of the body: read before the origin was asked */
     bool client_trusted;
     sk_str client_ip;
+    bool by_node;                      /* another node asks, not a client */
+    bool passes_peers;                 /* goes to an origin at once */
+    struct edge_peers *peers;          /* a reference; NULL: there are none */
+    const struct edge_peer_step *step; /* while a node is asked */
+    struct grid_ask node_ask;          /* what the node that asks us says */
+    enum grid_fresh fresh;             /* what we ask of an owner that is behind */
+    const struct edge_peer *peer;      /* who has answered; NULL: an origin */
+    struct grid_word *word;            /* what it has said */
+    bool foreign;                      /* what came is another node's */
+    bool resuming;                     /* only what follows resume_at is asked for */
+    uint64_t resume_at;
+    struct origin_exchange *rest; /* where the rest of a body comes from; NULL: where its beginning does */
+    uint32_t resumes;
     struct http_request client_request; /* as the client sent it: what is stored is judged by it */
     struct http_request request;        /* as it goes to the origin */
     bool conditional;                   /* asks with the stored validators */
@@ -60,6 +74,8 @@ struct edge_fetch_plan {
     struct cache_fill *fill;      /* the fetch's reference is taken over */
     struct edge_exchange *leader; /* NULL: nobody waits (a refresh) */
     bool pass;
+    bool by_node; /* EDGE_TRAIT_NODE */
+    bool passes_peers;
     const struct edge_fetch *client_of; /* instead of CLIENT: the same one as this fetch's */
     struct http_range_wish wish;
     struct cache_object *head;        /* borrowed */

@@ -1,7 +1,7 @@
 /* The response's body: from the origin into the fill. */
 #include "base/log.h"
 #include "edge/dictionary.h"
-#include "edge/fetch_private.h"
+#include "edge/fetch_peer.h"
 #include "edge/slices_private.h"
 #include "edge/stored_head.h"
 #include "edge/worker.h"
@@ -24,17 +24,24 @@ sk_err edge_fetch_expect_end(struct origin_exchange *origin) {
     return err == SK_OK ? SK_ERR_MALFORMED : err;
 }
 
-static sk_err copy_body(struct edge_fetch *fetch, struct origin_exchange *origin, uint64_t total) {
+/* ORIGIN's place may be taken by another one, which the caller closes. */
+static sk_err copy_body(struct edge_fetch *fetch, struct origin_exchange **origin, uint64_t total) {
     uint64_t received = 0, abandoned_at = 0;
     for (;;) {
         char *space;
         size_t room, n = 0;
         sk_err err = cache_fill_space(fetch->fill, SK_TIME_NEVER, &space, &room);
         if (err == SK_ERR_TOO_LARGE)
-            err = edge_fetch_expect_end(origin);
+            err = edge_fetch_expect_end(*origin);
         else if (!err)
-            err = origin_exchange_read(origin, space, room, &n);
-        if (err) return err;
+            err = origin_exchange_read(*origin, space, room, &n);
+        if (err) {
+            struct origin_exchange *rest;
+            if (!edge_fetch_resume(fetch, err, received, total, &rest)) return err;
+            if (fetch->rest) origin_exchange_close(fetch->rest);
+            fetch->rest = *origin = rest;
+            continue;
+        }
         cache_fill_commit(fetch->fill, n);
         received += n;
         if (cache_fill_interest(fetch->fill)) abandoned_at = received;
@@ -78,10 +85,12 @@ void edge_fetch_take_body(struct edge_fetch *fetch, struct origin_exchange *orig
     sk_str hop = http_fields_joined(&response->fields, HTTP_FIELD_CONNECTION, &fetch->arena);
     hop = hop.data ? sk_arena_copy(&fetch->arena, hop) : hop;
     if (response->body_kind != HTTP_BODY_NONE)
-        err = copy_body(fetch, origin, edge_fetch_body_length(response));
+        err = copy_body(fetch, &origin, edge_fetch_body_length(response));
     const struct http_fields *trailers = err == SK_ERR_END ? origin_exchange_trailers(origin) : NULL;
     if (trailers && edge_trailer_fields(&fetch->arena, hop, trailers, &fetch->trailers) != SK_OK)
         err = SK_ERR_NO_MEMORY;
+    if (fetch->rest) origin_exchange_close(fetch->rest);
+    fetch->rest = NULL;
     if (err != SK_ERR_END) edge_part_keep(fetch, response);
     if (err == SK_ERR_END)
         err = cache_fill_finish(fetch->fill);

@@ -1,6 +1,6 @@
 /* What becomes of a response's head: stored, passed to one client, or laid over what is stored. */
 #include "edge/codable.h"
-#include "edge/fetch_private.h"
+#include "edge/fetch_peer.h"
 #include "edge/search.h"
 #include "edge/stored_head.h"
 #include "edge/worker.h"
@@ -61,6 +61,7 @@ sk_err edge_fetch_publish(struct edge_fetch *fetch, const struct http_response *
     if (!fetch->pass)
         answer = http_may_store(&fetch->client_request, response, asked_at,
                                 io_loop_wall_s(fetch->worker->loop), &fetch->rule->cache);
+    edge_fetch_judge_foreign(fetch, response, &answer);
     sk_err err = edge_fetch_make_head(fetch, response, answer.store, &fields, &head);
     if (err) return err;
     fetch->trailer_names = edge_trailer_names(&fetch->arena, response);
@@ -82,6 +83,7 @@ sk_err edge_fetch_publish(struct edge_fetch *fetch, const struct http_response *
         return cache_fill_pass(fetch->fill, &head, remember);
     }
     err = cache_fill_store(fetch->fill, &head);
+    if (fetch->foreign) edge_fetch_tell_foreign(fetch);
     if (err == SK_ERR_TOO_LARGE || err == SK_ERR_FULL) {
         fetch->stored = false;
         fetch->store_reason =

@@ -5,6 +5,11 @@
 
 #include "edge/fetch.h"
 
+/* The text of the primary key of what is fetched, whatever part or variant of it. */
+sk_str edge_fetch_primary(const struct edge_fetch *fetch);
+/* The key's owner, or an origin: as origin_exchange_open. */
+sk_err edge_fetch_ask(struct edge_fetch *fetch, struct origin_exchange **out_origin,
+                      const struct http_response **out_response);
 /* The length that the head announces, or CACHE_LENGTH_UNKNOWN. */
 uint64_t edge_fetch_body_length(const struct http_response *response);
 /* What a stored response's head is made of; fields in the fetch's arena. STORE: for everybody. */

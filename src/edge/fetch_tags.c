@@ -2,7 +2,7 @@
 #include "cache/purge.h"
 #include "cache/search.h"
 #include "cache/vary.h"
-#include "edge/fetch_private.h"
+#include "edge/fetch_peer.h"
 #include "edge/purge_target.h"
 #include "edge/worker.h"
 
@@ -16,6 +16,7 @@ sk_err edge_fetch_tags(struct edge_fetch *fetch, const struct http_response *res
                        struct cache_head *head) {
     struct http_tags *tags = sk_arena_alloc(&fetch->arena, sizeof *tags);
     if (!tags) return SK_ERR_NO_MEMORY;
+    if (fetch->word) return edge_fetch_take_tags(fetch, head);
     sk_err err = http_tags_of(&response->fields, group_scope(fetch), &fetch->arena, tags);
     if (err) return err;
     head->tags = tags->items;

@@ -1,5 +1,6 @@
 #include "edge/forward.h"
 
+#include "edge/fetch_peer.h"
 #include "edge/rules.h"
 #include "edge/slices_private.h"
 #include "edge/worker.h"
@@ -103,6 +104,7 @@ sk_err edge_forward_request(struct edge_fetch *fetch) {
     if (err) return err;
     http_forward_strip_hop_by_hop(&request->fields);
     http_fields_remove(&request->fields, HTTP_FIELD_EXPECT);
+    http_fields_remove(&request->fields, HTTP_FIELD_SKERRY_PEER);
     if (!fetch->pass) {
         unconditional(request);
         err = normal_codings(&fetch->arena, &request->fields);
@@ -127,10 +129,12 @@ sk_err edge_forward_request(struct edge_fetch *fetch) {
     };
     err = set_target(&fetch->arena, request);
     if (!err) err = http_forward_request_fields(&request->fields, &fetch->arena, &context);
-    if (!err) err = edit(fetch, &request->fields);
+    if (!err && !fetch->step) err = edit(fetch, &request->fields); /* the owner does, as it asks the origin */
+    if (!err && fetch->step) err = edge_fetch_add_ask(fetch, &request->fields);
     if (!err) err = mark_loop(fetch, &request->fields);
     if (!err && request->method == HTTP_METHOD_OPTIONS)
         err = http_forward_count_down(&request->fields, &fetch->arena);
     if (!err && fetch->conditional) err = add_validators(fetch, &request->fields);
+    if (!err && fetch->resuming) err = edge_fetch_add_range(fetch, &request->fields);
     return err;
 }

@@ -1,10 +1,13 @@
 #include "edge/miss.h"
 
+#include "cache/vary.h"
 #include "edge/answer.h"
 #include "edge/early_hints.h"
 #include "edge/error_page.h"
 #include "edge/fetch.h"
 #include "edge/forward.h"
+#include "edge/process.h"
+#include "edge/ring.h"
 #include "edge/rules.h"
 #include "edge/selecting.h"
 #include "edge/slices.h"
@@ -32,6 +35,8 @@ static struct edge_fetch_plan plan_of(struct edge_exchange *exchange, struct cac
         .fill = fill,
         .leader = exchange,
         .pass = pass,
+        .by_node = exchange->traits & EDGE_TRAIT_NODE,
+        .passes_peers = pass,
     };
 }
 
@@ -44,6 +49,7 @@ static void note_fetch(struct edge_exchange *exchange) {
     outcome->stored = fetch->stored;
     outcome->store_reason = fetch->store_reason;
     outcome->upstream = fetch->result.origin;
+    if (fetch->peer) outcome->upstream = sk_arena_copy(exchange->arena, outcome->upstream); /* the view's */
     if (fetch->validated) outcome->reason = HTTP_REASON_HIT_REVALIDATED;
 }
 
@@ -78,7 +84,7 @@ static void give_failure(struct edge_exchange *exchange, const struct cache_fail
         edge_respond_failure(exchange, phase, failure->err, failure->detail);
 }
 
-static void fetch_alone(struct edge_exchange *exchange);
+static void fetch_alone(struct edge_exchange *exchange, bool by_peers);
 
 /* True when the exchange is through; false: the partial object is of no use any more. */
 static bool give_partial(struct edge_exchange *exchange, struct cache_object *head) {
@@ -105,7 +111,7 @@ static bool give_object(struct edge_exchange *exchange, struct cache_object *obj
         return true;
     }
     cache_object_unref(exchange->worker->cache, object);
-    fetch_alone(exchange);
+    fetch_alone(exchange, false);
     return true;
 }
 
@@ -147,7 +153,7 @@ static bool give_own_stale(struct edge_exchange *exchange, struct cache_object *
 
 /* --- alone ------------------------------------------------------------------------------------------------ */
 
-static void fetch_alone(struct edge_exchange *exchange) {
+static void fetch_alone(struct edge_exchange *exchange, bool by_peers) {
     struct edge_worker *worker = exchange->worker;
     struct cache_fill *fill;
     enum cache_outcome outcome;
@@ -160,6 +166,7 @@ static void fetch_alone(struct edge_exchange *exchange) {
         return;
     }
     struct edge_fetch_plan plan = plan_of(exchange, fill, true);
+    plan.passes_peers = !by_peers;
     edge_fetch_start(&plan);
     err = cache_fill_wait(worker->cache, fill, CACHE_LEAD, &exchange->request, SK_TIME_NEVER, &outcome,
                           &object, &failure);
@@ -201,6 +208,14 @@ static bool await_fill(struct edge_exchange *exchange, struct cache_fill *fill, 
     return false;
 }
 
+static bool is_elsewhere(const struct edge_exchange *exchange) {
+    struct edge_peers *peers =
+        exchange->traits & EDGE_TRAIT_NODE ? NULL : edge_ring_get(exchange->worker->process->ring);
+    bool elsewhere = peers && edge_peers_elsewhere(peers, cache_key_primary(exchange->key.text));
+    edge_peers_unref(peers);
+    return elsewhere;
+}
+
 /* One try with the others. As await_fill. */
 static bool fetch_shared_once(struct edge_exchange *exchange, struct cache_object *stale, bool *out_alone) {
     struct edge_worker *worker = exchange->worker;
@@ -208,6 +223,10 @@ static bool fetch_shared_once(struct edge_exchange *exchange, struct cache_objec
     struct cache_object *object;
     struct http_range_wish wish = edge_slices_wish(exchange, stale);
     forget_fetch(exchange);
+    if (wish.wanted && is_elsewhere(exchange)) { /* its owner has the slices */
+        *out_alone = true;
+        return false;
+    }
     if (edge_slices_declined(exchange, &wish)) {
         exchange->outcome.reason = HTTP_REASON_PASS_REMEMBERED;
         *out_alone = true;
@@ -238,7 +257,7 @@ static void fetch_shared(struct edge_exchange *exchange, struct cache_object *st
         if (fetch_shared_once(exchange, stale, &alone)) return;
         exchange->outcome.collapsed = false;
     }
-    fetch_alone(exchange);
+    fetch_alone(exchange, exchange->outcome.reason != HTTP_REASON_PASS_REMEMBERED);
 }
 
 /* --- the fiber -------------------------------------------------------------------------------------------- */
@@ -253,7 +272,7 @@ static void get_answer(struct edge_exchange *exchange, struct miss *miss) {
     exchange->outcome.forwarded = true;
     if (!miss->pass && miss->stale) edge_send_early_hints(exchange, miss->stale);
     if (miss->pass)
-        fetch_alone(exchange);
+        fetch_alone(exchange, false);
     else
         fetch_shared(exchange, miss->stale);
 }

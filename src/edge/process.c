@@ -18,6 +18,7 @@
 #include "edge/quic_upgrade.h"
 #include "edge/reclaim.h"
 #include "edge/reload.h"
+#include "edge/ring.h"
 #include "edge/tier.h"
 #include "edge/upgrade.h"
 
@@ -106,6 +107,7 @@ void edge_process_use_snapshot(struct edge_process *process, struct edge_snapsho
     const struct config *config = snapshot->config;
     process->snapshot = snapshot;
     edge_bus_config_changes(process->bus, config);
+    edge_ring_config_changes(process->ring, snapshot->config);
     for (unsigned i = 0; i < process->worker_count; i++) {
         struct edge_message message = {.kind = EDGE_TELL_SNAPSHOT, .snapshot = edge_snapshot_ref(snapshot)};
         if (tell(process, i, message) != SK_OK) edge_snapshot_unref(snapshot);
@@ -335,6 +337,7 @@ static sk_err start(struct edge_process *process, struct config *config) {
     if (!err) err = watch_signals(process);
     if (!err) err = edge_reclaim_start(process, &process->reclaim);
     if (!err) err = edge_bus_start(process, &process->bus);
+    if (!err) err = edge_ring_start(process, &process->ring);
     if (!err) err = edge_fleet_start(process, &process->fleet);
     if (err) return err;
     edge_limits_set(process->limits, edge_connection_limit(config), config->limits.connections_per_client);
@@ -366,6 +369,7 @@ static void tear_down(struct edge_process *process) {
         return;
     }
     origin_health_stop(process->origins);
+    edge_ring_free(process->ring);
     origin_thread_leave(process->origins);
     edge_listeners_free(&process->listeners);
     io_loop_destroy(process->loop);

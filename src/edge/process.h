@@ -16,6 +16,7 @@ struct edge_upgrade;
 struct edge_reclaim;
 struct edge_bus;
 struct edge_fleet;
+struct edge_ring;
 
 struct edge_process {
     /* set once at start */
@@ -44,6 +45,7 @@ struct edge_process {
     struct io_watch quic_after; /* datagrams for us, from the process after this one; fd -1: none */
     struct edge_bus *bus;       /* NULL: no fleet's */
     struct edge_fleet *fleet;   /* NULL: the same */
+    struct edge_ring *ring;     /* set before anybody is accepted */
     enum edge_stage stage;
     uint64_t refused_files; /* changed certificates as they were when they could not be used */
     bool handed_over;       /* another process has the listening sockets */

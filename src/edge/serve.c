@@ -5,6 +5,7 @@
 #include "edge/error_page.h"
 #include "edge/health.h"
 #include "edge/miss.h"
+#include "edge/node.h"
 #include "edge/purge_method.h"
 #include "edge/rules.h"
 #include "edge/search.h"
@@ -12,6 +13,7 @@
 #include "edge/slices.h"
 #include "edge/worker.h"
 #include "http/forward.h"
+#include "wire/tls_common.h"
 
 sk_str edge_host_of(const struct http_request *request) {
     sk_str host;
@@ -179,16 +181,28 @@ static void answer_later(struct edge_exchange *exchange, struct cache_object *ob
         edge_answer_object(exchange, object);
 }
 
+/* What a node adds to its client's request; NULL: a client asks. One that knows of a purge which has not come here yet
+ * brings it. */
+static const struct grid_ask *asked_by_node(const struct edge_exchange *exchange, struct grid_ask *ask) {
+    if (SK_LIKELY(!(exchange->traits & EDGE_TRAIT_NODE)) || edge_node_ask(&exchange->request, ask))
+        return NULL;
+    if (ask->fresh == GRID_ANEW) cache_remove(exchange->worker->cache, &exchange->key);
+    return ask;
+}
+
 /* Inside the section: answers when the stored response may be used as it is. Otherwise OBJECT is referenced for
  * the caller where its step needs it. */
-static struct edge_verdict look_at_stored(struct edge_exchange *exchange, struct cache_object **out_object) {
+static struct edge_verdict look_at_stored(struct edge_exchange *exchange, const struct grid_ask *node,
+                                          struct cache_object **out_object) {
     struct edge_worker *worker = exchange->worker;
     struct cache_finding finding = {0};
     struct edge_asked asked = {
         .request = &exchange->request, .traits = exchange->traits, .now = io_loop_wall_s(worker->loop)};
     edge_request_control(exchange->traits, &exchange->request, &asked.control);
+    if (SK_UNLIKELY(node != NULL)) asked.control.only_if_cached |= node->only_stored;
     struct cache_object *object =
         cache_find(worker->cache, &exchange->key, edge_selecting(exchange), &finding);
+    if (SK_UNLIKELY(node && node->fresh == GRID_VALIDATED)) finding.soft_purged = true;
     struct edge_verdict verdict = edge_verdict_on(object, &finding, &asked);
     exchange->outcome.reason = verdict.reason;
     *out_object = object;
@@ -207,8 +221,10 @@ static struct edge_verdict look_at_stored(struct edge_exchange *exchange, struct
 static void serve_cached(struct edge_exchange *exchange) {
     struct edge_worker *worker = exchange->worker;
     struct cache_object *object;
+    struct grid_ask ask;
+    const struct grid_ask *node = asked_by_node(exchange, &ask);
     cache_enter(worker->cache);
-    struct edge_verdict verdict = look_at_stored(exchange, &object);
+    struct edge_verdict verdict = look_at_stored(exchange, node, &object);
     cache_leave(worker->cache);
     switch (verdict.step) {
     case EDGE_STEP_ANSWER:
@@ -236,6 +252,7 @@ void edge_serve(struct edge_exchange *exchange) {
     }
     exchange->site = edge_site_of(exchange->snapshot->config, &exchange->request);
     exchange->traits = edge_traits_of(&exchange->request.fields);
+    if (SK_UNLIKELY(exchange->tls && exchange->tls->for_nodes) && !edge_node_admit(exchange)) return;
     uint16_t status = edge_refusal(exchange->snapshot->config, exchange->site, &exchange->request, &detail);
     if (status) {
         edge_respond_error(exchange, status, detail);

@@ -202,6 +202,7 @@ static sk_err start_assembly(struct edge_exchange *exchange, struct cache_object
         .fill = *out_fill,
         .leader = exchange,
         .pass = true,
+        .by_node = exchange->traits & EDGE_TRAIT_NODE,
         .head = head,
         .parts = plan->parts,
         .part_count = plan->part_count,

@@ -34,7 +34,8 @@ sk_err edge_head_fields(struct sk_arena *arena, const struct http_response *resp
     if (err) return err;
     http_forward_strip_hop_by_hop(&fields);
     http_fields_remove(&fields, HTTP_FIELD_TRANSFER_ENCODING);
-    http_fields_remove(&fields, HTTP_FIELD_ALT_SVC); /* RFC 7838: it speaks of the origin's own address */
+    http_fields_remove(&fields, HTTP_FIELD_ALT_SVC);     /* RFC 7838: it speaks of the origin's own address */
+    http_fields_remove(&fields, HTTP_FIELD_SKERRY_PEER); /* between nodes only */
     http_fields_remove(&fields, HTTP_FIELD_TRAILER); /* only who gets trailers is told (edge_trailer_names) */
     if (!rules->keep_length) http_fields_remove(&fields, HTTP_FIELD_CONTENT_LENGTH);
     if (rules->shared) http_fields_remove(&fields, HTTP_FIELD_AGE);

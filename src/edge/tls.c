@@ -56,9 +56,9 @@ sk_err edge_tls_load(const struct config *config, struct sk_buf *report, struct 
 
 /* --- servers ---------------------------------------------------------------------------------------------- */
 
-static sk_err create_server(const struct config_listener *listener, struct wire_tls_store *store,
-                            struct wire_tls_tickets *tickets, struct sk_buf *report,
-                            struct wire_tls_server **out_server) {
+static sk_err create_server(const struct config_listener *listener, const struct config_peers *nodes,
+                            struct wire_tls_store *store, struct wire_tls_tickets *tickets,
+                            struct sk_buf *report, struct wire_tls_server **out_server) {
     static const enum wire_tls_pq pq[] = {
         [CONFIG_PQ_OFF] = WIRE_TLS_PQ_OFF,
         [CONFIG_PQ_OFFER] = WIRE_TLS_PQ_OFFER,
@@ -71,12 +71,18 @@ static sk_err create_server(const struct config_listener *listener, struct wire_
         .http2 = listener->http2,
         .http3 = edge_speaks_http3(listener),
         .client_ca = listener->client_ca.len ? listener->client_ca.data : NULL,
+        .node_cert = listener->for_nodes ? nodes->cert.data : NULL,
+        .node_key = listener->for_nodes ? nodes->key.data : NULL,
         .store = store,
         .tickets = tickets,
     };
     sk_err err = wire_tls_server_create(&options, out_server);
     if (err != SK_ERR_INVALID) return err;
-    err = sk_buf_printf(report, "%s: holds no certificates in PEM\n", options.client_ca);
+    if (listener->for_nodes)
+        err = sk_buf_printf(report, "%s, %s, %s: cannot be used for nodes\n", options.client_ca,
+                            options.node_cert, options.node_key);
+    else
+        err = sk_buf_printf(report, "%s: holds no certificates in PEM\n", options.client_ca);
     return err ? err : SK_ERR_INVALID;
 }
 
@@ -90,7 +96,8 @@ sk_err edge_tls_create(const struct config *config, struct wire_tls_tickets *tic
     sk_err err = tls.servers ? edge_tls_load(config, report, &tls.store) : SK_ERR_NO_MEMORY;
     for (uint32_t i = 0; i < config->listener_count && !err; i++)
         if (config->listeners[i].tls)
-            err = create_server(&config->listeners[i], tls.store, tickets, report, &tls.servers[i]);
+            err = create_server(&config->listeners[i], &config->peers, tls.store, tickets, report,
+                                &tls.servers[i]);
     if (err)
         edge_tls_free(&tls, config);
     else
@@ -128,6 +135,7 @@ uint64_t edge_tls_files(const struct config *config) {
         stamp = add_file(add_file(stamp, certificate->cert), certificate->key);
     for (uint32_t i = 0; i < config->listener_count; i++)
         stamp = add_file(stamp, config->listeners[i].client_ca);
+    stamp = add_file(add_file(stamp, config->peers.cert), config->peers.key);
     return stamp;
 }
 

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "fleet/identity.h"
+
 #define INPUT_BYTES (64 * 1024)
 #define RECORD_BYTES 16384 /* most that one record holds (RFC 8446 section 5.1) */
 /* Plaintext encrypted before the socket is asked again. */
@@ -200,6 +202,7 @@ static void layer_free(struct io_layer *io) {
     wire_tls_conn_free(layer->tls);
     sk_buf_free(&layer->in);
     sk_buf_free(&layer->out);
+    free(layer->node);
     free(layer);
 }
 
@@ -224,6 +227,17 @@ sk_err edge_tls_layer_create(struct wire_tls_server *server, struct edge_tls_roo
     return SK_OK;
 }
 
+/* Its certificate hangs from our authorities, or the handshake had failed; here it must name a node. */
+static sk_err meet_node(struct edge_tls_layer *layer) {
+    SSL *inside = (SSL *)(uintptr_t)wire_tls_conn_inside(layer->tls);
+    layer->node = calloc(1, sizeof *layer->node);
+    if (!layer->node) return SK_ERR_NO_MEMORY;
+    sk_err err = fleet_caller_of(inside, layer->node);
+    if (err) return SK_ERR_TLS_CERTIFICATE;
+    layer->facts.node = layer->node;
+    return SK_OK;
+}
+
 sk_err edge_tls_layer_handshake(struct edge_tls_layer *layer, int fd) {
     sk_str input = sk_buf_str(&layer->in);
     bool more = true;
@@ -237,5 +251,5 @@ sk_err edge_tls_layer_handshake(struct edge_tls_layer *layer, int fd) {
         if (!err && keep_input(layer, input, false) != SK_OK) err = SK_ERR_NO_MEMORY;
     }
     if (!err) wire_tls_conn_facts(layer->tls, &layer->facts);
-    return err;
+    return !err && layer->facts.for_nodes ? meet_node(layer) : err;
 }

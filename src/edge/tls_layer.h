@@ -14,11 +14,14 @@ struct edge_tls_room {
 sk_err edge_tls_room_create(struct edge_tls_room *out_room);
 void edge_tls_room_free(struct edge_tls_room *room);
 
+struct fleet_caller;
+
 struct edge_tls_layer {
     struct io_layer layer;
     struct edge_tls_room *room;
     struct wire_tls_conn *tls;
     struct wire_tls_facts facts; /* after the handshake */
+    struct fleet_caller *node;   /* of a node's connection; NULL: a client's */
     struct sk_buf in;            /* ciphertext received and not used */
     struct sk_buf out;           /* ciphertext that the socket has not taken */
     size_t claimed;              /* plaintext bytes that are in OUT or beyond it, but not told as taken */

@@ -63,6 +63,7 @@
     X(SERVER, "server")                                                                                      \
     X(SET_COOKIE, "set-cookie")                                                                              \
     X(SKERRY_CDN_CACHE_CONTROL, "skerry-cdn-cache-control")                                                  \
+    X(SKERRY_PEER, "skerry-peer")                                                                            \
     X(STRICT_TRANSPORT_SECURITY, "strict-transport-security")                                                \
     X(SURROGATE_CONTROL, "surrogate-control")                                                                \
     X(SURROGATE_KEY, "surrogate-key")                                                                        \

@@ -50,6 +50,7 @@
     X(NO_STORE_INCOMPLETE, "incomplete", "the origin's response was cut off")                                \
     X(NO_STORE_PARTIAL, "partial-content", "a 206 that cannot be combined")                                  \
     X(NO_STORE_NO_MEMORY, "no-memory", "no room could be made")                                              \
+    X(NO_STORE_PEER, "peer", "it belongs to another node of the ring, which keeps it")                       \
     X(NO_STORE_PURGED, "purged-in-flight", "a purge came while it was being fetched")
 
 enum http_reason {

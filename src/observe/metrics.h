@@ -55,6 +55,19 @@
     X(ORIGIN_RETRIES, "skerry_origin_retries_total", "Of these, repeated on another connection or origin")   \
     X(ORIGIN_ERRORS, "skerry_origin_errors_total", "Requests to origins that failed without an answer")      \
     X(ORIGIN_CONNECTIONS, "skerry_origin_connections_total", "Connections opened to origins")                \
+    X(PEER_ASKED, "skerry_peer_requests_total{result=\"asked\"}", "Requests to other nodes of the ring")     \
+    X(PEER_ANSWERED, "skerry_peer_requests_total{result=\"answered\"}",                                      \
+      "Requests to other nodes of the ring")                                                                 \
+    X(PEER_FAILED, "skerry_peer_requests_total{result=\"failed\"}", "Requests to other nodes of the ring")   \
+    X(PEER_BEHIND, "skerry_peer_behind_total",                                                               \
+      "Answers of other nodes that a purge known here covers, so that they were asked again")                \
+    X(PEER_FALLBACKS, "skerry_peer_fallbacks_total",                                                         \
+      "Requests to an origin because no owner could be asked")                                               \
+    X(PEER_RESUMED, "skerry_peer_resumed_total",                                                             \
+      "Bodies whose node has gone in the middle, and whose rest came from elsewhere")                        \
+    X(PEER_SERVED, "skerry_peer_served_total", "Requests of other nodes that were answered")                 \
+    X(PEER_REFUSED, "skerry_peer_refused_total",                                                             \
+      "Requests of other nodes that were refused: no right to it, a loop, nothing for nodes")                \
     X(ORIGIN_TLS_X25519MLKEM768, "skerry_origin_tls_groups_total{group=\"X25519MLKEM768\"}",                 \
       "TLS handshakes with origins by group of the key exchange")                                            \
     X(ORIGIN_TLS_SECP256R1MLKEM768, "skerry_origin_tls_groups_total{group=\"SecP256r1MLKEM768\"}",           \

@@ -106,6 +106,16 @@ struct origin_choice origin_group_choose(const struct origin_group *group, uint6
     }
 }
 
+bool origin_group_is_out(const struct origin_group *group) {
+    SK_CHECK_MAGIC(group, ORIGIN_GROUP_MAGIC);
+    sk_time_ns now = sk_time_now();
+    for (size_t i = 0; i < group->count; i++) {
+        enum origin_state state = origin_health_state_now(&group->members[i].origin->health, now);
+        if (state == ORIGIN_STATE_UP || state == ORIGIN_STATE_TRIAL) return false;
+    }
+    return true;
+}
+
 /* --- for those who look ------------------------------------------------------------------------------- */
 
 static sk_err append_json_text(struct sk_buf *out, sk_str text) {

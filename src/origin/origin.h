@@ -107,6 +107,8 @@ void origin_exchange_close(struct origin_exchange *exchange);
  * when no group has checks any more: origins that are no longer checked are then no longer held down. */
 sk_err origin_health_start(struct origin_thread *thread, struct origin_group *const *groups, size_t count);
 void origin_health_stop(struct origin_thread *thread);
+/* True when all of them have failed too often lately, or are held down: an exchange would be a last resort. */
+bool origin_group_is_out(const struct origin_group *group);
 /* One line an origin for /health and `top`: url, up/down, why, open connections. */
 sk_err origin_group_describe(const struct origin_group *group, struct sk_buf *out_json);
 

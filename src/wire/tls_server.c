@@ -34,6 +34,7 @@ struct wire_tls_server {
     struct wire_tls_store *store;
     struct wire_tls_tickets *tickets;
     bool http2;
+    bool for_nodes;
 };
 
 struct wire_tls_conn {
@@ -187,11 +188,24 @@ static bool set_policy(SSL_CTX *ssl, const struct wire_tls_server_options *optio
            SSL_CTX_set_ciphersuites(ssl, WIRE_TLS_CIPHERS_1_3) == 1;
 }
 
+/* Whoever is expelled must not come back by an old ticket. */
+static sk_err set_up_for_nodes(SSL_CTX *ssl, const struct wire_tls_server_options *options) {
+    SK_ASSERT(options->client_ca && !options->http3);
+    SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET);
+    if (SSL_CTX_set_num_tickets(ssl, 0) != 1) return SK_ERR_NO_MEMORY;
+    if (SSL_CTX_use_certificate_chain_file(ssl, options->node_cert) != 1 ||
+        SSL_CTX_use_PrivateKey_file(ssl, options->node_key, SSL_FILETYPE_PEM) != 1 ||
+        SSL_CTX_check_private_key(ssl) != 1)
+        return SK_ERR_INVALID;
+    return ask_clients(ssl, options->client_ca);
+}
+
 /* What TLS over TCP and over QUIC have in common. */
 static sk_err set_up(struct wire_tls_server *server, SSL_CTX *ssl,
                      const struct wire_tls_server_options *options) {
     if (!ssl || !set_policy(ssl, options) || !set_context_id(ssl, options->client_ca))
         return SK_ERR_NO_MEMORY;
+    if (options->node_cert) return set_up_for_nodes(ssl, options);
     SSL_CTX_set_app_data(ssl, server->tickets);
     SSL_CTX_set_tlsext_ticket_key_evp_cb(ssl, wire_tls_tickets_on_ticket);
     SSL_CTX_set_cert_cb(ssl, choose_certificate, server);
@@ -231,6 +245,7 @@ sk_err wire_tls_server_create(const struct wire_tls_server_options *options,
     server->store = wire_tls_store_ref(options->store);
     server->tickets = wire_tls_tickets_ref(options->tickets);
     server->http2 = options->http2;
+    server->for_nodes = options->node_cert != NULL;
     sk_err err = set_up_tcp(server, options);
     if (!err) err = set_up_quic(server, options);
     ERR_clear_error();
@@ -332,9 +347,12 @@ sk_err wire_tls_conn_handshake(struct wire_tls_conn *conn, sk_str *input, struct
     int result = SSL_do_handshake(conn->ssl);
     if (result != 1) return finish(conn, result);
     wire_tls_facts_of(conn->ssl, &conn->facts);
-    take_over(conn);
+    conn->facts.for_nodes = conn->server->for_nodes;
+    if (!conn->facts.for_nodes) take_over(conn); /* who a node is, the library still has to say */
     return SK_OK;
 }
+
+const void *wire_tls_conn_inside(const struct wire_tls_conn *conn) { return conn->ssl; }
 
 void wire_tls_conn_facts(const struct wire_tls_conn *conn, struct wire_tls_facts *out_facts) {
     *out_facts = conn->facts;

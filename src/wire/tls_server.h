@@ -21,9 +21,12 @@ void wire_tls_tickets_unref(struct wire_tls_tickets *tickets); /* NULL is allowe
 struct wire_tls_server_options {
     enum wire_tls_pq pq; /* not ADVERTISE */
     bool only_1_3;
-    bool http2;                   /* offer h2 before http/1.1 (ALPN, RFC 7301) */
-    bool http3;                   /* be ready for QUIC also (wire/quic.h) */
-    const char *client_ca;        /* PEM: clients must show a certificate from it; NULL: none is asked for */
+    bool http2;            /* offer h2 before http/1.1 (ALPN, RFC 7301) */
+    bool http3;            /* be ready for QUIC also (wire/quic.h) */
+    const char *client_ca; /* PEM: clients must show a certificate from it; NULL: none is asked for */
+    const char *node_cert,
+        *node_key;                /* PEM: for other nodes, who see this certificate and none of STORE's, and
+                                         show their own each time: no resumption; NULL: for clients */
     struct wire_tls_store *store; /* a reference is taken */
     struct wire_tls_tickets *tickets; /* a reference is taken */
 };
@@ -41,6 +44,8 @@ void wire_tls_conn_free(struct wire_tls_conn *conn);
  * SK_OK when it is done; SK_ERR_AGAIN: more input is needed; SK_ERR_TLS: an alert may be in OUTPUT;
  * SK_ERR_NO_MEMORY. */
 sk_err wire_tls_conn_handshake(struct wire_tls_conn *conn, sk_str *input, struct sk_buf *output);
+/* The library's own connection (an SSL *), for who reads certificates: of a server for nodes alone. */
+const void *wire_tls_conn_inside(const struct wire_tls_conn *conn);
 /* After the handshake. */
 void wire_tls_conn_facts(const struct wire_tls_conn *conn, struct wire_tls_facts *out_facts);
 /* Plaintext, at most BYTES. What is to be answered on the way (KeyUpdate) is appended to OUTPUT. SK_ERR_AGAIN:

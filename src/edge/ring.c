@@ -1,0 +1,144 @@
+#include "edge/ring.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "cache/purge.h"
+#include "cache/vary.h"
+#include "edge/explain.h"
+#include "edge/process.h"
+#include "fleet/identity.h"
+
+#define LOOK_MS 1000
+
+struct edge_ring {
+    struct edge_process *process;
+    sk_time_ns warm_until;
+    struct io_timer timer;
+    uint64_t files;         /* stamp of our identity's files as they were read */
+    pthread_mutex_t lock;   /* protects NOW, for one look */
+    struct edge_peers *now; /* a reference, or NULL */
+    _Atomic bool any;       /* NOW is not NULL; relaxed, a hint that saves the lock */
+};
+
+struct edge_peers *edge_ring_get(struct edge_ring *ring) {
+    if (!ring || !atomic_load_explicit(&ring->any, memory_order_relaxed)) return NULL;
+    pthread_mutex_lock(&ring->lock);
+    struct edge_peers *peers = ring->now ? edge_peers_ref(ring->now) : NULL;
+    pthread_mutex_unlock(&ring->lock);
+    return peers;
+}
+
+static void put(struct edge_ring *ring, struct edge_peers *peers) {
+    pthread_mutex_lock(&ring->lock);
+    struct edge_peers *old = ring->now;
+    ring->now = peers;
+    atomic_store_explicit(&ring->any, peers != NULL, memory_order_relaxed);
+    pthread_mutex_unlock(&ring->lock);
+    edge_peers_unref(old);
+}
+
+void edge_ring_explain(struct edge_ring *ring, struct sk_arena *arena, struct edge_explanation *explanation) {
+    struct edge_peers *peers = explanation->key.text.len ? edge_ring_get(ring) : NULL;
+    if (!peers) return;
+    sk_str primary = cache_key_primary(explanation->key.text);
+    const struct edge_peer *owner = edge_peers_owner(peers, primary, 0),
+                           *next = edge_peers_owner(peers, primary, 1);
+    if (owner) explanation->owner = sk_arena_copy(arena, owner->label);
+    if (next) explanation->next_owner = sk_arena_copy(arena, next->label);
+    explanation->owned = owner && owner->self;
+    edge_peers_unref(peers);
+}
+
+/* ---- our identity ------------------------------------------------------------------------------------------------ */
+
+static uint64_t stamp_of(uint64_t stamp, const char *path) {
+    struct stat st = {0};
+    if (stat(path, &st) < 0) return stamp;
+    uint64_t parts[] = {stamp, st.st_ino, (uint64_t)st.st_size, (uint64_t)st.st_mtim.tv_sec,
+                        (uint64_t)st.st_mtim.tv_nsec};
+    return sk_hash64(parts, sizeof parts);
+}
+
+static uint64_t stamp(const struct config *config) {
+    char path[FLEET_PATH_BYTES];
+    uint64_t value = stamp_of(stamp_of(stamp_of(1, config->peers.ca.data), config->peers.cert.data),
+                              config->peers.key.data);
+    if (config->fleet.state.len && fleet_path(config->fleet.state, FLEET_FILE_EXPELLED, path) == SK_OK)
+        value = stamp_of(value, path);
+    return value;
+}
+
+/* ---- views -------------------------------------------------------------------------------------------------------- */
+
+static struct edge_peer_heard *heard_of(const struct config *config) {
+    const struct config_peers *peers = &config->peers;
+    struct edge_peer_heard *heard = calloc(peers->node_count + 1, sizeof *heard);
+    for (uint32_t i = 0; heard && i < peers->node_count; i++)
+        heard[i] =
+            (struct edge_peer_heard){peers->nodes[i].name, peers->nodes[i].pop, peers->nodes[i].address};
+    return heard;
+}
+
+static sk_err make(struct edge_ring *ring, struct config *config) {
+    struct edge_peers *peers = NULL;
+    if (!config->peers.listen.len) {
+        put(ring, NULL);
+        return SK_OK;
+    }
+    uint64_t files = stamp(config); /* before they are read: what changes meanwhile is seen later */
+    struct edge_peer_heard *heard = heard_of(config);
+    if (!heard) return SK_ERR_NO_MEMORY;
+    sk_err err = edge_peers_make(config, ring->process->registry, heard, config->peers.node_count,
+                                 ring->warm_until, &peers);
+    free(heard);
+    if (err) return err;
+    ring->files = files;
+    put(ring, peers);
+    return SK_OK;
+}
+
+void edge_ring_config_changes(struct edge_ring *ring, struct config *config) {
+    if (!ring) return;
+    sk_err err = make(ring, config);
+    if (err) sk_log(SK_LOG_ERROR, "peers", "the ring stays as it was: %s", sk_err_text(err));
+}
+
+/* A certificate is renewed, or somebody expelled. */
+static void on_look(struct io_timer *timer) {
+    struct edge_ring *ring = SK_CONTAINER_OF(timer, struct edge_ring, timer);
+    struct edge_process *process = ring->process;
+    struct config *config = process->snapshot->config;
+    if (config->peers.listen.len && stamp(config) != ring->files) edge_ring_config_changes(ring, config);
+    io_timer_start(process->loop, timer, io_loop_now(process->loop) + LOOK_MS * SK_NS_PER_MS, on_look);
+}
+
+sk_err edge_ring_start(struct edge_process *process, struct edge_ring **out_ring) {
+    struct config *config = process->snapshot->config;
+    struct edge_ring *ring = calloc(1, sizeof *ring);
+    *out_ring = NULL;
+    if (!ring) return SK_ERR_NO_MEMORY;
+    ring->process = process;
+    ring->warm_until = sk_time_now() + config->peers.warm_up_ms * SK_NS_PER_MS;
+    pthread_mutex_init(&ring->lock, NULL);
+    cache_purge_forget_history(process->cache); /* what begins a process is about its own disk */
+    sk_err err = make(ring, config);
+    if (err) {
+        edge_ring_free(ring);
+        return err;
+    }
+    io_timer_start(process->loop, &ring->timer, io_loop_now(process->loop) + LOOK_MS * SK_NS_PER_MS, on_look);
+    *out_ring = ring;
+    return SK_OK;
+}
+
+void edge_ring_free(struct edge_ring *ring) {
+    if (!ring) return;
+    io_timer_stop(&ring->timer);
+    edge_peers_unref(ring->now);
+    pthread_mutex_destroy(&ring->lock);
+    free(ring);
+}
