@@ -75,7 +75,7 @@ def main():
     text = f"""## Eviction policies
 
 `dev/bench policies`, {datetime.date.today()}, {machine()}. The policies as the cache runs them, on request traces; the
-cache holds a share of the trace's footprint. "x best" is the multiple of what the best simple policy misses with 1 %
+cache holds a share of the trace's footprint; what is larger than half of it passes through, as by default. "x best" is the multiple of what the best simple policy misses with 1 %
 of it. Decisions a second are of processor time. RAM is judged by object misses (latency); GDSF is what ships.
 
 {one_tier(traces)}
