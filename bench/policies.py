@@ -7,9 +7,9 @@ import re
 import subprocess
 import sys
 
+from lib.processes import micro
 from lib.report import TOP, machine, publish, table
 
-PROGRAMS = TOP / "build" / "release" / "bench" / "micro"
 SHARES = {"1": "0.1 %", "10": "1 %", "100": "10 %"}  # per mille of the footprint
 
 
@@ -23,7 +23,7 @@ ADMIT = re.search(r"DISK_ADMIT_DEFAULT (\d+)", (TOP / "src/cache/disk_policy.h")
 def replay(trace, program, *arguments):
     """The rows of figures that a program has for one trace."""
     unpacked = subprocess.Popen(["zstd", "-qdc", "--long=27", trace], stdout=subprocess.PIPE)
-    text = subprocess.run([PROGRAMS / program, *arguments], stdin=unpacked.stdout, capture_output=True, text=True,
+    text = subprocess.run([micro(program), *arguments], stdin=unpacked.stdout, capture_output=True, text=True,
                           check=True).stdout
     if unpacked.wait():
         sys.exit(f"cannot unpack {trace}")
@@ -43,7 +43,7 @@ def one_tier(traces):
     rows = []
     for trace in traces:
         name = trace.name.removesuffix(".cdt.zst")
-        for policy, share, objects, size, rate in replay(trace, "bench_policies", "all", *SHARES):
+        for policy, share, objects, size, rate in replay(trace, "policies", "all", *SHARES):
             rows.append([name, SHARES[share], policy, f"{float(objects):.3f}", compared(share, objects, BEST[name][0]),
                          f"{float(size):.3f}", f"{float(rate) / 1e6:.1f}"])
             show(rows)
@@ -55,7 +55,7 @@ def two_tiers(traces):
     for trace in traces:
         name = trace.name.removesuffix(".cdt.zst")
         for admit in (ADMIT, "0"):
-            for share, ram, size, written, rate in replay(trace, "bench_tiers", admit, *SHARES):
+            for share, ram, size, written, rate in replay(trace, "tiers", admit, *SHARES):
                 rows.append([name, SHARES[share], admit, f"{float(size):.3f}", compared(share, size, BEST[name][1]),
                              f"{float(ram):.3f}", f"{float(written):.3f}", f"{float(rate) / 1e6:.1f}"])
                 show(rows)
@@ -72,12 +72,10 @@ def main():
     traces = sorted(args.traces.glob("*.cdt.zst"))
     if not traces:
         sys.exit(f"no *.cdt.zst in {args.traces}; see --traces")
-    subprocess.run(["ninja", "-C", TOP / "build" / "release", "bench/micro/bench_policies", "bench/micro/bench_tiers"],
-                   check=True, stdout=subprocess.DEVNULL)
     text = f"""## Eviction policies
 
 `dev/bench policies`, {datetime.date.today()}, {machine()}. The policies as the cache runs them, on request traces; the
-cache holds a share of the trace's footprint. "x best" is the multiple of what the best simple policy misses with 1 %
+cache holds a share of the trace's footprint; what is larger than half of it passes through, as by default. "x best" is the multiple of what the best simple policy misses with 1 %
 of it. Decisions a second are of processor time. RAM is judged by object misses (latency); GDSF is what ships.
 
 {one_tier(traces)}

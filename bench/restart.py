@@ -8,9 +8,9 @@ import shutil
 import subprocess
 import tempfile
 
-from lib.report import TOP, machine, publish, table
+from lib.processes import micro
+from lib.report import machine, publish, table
 
-PROGRAM = TOP / "build" / "release" / "bench" / "micro" / "bench_disk_restart"
 LINE = re.compile(r"(after .*?)\s+(\d+) ms to ready, (\d+) ms until all is loaded, (\d+) records, ([\d.]+) bytes of "
                   r"index a record, ([\d.]+) % of a sample found, (\d+) us a read")
 
@@ -22,11 +22,10 @@ def main():
     parser.add_argument("--folder", default="/var/tmp", help="with room for them all (default /var/tmp)")
     parser.add_argument("--no-publish", dest="publish", action="store_false", help="leave docs/benchmarks.md alone")
     args = parser.parse_args()
-    subprocess.run(["ninja", "-C", TOP / "build" / "release", "bench/micro/bench_disk_restart"], check=True,
-                   stdout=subprocess.DEVNULL)
+    program = micro("disk_restart")
     folder = pathlib.Path(tempfile.mkdtemp(prefix="skerry-bench-", dir=args.folder))
     try:
-        text = subprocess.run([PROGRAM, folder / "store", str(args.records), str(args.bytes)], stdout=subprocess.PIPE,
+        text = subprocess.run([program, folder / "store", str(args.records), str(args.bytes)], stdout=subprocess.PIPE,
                               text=True, check=True).stdout
     finally:
         shutil.rmtree(folder)

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 
+TOP = pathlib.Path(__file__).resolve().parents[2]
 SERVER_CORE = "0"
 LOAD_CORE = "1"
 
@@ -26,6 +27,13 @@ for _number in (signal.SIGTERM, signal.SIGHUP):
 def which(name):
     """The path of a program of the environment, also from the administrator's folders."""
     return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/local/sbin")
+
+
+def micro(name):
+    """The path of bench/micro/NAME.c's program, built if it has to be."""
+    release, target = TOP / "build" / "release", f"bench/micro/bench_{name}"
+    subprocess.run(["ninja", "-C", release, target], check=True, stdout=subprocess.DEVNULL)
+    return str(release / target)
 
 
 def free_port():

@@ -2,13 +2,11 @@
 A job is (port, origin_port, folder, groups); groups are OpenSSL's names, in order of preference."""
 
 import os
-import pathlib
 import subprocess
 
 from lib.peers import started, write
-from lib.processes import which
+from lib.processes import TOP, micro, which
 
-TOP = pathlib.Path(__file__).resolve().parents[2]
 HYBRID = "X25519MLKEM768:X25519"
 
 
@@ -123,8 +121,7 @@ backend b
 
 def clients(*arguments, core="1", **more):
     """The own TLS clients (bench/micro/tls_clients.c), as a process to talk to."""
-    program = TOP / "build/release/bench/micro/bench_tls_clients"
-    return subprocess.Popen(["taskset", "-c", core, str(program), *map(str, arguments)], stdin=subprocess.PIPE,
+    return subprocess.Popen(["taskset", "-c", core, micro("tls_clients"), *map(str, arguments)], stdin=subprocess.PIPE,
                             stdout=subprocess.PIPE, text=True, **more)
 
 
@@ -155,6 +152,5 @@ https://bench.test:{port} {{
 
 def h3_clients(*arguments, core="1"):
     """The own HTTP/3 clients (bench/micro/h3_clients.c), as a process to talk to."""
-    program = TOP / "build/release/bench/micro/bench_h3_clients"
-    return subprocess.Popen(["taskset", "-c", core, str(program), *map(str, arguments)], stdin=subprocess.PIPE,
+    return subprocess.Popen(["taskset", "-c", core, micro("h3_clients"), *map(str, arguments)], stdin=subprocess.PIPE,
                             stdout=subprocess.PIPE, text=True)

@@ -5,6 +5,8 @@
 #include "cache/policy.h"
 #include "trace.h"
 
+#define MAX_OBJECT_SHARE 2 /* as the option max_object has it by default: what is larger passes through */
+
 struct object {
     struct cache_policy_entry entry;
     _Atomic uint8_t accesses;
@@ -19,7 +21,7 @@ struct result {
 static void miss(const struct cache_policy_ops *ops, struct cache_policy *policy, struct object *object,
                  uint64_t capacity, uint64_t *used) {
     uint64_t bytes = object->entry.bytes;
-    if (bytes > capacity) return;
+    if (bytes > capacity / MAX_OBJECT_SHARE) return;
     while (*used + bytes > capacity) {
         struct cache_policy_entry *victim = ops->evict(policy);
         if (!victim) stop("the policy has no victim");

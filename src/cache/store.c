@@ -188,6 +188,13 @@ void cache_store_admit(struct cache *cache, struct cache_entry *entry) {
     pthread_mutex_unlock(&store->lock);
 }
 
+uint64_t cache_store_bytes_of(struct cache *cache, const struct cache_entry *entry) {
+    pthread_mutex_lock(&cache->store.lock); /* it may be admitted right now */
+    uint64_t bytes = entry->policy.bytes;
+    pthread_mutex_unlock(&cache->store.lock);
+    return bytes;
+}
+
 void cache_store_never_indexed(struct cache *cache, struct cache_entry *entry) {
     pthread_mutex_lock(&cache->store.lock);
     entry->removed = true;

@@ -35,7 +35,6 @@ static bool remove_list(struct cache *cache, struct cache_entry *list) {
 
 static void take_out(struct cache_thread *thread, struct cache_sweep *sweep, struct cache_entry *entry) {
     struct cache *cache = thread->cache;
-    uint64_t bytes = entry->policy.bytes;
     bool removed;
     if (entry->object.kind == CACHE_KIND_RESPONSE) {
         removed = cache_index_remove(cache, entry);
@@ -46,7 +45,7 @@ static void take_out(struct cache_thread *thread, struct cache_sweep *sweep, str
     }
     if (removed) {
         sweep->objects++;
-        sweep->bytes += bytes;
+        sweep->bytes += cache_store_bytes_of(cache, entry);
     }
     cache_entry_unref(cache, entry);
 }

@@ -440,7 +440,7 @@ enum config_kind {
       "Requests a second that this edge is meant for: routers send clients elsewhere before it gets more. "  \
       "0: only its cores and connections count.")                                                            \
     X(S, SECTION, DISK, disk, disk, "", "", "", "",                                                          \
-      "What RAM has no room for and was asked for again, on SSD, through restarts. Without it: RAM alone.")  \
+      "What RAM has no room for, on SSD, through restarts. Without it: RAM alone.")                          \
     X(S, VALUE, NAME, user, user, "", "", "", "skerry",                                                      \
       "User to become after binding, when started as root. Without it: none.")                               \
     X(S, VALUE, NAME, server_name, server_name, "skerry", "", "", "edge-fra-1",                              \

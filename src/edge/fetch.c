@@ -233,7 +233,7 @@ static void find_peers(struct edge_fetch *fetch, const struct edge_fetch_plan *p
     fetch->by_node = plan->client_of ? plan->client_of->by_node : plan->by_node;
     bool safe = plan->request->method == HTTP_METHOD_GET || plan->request->method == HTTP_METHOD_HEAD;
     if (plan->passes_peers || !safe || !cache_fill_primary_key(plan->fill)->text.len) return;
-    fetch->peers = edge_ring_get(plan->worker->process->ring);
+    fetch->peers = edge_ring_get(plan->worker->ring);
 }
 
 static sk_err copy_key(struct edge_fetch *fetch, const struct cache_key *key) {

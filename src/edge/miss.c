@@ -210,7 +210,7 @@ static bool await_fill(struct edge_exchange *exchange, struct cache_fill *fill, 
 
 static bool is_elsewhere(const struct edge_exchange *exchange) {
     struct edge_peers *peers =
-        exchange->traits & EDGE_TRAIT_NODE ? NULL : edge_ring_get(exchange->worker->process->ring);
+        exchange->traits & EDGE_TRAIT_NODE ? NULL : edge_ring_get(exchange->worker->ring);
     bool elsewhere = peers && edge_peers_elsewhere(peers, cache_key_primary(exchange->key.text));
     edge_peers_unref(peers);
     return elsewhere;

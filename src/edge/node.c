@@ -54,7 +54,7 @@ static uint16_t refusal(const struct edge_exchange *exchange, const struct edge_
 
 bool edge_node_admit(struct edge_exchange *exchange) {
     struct edge_worker *worker = exchange->worker;
-    struct edge_peers *peers = edge_ring_get(worker->process->ring);
+    struct edge_peers *peers = edge_ring_get(worker->ring);
     const struct fleet_caller *caller = exchange->tls->node;
     const char *detail;
     uint16_t status = refusal(exchange, peers, &detail);

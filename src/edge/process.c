@@ -283,6 +283,7 @@ static sk_err start_workers(struct edge_process *process) {
     for (unsigned i = 0; i < process->worker_count && !err; i++) {
         struct edge_worker *worker = &process->workers[i];
         worker->process = process;
+        worker->ring = process->ring;
         worker->index = i;
         worker->limits = process->limits;
         worker->loop_mark = sk_str_from_c(process->loop_mark);
@@ -333,11 +334,11 @@ static sk_err start(struct edge_process *process, struct config *config) {
     if (!err) err = open_log(process);
     if (!err) err = edge_tier_start(process, secret, tick);
     if (!err && config->admin.len) err = edge_admin_start(process);
+    if (!err) err = edge_ring_start(process, &process->ring); /* before the workers: they keep it */
     if (!err) err = start_workers(process);
     if (!err) err = watch_signals(process);
     if (!err) err = edge_reclaim_start(process, &process->reclaim);
     if (!err) err = edge_bus_start(process, &process->bus);
-    if (!err) err = edge_ring_start(process, &process->ring);
     if (!err) err = edge_fleet_start(process, &process->fleet);
     if (err) return err;
     edge_limits_set(process->limits, edge_connection_limit(config), config->limits.connections_per_client);

@@ -15,6 +15,7 @@
 #include "observe/access_log.h"
 
 struct edge_process;
+struct edge_ring;
 struct edge_worker;
 struct edge_quic;
 
@@ -58,6 +59,7 @@ enum edge_stage { EDGE_RUNNING, EDGE_DRAINING, EDGE_STOPPING };
 struct edge_worker {
     /* set once at start */
     struct edge_process *process;
+    struct edge_ring *ring; /* the process's */
     unsigned index;
     pthread_t thread;
     struct io_loop *loop;

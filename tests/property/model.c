@@ -448,6 +448,8 @@ static bool outdated(const struct model *model, const struct record *record, uin
     for (int i = 0; i < model->record_count; i++) {
         const struct record *other = model->records[i];
         if (other->serial != record->serial || other->came <= record->came || other->optional) continue;
+        /* By a tag that only the 304 brought: it was for those who waited, and what it renewed is still there. */
+        if (record_hit_by(model, other, false, other->came)) continue;
         later = true;
         earlier |= other->came < began;
     }
