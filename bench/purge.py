@@ -245,8 +245,8 @@ def measure(args, folder):
 
 def report(args, calm, quiet, single, many, times, per_second, reclaimed):
     rows = [[name, f"{applied[len(applied) // 2]:.1f}", f"{applied[-1]:.1f}", f"{whole[len(whole) // 2]:.0f}",
-             f"{whole[-1]:.0f}"] for name, (applied, whole) in times.items()]
-    first = table(["kind", "in force us p50", "max", "whole request us p50", "max"], rows)
+             f"{whole[len(whole) * 99 // 100]:.0f}", f"{whole[-1]:.0f}"] for name, (applied, whole) in times.items()]
+    first = table(["kind", "in force us p50", "max", "whole request us p50", "p99", "max"], rows)
     rows = [[name, f"{r['purges']:.0f}", f"{r['rate']:.0f}", f"{r['p50'] * 1e6:.0f}", f"{r['p99'] * 1e6:.0f}", r["errors"]]
             for name, r in (("none", quiet), ("tags, one by one", single), ("all kinds, 1000 a request", many))]
     second = table(["purges meanwhile", "purges/s", "hits/s", "hit p50 us", "p99 us", "errors"], rows)

@@ -270,6 +270,7 @@ def main():
     print(f"seed {options.seed}", flush=True)
     directory = Path(tempfile.mkdtemp(prefix="skerry-fault-"))
     run = Run(options, directory)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         run.begin()
         run.hurt()

@@ -283,12 +283,14 @@ class World:
         return found
 
     def stop(self):
-        for edge in self.edges:
-            edge.stop()
-        self.control.stop()
-        for server in (self.primary, self.replica):
-            server.end()
-        self.links.stop()
+        """All of it, also when one of them complains of itself: that is raised then."""
+        with contextlib.ExitStack() as stack:  # the last one first
+            stack.callback(self.links.stop)
+            for server in (self.primary, self.replica):
+                stack.callback(server.end)
+            stack.callback(self.control.stop)
+            for edge in self.edges:
+                stack.callback(edge.stop)
 
 
 def number_of(edge):

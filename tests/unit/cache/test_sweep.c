@@ -213,7 +213,7 @@ static void paces_follow_what_is_found(void **state) {
         {"memory to give back", 0, 0, 1, {ms, 60 * us}, false, {ms, ms}},
         {"a few now and then are little", 1000, 62, 0, {ms, ms}, false, {ms, 60 * us}},
         {"little again: a longer rest", 1000, 0, 0, {ms, 60 * us}, false, {2 * ms, 60 * us}},
-        {"a hundredth at least", 1000, 0, 0, {4 * ms, 60 * us}, false, {6 * ms, 60 * us}},
+        {"a quarter of a hundredth at least", 1000, 0, 0, {16 * ms, 60 * us}, false, {24 * ms, 60 * us}},
         {"much after little", 1000, 63, 0, {6 * ms, 60 * us}, true, {ms, 200 * us}},
         {"the look that began it", 32, 0, 0, {100 * ms, us}, false, {ms, 60 * us}},
     };
