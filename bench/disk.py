@@ -13,6 +13,7 @@ import threading
 import time
 
 from lib.disk_peers import HOST, MEAN_BYTES, SERVERS, SIZES_KIB, origin, page_cache, skerry
+from lib.calm import calm, calm_note
 from lib.load import P999, wrk
 from lib.processes import children, free_port, resident_bytes
 from lib.report import machine, publish, table
@@ -87,6 +88,14 @@ def fill(url, args, folder):
         done += wrk(url, 16, 5, script=script(folder, "fill", FILL, args, start=done))["requests"]
 
 
+def cell(url, connections, seconds, zipf, origin_port, pid):
+    before, wrote = asked(origin_port), written(pid)
+    result = wrk(url, connections, seconds, script=zipf, pid=pid)
+    result["miss"] = (asked(origin_port) - before - 1) / result["requests"]
+    result["write"] = (written(pid) - wrote) / result["bytes"]
+    return result
+
+
 def measure(name, args, origin_port, folder):
     """{connections: result} of one server."""
     port, results = free_port(), {}
@@ -99,10 +108,7 @@ def measure(name, args, origin_port, folder):
         os.sync()
         for connections in args.connections:
             zipf = script(folder, "zipf", ZIPF, args, seed=2)
-            before, wrote = asked(origin_port), written(server.pid)
-            result = wrk(url, connections, args.seconds, script=zipf, pid=server.pid)
-            result["miss"] = (asked(origin_port) - before - 1) / result["requests"]
-            result["write"] = (written(server.pid) - wrote) / result["bytes"]
+            result = calm(lambda: cell(url, connections, args.seconds, zipf, origin_port, server.pid))
             results[connections] = result
             print(f"  {name:10} {connections:4} connections: {result['cpu_us']:7.2f} us CPU, {result['rate']:7.0f}/s, "
                   f"p50 {result['p50'] * 1e3:.2f}, p99 {result['p99'] * 1e3:.2f}, p99.9 {result['p999'] * 1e3:.2f} ms, "
@@ -128,9 +134,12 @@ class Mixed:
         self.hot = script(folder, "hot", HOT, args)
         wrk(self.url, 8, 1, script=self.hot)
         if disk_mib:
-            self.turn(args.warm, keep=False)
+            self.once(args.warm)
 
-    def turn(self, seconds, keep=True):
+    def turn(self, seconds):
+        self.results.append(calm(lambda: self.once(seconds)))
+
+    def once(self, seconds):
         found = []
         background = threading.Thread(target=lambda: found.append(self.misses(seconds)))
         if self.cold:
@@ -141,8 +150,7 @@ class Mixed:
         if self.cold:
             background.join()
             result["cold"] = found[0]["rate"]
-        if keep:
-            self.results.append(result)
+        return result
 
     def misses(self, seconds):
         path = script(self.folder, f"cold-{self.name}", COLD, self.args, start=self.start)
@@ -163,7 +171,7 @@ def undisturbed(args, origin_port, folder):
             edges.append(Mixed(name, disk, cold, args, origin_port, folder))
         for _ in range(args.turns):
             for edge in edges:
-                edge.turn(args.seconds)
+                edge.turn(args.turn_seconds)
     finally:
         for edge in edges:
             edge.edge.stop()
@@ -175,9 +183,12 @@ def undisturbed(args, origin_port, folder):
                      *(f"{edge.middle(what) * 1e3:.2f}" for what in ("p50", "p99", "p999")),
                      f"{edge.middle('p999') / base:.2f}" if edge.cold else ""])
         print("  " + "  ".join(f"{cell:>8}" for cell in rows[-1]), flush=True)
-    return "\n\n" + f"""Hits in RAM (100 objects of 2 KiB, 8 connections) while an SSD works, the median of {args.turns} turns. "no-disk" has
-the same misses, of 64 and 256 KiB, but nowhere to write them; "writes" has room on its SSD; "reclaims" ({args.ram * 4} MiB)
-takes segments back all the time. Each flushes once a second. All threads of the edge are on one core.
+    return f"""## Hits in RAM while an SSD works
+
+`dev/bench disk`, {datetime.date.today()}, {machine()}. 100 objects of 2 KiB in {args.ram} MiB of RAM, 8 connections, the
+median of {args.turns} turns of {args.turn_seconds} s. {calm_note()} "no-disk" has the same misses, of 64 and 256 KiB,
+but nowhere to write them; "writes" has room on its SSD; "reclaims" ({args.ram * 4} MiB) takes segments back all the
+time. Each flushes once a second. All threads of the edge are on one core.
 
 """ + table(["edge", "hits/s", "misses/s", "written MiB/s", "p50 ms", "p99 ms", "p99.9 ms", "x no-disk"], rows)
 
@@ -210,9 +221,10 @@ def main():
     parser.add_argument("--factor", type=int, default=10, help="working set / RAM (default 10)")
     parser.add_argument("--seconds", type=int, default=15, help="of each cell (default 15)")
     parser.add_argument("--warm", type=int, default=20, help="seconds before (default 20)")
-    parser.add_argument("--servers", default=",".join(SERVERS), help="comma-separated (default all)")
+    parser.add_argument("--servers", default=",".join(SERVERS), help="comma-separated (default all; \"\": none)")
     parser.add_argument("--connections", default="16,64")
-    parser.add_argument("--turns", type=int, default=5, help="of the hits while the SSD works; 0: none (default 5)")
+    parser.add_argument("--turns", type=int, default=9, help="of the hits while the SSD works; 0: none (default 9)")
+    parser.add_argument("--turn-seconds", type=int, default=5, help="of each of them (default 5)")
     parser.add_argument("--large", type=int, default=16384, help="MiB of a disk with room (default 16384)")
     parser.add_argument("--folder", default="/var/tmp", help="on the file system that is measured (default /var/tmp)")
     parser.add_argument("--no-publish", dest="publish", action="store_false", help="leave docs/benchmarks.md alone")
@@ -229,12 +241,13 @@ def main():
             for name in args.servers.split(",") if args.servers else []:
                 results[name] = measure(name, args, origin_port, folder)
                 time.sleep(1)
-            more = undisturbed(args, origin_port, folder) if args.turns else ""
+            hits = undisturbed(args, origin_port, folder) if args.turns else None
     finally:
         shutil.rmtree(folder)
     if args.publish and "skerry" in results:
-        publish("disk", report(results, args) + more)
-        print("wrote docs/benchmarks.md")
+        publish("disk", report(results, args))
+    if args.publish and hits:
+        publish("disk-hits", hits)
     if any(r["errors"] for cells in results.values() for r in cells.values()):
         sys.exit("some requests failed: see above")
 

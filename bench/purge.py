@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 
+from lib.calm import calm, calm_note
 from lib.load import wrk
 from lib.processes import LOAD_CORE, SERVER_CORE, Running, free_port, wait_for_port, which, workdir
 from lib.report import TOP, machine, publish, table
@@ -195,9 +196,10 @@ def steady(url, args, folder):
     makers = list(KINDS.values())
     runs = {"nothing": [], "asks for the health": [], "purges of all kinds, one by one": []}
     for turn in range(args.turns):
-        ways = [{}, {"what": keep_asking}, {"what": keep_purging, "make": lambda n: makers[n % len(makers)](f"t{turn}x{n}")}]
+        ways = [{}, {"what": keep_asking},
+                {"what": keep_purging, "make": lambda n: makers[n % len(makers)](f"t{turn}x{time.monotonic_ns()}x{n}")}]
         for rows, way in zip(runs.values(), ways):
-            rows.append(hits_with(url, script, 3, folder, pause=0.001, **way))
+            rows.append(calm(lambda: hits_with(url, script, 3, folder, pause=0.001, **way)))
     return {name: {key: statistics.median(row[key] for row in rows) for key in ("rate", "p50", "p99", "purges")}
             for name, rows in runs.items()}
 
@@ -262,7 +264,7 @@ admin socket on one kept connection; edge on one core, everything else on the ot
 {first}
 
 Hits at a moderate rate (medians of {args.turns} turns of 3 s; the client that asks shares the core of the load, so the
-second row is what the third is to be held against):
+second row is what the third is to be held against). {calm_note()}
 
 {third}
 
