@@ -3,21 +3,19 @@
 import argparse
 import contextlib
 import datetime
-import http.client
 import json
 import pathlib
 import shutil
-import socket
 import subprocess
 import sys
 import time
 
+from lib.admin import HOST, PURGES, Admin
 from lib.processes import Running, cpu_ns, free_port, wait_for_port, which, workdir
 from lib.report import TOP, machine, publish, table
 
 SKERRY = str(TOP / "build/release/skerry")
 LOADCLIENT = str(TOP / "build/release/tests/tools/loadclient/loadclient")
-HOST = "bench.example"
 ALL_CORES = "0-1023"
 CONTROL = """
 fleet: bench
@@ -55,33 +53,10 @@ http {{
 """
 KINDS = {
     "url": lambda i: {"url": f"http://{HOST}/o/{i % 100}"},
-    "prefix": lambda i: {"prefix": f"{HOST}/none{i}/"},
-    "tag": lambda i: {"tag": f"none{i}"},
-    "glob": lambda i: {"glob": f"{HOST}/none{i}/*.png"},
-    "host": lambda i: {"host": f"none.{HOST}"},
+    **PURGES,
     "site": lambda i: {"site": "none"},
     "all, soft": lambda i: {"all": True, "soft": True},
 }
-
-
-class Control:
-    """Its API on the Unix socket, over one connection."""
-
-    def __init__(self, path):
-        self.path = path
-        self.connection = None
-
-    def ask(self, method, target, body=None):
-        if self.connection is None:
-            self.connection = http.client.HTTPConnection("control", timeout=60)
-            self.connection.sock = socket.socket(socket.AF_UNIX)
-            self.connection.sock.connect(self.path)
-        self.connection.request(method, target, body=body)
-        answer = self.connection.getresponse()
-        text = answer.read()
-        if answer.status != 200:
-            raise RuntimeError(f"{method} {target}: {answer.status}: {text.decode()}")
-        return json.loads(text)
 
 
 def until(what, condition, seconds=60):
@@ -93,7 +68,7 @@ def until(what, condition, seconds=60):
 
 
 def join(control, url, folder, i, pop):
-    token = control.ask("POST", f"/invitations?role=edge&pop={pop}")["token"]
+    token = control.json("POST", f"/invitations?role=edge&pop={pop}")["token"]
     subprocess.run([SKERRY, "join", url, token, "--state", f"{folder}/n{i}", "--name", f"e{i}"], check=True,
                    stdout=subprocess.DEVNULL)
 
@@ -118,7 +93,7 @@ def fleet(args, folder):
         running = stack.enter_context(Running([SKERRY, "control", "-c", str(folder / "control.yaml")], core=ALL_CORES,
                                               log=folder / "control.log"))
         wait_for_port(port, running)
-        control = Control(str(folder / "control.sock"))
+        control = Admin(folder / "control.sock")
         until("control", lambda: (folder / "control.log").read_text().count("ready"))
         control.ask("POST", "/configuration", SITES.format(host=HOST, origin=origin_port))
         edges = []
@@ -126,9 +101,9 @@ def fleet(args, folder):
             join(control, f"https://127.0.0.1:{port}", folder, i, f"p{i % 5}")
             edges.append(start_edge(stack, args, folder, i))
         until("the configuration at all of them", lambda: sum(
-            node["configuration"] for node in control.ask("GET", "/nodes")["nodes"]) >= args.edges)
+            node["configuration"] for node in control.json("GET", "/nodes")["nodes"]) >= args.edges)
         until("all of them on the bus",
-              lambda: control.ask("POST", "/purge?wait_ms=5000", '{"tag":"first"}')["living"] == args.edges)
+              lambda: control.json("POST", "/purge?wait_ms=5000", {"tag": "first"})["living"] == args.edges)
         yield control, running, edges
 
 
@@ -155,7 +130,7 @@ def purge_all_kinds(control, args):
     for kind, make in KINDS.items():
         took[kind] = times = []
         for i in range(args.purges):
-            answer = control.ask("POST", "/purge?wait_ms=10000", json.dumps(make(i)))
+            answer = control.json("POST", "/purge?wait_ms=10000", make(i))
             if answer["living"] != args.edges or answer["behind"]:
                 sys.exit(f"not everywhere: {answer}")
             times.append(answer["applied_ms"])

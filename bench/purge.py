@@ -3,22 +3,19 @@
 import argparse
 import contextlib
 import datetime
-import http.client
 import json
-import re
 import shutil
-import socket
 import statistics
 import sys
 import threading
 import time
 
+from lib.admin import HOST, PURGES, Admin
 from lib.calm import calm, calm_note
 from lib.load import wrk
 from lib.processes import LOAD_CORE, SERVER_CORE, Running, free_port, wait_for_port, which, workdir
 from lib.report import TOP, machine, publish, table
 
-HOST = "bench.example"
 FILL = """
 local i, n = {start}, {objects}
 request = function()
@@ -68,49 +65,11 @@ limits: {{pipelined_requests: 100}}
 sites:
   - {{name: bench, hosts: [{host}], origin: "http://127.0.0.1:{origin}"}}
 """
-KINDS = {  # of purges that hit next to nothing, so that the hits stay hits; each a different one
+KINDS = {
     "url": lambda i: {"url": f"http://{HOST}/none/{i}"},
-    "prefix": lambda i: {"prefix": f"{HOST}/none{i}/"},
-    "tag": lambda i: {"tag": f"none{i}"},
-    "glob": lambda i: {"glob": f"{HOST}/none{i}/*.png"},
-    "host": lambda i: {"host": f"none.{HOST}"},
+    **PURGES,
     "soft tag": lambda i: {"tag": f"none{i}", "soft": True},
 }
-
-
-class UnixConnection(http.client.HTTPConnection):
-    """To the admin socket; connects when something is asked."""
-
-    def __init__(self, path):
-        super().__init__("admin")
-        self.path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(self.path)
-
-
-class Admin:
-    def __init__(self, path):
-        self.connection = UnixConnection(path)
-
-    def fresh(self):
-        """Filling takes longer than the edge keeps an idle connection."""
-        self.connection.close()
-
-    def ask(self, method, target, body=None):
-        self.connection.request(method, target, body=json.dumps(body) if body is not None else None)
-        answer = self.connection.getresponse()
-        text = answer.read()
-        if answer.status != 200:
-            raise RuntimeError(f"{answer.status}: {text.decode()}")
-        return text
-
-    def purge(self, body):
-        return json.loads(self.ask("POST", "/purge", body))
-
-    def figure(self, name):
-        return float(re.search(rf"(?m)^{name} (\S+)", self.ask("GET", "/metrics").decode()).group(1))
 
 
 @contextlib.contextmanager
@@ -126,7 +85,7 @@ def running(args, folder):
     with origin, edge:
         wait_for_port(origin_port, origin)
         wait_for_port(port, edge)
-        yield f"http://127.0.0.1:{port}", Admin(str(folder / "admin.sock"))
+        yield f"http://127.0.0.1:{port}", Admin(folder / "admin.sock")
 
 
 def fill(url, admin, args, folder):
@@ -176,7 +135,7 @@ def hits_with(url, script, seconds, folder, what=None, make=None, pause=0.0):
     counted, stop = [0], threading.Event()
     thread = None
     if what:
-        admin = Admin(str(folder / "admin.sock"))
+        admin = Admin(folder / "admin.sock")
         thread = threading.Thread(target=what, args=(admin, make, stop, counted, pause))
         thread.start()
     start = time.monotonic()
@@ -213,10 +172,7 @@ def rate(admin, args):
     bodies = [json.dumps(batch(f"r{n}", 10000)).encode() for n in range(args.batches)]
     start = time.perf_counter()
     for body in bodies:
-        admin.connection.request("POST", "/purge", body=body)
-        answer = admin.connection.getresponse()
-        assert answer.status == 200, answer.read()
-        answer.read()
+        admin.ask("POST", "/purge", body)
     return args.batches * 10000 / (time.perf_counter() - start)
 
 
