@@ -126,7 +126,7 @@ def test_when_all_checks_fail_from_the_start_the_kept_answers_stay(new_router):
     """A router that restarts while it cannot reach anybody knows from its table what was good."""
     edges = {"eu": Site("127.0.3.1"), "us": Site("127.0.3.2"), "asia": Site("127.0.3.3")}
     try:
-        checks = {"check": "http", "interval": "200ms", "timeout": "500ms"}
+        checks = {"check": "http", "interval": "500ms", "timeout": "5s"}  # those that are gone refuse at once
         router = new_router({name: edge.address for name, edge in edges.items()}, health=checks)
         edges["eu"].kill()
         wait_until(lambda: edges["eu"].ip not in everybody(router).values(), 10, "the dead site gone")
@@ -137,9 +137,8 @@ def test_when_all_checks_fail_from_the_start_the_kept_answers_stay(new_router):
         assert edges["eu"].ip not in good.values()
         restart(router)
         router.wait_log("begins with the kept routing table", 1)
-        assert everybody(router) == good
         wait_until(lambda: health(router)["status"] == "all sites look dead", 10, "the alarm")
-        assert set(everybody(router).values()) <= {edge.ip for edge in edges.values()}
+        assert everybody(router) == good  # also those whose nearest site is the one that was dead before
     finally:
         for edge in edges.values():
             edge.kill()
