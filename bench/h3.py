@@ -9,7 +9,7 @@ import sys
 
 from lib import tls_peers
 from lib.peers import origin
-from lib.processes import cpu_ns, free_port, workdir
+from lib.processes import cpu_ns, cpu_shares_ns, free_port, workdir
 from lib.report import machine, publish, table
 
 SERVERS = {"skerry": tls_peers.skerry, "nginx": tls_peers.nginx_h3, "caddy": tls_peers.caddy}
@@ -35,27 +35,32 @@ def measure(name, origin_port, folder, args, turns):
             if args.only and args.only != what:
                 continue
             load(port, 1, what)
-            before = cpu_ns(server.pid)
+            before, parts = cpu_ns(server.pid), cpu_shares_ns(server.pid)
             done, seconds = load(port, args.seconds, what)
-            cpu_us = (cpu_ns(server.pid) - before) / 1000 / done
-            turns.setdefault((what, name), []).append((cpu_us, done / seconds))
-            print(f"  {name:8} {what:6} {cpu_us:10.1f} us CPU, {done / seconds:9.1f}/s", flush=True)
+            cpu = cpu_ns(server.pid) - before
+            user, system = (after - then for after, then in zip(cpu_shares_ns(server.pid), parts))
+            cpu_us, user_share = cpu / 1000 / done, user / (user + system)
+            turns.setdefault((what, name), []).append((cpu_us, done / seconds, user_share * cpu_us))
+            print(f"  {name:8} {what:6} {cpu_us:10.1f} us CPU ({user_share * cpu_us:.1f} in user space), "
+                  f"{done / seconds:9.1f}/s, {cpu / seconds / 1e9:4.0%} of its core", flush=True)
 
 
 def report(results, args):
     rows = []
-    for (what, name), (cpu_us, rate) in sorted(results.items(), key=lambda item: list(LINES).index(item[0][0])):
+    for (what, name), (cpu_us, rate, user_us) in sorted(results.items(), key=lambda item: list(LINES).index(item[0][0])):
         path, size, connections, streams = LINES[what]
-        rows.append([what, f"{connections} x {streams}", name, f"{cpu_us:.1f}",
+        rows.append([what, f"{connections} x {streams}", name, f"{cpu_us:.1f}", f"{user_us:.1f}",
                      f"{results[what, 'skerry'][0] / cpu_us:.2f}", f"{rate:.1f}", f"{size * rate / 1e6:.0f}"])
     text = f"""## HTTP/3
 
 `dev/bench h3`, {datetime.date.today()}, {machine()}. One worker thread a server on one core, own clients (ngtcp2) on
 the other, over loopback; the median of {args.turns} turns. CPU is user and system time of the server's own processes.
-Skerry and nginx answer from their caches; Caddy, which has none, from files in memory. "Skerry / it" below 1 means
-that Skerry costs less.
+Skerry and nginx answer from their caches; Caddy, which has none, from files in memory. All use TLS_AES_128_GCM_SHA256,
+datagrams of at most 1,452 bytes and trains of them (GSO). Congestion is each server's own: Skerry's is CUBIC with pacing,
+nginx's and Caddy's are NewReno's kind. "Skerry / it" below 1 means that Skerry costs less.
 
-""" + table(["object", "connections x streams", "server", "CPU us/request", "Skerry / it", "requests/s", "MB/s"], rows)
+""" + table(["object", "connections x streams", "server", "CPU us/request", "of it in user space",
+             "Skerry / it", "requests/s", "MB/s"], rows)
     publish("h3", text)
 
 
@@ -77,9 +82,8 @@ def main():
                     measure(name, origin_port, folder, args, turns)
             finally:
                 shutil.rmtree(folder)
-    results = {key: (statistics.median(v[0] for v in values), statistics.median(v[1] for v in values))
-               for key, values in turns.items()}
-    for (what, name), (cpu_us, _) in results.items():
+    results = {key: tuple(statistics.median(column) for column in zip(*values)) for key, values in turns.items()}
+    for (what, name), (cpu_us, _, _) in results.items():
         if name != "skerry" and (what, "skerry") in results and results[what, "skerry"][0] >= cpu_us:
             print(f"  behind {name}: {what}, {results[what, 'skerry'][0]:.1f} to {cpu_us:.1f} us")
     if args.publish:
