@@ -36,7 +36,12 @@ static const char *why_not(const struct model *model, const struct record *recor
     if (record_varies(record, &asked->head)) return "Vary selects another one (RFC 9111 4.1)";
     if (record_hit_by(model, record, false, asked->at)) return "it was purged or invalidated before";
     if (record->came < asked->at) return why_not_stored(model, record, asked, out_refresh);
-    return record_hit_by(model, record, true, asked->at) ? "it was being fetched before a soft purge" : NULL;
+    if (!record_hit_by(model, record, true, asked->at)) return NULL;
+    /* Stored stale, so that it has to be asked about; it may stand in when that fails (RFC 5861 section 4). */
+    if (model_failed_since(model, asked->uri, record->came) &&
+        record_may_answer_failure(record, asked, model->now.wall_s))
+        return NULL;
+    return "it was being fetched before a soft purge";
 }
 
 /* ---- fields ------------------------------------------------------------------------------------------------------ */
