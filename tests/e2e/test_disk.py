@@ -24,11 +24,15 @@ def tier(new_edge, new_origin, tmp_path):
         origin = new_origin()
         store = tmp_path / "store"
 
-        def __call__(self, start=True, **more):
+        def __call__(self, start=True, opens=True, **more):
+            """OPENS: waits until the store is open; an edge does so for a second at most."""
             disk = {"path": str(self.store), "size": "64MiB", **more.pop("disk", {})}
             site = {"name": "shop", "hosts": [HOST], "origins": [self.origin], **more.pop("site", {})}
             sites = more.pop("sites", [site])
-            return new_edge(memory=more.pop("memory", "16MiB"), disk=disk, sites=sites, start=start, **more)
+            edge = new_edge(memory=more.pop("memory", "16MiB"), disk=disk, sites=sites, start=start, **more)
+            if start and opens:
+                wait_until(lambda: edge.metrics()["skerry_disk_devices"] > 0, 20, "the store to be open")
+            return edge
 
     return Tier()
 
@@ -289,7 +293,7 @@ def test_an_older_response_does_not_come_back_with_its_device(tier):
     edge.stop()
     away = tier.store.rename(tier.store.parent / "away")
     tier.store.write_bytes(b"somebody's thesis")
-    edge = tier()
+    edge = tier(opens=False)
     version[0] = "new"
     assert edge.fetch("/a", host=HOST).body == b"new"
     edge.stop()
@@ -429,7 +433,7 @@ def test_a_foreign_file_is_left_alone(tier):
     serve(tier.origin)
     text = b"This is somebody's thesis.\n" * 1000
     tier.store.write_bytes(text)
-    edge = tier()
+    edge = tier(opens=False)
     assert not get(edge, "/a").hit
     assert get(edge, "/a").hit
     edge.stop()
@@ -451,7 +455,7 @@ def test_a_second_process_serves_without_it_and_takes_over(tier):
     serve(tier.origin)
     first = tier()
     store(first, "/a")
-    second = tier()
+    second = tier(opens=False)
     assert not get(second, "/a").hit
     first.stop()
     store(second, "/b")
@@ -466,7 +470,7 @@ def test_a_purge_before_the_take_over_holds(tier):
     serve(tier.origin)
     first = tier()
     store(first, "/a", "/b")
-    second = tier()
+    second = tier(opens=False)
     purge(second, url=f"http://{HOST}/a")
     first.stop()
     wait_until(lambda: second.metrics()["skerry_disk_devices"] == 1, what="the second to have the store")
@@ -485,7 +489,7 @@ def test_an_upgrade_hands_the_store_over(tier):
 
 def test_a_full_file_system_costs_only_the_tier(tier):
     serve(tier.origin)
-    edge = tier(disk={"size": "60TiB"})
+    edge = tier(opens=False, disk={"size": "60TiB"})
     store(edge, "/a")
     edge.stop()
     assert "make room" in edge.log()
@@ -503,7 +507,7 @@ def test_encrypted_nothing_can_be_read_without_the_key(tier, tmp_path):
     assert is_from_disk(get(edge, "/a"))
     edge.stop()
     key.write_bytes(bytes(32))
-    edge = tier(disk={"key_file": str(key)})
+    edge = tier(opens=False, disk={"key_file": str(key)})
     assert not get(edge, "/a").hit
 
 

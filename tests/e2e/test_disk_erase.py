@@ -25,7 +25,7 @@ def two(tier, tmp_path):  # noqa: F811
     def start(key=True):
         disk = {"path": str(tier.store), "size": "64MiB", **({"key_file": str(tmp_path / "key")} if key else {})}
         sites = [{"name": name, "hosts": [host], "origins": [tier.origin]} for name, host in HOSTS.items()]
-        return tier(disk=disk, sites=sites)
+        return tier(disk=disk, sites=sites, opens=key)
     start.store = tier.store
     start.files = [tier.store, tmp_path / "store.state"]
     start.keys = tmp_path / "store.state.keys"
