@@ -169,32 +169,24 @@ void edge_bus_config_changes(struct edge_bus *bus, const struct config *config) 
 
 /* ---- telling ------------------------------------------------------------------------------------------------------ */
 
-static void add(struct fleet_pair *pairs, size_t *count, const char *name, sk_str value) {
-    if (value.data) pairs[(*count)++] = (struct fleet_pair){sk_str_from_c(name), value};
-}
-
-static sk_str number(struct sk_arena *arena, uint64_t value) {
-    return sk_arena_printf(arena, "%llu", (unsigned long long)value);
-}
-
-static size_t describe(void *arg, struct fleet_pair *pairs, struct sk_arena *arena) {
+static void describe(void *arg, struct fleet_heartbeat *beat, struct sk_arena *arena) {
     struct edge_bus *bus = arg;
     const struct edge_process *process = bus->process;
+    const struct config *config = process->snapshot->config;
     struct cache_usage usage;
-    size_t count = 0;
     look_at_identity(bus);
     cache_usage(process->cache, &usage);
-    add(pairs, &count, "state", process->stage == EDGE_RUNNING ? SK_STR("running") : SK_STR("draining"));
-    add(pairs, &count, "version", SK_STR(SK_VERSION));
-    add(pairs, &count, "config", number(arena, process->snapshot->config->number));
-    add(pairs, &count, "connections", number(arena, edge_limits_count(process->limits)));
-    add(pairs, &count, "requests", number(arena, observe_total(OBSERVE_REQUESTS)));
-    add(pairs, &count, "hits", number(arena, observe_total(OBSERVE_HITS)));
-    add(pairs, &count, "misses", number(arena, observe_total(OBSERVE_MISSES)));
-    add(pairs, &count, "used_bytes", number(arena, usage.used_bytes));
-    add(pairs, &count, "budget_bytes", number(arena, usage.budget_bytes));
-    add(pairs, &count, "seen_ms", number(arena, (uint64_t)(sk_wall_now_ns() / SK_NS_PER_MS)));
-    return count;
+    beat->state = process->stage == EDGE_RUNNING ? FLEET_STATE_RUNNING : FLEET_STATE_STOPPING;
+    beat->address = config->peers.listen;
+    beat->version = SK_STR(SK_VERSION);
+    beat->config = config->number;
+    beat->connections = edge_limits_count(process->limits);
+    beat->requests = observe_total(OBSERVE_REQUESTS);
+    beat->hits = observe_total(OBSERVE_HITS);
+    beat->misses = observe_total(OBSERVE_MISSES);
+    beat->used_bytes = usage.used_bytes;
+    beat->budget_bytes = usage.budget_bytes;
+    beat->load_permille = (uint64_t)(process->load.load * 1000);
 }
 
 /* ---- life --------------------------------------------------------------------------------------------------------- */

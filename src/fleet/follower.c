@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "fleet/applied.h"
 #include "fleet/bus_follow.h"
+#include "fleet/deep.h"
 #include "fleet/members.h"
 #include "fleet/publisher.h"
 
@@ -13,6 +14,8 @@ enum {
     LOOK_MS = 1000, /* between looks at the server */
     CALL_MS = 5000,
     MEMBER_MS = 1000,
+    SEAL_MS = 3000, /* a heartbeat is sealed anew after that, or when the state changes; until then it is said again */
+    PUBLISHERS_KEPT = 8,
     LEAVE_MS = 1000,
     REFUSED_PAUSE_MS = 250,
     SAY_AGAIN_LEAST_MS = 500,
@@ -267,32 +270,68 @@ static void on_timer(struct io_timer *timer) {
 
 /* ---- telling that one lives ------------------------------------------------------------------------------------------ */
 
-static sk_err tell_once(struct fleet_follower *follower, struct sk_arena *arena) {
-    struct fleet_pair pairs[FLEET_PAIRS_MAX];
-    const struct fleet_follower_options *options = &follower->options;
-    size_t count = options->describe(options->arg, pairs, arena);
-    SK_ASSERT(count < FLEET_PAIRS_MAX);
-    pairs[count++] =
-        (struct fleet_pair){SK_STR("bus"), follower->counts.silent ? SK_STR("silent") : SK_STR("heard")};
+/* A signature costs as much as fifty requests: not each second. */
+struct telling {
+    struct fleet_follower *follower;
+    struct fleet_heartbeat_sealed sealed;
+    enum fleet_state state;
+    sk_time_ns sealed_at; /* 0: not yet */
+    struct fleet_heartbeat beat;
+};
+
+static sk_err seal_now(void *arg) {
+    struct telling *telling = arg;
+    const struct fleet_follower_options *options = &telling->follower->options;
+    struct fleet_identity *identity = options->identity(options->arg);
+    sk_err err = fleet_heartbeat_seal(identity, &telling->beat, &telling->sealed);
+    fleet_identity_unref(identity);
+    telling->state = telling->beat.state;
+    telling->sealed_at = err ? 0 : sk_time_now();
+    return err;
+}
+
+static sk_err seal_if_due(struct telling *telling, struct sk_arena *arena) {
+    const struct fleet_follower *follower = telling->follower;
+    telling->beat = (struct fleet_heartbeat){0};
+    follower->options.describe(follower->options.arg, &telling->beat, arena);
+    if (telling->sealed_at && telling->beat.state == telling->state &&
+        sk_time_now() - telling->sealed_at < SEAL_MS * SK_NS_PER_MS)
+        return SK_OK;
+    telling->beat.name = sk_str_from_c(follower->name);
+    telling->beat.silent = follower->counts.silent;
+    telling->beat.made_ms = (uint64_t)(sk_wall_now_ns() / SK_NS_PER_MS);
+    return fleet_deeply(seal_now, telling);
+}
+
+static sk_err tell_once(struct telling *telling, struct sk_arena *arena) {
+    const struct fleet_follower *follower = telling->follower;
+    struct fleet_pair pairs[FLEET_HEARTBEAT_PAIRS];
+    int64_t silence_ms = follower->options.silence_ms;
+    sk_err err = seal_if_due(telling, arena);
+    if (err) return err;
+    size_t count = fleet_heartbeat_pairs(&telling->sealed, pairs);
     /* Until it revalidates by itself, it counts: who waits for a purge must not forget it. */
-    int64_t expire_ms = options->silence_ms + SK_MAX(options->silence_ms / 8, SAY_AGAIN_LEAST_MS);
+    int64_t expire_ms = silence_ms + SK_MAX(silence_ms / 8, SAY_AGAIN_LEAST_MS);
     return fleet_member_beat(follower->telling, sk_str_from_c(follower->name), pairs, count, expire_ms,
                              in_ms(CALL_MS), arena);
 }
 
 static void tell_on(void *arg) {
     struct fleet_follower *follower = arg;
+    struct telling telling = {.follower = follower};
     struct sk_arena arena;
     sk_err err = SK_OK;
     sk_arena_init(&arena, 1024, 1 << 20);
+    fleet_heartbeat_sealed_init(&telling.sealed);
     while (!follower->leaving && err != SK_ERR_CANCELLED) {
         sk_arena_reset(&arena);
-        err = tell_once(follower, &arena);
+        err = tell_once(&telling, &arena);
         if (err && err != SK_ERR_CANCELLED)
             err = pause_after(follower, follower->telling, "cannot tell that it lives", err);
         if (!err && !follower->leaving && io_fiber_sleep_until(in_ms(MEMBER_MS)) == SK_ERR_CANCELLED)
             err = SK_ERR_CANCELLED;
     }
+    fleet_heartbeat_sealed_free(&telling.sealed);
     sk_arena_free(&arena);
     end_fiber(follower);
 }
@@ -323,7 +362,7 @@ sk_err fleet_follower_start(struct io_loop *loop, const struct fleet_follower_op
     fleet_identity_unref(identity);
     sk_err err = fleet_valkey_create(loop, &options->where, &follower->reading);
     if (!err) err = fleet_valkey_create(loop, &options->primary, &follower->telling);
-    if (!err) err = fleet_signers_create(&follower->signers);
+    if (!err) err = fleet_signers_create(PUBLISHERS_KEPT, &follower->signers);
     if (!err) err = begin_fiber(follower, "bus-reader", read_on, &follower->reader);
     if (!err) err = begin_fiber(follower, "bus-teller", tell_on, NULL);
     if (err) {

@@ -6,6 +6,7 @@
 
 #include "fleet/bus_key.h"
 #include "fleet/bus_seal.h"
+#include "fleet/heartbeat.h"
 #include "io/fiber.h"
 #include "observe/metrics.h"
 
@@ -26,8 +27,8 @@ struct fleet_follower_options {
     void (*apply)(void *arg, const struct fleet_bus_entry *entry);
     /* All that is stored must be revalidated before it is used. WHY is for the log; NULL when it is but said again. */
     void (*revalidate)(void *arg, const char *why);
-    /* What to say of oneself in the members' table: at most FLEET_PAIRS_MAX - 1 pairs, texts in ARENA. Returns how many. */
-    size_t (*describe)(void *arg, struct fleet_pair *out_pairs, struct sk_arena *arena);
+    /* What to say of oneself in the members' table, texts in ARENA; who and when is filled in. */
+    void (*describe)(void *arg, struct fleet_heartbeat *out_beat, struct sk_arena *arena);
 };
 
 /* Owner's thread. */
