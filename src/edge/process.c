@@ -347,7 +347,8 @@ static sk_err start(struct edge_process *process, struct config *config) {
     edge_gauges_register(process);
     edge_load_start(process);
     edge_certificates_watch(process);
-    return accept_all(process);
+    edge_bus_await(process->bus);
+    return process->stage == EDGE_RUNNING ? accept_all(process) : SK_OK;
 }
 
 /* The process ends right after it: what a running worker still uses is left to the kernel when start failed. */
@@ -395,8 +396,10 @@ int edge_main(struct config *config, const struct edge_start *start_options) {
     edge_quic_begin(&process);
     if (!process.workers || !process.reachable || sem_init(&process.started_workers, 0, 0) != 0) return 1;
     if (start(&process, config) != SK_OK) return 1;
-    say_ready(&process);
-    io_loop_run(process.loop);
+    if (process.stage == EDGE_RUNNING) {
+        say_ready(&process);
+        io_loop_run(process.loop);
+    }
     tear_down(&process);
     return 0;
 }

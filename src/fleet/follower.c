@@ -42,6 +42,9 @@ struct fleet_follower {
     struct fleet_bus_mark told[FLEET_BUS_PUBLISHERS_MAX]; /* of follow.publishers, by place */
     uint64_t told_generation;
 
+    struct fleet_stream_id end; /* of the stream, as it was first seen */
+    bool seen;                  /* END is set */
+
     /* silence */
     struct io_timer timer;
     sk_time_ns since; /* somebody was heard, or the start */
@@ -100,7 +103,10 @@ static void hear(struct fleet_follower *follower) {
 
 /* True when the stream is to be read again from follow.read on. */
 static bool obey(struct fleet_follower *follower, unsigned verdict, const struct fleet_bus_entry *entry) {
-    if (verdict & FLEET_BUS_REVALIDATE) revalidate(follower, "purges may have been missed");
+    if (verdict & FLEET_BUS_REVALIDATE) {
+        revalidate(follower, "purges may have been missed");
+        follower->counts.caught_up = true;
+    }
     if (entry && verdict & FLEET_BUS_APPLY) apply(follower, entry);
     if (verdict & FLEET_BUS_ALIVE) hear(follower);
     if (verdict & FLEET_BUS_AGAIN) observe_count(follower->options.metrics, OBSERVE_BUS_AGAIN);
@@ -137,7 +143,15 @@ static bool take(struct fleet_follower *follower, const struct fleet_stream_entr
         return false;
     }
     observe_count(follower->options.metrics, OBSERVE_BUS_ENTRIES);
-    return obey(follower, fleet_bus_follow_entry(&follower->follow, in->id, &entry), &entry);
+    bool again = obey(follower, fleet_bus_follow_entry(&follower->follow, in->id, &entry), &entry);
+    /* Said before we looked, it may be as old as we were away. */
+    follower->counts.caught_up |= !again && fleet_stream_id_compare(in->id, follower->end) > 0;
+    return again;
+}
+
+static void keep(struct fleet_follower *follower, bool last) {
+    const struct fleet_follower_options *options = &follower->options;
+    if (options->keep) options->keep(options->arg, &follower->follow, follower->counts.heard, last);
 }
 
 static void take_all(struct io_task *task) {
@@ -147,6 +161,7 @@ static void take_all(struct io_task *task) {
     for (size_t i = 0; i < entries->count && !again && !follower->leaving; i++)
         again = take(follower, &entries->items[i]);
     if (!again && entries->count < READ_MOST) fleet_bus_follow_end(&follower->follow);
+    keep(follower, false);
     follower->done = true;
     io_fiber_wake(follower->waiting);
 }
@@ -161,6 +176,8 @@ static sk_err look_at_server(struct fleet_follower *follower) {
     sk_err err = fleet_valkey_source(follower->reading, SK_STR(FLEET_BUS_STREAM), in_ms(CALL_MS),
                                      &follower->arena, &source);
     if (err) return err;
+    if (!follower->seen) follower->end = source.last;
+    follower->seen = true;
     obey(follower, fleet_bus_follow_server(&follower->follow, source.history, source.last), NULL);
     follower->generation = fleet_valkey_generation(follower->reading);
     follower->next_look = in_ms(LOOK_MS);
@@ -360,6 +377,11 @@ sk_err fleet_follower_start(struct io_loop *loop, const struct fleet_follower_op
     struct fleet_identity *identity = options->identity(options->arg);
     fleet_id_format(&fleet_identity_self(identity)->id, follower->name);
     fleet_identity_unref(identity);
+    follower->since = sk_time_now();
+    if (options->begin) {
+        follower->follow = *options->begin;
+        if (options->begin_heard) follower->since = follower->counts.heard = options->begin_heard;
+    }
     sk_err err = fleet_valkey_create(loop, &options->where, &follower->reading);
     if (!err) err = fleet_valkey_create(loop, &options->primary, &follower->telling);
     if (!err) err = fleet_signers_create(PUBLISHERS_KEPT, &follower->signers);
@@ -369,7 +391,6 @@ sk_err fleet_follower_start(struct io_loop *loop, const struct fleet_follower_op
         fleet_follower_free(follower);
         return err;
     }
-    follower->since = sk_time_now();
     on_timer(&follower->timer);
     *out_follower = follower;
     return SK_OK;
@@ -385,6 +406,7 @@ void fleet_follower_leave(struct fleet_follower *follower, void (*left)(void *ar
     follower->left = left;
     follower->left_arg = arg;
     io_timer_stop(&follower->timer);
+    keep(follower, true);
     if (follower->reader) io_fiber_cancel(follower->reader);
     if (begin_fiber(follower, "bus-leave", leave, NULL) == SK_OK) return;
     sk_log(SK_LOG_INFO, "bus", "the fleet was not told that this node leaves");

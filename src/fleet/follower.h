@@ -4,6 +4,7 @@
 #ifndef SK_FLEET_FOLLOWER_H
 #define SK_FLEET_FOLLOWER_H
 
+#include "fleet/bus_follow.h"
 #include "fleet/bus_key.h"
 #include "fleet/bus_seal.h"
 #include "fleet/heartbeat.h"
@@ -16,6 +17,9 @@ struct fleet_follower_options {
     struct fleet_valkey_where where, primary; /* to read from; to write to, the same or not */
     int64_t silence_ms;                       /* nothing heard for so long: revalidate, again and again */
     struct observe_thread *metrics;           /* of the loop's thread */
+    /* Where it stood before, and when it heard somebody then (sk_time_now; 0: unknown); NULL: nowhere. Copied. */
+    const struct fleet_bus_follow *begin;
+    sk_time_ns begin_heard;
     void *arg;                                /* of all callbacks */
     /* The identity in force, a reference that is given back; never NULL. */
     struct fleet_identity *(*identity)(void *arg);
@@ -27,6 +31,8 @@ struct fleet_follower_options {
     void (*apply)(void *arg, const struct fleet_bus_entry *entry);
     /* All that is stored must be revalidated before it is used. WHY is for the log; NULL when it is but said again. */
     void (*revalidate)(void *arg, const char *why);
+    /* All up to FOLLOW is in force; HEARD as above. Often, also when nothing has changed. May be NULL. */
+    void (*keep)(void *arg, const struct fleet_bus_follow *follow, sk_time_ns heard, bool last);
     /* What to say of oneself in the members' table, texts in ARENA; who and when is filled in. */
     void (*describe)(void *arg, struct fleet_heartbeat *out_beat, struct sk_arena *arena);
 };
@@ -35,6 +41,9 @@ struct fleet_follower_options {
 struct fleet_follower_counts {
     bool silent, connected;
     sk_time_ns heard; /* when somebody was heard last; 0: never */
+    /* It stands where the fleet does now: somebody said something after it had begun, and all before that is in force
+     * or was given to `revalidate`. */
+    bool caught_up;
 };
 
 /* Begins to follow. SK_ERR_NO_MEMORY, and what fleet_valkey_create gives. */
