@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "edge/bus_keep.h"
+#include "edge/health.h"
 #include "edge/purge.h"
 #include "fleet/follower.h"
 #include "io/file.h"
@@ -219,6 +220,13 @@ void edge_bus_await(struct edge_bus *bus) {
 
 /* ---- telling ------------------------------------------------------------------------------------------------------ */
 
+static enum fleet_state state_of(const struct edge_process *process) {
+    if (process->stage != EDGE_RUNNING) return FLEET_STATE_STOPPING;
+    if (edge_is_withdrawn(EDGE_WITHDRAWN_BY_OPERATOR) || edge_is_withdrawn(EDGE_WITHDRAWN_BY_CONTROL))
+        return FLEET_STATE_DRAINED;
+    return edge_is_withdrawn(EDGE_WITHDRAWN_BY_ITSELF) ? FLEET_STATE_SICK : FLEET_STATE_RUNNING;
+}
+
 static void describe(void *arg, struct fleet_heartbeat *beat, struct sk_arena *arena) {
     struct edge_bus *bus = arg;
     const struct edge_process *process = bus->process;
@@ -226,7 +234,8 @@ static void describe(void *arg, struct fleet_heartbeat *beat, struct sk_arena *a
     struct cache_usage usage;
     look_at_identity(bus);
     cache_usage(process->cache, &usage);
-    beat->state = process->stage == EDGE_RUNNING ? FLEET_STATE_RUNNING : FLEET_STATE_STOPPING;
+    beat->state = state_of(process);
+    beat->why = sk_str_from_c(edge_withdrawn_why());
     beat->address = config->peers.listen;
     beat->version = SK_STR(SK_VERSION);
     beat->config = config->number;
@@ -265,6 +274,12 @@ static sk_err follow(struct edge_bus *bus, const struct config_fleet *fleet) {
     if (err) return failed("fleet.bus", SK_STR(""), err);
     err = fleet_valkey_where_parse(primary, &options.primary);
     if (err) return failed("fleet.bus_primary", SK_STR(""), err);
+    struct fleet_valkey_where *const both[] = {&options.where, &options.primary};
+    for (size_t i = 0; i < SK_COUNT(both); i++) {
+        both[i]->ca = fleet->bus_ca;
+        both[i]->cert = fleet->bus_cert;
+        both[i]->key = fleet->bus_key;
+    }
     if (go_on(bus, fleet->silence_ms, &begin, &options.begin_heard)) options.begin = &begin;
     err = fleet_follower_start(bus->process->loop, &options, &bus->follower);
     return err ? failed("the bus", SK_STR(""), err) : SK_OK;
