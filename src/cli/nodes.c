@@ -55,8 +55,7 @@ static void cell_role(yyjson_val *node, char out[CELL_BYTES]) {
 static void cell_state(yyjson_val *node, char out[CELL_BYTES]) {
     const char *state = yyjson_get_str(yyjson_obj_get(node, "state")),
                *serving = yyjson_get_str(yyjson_obj_get(node, "serving"));
-    bool alive = state && !strcmp(state, "alive"),
-         deaf = yyjson_is_false(yyjson_obj_get(node, "hears_bus"));
+    bool alive = state && !strcmp(state, "alive"), deaf = yyjson_is_false(yyjson_obj_get(node, "hears_bus"));
     const char *word = !alive ? (state ? state : "?") : serving ? serving : "alive";
     snprintf(out, CELL_BYTES, "%s%s", word, alive && deaf ? ", hears no bus" : "");
 }
@@ -94,8 +93,7 @@ static void cell_hits(yyjson_val *node, char out[CELL_BYTES]) {
 }
 
 static void cell_certificate(yyjson_val *node, char out[CELL_BYTES]) {
-    double left_s =
-        (double)yyjson_get_sint(yyjson_obj_get(node, "certificate_until")) - (double)time(NULL);
+    double left_s = (double)yyjson_get_sint(yyjson_obj_get(node, "certificate_until")) - (double)time(NULL);
     if (left_s <= 0)
         snprintf(out, CELL_BYTES, "expired");
     else
@@ -182,8 +180,8 @@ int cli_nodes(int argc, char **argv) {
     struct nodes_arguments arguments = {0};
     struct sk_buf answer;
     cli_parse(&argp, "nodes", argc, argv, &arguments);
-    int code = cli_control_ask(&arguments.control, "nodes", "GET", SK_STR("/nodes"), (sk_str){0},
-                               (sk_str){0}, &answer);
+    int code = cli_control_ask(&arguments.control, "nodes", "GET", SK_STR("/nodes"), (sk_str){0}, (sk_str){0},
+                               &answer);
     if (code != CLI_FINE) return code;
     return arguments.json ? cli_print(&answer, SK_OK) : print_table(&answer);
 }

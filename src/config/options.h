@@ -40,7 +40,7 @@
       "string", "")                                                                                          \
     X(ADMIN, "unix:PATH, or an IP address with port", "string", "")                                          \
     X(BUS, "unix:PATH, valkey://[[USER]:PASSWORD@]HOST[:PORT], or valkeys://... over TLS", "string",         \
-      "^(unix:/|valkeys?://|rediss?://).")                                                                       \
+      "^(unix:/|valkeys?://|rediss?://).")                                                                   \
     X(RESOLVERS, "IP addresses, each with port if not 53, separated by commas", "string", "")                \
     X(PREFIX, "an IP network or address", "string", "")                                                      \
     X(HOST, "a host name without port, *.DOMAIN, or *", "string", "")                                        \

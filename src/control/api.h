@@ -25,7 +25,7 @@ enum control_who { CONTROL_ANY, CONTROL_PERSON, CONTROL_NODE };
     X(GET, "/configuration", configuration, PERSON, CONTROL_RIGHT_READ, "number=without it: the newest", "",  \
       "a configuration's text")                                                                               \
     X(POST, "/configuration", apply, PERSON, CONTROL_RIGHT_APPLY,                                             \
-      "rollout=all: everywhere at once, or staged: canary, its PoP, all", "application/yaml",                    \
+      "rollout=all: everywhere at once, or staged: canary, its PoP, all", "application/yaml",                 \
       "makes this the configuration")                                                                         \
     X(POST, "/rollback", rollback, PERSON, CONTROL_RIGHT_APPLY,                                               \
       "number*=of the configuration whose text is to be in force again", "", "goes back to an older one")     \

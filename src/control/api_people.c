@@ -133,8 +133,8 @@ sk_err control_api_rollout(void *role, struct fleet_admin_request *request,
 
 /* --- nodes --------------------------------------------------------------------------------------------------- */
 
-static yyjson_mut_val *add_node(yyjson_mut_doc *doc, yyjson_mut_val *list, const struct control_process *process,
-                     const struct control_record *record) {
+static yyjson_mut_val *add_node(yyjson_mut_doc *doc, yyjson_mut_val *list,
+                                const struct control_process *process, const struct control_record *record) {
     yyjson_mut_val *item = yyjson_mut_arr_add_obj(doc, list);
     const struct control_node *node = &record->node;
     char text[FLEET_ID_TEXT_BYTES];

@@ -48,9 +48,8 @@ static sk_err add_positions(struct control_process *process, struct sk_arena *ar
     struct fleet_pair *pairs;
     size_t count;
     if (!key.data) return SK_ERR_NO_MEMORY;
-    sk_err err =
-        fleet_valkey_hash_get(process->store.valkey, key, sk_time_now() + CALL_MS * SK_NS_PER_MS, arena,
-                              &pairs, &count);
+    sk_err err = fleet_valkey_hash_get(process->store.valkey, key, sk_time_now() + CALL_MS * SK_NS_PER_MS,
+                                       arena, &pairs, &count);
     for (size_t i = 0; i < count && !err; i++)
         for (size_t m = 0; m < checking->count; m++)
             if (sk_str_eq(pairs[i].name, checking->members[m].beat.name))
@@ -62,7 +61,8 @@ sk_err control_members(struct control_process *process, struct sk_arena *arena,
                        struct control_member **out_members, size_t *out_count) {
     struct fleet_members said;
     struct checking checking = {.process = process, .said = &said};
-    sk_err err = fleet_members_read(process->store.valkey, sk_time_now() + CALL_MS * SK_NS_PER_MS, arena, &said);
+    sk_err err =
+        fleet_members_read(process->store.valkey, sk_time_now() + CALL_MS * SK_NS_PER_MS, arena, &said);
     if (err) return err;
     checking.members = sk_arena_zalloc(arena, SK_MAX(said.count, 1) * sizeof *checking.members);
     if (!checking.members) return SK_ERR_NO_MEMORY;

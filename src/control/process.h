@@ -37,7 +37,7 @@ struct control_process {
     struct control_valkey_server *valkey_server; /* NULL: another's */
     struct control_store store;
     struct fleet_publisher *publisher; /* NULL until there is a store */
-    struct fleet_signers *signers; /* of heartbeats; NULL before the first is looked at */
+    struct fleet_signers *signers;     /* of heartbeats; NULL before the first is looked at */
     struct observe_thread *metrics;
     uint64_t number_used; /* numbers.c; 0: the file was not read yet */
     bool watching;        /* a purge that nobody waits for, for the figures */

@@ -61,7 +61,8 @@ sk_err edge_bus_keep_read(const struct edge_bus_keep *keep, struct fleet_bus_fol
         *out_heard = heard_of(keep, &place);
         *out_unresolved = place.unresolved;
     } else if (there) {
-        sk_log(SK_LOG_WARN, "bus", "%s: %s: what is stored is revalidated before it is used", keep->path, why);
+        sk_log(SK_LOG_WARN, "bus", "%s: %s: what is stored is revalidated before it is used", keep->path,
+               why);
     }
     sk_buf_free(&bytes);
     return why ? SK_ERR_NOT_FOUND : SK_OK;

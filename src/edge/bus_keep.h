@@ -15,10 +15,10 @@
 
 struct edge_bus_keep {
     struct edge_process *process;
-    char path[1024];                    /* empty: there is no tier, and so no place */
+    char path[1024]; /* empty: there is no tier, and so no place */
     char boot[FLEET_BUS_BOOT_MAX + 1];
-    sk_time_ns next;                    /* no write before */
-    struct fleet_stream_id written;     /* the place in the file */
+    sk_time_ns next;                /* no write before */
+    struct fleet_stream_id written; /* the place in the file */
     sk_time_ns written_heard;
 };
 

@@ -214,7 +214,8 @@ static void take_drain(struct edge_fleet *fleet, bool drain) {
     char path[FLEET_PATH_BYTES];
     if (drain == edge_is_withdrawn(EDGE_WITHDRAWN_BY_CONTROL)) return;
     edge_withdraw(EDGE_WITHDRAWN_BY_CONTROL, drain);
-    sk_log(SK_LOG_INFO, "fleet", drain ? "control wants no clients here" : "control wants clients here again");
+    sk_log(SK_LOG_INFO, "fleet",
+           drain ? "control wants no clients here" : "control wants clients here again");
     sk_err err = fleet_path(sk_str_from_c(fleet->folder), FLEET_FILE_DRAINED, path);
     if (!err && drain) err = io_file_replace(path, "", 0, 0600);
     if (!err && !drain && unlink(path) != 0) err = sk_err_from_errno(errno);

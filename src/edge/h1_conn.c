@@ -159,8 +159,8 @@ static void serve(struct h1_conn *conn) {
     struct http_request *request = &conn->exchange.request;
     begin_exchange(conn);
     conn->continue_due = request->expect_continue && request->version >= HTTP_1_1;
-    conn->close_after = !request->keep_alive || edge_worker_lets_go(conn->worker) ||
-                        !config_of(conn)->timeouts.keep_alive_ms;
+    conn->close_after =
+        !request->keep_alive || edge_worker_lets_go(conn->worker) || !config_of(conn)->timeouts.keep_alive_ms;
     edge_serve(&conn->exchange);
 }
 

@@ -17,11 +17,11 @@
 
 struct edge_sickness {
     bool withdrawn;
-    const char *why;   /* of the last bad look */
-    unsigned bad;      /* looks in a row */
-    sk_time_ns since;  /* of the last bad look */
-    sk_time_ns back;   /* when it came back last; 0: never */
-    int64_t rest_s;    /* how long it must be well to come back */
+    const char *why;  /* of the last bad look */
+    unsigned bad;     /* looks in a row */
+    sk_time_ns since; /* of the last bad look */
+    sk_time_ns back;  /* when it came back last; 0: never */
+    int64_t rest_s;   /* how long it must be well to come back */
 };
 
 struct edge_sickness_look {
@@ -31,6 +31,7 @@ struct edge_sickness_look {
 };
 
 /* True while it should take no clients. */
-bool edge_sickness_after(struct edge_sickness *sickness, const struct edge_sickness_look *look, sk_time_ns now);
+bool edge_sickness_after(struct edge_sickness *sickness, const struct edge_sickness_look *look,
+                         sk_time_ns now);
 
 #endif

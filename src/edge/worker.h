@@ -75,7 +75,7 @@ struct edge_worker {
     struct edge_snapshot *snapshot; /* in force, a reference */
     bool log_wanted;                /* by the configuration in force */
     enum edge_stage stage;
-    bool lets_go; /* it serves, but each client is to go elsewhere for the next request */
+    bool lets_go;            /* it serves, but each client is to go elsewhere for the next request */
     struct sk_arena scratch; /* reset before each request */
     struct sk_pool connection_pool, mux_stream_pool;
     struct edge_quic *quic;

@@ -19,8 +19,8 @@ struct fleet_bus_place {
     struct fleet_bus_follow follow; /* never in the middle of reading again */
     uint64_t tick;                  /* of the purge clock: what is stored must have come that far */
     bool unresolved;                /* a purge meant nothing under the configuration then */
-    sk_str boot;                    /* the machine's, and by its clock since then: when somebody was heard last; */
-    int64_t heard_ns;               /* 0: nobody yet */
+    sk_str boot;      /* the machine's, and by its clock since then: when somebody was heard last; */
+    int64_t heard_ns; /* 0: nobody yet */
 };
 
 /* Appends it. SK_ERR_INVALID: while reading again, or it is nowhere yet; SK_ERR_NO_MEMORY, SK_ERR_TOO_LARGE. */

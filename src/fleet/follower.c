@@ -14,7 +14,8 @@ enum {
     LOOK_MS = 1000, /* between looks at the server */
     CALL_MS = 5000,
     MEMBER_MS = 1000,
-    SEAL_MS = 3000, /* a heartbeat is sealed anew after that, or when the state changes; until then it is said again */
+    SEAL_MS =
+        3000, /* a heartbeat is sealed anew after that, or when the state changes; until then it is said again */
     PUBLISHERS_KEPT = 8,
     LEAVE_MS = 1000,
     REFUSED_PAUSE_MS = 250,
@@ -337,7 +338,8 @@ static void tell_on(void *arg) {
     struct fleet_follower *follower = arg;
     struct telling telling = {.follower = follower};
     struct sk_arena arena;
-    sk_err err = SK_OK;
+    sk_err err = io_fiber_sleep_until(in_ms(1)); /* until the loop runs, which sealing needs */
+    if (err != SK_ERR_CANCELLED) err = SK_OK;
     sk_arena_init(&arena, 1024, 1 << 20);
     fleet_heartbeat_sealed_init(&telling.sealed);
     while (!follower->leaving && err != SK_ERR_CANCELLED) {

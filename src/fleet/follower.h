@@ -20,7 +20,7 @@ struct fleet_follower_options {
     /* Where it stood before, and when it heard somebody then (sk_time_now; 0: unknown); NULL: nowhere. Copied. */
     const struct fleet_bus_follow *begin;
     sk_time_ns begin_heard;
-    void *arg;                                /* of all callbacks */
+    void *arg; /* of all callbacks */
     /* The identity in force, a reference that is given back; never NULL. */
     struct fleet_identity *(*identity)(void *arg);
     /* The expelled, borrowed during a call; may give NULL. */
