@@ -318,6 +318,14 @@ void edge_bus_free(struct edge_bus *bus) {
     free(bus);
 }
 
+void edge_bus_others(struct edge_bus *bus, uint32_t *out_others, uint32_t *out_running) {
+    struct fleet_follower_counts counts = {0};
+    if (bus) fleet_follower_counts(bus->follower, &counts);
+    if (bus) fleet_follower_look_around(bus->follower);
+    *out_others = counts.others;
+    *out_running = counts.others_running;
+}
+
 double edge_bus_silent(const struct edge_bus *bus) {
     struct fleet_follower_counts counts = {0};
     if (bus) fleet_follower_counts(bus->follower, &counts);

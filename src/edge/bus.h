@@ -23,6 +23,10 @@ void edge_bus_leave(struct edge_bus *bus, void (*left)(void *arg), void *arg);
 /* After the loop has ended. BUS may be NULL. */
 void edge_bus_free(struct edge_bus *bus);
 
+/* Other edges of our PoP and how many of them take clients, as of a moment ago; asks again when it is called. 0 without
+ * a bus. */
+void edge_bus_others(struct edge_bus *bus, uint32_t *out_others, uint32_t *out_running);
+
 /* For the gauges: 0 without a bus. */
 double edge_bus_silent(const struct edge_bus *bus);
 double edge_bus_heard_s(const struct edge_bus *bus);

@@ -11,7 +11,7 @@
 #include "cache/tier.h"
 #include "io/file.h"
 
-enum { WRITE_EVERY_MS = 1000 };
+enum { WRITE_EVERY_MS = 1000, TIER_WAIT_MS = 5000 };
 
 /* The machine's clock since it began, sleep included. */
 static int64_t boot_now_ns(void) {
@@ -50,7 +50,11 @@ sk_err edge_bus_keep_read(const struct edge_bus_keep *keep, struct fleet_bus_fol
                           sk_time_ns *out_heard, bool *out_unresolved) {
     struct fleet_bus_place place;
     struct sk_buf bytes;
-    if (!keep->path[0] || !cache_tier_is_open(keep->process->cache)) return SK_ERR_NOT_FOUND;
+    struct cache *cache = keep->process->cache;
+    if (!keep->path[0] || access(keep->path, F_OK) != 0) return SK_ERR_NOT_FOUND;
+    /* Rather a moment later than all of it asked about; not when another process has it. */
+    cache_tier_await(cache, sk_time_now() + TIER_WAIT_MS * SK_NS_PER_MS);
+    if (!cache_tier_is_open(cache)) return SK_ERR_NOT_FOUND;
     sk_buf_init(&bytes, 0);
     sk_err err = io_file_load(keep->path, FLEET_BUS_PLACE_MAX_BYTES, &bytes);
     bool there = err != SK_ERR_NOT_FOUND;

@@ -31,7 +31,7 @@ struct fleet_follower {
     unsigned fibers; /* that have not ended; the last one releases an abandoned follower */
     bool abandoned;
     char name[FLEET_ID_TEXT_BYTES];
-    bool leaving;
+    bool leaving, looking;
     void (*left)(void *arg);
     void *left_arg;
 
@@ -354,6 +354,62 @@ static void tell_on(void *arg) {
     sk_arena_free(&arena);
     end_fiber(follower);
 }
+
+/* ---- the others ---------------------------------------------------------------------------------------------------- */
+
+struct look_around {
+    struct fleet_follower *follower;
+    struct fleet_members members;
+    uint32_t others, running;
+};
+
+/* What is not believed is nobody. */
+static sk_err count_others(void *arg) {
+    struct look_around *look = arg;
+    const struct fleet_follower_options *options = &look->follower->options;
+    struct fleet_identity *identity = options->identity(options->arg);
+    const struct fleet_id *self = &fleet_identity_self(identity)->id;
+    struct fleet_signers *signers;
+    sk_err err = fleet_signers_create(PUBLISHERS_KEPT, &signers);
+    for (size_t i = 0; i < look->members.count && !err; i++) {
+        struct fleet_id id;
+        struct fleet_heartbeat beat;
+        const struct fleet_member *member = &look->members.items[i];
+        if (fleet_id_parse(member->name, &id) || id.role != FLEET_ROLE_EDGE || strcmp(id.pop, self->pop) != 0 ||
+            fleet_id_eq(&id, self) ||
+            fleet_heartbeat_check(member, signers, identity, options->expelled(options->arg),
+                                  sk_wall_now_ns() / SK_NS_PER_MS, &beat) != SK_OK)
+            continue;
+        look->others++;
+        look->running += beat.state == FLEET_STATE_RUNNING;
+    }
+    if (!err) fleet_signers_free(signers);
+    fleet_identity_unref(identity);
+    return err;
+}
+
+static void look_around(void *arg) {
+    struct fleet_follower *follower = arg;
+    struct look_around look = {.follower = follower};
+    struct sk_arena arena;
+    sk_arena_init(&arena, 16384, ARENA_LIMIT);
+    sk_err err = fleet_members_read(follower->telling, in_ms(CALL_MS), &arena, &look.members);
+    if (!err && !follower->abandoned) err = fleet_deeply(count_others, &look);
+    if (err) look.others = look.running = 0;
+    follower->counts.others = look.others;
+    follower->counts.others_running = look.running;
+    follower->looking = false;
+    sk_arena_free(&arena);
+    end_fiber(follower);
+}
+
+void fleet_follower_look_around(struct fleet_follower *follower) {
+    if (follower->looking || follower->leaving) return;
+    follower->looking = true;
+    if (begin_fiber(follower, "bus-look", look_around, NULL) != SK_OK) follower->looking = false;
+}
+
+/* ---- leaving ------------------------------------------------------------------------------------------------------- */
 
 static void leave(void *arg) {
     struct fleet_follower *follower = arg;

@@ -44,12 +44,17 @@ struct fleet_follower_counts {
     /* It stands where the fleet does now: somebody said something after it had begun, and all before that is in force
      * or was given to `revalidate`. */
     bool caught_up;
+    /* Of fleet_follower_look_around: other edges of our PoP, and those that take clients. */
+    uint32_t others, others_running;
 };
 
 /* Begins to follow. SK_ERR_NO_MEMORY, and what fleet_valkey_create gives. */
 sk_err fleet_follower_start(struct io_loop *loop, const struct fleet_follower_options *options,
                             struct fleet_follower **out_follower);
 void fleet_follower_counts(const struct fleet_follower *follower, struct fleet_follower_counts *out_counts);
+/* Asks how the other edges of our PoP are; the counts tell, a moment later. Those of before count until then; after an
+ * error there are none. */
+void fleet_follower_look_around(struct fleet_follower *follower);
 /* Leaves the members' table, if the server answers within a second, and calls nothing more but LEFT, at the end, once,
  * unless it is freed before; its fibers end by themselves. */
 void fleet_follower_leave(struct fleet_follower *follower, void (*left)(void *arg), void *arg);
