@@ -183,8 +183,8 @@ def away(tmp_path, new_fleet, origin):
         fleet = new_fleet(1, origin, fleet={"silence": "3s"}, disk={"path": str(tmp_path / "store"), "size": "64MiB"})
         edge, publisher = fleet.edges[0], fleet.publisher()
         edge.expected_codes = {0, -signal.SIGKILL}
-        store([edge], "/a")
-        store([edge], "/b")
+        for target in ("/a", "/b"):  # what comes before the bus was heard is revalidated
+            wait_until(lambda target=target: edge.fetch(target, host=HOST).hit, 10, "a hit")
         wait_until(lambda: (tmp_path / "store.state.bus").exists(), 10, "its place on the bus")
         if end == "stop":
             edge.stop()
