@@ -72,7 +72,8 @@ static void look_at_oneself(struct edge_withdrawal *withdrawal, sk_time_ns now) 
     if (is && !was) sk_log(SK_LOG_ERROR, "edge", "this edge is sick and withdraws: %s", sickness->why);
     if (was && !is)
         sk_log(SK_LOG_WARN, "edge",
-               look.bad ? "this edge is sick (%s) but too few others are left" : "this edge is well again (%s)",
+               look.bad ? "this edge is sick (%s) but too few others are left"
+                        : "this edge is well again (%s)",
                sickness->why);
 }
 

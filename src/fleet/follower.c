@@ -375,8 +375,8 @@ static sk_err count_others(void *arg) {
         struct fleet_id id;
         struct fleet_heartbeat beat;
         const struct fleet_member *member = &look->members.items[i];
-        if (fleet_id_parse(member->name, &id) || id.role != FLEET_ROLE_EDGE || strcmp(id.pop, self->pop) != 0 ||
-            fleet_id_eq(&id, self) ||
+        if (fleet_id_parse(member->name, &id) || id.role != FLEET_ROLE_EDGE ||
+            strcmp(id.pop, self->pop) != 0 || fleet_id_eq(&id, self) ||
             fleet_heartbeat_check(member, signers, identity, options->expelled(options->arg),
                                   sk_wall_now_ns() / SK_NS_PER_MS, &beat) != SK_OK)
             continue;
