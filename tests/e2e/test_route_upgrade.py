@@ -56,7 +56,8 @@ class UpgradedRouter(Router):
 
     def stop(self):
         for pid in self.family.pids():
-            os.kill(pid, signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
         wait_until(lambda: not self.family.pids(), 40, "all processes to end")
         self.process.returncode = 0
         self.process = None
