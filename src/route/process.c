@@ -41,7 +41,7 @@ static void tell_problems(sk_str problems, bool at_start) {
 /* What a plan of CONFIG would be made of now; the caller lets go of input->measured. */
 static sk_err plan_input(struct route_process *process, struct route_config *config,
                          const struct sites *sites, struct route_plan_input *out_input) {
-    enum { EXPLORE_S = 60 };
+    enum { EXPLORE_S = 10 };
     *out_input = (struct route_plan_input){.config = config,
                                            .sites = sites->items,
                                            .previous = process->plan,
