@@ -9,6 +9,7 @@
 /* Of 16 and of 80 bytes each, a thread. */
 enum { RATE_BUCKETS = 65536, SIGNATURES_KEPT = 8192 };
 enum { CLASS_IN = 1, CLASS_CHAOS = 3, UDP_PLAIN = 512, OPCODE_QUERY = 0 };
+enum { LATER_OPTIONS = 4 + 24 + 4 + 2 }; /* of OPT, known while answering: a cookie, a reason */
 /* Info codes of extended errors (RFC 8914; 30 of RFC 9824). */
 enum { EDE_NONE = -1, EDE_NOT_AUTHORITATIVE = 20, EDE_INVALID_QUERY_TYPE = 30 };
 
@@ -331,6 +332,9 @@ static void prepare_opt(struct exchange *x) {
     x->opt.dnssec_ok = edns->dnssec_ok;
     if (edns->subnet.present) x->opt.subnet = &edns->subnet;
     if (edns->nsid) x->opt.nsid = x->snapshot->options.nsid;
+    /* A server's name may be longer than what the client takes leaves beside the question and the other options. */
+    size_t least = 12 + (size_t)x->query.question_bytes + dns_opt_bytes(&x->opt) + LATER_OPTIONS;
+    if (least > x->limit) x->opt.nsid = SK_STR("");
 }
 
 static size_t limit_of(const struct exchange *x, size_t capacity) {

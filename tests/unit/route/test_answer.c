@@ -245,6 +245,26 @@ static void extended_dns(void **state) {
     end(&w);
 }
 
+/* The longest name, a client that takes 512 bytes, and all that OPT can hold. */
+static void a_long_nsid_yields_to_the_question(void **state) {
+    (void)state;
+    char name[256] = "", nsid[255];
+    struct answer_options options = *default_options();
+    for (size_t i = 0; i < sizeof name - 3; i++)
+        name[i] = i % 50 == 49 ? '.' : 'a';
+    memset(nsid, 'n', sizeof nsid);
+    options.nsid = sk_str_make(nsid, sizeof nsid);
+    struct world w = world_with(&options, true);
+    struct asked q = ask(name, DNS_TYPE_A);
+    static const uint8_t subnet[] = {0, 2, 128, 0, 0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+    ask_edns(&q, 512, false);
+    ask_option(&q, 8, subnet, sizeof subnet);
+    ask_option(&q, 10, "client01", 8);
+    ask_option(&q, 3, "", 0);
+    assert_string_equal(reply(&w, &q), "REFUSED | | | OPT 1232 ecs 128/0 cookie 24 ede 20");
+    end(&w);
+}
+
 static void other_opcodes_and_classes(void **state) {
     (void)state;
     struct answer_options options = *default_options();
@@ -471,6 +491,7 @@ int main(void) {
         cmocka_unit_test(static_answers),
         cmocka_unit_test(chains_are_bounded),
         cmocka_unit_test(extended_dns),
+        cmocka_unit_test(a_long_nsid_yields_to_the_question),
         cmocka_unit_test(other_opcodes_and_classes),
         cmocka_unit_test(no_answer_to_what_is_no_query),
         cmocka_unit_test(what_does_not_fit_is_truncated),
