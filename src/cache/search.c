@@ -68,7 +68,7 @@ static sk_err make_list(struct cache *cache, const struct cache_key *list_key, s
     if (err)
         cache_store_never_indexed(cache, list);
     else
-        cache_store_admit(cache, list);
+        (void)cache_store_admit(cache, list);
     cache_entry_unref(cache, list);
     if (!err) *out_number = number;
     return err;

@@ -19,6 +19,12 @@ void edge_bus_leave(struct edge_bus *bus, void (*left)(void *arg), void *arg);
 /* After the loop has ended. BUS may be NULL. */
 void edge_bus_free(struct edge_bus *bus);
 
+struct fleet_identity;
+struct fleet_expelled;
+/* Who we are and whom not to believe, as of now: a reference that is given back; borrowed until the next turn of the loop. */
+struct fleet_identity *edge_bus_identity(struct edge_bus *bus);
+const struct fleet_expelled *edge_bus_expelled(const struct edge_bus *bus);
+
 /* For the gauges: 0 without a bus. */
 double edge_bus_silent(const struct edge_bus *bus);
 double edge_bus_heard_s(const struct edge_bus *bus);
