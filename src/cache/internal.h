@@ -40,7 +40,7 @@
 /* A head and a body of known length up to this go into one chunk. */
 #define CACHE_SINGLE_MAX_BYTES 32768
 #define CACHE_TAGS_MAX                                                                                       \
-    HTTP_TAGS_MAX /* of one response; with more it is not stored, or purges would miss it */
+    HTTP_TAGS_MAX            /* of one response; with more it is not stored, or purges would miss it */
 #define CACHE_GUEST_SHARE 16 /* guests have at most so great a part of the budget */
 #define CACHE_WINDOW_MIN_BYTES (64 * 1024)
 /* A body whose length was not announced is packed when it is complete and at most so large. */

@@ -71,7 +71,8 @@ struct config_origin_options {
     uint32_t retry_budget_percent;      /* retries allowed as a share of requests */
     uint32_t fail_after;                /* consecutive failures that take an origin out (passive) */
     int64_t fail_for_ms;                /* for how long */
-    int64_t patience_ms; /* over HTTP/2: without any sign of life it has failed; 0: no matter (between nodes alone) */
+    int64_t
+        patience_ms; /* over HTTP/2: without any sign of life it has failed; 0: no matter (between nodes alone) */
     struct config_health_check health;
 };
 

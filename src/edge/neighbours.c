@@ -67,8 +67,8 @@ static size_t check_all(struct edge_neighbours *neighbours, struct fleet_heartbe
     for (size_t i = 0; i < neighbours->members.count; i++) {
         const struct fleet_member *member = &neighbours->members.items[i];
         if (!is_wanted(neighbours, member->name)) continue;
-        sk_err err = fleet_heartbeat_check(member, neighbours->signers, identity, edge_bus_expelled(bus), now_ms,
-                                           &beats[count]);
+        sk_err err = fleet_heartbeat_check(member, neighbours->signers, identity, edge_bus_expelled(bus),
+                                           now_ms, &beats[count]);
         if (!err)
             count++;
         else
@@ -87,8 +87,7 @@ static sk_err take(void *arg) {
     if (neighbours->abandoned || !neighbours->process->bus) return SK_ERR_BUSY;
     if (!beats) return SK_ERR_NO_MEMORY;
     size_t count = check_all(neighbours, beats);
-    bool changed =
-        fleet_neighbours_hear(&neighbours->known, beats, count, &neighbours->self, sk_time_now());
+    bool changed = fleet_neighbours_hear(&neighbours->known, beats, count, &neighbours->self, sk_time_now());
     neighbours->heard |= fleet_neighbours_find(&neighbours->known, &neighbours->self) != NULL;
     if (!changed) return SK_OK;
     neighbours->changed(neighbours->arg);
@@ -109,7 +108,8 @@ static sk_err look(struct edge_neighbours *neighbours) {
     if (!err) err = fleet_deeply(take, neighbours);
     if (err || neighbours->abandoned || !sk_buf_len(&neighbours->text)) return err;
     err = io_blocking(neighbours->process->loop, save, neighbours);
-    if (err) SK_LOG_LIMITED(SK_LOG_WARN, "peers", "%s: cannot be written: %s", neighbours->path, sk_err_text(err));
+    if (err)
+        SK_LOG_LIMITED(SK_LOG_WARN, "peers", "%s: cannot be written: %s", neighbours->path, sk_err_text(err));
     return SK_OK;
 }
 
@@ -125,7 +125,8 @@ static void look_on(void *arg) {
                 fleet_valkey_pause(neighbours->valkey) == SK_ERR_CANCELLED)
                 break;
         }
-        int64_t pause_ms = neighbours->heard ? LOOK_MS + EACH_MS * (int64_t)neighbours->known.count : FIRST_MS;
+        int64_t pause_ms =
+            neighbours->heard ? LOOK_MS + EACH_MS * (int64_t)neighbours->known.count : FIRST_MS;
         err = io_fiber_sleep_until(sk_time_now() + pause_ms * SK_NS_PER_MS);
     }
     neighbours->has_fiber = false;
@@ -138,7 +139,8 @@ static void look_on(void *arg) {
 static void forget_self(struct edge_neighbours *neighbours) {
     struct fleet_neighbours *known = &neighbours->known;
     for (uint32_t i = 0; i < known->count; i++)
-        if (fleet_id_eq(&known->items[i].id, &neighbours->self)) known->items[i--] = known->items[--known->count];
+        if (fleet_id_eq(&known->items[i].id, &neighbours->self))
+            known->items[i--] = known->items[--known->count];
 }
 
 /* Those of before; a file that says nothing sensible is as good as none. */
@@ -191,7 +193,8 @@ void edge_neighbours_free(struct edge_neighbours *neighbours) {
     if (!neighbours->has_fiber) release(neighbours);
 }
 
-size_t edge_neighbours_list(const struct edge_neighbours *neighbours, struct edge_peer_heard *out, size_t most) {
+size_t edge_neighbours_list(const struct edge_neighbours *neighbours, struct edge_peer_heard *out,
+                            size_t most) {
     const struct fleet_neighbours *known = &neighbours->known;
     size_t count = 0;
     for (uint32_t i = 0; i < known->count && count < most; i++) {

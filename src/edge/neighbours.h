@@ -17,7 +17,8 @@ sk_err edge_neighbours_start(struct edge_process *process, const struct fleet_id
 void edge_neighbours_free(struct edge_neighbours *neighbours);
 
 /* Those that take part, without ourselves; at most MOST. Texts are borrowed until the next change. Returns how many. */
-size_t edge_neighbours_list(const struct edge_neighbours *neighbours, struct edge_peer_heard *out, size_t most);
+size_t edge_neighbours_list(const struct edge_neighbours *neighbours, struct edge_peer_heard *out,
+                            size_t most);
 /* We have said ourselves that we take no part. */
 bool edge_neighbours_self_out(const struct edge_neighbours *neighbours);
 

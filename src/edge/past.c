@@ -17,7 +17,8 @@
 #define FILE_NAME "purged"
 #define MAGIC UINT64_C(0x31747361702e6b73)
 #define AHEAD_NS SK_NS_PER_S
-#define NEVER INT64_MIN /* the clock counts from the machine's start, and may be asked about what lies before it */
+#define NEVER                                                                                                \
+    INT64_MIN /* the clock counts from the machine's start, and may be asked about what lies before it */
 #define PATH_BYTES 4096
 
 /* The file, as the machine has it: it is of no use on another one. */
@@ -31,8 +32,8 @@ static_assert(sizeof(struct record) == 64, "one write");
 struct edge_past {
     int fd; /* -1: nothing is remembered */
     uint64_t boot, writer;
-    pthread_mutex_t lock;         /* of a write; microseconds, once a second */
-    _Atomic int64_t told_until;   /* relaxed: who reads an old one writes once more */
+    pthread_mutex_t lock;          /* of a write; microseconds, once a second */
+    _Atomic int64_t told_until;    /* relaxed: who reads an old one writes once more */
     _Atomic int64_t unknown_until; /* relaxed: only ever raised */
 };
 
@@ -124,9 +125,10 @@ static void open_file(struct edge_past *past, const char *folder, sk_time_ns now
     if (past->fd >= 0)
         begin(past, folder, now, fresh);
     else
-        sk_log(SK_LOG_WARN, "peers",
-               "%s: cannot be used (%s): what other nodes have held since before our start is validated first",
-               folder, strerror(errno));
+        sk_log(
+            SK_LOG_WARN, "peers",
+            "%s: cannot be used (%s): what other nodes have held since before our start is validated first",
+            folder, strerror(errno));
 }
 
 sk_err edge_past_open(const char *folder, struct edge_past **out_past) {

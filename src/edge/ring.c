@@ -23,7 +23,7 @@ struct edge_ring {
     pthread_mutex_t lock;   /* protects NOW, for one look */
     struct edge_peers *now; /* a reference, or NULL */
     struct grid_heat heat;
-    _Atomic bool any;       /* NOW is not NULL; relaxed, a hint that saves the lock */
+    _Atomic bool any; /* NOW is not NULL; relaxed, a hint that saves the lock */
 };
 
 struct edge_peers *edge_ring_get(struct edge_ring *ring) {
@@ -142,7 +142,8 @@ static void on_neighbours(void *arg) {
 /* Where the configuration names no nodes, once it has a ring and a bus; then for good. */
 static sk_err look_for_neighbours(struct edge_ring *ring, struct config *config) {
     if (ring->neighbours || !ring->now || config->peers.node_count || !config->fleet.bus.len) return SK_OK;
-    sk_err err = edge_neighbours_start(ring->process, &ring->now->self, on_neighbours, ring, &ring->neighbours);
+    sk_err err =
+        edge_neighbours_start(ring->process, &ring->now->self, on_neighbours, ring, &ring->neighbours);
     return err ? err : make(ring, config);
 }
 

@@ -14,7 +14,8 @@ enum {
     LOOK_MS = 1000, /* between looks at the server */
     CALL_MS = 5000,
     MEMBER_MS = 1000,
-    SEAL_MS = 3000, /* a heartbeat is sealed anew after that, or when the state changes; until then it is said again */
+    SEAL_MS =
+        3000, /* a heartbeat is sealed anew after that, or when the state changes; until then it is said again */
     PUBLISHERS_KEPT = 8,
     LEAVE_MS = 1000,
     REFUSED_PAUSE_MS = 250,

@@ -29,9 +29,9 @@ struct field {
 };
 #define FIELD(name) {#name, offsetof(struct fleet_heartbeat, name)}
 static const struct field texts[] = {FIELD(name), FIELD(why), FIELD(address), FIELD(version)};
-static const struct field numbers[] = {FIELD(made_ms),     FIELD(config),       FIELD(connections),
-                                       FIELD(requests),    FIELD(hits),         FIELD(misses),
-                                       FIELD(used_bytes),  FIELD(budget_bytes), FIELD(load_permille)};
+static const struct field numbers[] = {FIELD(made_ms),    FIELD(config),       FIELD(connections),
+                                       FIELD(requests),   FIELD(hits),         FIELD(misses),
+                                       FIELD(used_bytes), FIELD(budget_bytes), FIELD(load_permille)};
 
 static bool is_printable(sk_str text) {
     for (size_t i = 0; i < text.len; i++)
@@ -53,7 +53,8 @@ static sk_err write_text(const struct field *field, sk_str text, struct sk_buf *
 }
 
 sk_err fleet_heartbeat_write(const struct fleet_heartbeat *beat, struct sk_buf *out) {
-    sk_err err = sk_buf_printf(out, HEAD "state %s\nsilent %d\n", fleet_state_word(beat->state), beat->silent);
+    sk_err err =
+        sk_buf_printf(out, HEAD "state %s\nsilent %d\n", fleet_state_word(beat->state), beat->silent);
     for (size_t i = 0; i < SK_COUNT(texts) && !err; i++)
         err = write_text(&texts[i], *text_of(beat, &texts[i]), out);
     for (size_t i = 0; i < SK_COUNT(numbers) && !err; i++)

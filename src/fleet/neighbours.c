@@ -19,7 +19,8 @@ const struct fleet_neighbour *fleet_neighbours_find(const struct fleet_neighbour
 static bool set_address(struct fleet_neighbour *neighbour, sk_str address) {
     if (!address.len || address.len >= sizeof neighbour->address) return false;
     for (size_t i = 0; i < address.len; i++)
-        if (address.data[i] <= ' ' || address.data[i] > '~' || strchr("/?#@\\", address.data[i])) return false;
+        if (address.data[i] <= ' ' || address.data[i] > '~' || strchr("/?#@\\", address.data[i]))
+            return false;
     memcpy(neighbour->address, address.data, address.len);
     neighbour->address[address.len] = 0;
     return true;

@@ -39,8 +39,7 @@ uint32_t grid_heat_count(struct grid_heat *heat, uint64_t hash, sk_time_ns now) 
     _Atomic uint64_t *at = &heat->places[hash % GRID_HEAT_PLACES];
     uint32_t tag = (uint32_t)(hash >> 32);
     uint16_t window = (uint16_t)(now / (GRID_HEAT_WINDOW_S * SK_NS_PER_S));
-    struct place place =
-        counted(aged(unpack(atomic_load_explicit(at, memory_order_relaxed)), window), tag);
+    struct place place = counted(aged(unpack(atomic_load_explicit(at, memory_order_relaxed)), window), tag);
     atomic_store_explicit(at, pack(place), memory_order_relaxed);
     return place.tag == tag ? place.count : 0;
 }

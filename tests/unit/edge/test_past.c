@@ -58,7 +58,7 @@ static void the_last_purge_is_remembered(void **state) {
 static void what_cannot_be_believed_counts_as_purged(void **state) {
     static const off_t damages[] = {0, 9, 17, 25, 63};
     for (size_t i = 0; i < SK_COUNT(damages); i++) {
-        char byte;
+        char byte = 0;
         unlink(file);
         assert_true(next_unknown() == INT64_MIN);
         int fd = open(file, O_RDWR);

@@ -52,7 +52,8 @@ static void those_that_are_there_are_known_at_once(void **state) {
 
 static void who_says_that_it_takes_no_part_is_out_at_once(void **state) {
     static const enum fleet_state out[] = {FLEET_STATE_DRAINED, FLEET_STATE_SICK, FLEET_STATE_STOPPING};
-    struct fleet_heartbeat beats[] = {beat(A, "a:1", FLEET_STATE_RUNNING), beat(B, "b:1", FLEET_STATE_RUNNING)};
+    struct fleet_heartbeat beats[] = {beat(A, "a:1", FLEET_STATE_RUNNING),
+                                      beat(B, "b:1", FLEET_STATE_RUNNING)};
     for (size_t i = 0; i < SK_COUNT(out); i++) {
         beats[1].state = FLEET_STATE_RUNNING;
         assert_true(hear(beats, 2, 0));
@@ -63,7 +64,8 @@ static void who_says_that_it_takes_no_part_is_out_at_once(void **state) {
 }
 
 static void who_is_missing_stays_for_a_while(void **state) {
-    struct fleet_heartbeat beats[] = {beat(A, "a:1", FLEET_STATE_RUNNING), beat(B, "b:1", FLEET_STATE_RUNNING)};
+    struct fleet_heartbeat beats[] = {beat(A, "a:1", FLEET_STATE_RUNNING),
+                                      beat(B, "b:1", FLEET_STATE_RUNNING)};
     assert_true(hear(beats, 2, 0));
     assert_false(hear(beats, 1, 1000));
     assert_false(hear(beats, 1, 1000 + FLEET_NEIGHBOUR_GONE_MS - 1));
@@ -75,7 +77,8 @@ static void who_is_missing_stays_for_a_while(void **state) {
 }
 
 static void a_table_without_ourselves_is_not_believed(void **state) {
-    struct fleet_heartbeat beats[] = {beat(A, "a:1", FLEET_STATE_RUNNING), beat(B, "b:1", FLEET_STATE_RUNNING)};
+    struct fleet_heartbeat beats[] = {beat(A, "a:1", FLEET_STATE_RUNNING),
+                                      beat(B, "b:1", FLEET_STATE_RUNNING)};
     assert_true(hear(beats, 2, 0));
     for (int64_t at = 1000; at < 100000; at += 1000) assert_false(hear(NULL, 0, at));
     struct fleet_heartbeat others[] = {beat(C, "c:1", FLEET_STATE_RUNNING)};
@@ -111,7 +114,8 @@ static void there_is_room_for_so_many(void **state) {
 }
 
 static void they_are_written_and_read_again(void **state) {
-    struct fleet_heartbeat beats[] = {beat(A, "a:1", FLEET_STATE_RUNNING), beat(B, "[::1]:7444", FLEET_STATE_DRAINED)};
+    struct fleet_heartbeat beats[] = {beat(A, "a:1", FLEET_STATE_RUNNING),
+                                      beat(B, "[::1]:7444", FLEET_STATE_DRAINED)};
     struct fleet_neighbours *again = calloc(1, sizeof *again);
     struct sk_buf text;
     sk_buf_init(&text, 4096);
