@@ -66,7 +66,7 @@ sk_err fleet_heartbeat_write(const struct fleet_heartbeat *beat, struct sk_buf *
 static sk_err read_line(sk_str line, struct fleet_heartbeat *beat, bool *out_state) {
     sk_str key;
     uint64_t flag = 0;
-    if (!is_printable(line) || !sk_str_cut(&line, ' ', &key)) return SK_ERR_MALFORMED;
+    if (!is_printable(line) || !sk_str_cut(&line, ' ', &key) || !key.len) return SK_ERR_MALFORMED;
     if (sk_str_eq(key, SK_STR("state"))) {
         *out_state = true;
         return state_lookup(line, &beat->state);

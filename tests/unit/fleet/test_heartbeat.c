@@ -56,10 +56,10 @@ static void what_is_written_is_read_again(void **state) {
     assert_ok(fleet_heartbeat_write(&beat, &text));
     assert_ok(sk_buf_append(&text, SK_STR("what a newer node may say 1\n")));
     assert_ok(fleet_heartbeat_read(sk_buf_str(&text), &again));
-    assert_str(again.name, A);
-    assert_str(again.why, "its disk is out of service");
-    assert_str(again.address, "10.0.0.1:7444");
-    assert_str(again.version, "1.2.3");
+    assert_str(again.name, SK_STR(A));
+    assert_str(again.why, SK_STR("its disk is out of service"));
+    assert_str(again.address, SK_STR("10.0.0.1:7444"));
+    assert_str(again.version, SK_STR("1.2.3"));
     assert_int_equal(again.state, FLEET_STATE_SICK);
     assert_true(again.silent && again.config == 7 && again.requests == UINT64_MAX);
     assert_true(again.made_ms == (uint64_t)now_ms && again.load_permille == 431 && again.hits == 0);
