@@ -159,6 +159,9 @@ static sk_err prepare(struct edge_neighbours *neighbours) {
     const struct config *config = neighbours->process->snapshot->config;
     struct fleet_valkey_where where;
     sk_err err = fleet_valkey_where_parse(config->fleet.bus, &where);
+    where.ca = config->fleet.bus_ca;
+    where.cert = config->fleet.bus_cert;
+    where.key = config->fleet.bus_key;
     if (!err) err = fleet_valkey_create(neighbours->process->loop, &where, &neighbours->valkey);
     if (!err) err = fleet_signers_create(SIGNERS_KEPT, &neighbours->signers);
     if (err || !config->peers.state.len) return err;
