@@ -10,8 +10,8 @@ from harness.scale import LONG, wait_until
 from test_disk import HOST, get, is_from_disk, serve, store, tier  # noqa: F401
 
 SIZE = 200_000
-MEMORY = "8MiB"
-TARGETS = [f"/{i}" for i in range(60)]  # one and a half times the RAM
+MEMORY = "16MiB"
+TARGETS = [f"/{i}" for i in range(120)]  # one and a half times the RAM
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_short_reads_and_writes_are_no_errors(mortal):
     mortal.end("stop")
     edge = mortal.start().edge
     mortal.tell("trouble short 1000")
-    assert sum(is_from_disk(get(edge, target, size=SIZE)) for target in TARGETS) > 20
+    assert sum(is_from_disk(get(edge, target, size=SIZE)) for target in TARGETS) > 40
     assert edge.metrics()["skerry_disk_devices_failed"] == 0
     mortal.end("stop")
 
