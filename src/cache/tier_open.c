@@ -122,6 +122,8 @@ static sk_err open_keys(struct cache_tier *tier) {
                        "%s: %s: it holds the keys of sites, wrapped by the key in disk.key_file; without it, "
                        "remove it: all that is stored is lost then",
                        path, sk_err_text(err));
+    else
+        sk_log(SK_LOG_INFO, "disk", "encrypted, with the keys of %u sites", disk_keys_count(tier->keys));
     return err;
 }
 

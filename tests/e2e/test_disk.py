@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from harness.edge import run
-from harness.scale import wait_until
+from harness.scale import LONG, wait_until
 
 HOST = "shop.example.com"
 
@@ -59,9 +59,10 @@ def purge(edge, **what):
 
 
 def store(edge, *targets, **more):
+    """Asked for again: what comes before the first answer has gone all its way does not count as that."""
     for target in targets:
         get(edge, target, **more)
-        assert get(edge, target, **more).hit
+        assert get(edge, target, **more).hit and get(edge, target, **more).hit
 
 
 def is_from_disk(response):
@@ -94,7 +95,7 @@ def test_a_restart_keeps_what_was_asked_for_more_than_once(tier):
 def test_kill_9_keeps_what_was_written_and_what_is_served_is_right(tier):
     serve(tier.origin)
     edge = tier()
-    targets = [f"/{i}" for i in range(200)]
+    targets = [f"/{i}" for i in range(60)]
     store(edge, *targets)
     edge.stop()
     kill(tier())
@@ -204,9 +205,11 @@ PURGES = [{"url": f"http://{HOST}/a/x"}, {"prefix": f"http://{HOST}/a/"}, {"host
           {"tag": "red"}, {"glob": f"{HOST}/*/x"}, {"all": True}]
 
 
-@pytest.mark.parametrize("how", ["restart", "kill"])
-@pytest.mark.parametrize("what", PURGES, ids=[next(iter(what)) for what in PURGES])
+@pytest.mark.parametrize("what, how", [(what, how) for what in PURGES for how in ("restart", "kill")
+                                       if how == "restart" or LONG or {"url", "glob"} & set(what)],
+                         ids=lambda value: value if isinstance(value, str) else next(iter(value)))
 def test_a_purge_holds_for_what_is_on_disk(tier, what, how):
+    """What is written for a kill to leave is the same for all kinds; test_disk_crash.py kills amid most of them."""
     serve(tier.origin, fields=[("Cache-Control", "max-age=3600"), ("Surrogate-Key", "red")])
     edge = tier()
     store(edge, "/a/x")
@@ -288,7 +291,7 @@ def test_an_older_response_does_not_come_back_with_its_device(tier):
         x.reply(version[0].encode(), fields=[("Cache-Control", "max-age=3600"), ("ETag", f'"{version[0]}"')]))
     edge = tier()
     for target in ("/a", "/b"):
-        for _ in range(2):
+        for _ in range(3):
             edge.fetch(target, host=HOST)
     edge.stop()
     away = tier.store.rename(tier.store.parent / "away")
@@ -621,9 +624,11 @@ def test_metrics_of_the_tier_are_true(tier):
     assert metrics["skerry_disk_read_duration_seconds_count"] >= from_disk
     assert metrics["skerry_disk_write_duration_seconds_count"] >= 1
     assert metrics["skerry_disk_read_errors"] == metrics["skerry_disk_write_errors"] == 0
-    for target in [f"/more/{i}" for i in range(700)]:  # more than the device has room for
-        store(edge, target, size=size)
-    assert edge.metrics()["skerry_disk_reclaimed"] > 0
+    for i in range(0, 700, 50):  # until the device has no room for more
+        store(edge, *[f"/more/{i + k}" for k in range(50)], size=size)
+        if edge.metrics()["skerry_disk_reclaimed"] > 0:
+            break
+    wait_until(lambda: edge.metrics()["skerry_disk_reclaimed"] > 0, what="a segment to be taken back")
 
 
 def test_coded_forms_come_back(tier):

@@ -182,7 +182,7 @@ class Lives:
 
 @pytest.mark.parametrize("key", [False, True], ids=["plain", "sealed"])
 def test_no_wrong_byte_and_nothing_invalid_after_kill_9(tier, key, tmp_path):  # noqa: F811
-    count = crashes(8, 500)
+    count = crashes(5, 500)
     lives = Lives(tier, disk={"key_file": str(tmp_path / "key")} if key else {})
     for _ in range(count):
         if lives.rng.random() < 0.1:  # amid its start
@@ -200,7 +200,7 @@ TROUBLES = [None, None, "read 200", "write 300", "write 1000", "full 300", "full
 def test_no_wrong_byte_and_nothing_invalid_on_devices_that_fail_tear_and_reorder(tier, key, tmp_path):  # noqa: F811
     """EIO, ENOSPC, short reads and writes; power cuts that take back any sectors that were not synced, and of the log of
     purges its end."""
-    count = crashes(6, 500)
+    count = crashes(4, 500)
     lives = Lives(tier, device=True, disk={"key_file": str(tmp_path / "key")} if key else {})
     how = "stop"
     for number in range(count):

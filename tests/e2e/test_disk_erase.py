@@ -40,7 +40,7 @@ def get(edge, site, target):
 
 def fill(edge):
     for site in HOSTS:
-        for target in TARGETS * 2:
+        for target in TARGETS * 3:
             get(edge, site, target)
 
 

@@ -456,14 +456,14 @@ static uint64_t count_of(uint64_t usual) {
 
 static void simulated_devices_crash(void **state) {
     if (kind_wanted[0] == 'p') return;
-    devices_crash(count_of(120), seed_wanted);
-    devices_crash(count_of(120), seed_wanted + 1); /* one of the two is sealed */
+    devices_crash(count_of(80), seed_wanted);
+    devices_crash(count_of(80), seed_wanted + 1); /* one of the two is sealed */
     (void)state;
 }
 
 static void a_process_is_killed(void **state) {
     if (kind_wanted[0] == 'd') return;
-    process_crash(count_of(25), seed_wanted);
+    process_crash(count_of(16), seed_wanted);
     (void)state;
 }
 
