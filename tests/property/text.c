@@ -7,6 +7,8 @@
 #include <strings.h>
 #include <time.h>
 
+#include "clocks.h"
+
 /* ---- small things ---------------------------------------------------------------------------------------- */
 
 static void trim(char *text) {
@@ -30,6 +32,18 @@ int64_t text_seconds(const char *text) {
     return value > TEXT_SECONDS_MAX ? TEXT_SECONDS_MAX : value;
 }
 
+/* The two digits of a year mean the last such year that is not more than 50 years away. */
+static int64_t two_digits(struct tm *tm) {
+    time_t now = (time_t)clocks.wall_s;
+    struct tm today, then;
+    gmtime_r(&now, &today);
+    tm->tm_year = today.tm_year - today.tm_year % 100 + 100 + tm->tm_year % 100;
+    for (;; tm->tm_year -= 100) {
+        then = *tm;
+        if (timegm(&then) <= now + 1577847600) return timegm(&then); /* 50 years of 365.2425 days */
+    }
+}
+
 bool text_date(const char *text, int64_t *out_time) {
     static const char *const formats[] = {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT",
                                           "%a %b %e %H:%M:%S %Y"};
@@ -37,7 +51,7 @@ bool text_date(const char *text, int64_t *out_time) {
         struct tm tm = {0};
         const char *end = strptime(text, formats[i], &tm);
         if (!end || *end) continue;
-        *out_time = timegm(&tm);
+        *out_time = i == 1 ? two_digits(&tm) : timegm(&tm);
         return true;
     }
     return false;
