@@ -1,11 +1,9 @@
 #include "edge/tls.h"
 
 #include <stdlib.h>
-
-#include "base/hash.h"
-#include "base/log.h"
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/log.h"
 #include "http/date.h"
 #include "io/file.h"
 
