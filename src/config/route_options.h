@@ -84,8 +84,8 @@
       "Whether the round trips that edges measure count. false where something before the edges ends the "   \
       "clients' connections.")                                                                               \
     X(S, VALUE, DECIMAL, explore, explore, "0.01", "", "", "0.005",                                          \
-      "Share of networks that get their second-best site first for a minute, so that it is measured too. "   \
-      "Never more than 0.01; 0: none.")
+      "Share of networks that at a time get a site first which they did not measure and which might be "     \
+      "better than their best, so that it is measured too. Never more than 0.01; 0: none.")
 
 #define CONFIG_ROUTE_ZONE_TABLE(X, S)                                                                        \
     X(S, VALUE, DOMAIN, name, name, "", "", "", "example.com", "The zone's name.")                           \

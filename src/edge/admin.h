@@ -13,6 +13,8 @@
     X(POST, "/purge", purge, "makes stored responses invalid: `skerry help purge`")                          \
     X(GET, "/certificates", certificates, "certificates in force, and those that are ordered (ACME): JSON")  \
     X(POST, "/certificates/retry", certificates_retry, "tries orders that failed again, at once")            \
+    X(POST, "/erase", erase,                                                                                 \
+      "makes all that the encrypted disk holds of a site unreadable for good: {\"site\": NAME}")             \
     X(GET, "/explain", explain,                                                                              \
       "what would happen to a request, and why: ?url=URL&method=GET&header=A:%20b")                          \
     X(GET, "/rtt", rtt, "load, hit ratio and clients' round trip times by network, for routers: text")       \

@@ -35,7 +35,7 @@ struct route_config {
     struct table_site *sites; /* config->site_count of them; addresses up, load unknown: as they begin */
     struct table_override *overrides;
     struct decide_weights weights;
-    double explore;  /* share of networks, when something is measured */
+    double explore;  /* share of networks at a time, when something is measured */
     struct geo *geo; /* NULL: none */
     bool is_signed;  /* a zone is */
     bool is_lost;    /* the databases could not be read, and it does without */

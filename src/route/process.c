@@ -38,7 +38,7 @@ static void tell_problems(sk_str problems, bool at_start) {
 
 static sk_err plan_of(struct route_process *process, struct route_config *config, const struct sites *sites,
                       struct route_plan **out_plan) {
-    enum { EXPLORE_S = 60 };
+    enum { EXPLORE_S = 10 };
     struct route_plan_input input = {.config = config,
                                      .sites = sites->items,
                                      .previous = process->plan,

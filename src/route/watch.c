@@ -32,12 +32,15 @@ static void check_events(struct route_process *process) {
     route_alarm_set(process, ROUTE_ALARM_TABLE, now < process->table_calm);
 }
 
-/* After a start with the table of the last run: when all edges were checked, clients may move. */
+/* One bad result is no verdict yet: it takes some until an edge counts as down. */
+static bool is_known(const struct sites_edge *edge) { return edge->checked && edge->own.run == 0; }
+
+/* After a start with the table of the last run: when it is known of all edges what they are, clients may move. */
 static void check_settled(struct route_process *process) {
     const struct sites *sites = process->sites;
     bool known = process->plan->config->config->health.check == CONFIG_ROUTE_CHECK_NONE;
     uint32_t checked = 0;
-    while (checked < sites->edge_count && sites->edges[checked].checked) checked++;
+    while (checked < sites->edge_count && is_known(&sites->edges[checked])) checked++;
     if (!process->settle_until) return;
     if (!known && checked < sites->edge_count && sk_time_now() < process->settle_until) return;
     process->settle_until = 0;

@@ -59,6 +59,7 @@ sk_time_ns wire_quic_due(struct wire_quic *quic);
 sk_err wire_quic_tick(struct wire_quic *quic, sk_time_ns now);
 /* The next wire_quic_fill ends it with ERROR of the application. */
 void wire_quic_close(struct wire_quic *quic, uint64_t error);
+/* From within events.handshaken: then TLS is freed. */
 void wire_quic_facts(const struct wire_quic *quic, struct wire_tls_facts *out_facts);
 bool wire_quic_handshaken(const struct wire_quic *quic);
 /* The client's address as it is now: it may move (RFC 9000 section 9). */
