@@ -50,8 +50,7 @@ static void check_settled(struct route_process *process) {
 static void on_settle(struct io_timer *timer) {
     struct route_process *process = SK_CONTAINER_OF(timer, struct route_process, settle_timer);
     check_alarm(process);
-    if (route_process_replan(process))
-        sk_log(SK_LOG_ERROR, "route", "the table before stays in force: out of memory");
+    route_process_replan(process);
 }
 
 void watch_changed(struct route_process *process) {
@@ -104,7 +103,7 @@ void watch_look(struct route_process *process) {
     check_events(process);
     check_settled(process);
     keep_save(process, false);
-    if (challenge_expire(&process->challenges, sk_time_now()) && route_process_reload(process))
+    if (challenge_expire(&process->challenges, sk_time_now()) && route_process_challenges(process))
         sk_log(SK_LOG_ERROR, "route", "an expired challenge is still answered");
     const struct table *table = answer_snapshot_table(process->plan->snapshot);
     bool due = process->learned || (table && table_waiting(table));
