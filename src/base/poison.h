@@ -11,6 +11,15 @@
 #endif
 #endif
 
+/* Built with a sanitizer that needs mappings of its own, larger than any limit. */
+#if defined(SK_ASAN) || defined(__SANITIZE_THREAD__)
+#define SK_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SK_SANITIZED 1
+#endif
+#endif
+
 #ifdef SK_ASAN
 #include <sanitizer/asan_interface.h>
 #define SK_POISON(start, bytes) __asan_poison_memory_region(start, bytes)

@@ -24,6 +24,8 @@ enum cli_exit {
     X("history", cli_history, "", "configurations that the fleet had")                                       \
     X("rollback", cli_rollback, "N", "make an older one the fleet's configuration again")                    \
     X("check", cli_check, "FILE...", "say whether configuration files are right, and what they mean")        \
+    X("certs", cli_certs, "[--retry] [--admin ADDRESS]",                                                     \
+      "list certificates, and what came of ordering them")                                                   \
     X("explain", cli_explain, "URL [-H FIELD]... [--admin ADDRESS]",                                         \
       "say what would happen to a request, and why")                                                         \
     X("explain-route", cli_explain_route, "IP [NAME|URL] [--admin ADDRESS]",                                 \
@@ -38,6 +40,10 @@ enum cli_exit {
 #define X(name, function, arguments, help) int function(int argc, char **argv);
 CLI_COMMAND_TABLE(X)
 #undef X
+
+/* Whether the ACME client has started us, and what is then done: no command of a person's. */
+bool cli_is_acme_hook(int argc);
+int cli_acme_hook(char **argv);
 
 /* Parses by argp as "skerry NAME", which prints and exits for --help (0) and for bad usage (2). */
 struct argp;

@@ -79,6 +79,7 @@ static int unknown_command(const char *word) {
 int main(int argc, char **argv) {
     const char *word = argc > 1 ? argv[1] : NULL;
     struct sk_buf buf;
+    if (cli_is_acme_hook(argc)) return cli_acme_hook(argv);
     sk_buf_init(&buf, 0);
     if (!word) {
         cli_usage(&buf);

@@ -394,6 +394,7 @@ static void compile_top(struct compile *c, const struct config_raw_TOP *raw) {
     else if (raw->admin_token_file)
         read_token(c, raw->admin_token_file);
     config_compile_listeners(c, raw);
+    config_compile_acme(c, raw->acme, &config->acme);
     config_compile_peers(c, raw->peers, &config->peers);
     config_compile_disk(c, raw->disk, &config->disk);
     compile_trusted(c, raw);

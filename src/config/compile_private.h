@@ -33,6 +33,9 @@ void config_compile_disk(struct compile *c, const struct config_raw_DISK *raw, s
 /* peers.c: `peers` of the top, after `fleet` and the listeners; RAW is NULL when it is not there. */
 void config_compile_peers(struct compile *c, const struct config_raw_PEERS *raw, struct config_peers *peers);
 
+/* acme.c: `acme` of the top; RAW is NULL when it is not there. */
+void config_compile_acme(struct compile *c, const struct config_raw_ACME *raw, struct config_acme *acme);
+
 /* listeners.c: `listen`, `listeners` and `certificates` of the top and of a site. */
 void config_compile_listeners(struct compile *c, const struct config_raw_TOP *raw);
 void config_compile_site_certificates(struct compile *c, const struct config_raw_SITE *raw,

@@ -41,6 +41,28 @@ struct config_certificate {
     sk_str cert, key; /* paths of PEM files; end with NUL */
 };
 
+enum config_acme_challenge { CONFIG_ACME_HTTP_01, CONFIG_ACME_DNS_01 };
+enum config_acme_key { CONFIG_ACME_ECDSA, CONFIG_ACME_RSA };
+/* One to be ordered. */
+struct config_acme_certificate {
+    sk_str *names; /* lower case, end with NUL; "*.example.com" allowed with dns-01 */
+    uint32_t name_count;
+    enum config_acme_challenge challenge;
+    enum config_acme_key key;
+    sk_str file; /* path of the certificate with its key, once it is there; ends with NUL */
+};
+struct config_acme {
+    struct config_acme_certificate *certificates;
+    uint32_t certificate_count; /* 0: nothing is ordered */
+    sk_str directory, email;    /* end with NUL */
+    bool agreed;
+    sk_str state, client; /* paths; end with NUL */
+    sk_str *routers;      /* admin addresses */
+    uint32_t router_count;
+    sk_str router_token_file; /* path; ends with NUL; empty: none */
+    int64_t check_ms, retry_ms, timeout_ms;
+};
+
 enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
 
 struct config_listener {
@@ -193,6 +215,7 @@ struct config {
     uint32_t listener_count;
     struct config_certificate *certificates; /* beside those of the sites */
     uint32_t certificate_count;
+    struct config_acme acme;
     sk_str admin; /* "unix:PATH" or "ADDR:PORT"; empty: none */
     sk_str admin_token;
     uint32_t threads;

@@ -39,7 +39,7 @@ sk_err config_set_listeners(struct config *config, const char *const *texts, siz
 }
 
 bool config_has_certificate(const struct config *config) {
-    if (config->certificate_count) return true;
+    if (config->certificate_count || config->acme.certificate_count) return true;
     for (uint32_t i = 0; i < config->site_count; i++)
         if (config->sites[i].certificate_count) return true;
     return false;

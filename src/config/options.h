@@ -432,6 +432,41 @@ enum config_kind {
       "The file of the purges and the secret that belong to what is stored. Without it: `.state` behind the "  \
       "first path.")
 
+#define CONFIG_ACME_CERTIFICATE_TABLE(X, S)                                                                    \
+    X(S, LIST, HOST, names, names, "", "0", "100", "www.example.com",                                          \
+      "The names that it is for; all in one certificate, and the first one is its name here. `*.example.com` " \
+      "needs `challenge: dns-01`. At least one.")                                                              \
+    X(S, VALUE, CHOICE, challenge, challenge, "http-01", "http-01 dns-01", "", "dns-01",                       \
+      "How the authority sees that the names are yours. `http-01`: it asks them on port 80, and this edge "    \
+      "answers, whichever site serves them. `dns-01`: it asks the `routers` for a TXT record.")                \
+    X(S, VALUE, CHOICE, key, key, "ecdsa", "ecdsa rsa", "", "rsa",                                             \
+      "The kind of key that is made. One that is there already stays.")
+
+#define CONFIG_ACME_TABLE(X, S)                                                                              \
+    X(S, VALUE, TEXT, directory, directory, "https://acme-v02.api.letsencrypt.org/directory", "", "",        \
+      "https://acme-staging-v02.api.letsencrypt.org/directory",                                              \
+      "The authority's directory (RFC 8555). Its own certificate is verified against the system's store.")   \
+    X(S, VALUE, TEXT, email, email, "", "", "", "ops@example.com", "Where the authority may write to.")      \
+    X(S, VALUE, FLAG, agree_to_terms, agreed, "false", "", "", "true",                                       \
+      "You agree to the authority's terms of service. Nothing is ordered without that.")                     \
+    X(S, VALUE, FILE, state, state, "/var/lib/skerry/acme", "", "", "/var/lib/skerry/acme",                  \
+      "The folder of the account, keys and certificates, for the edge's user alone. Of several edges that "  \
+      "share it, one orders.")                                                                               \
+    X(S, VALUE, FILE, client, client, "/usr/bin/uacme", "", "", "/usr/bin/uacme",                            \
+      "The ACME client, which is run as a process.")                                                         \
+    X(S, LIST, ADMIN, routers, routers, "", "0", "16", "unix:/run/skerry/route.sock",                        \
+      "The admin sockets of the routers that serve the names' zones, for dns-01: all of them.")              \
+    X(S, VALUE, FILE, router_token_file, router_token_file, "", "", "", "/etc/skerry/route-token",           \
+      "A file whose first line is their `admin_token`.")                                                     \
+    X(S, VALUE, DURATION, check, check_ms, "6h", "1s", "7d", "1h",                                           \
+      "How often the authority is asked whether it wants a certificate renewed early (RFC 9773).")           \
+    X(S, VALUE, DURATION, retry, retry_ms, "5m", "1s", "1d", "1h",                                           \
+      "After a failure; twice as long after each further one, up to 12 hours, and 12 times as long when a "  \
+      "rate limit was reached or what came cannot be used.")                                                 \
+    X(S, VALUE, DURATION, timeout, timeout_ms, "5m", "1s", "1h", "10m", "For an order to be complete.")      \
+    X(S, SECTIONS, ACME_CERTIFICATE, certificates, certificates, "", "0", "1000", "",                        \
+      "What is ordered, and renewed when two thirds of its life are over or the authority asks for it.")
+
 #define CONFIG_TOP_TABLE(X, S)                                                                               \
     X(S, ONE_OR_LIST, ENDPOINT, listen, listeners, "127.0.0.1:8080", "1", "64", "https://0.0.0.0:443",       \
       "Where to accept clients: one address or a list. With https:// before it: by TLS.")                    \
@@ -441,6 +476,7 @@ enum config_kind {
       "Certificates for TLS beside those of the sites. The first one (or else the first site's) is shown "   \
       "to clients that ask for no name, or for one that no certificate covers. Changed files are read "      \
       "again within a minute and at a reload.")                                                              \
+    X(S, SECTION, ACME, acme, acme, "", "", "", "", "Certificates that an authority gives (ACME).")          \
     X(S, VALUE, ADMIN, admin, admin, "", "", "", "unix:/run/skerry/admin.sock",                              \
       "Where `/health`, `/metrics` and the commands to the running process are answered. On TCP only with "  \
       "a token. Without it: nowhere.")                                                                       \
@@ -496,6 +532,8 @@ enum config_kind {
     X(VARY, "vary", struct config_vary)                                                                      \
     X(ORIGIN, "origins", struct config_origin)                                                               \
     X(CERTIFICATE, "certificates", struct config_certificate)                                                \
+    X(ACME_CERTIFICATE, "certificates", struct config_acme_certificate)                                      \
+    X(ACME, "acme", struct config_acme)                                                                      \
     X(LISTENERS, "listeners", struct config_listener)                                                        \
     X(DEVICE, "devices", struct config_device)                                                               \
     X(DISK, "disk", struct config_disk)                                                                      \

@@ -11,6 +11,8 @@
     X(GET, "/metrics", metrics, "counters, gauges and histograms: Prometheus text")                          \
     X(GET, "/config", config, "the configuration in force: JSON")                                            \
     X(POST, "/purge", purge, "makes stored responses invalid: `skerry help purge`")                          \
+    X(GET, "/certificates", certificates, "certificates in force, and those that are ordered (ACME): JSON")  \
+    X(POST, "/certificates/retry", certificates_retry, "tries orders that failed again, at once")            \
     X(POST, "/erase", erase,                                                                                 \
       "makes all that the encrypted disk holds of a site unreadable for good: {\"site\": NAME}")             \
     X(GET, "/explain", explain,                                                                              \

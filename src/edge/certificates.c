@@ -41,8 +41,9 @@ static sk_err renew_certificates(struct edge_process *process, struct sk_buf *re
     return SK_OK;
 }
 
-static void check_certificates(struct edge_process *process) {
+void edge_certificates_look(struct edge_process *process) {
     struct sk_buf report;
+    if (process->stage != EDGE_RUNNING || !process->snapshot->tls.store) return;
     uint64_t files = edge_tls_files(process->snapshot->config);
     if (files == process->snapshot->tls.files || files == process->refused_files) return;
     sk_buf_init(&report, 0);
@@ -61,7 +62,7 @@ static void check_certificates(struct edge_process *process) {
 static void on_certificates_timer(struct io_timer *timer) {
     struct edge_process *process = SK_CONTAINER_OF(timer, struct edge_process, certificates_timer);
     if (process->stage != EDGE_RUNNING) return;
-    if (process->snapshot->tls.store) check_certificates(process);
+    edge_certificates_look(process);
     edge_certificates_watch(process);
 }
 

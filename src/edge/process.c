@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/random.h"
+#include "edge/acme.h"
 #include "edge/admin.h"
 #include "edge/bus.h"
 #include "edge/certificates.h"
@@ -35,11 +36,15 @@ static void end(void *arg) { io_loop_stop(((struct edge_process *)arg)->loop); }
 
 /* An edge that was replaced stays a member: its successor has the same name. */
 static void finish_if_done(struct edge_process *process) {
-    if (process->workers_done < process->worker_count) return;
+    if (process->workers_done < process->worker_count || edge_acme_busy(process->acme)) return;
     if (process->handed_over)
         end(process);
     else
         edge_bus_leave(process->bus, end, process);
+}
+
+void edge_process_look_whether_done(struct edge_process *process) {
+    if (process->stage != EDGE_RUNNING) finish_if_done(process);
 }
 
 /* Only when no worker's loop runs any more: one that still fetches tells the readers of a fill on all threads, and
@@ -109,6 +114,7 @@ void edge_process_use_snapshot(struct edge_process *process, struct edge_snapsho
     process->snapshot = snapshot;
     edge_bus_config_changes(process->bus, config);
     edge_ring_config_changes(process->ring, snapshot->config);
+    edge_acme_config_changes(process->acme);
     for (unsigned i = 0; i < process->worker_count; i++) {
         struct edge_message message = {.kind = EDGE_TELL_SNAPSHOT, .snapshot = edge_snapshot_ref(snapshot)};
         if (tell(process, i, message) != SK_OK) edge_snapshot_unref(snapshot);
@@ -195,6 +201,7 @@ void edge_process_drain(struct edge_process *process, bool handed_over) {
                    on_drain_over);
     origin_health_stop(process->origins);
     edge_fleet_stop(process->fleet);
+    edge_acme_stop(process->acme);
     /* Ours first, so that the workers' duplicates are the last ones. */
     edge_listeners_free(&process->listeners);
     if (edge_process_tell_all(process, handed_over ? EDGE_TELL_HAND_OVER : EDGE_TELL_DRAIN) != SK_OK)
@@ -341,6 +348,7 @@ static sk_err start(struct edge_process *process, struct config *config) {
     if (!err) err = edge_reclaim_start(process, &process->reclaim);
     if (!err) err = edge_bus_start(process, &process->bus);
     if (!err) err = edge_fleet_start(process, &process->fleet);
+    if (!err) err = edge_acme_start(process, &process->acme);
     if (!err) err = edge_withdrawal_start(process, &process->withdrawal);
     if (err) return err;
     edge_limits_set(process->limits, edge_connection_limit(config), config->limits.connections_per_client);
@@ -374,6 +382,7 @@ static void tear_down(struct edge_process *process) {
         return;
     }
     origin_health_stop(process->origins);
+    edge_acme_free(process->acme);
     edge_ring_free(process->ring);
     origin_thread_leave(process->origins);
     edge_listeners_free(&process->listeners);

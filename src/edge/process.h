@@ -17,6 +17,7 @@ struct edge_reclaim;
 struct edge_bus;
 struct edge_fleet;
 struct edge_ring;
+struct edge_acme;
 struct edge_withdrawal;
 
 struct edge_process {
@@ -47,6 +48,7 @@ struct edge_process {
     struct edge_bus *bus;       /* NULL: no fleet's */
     struct edge_fleet *fleet;   /* NULL: the same */
     struct edge_ring *ring;     /* set before anybody is accepted */
+    struct edge_acme *acme;
     struct edge_withdrawal *withdrawal;
     enum edge_stage stage;
     uint64_t refused_files; /* changed certificates as they were when they could not be used */
@@ -88,6 +90,8 @@ sk_err edge_process_tell_all(struct edge_process *process, enum edge_message_kin
 sk_err edge_process_accept_from(struct edge_process *process, struct edge_listener *listener);
 /* They do not any more; our own descriptors are closed. */
 void edge_process_refuse_from(struct edge_process *process, struct edge_listener *listener);
+/* Something that a draining process waits for has ended. */
+void edge_process_look_whether_done(struct edge_process *process);
 /* Puts SNAPSHOT in force everywhere; takes over its reference. */
 void edge_process_use_snapshot(struct edge_process *process, struct edge_snapshot *snapshot);
 

@@ -1,6 +1,7 @@
 /* The request path's first station: which site, may the cache answer, and does it have the answer. */
 #include "edge/serve.h"
 
+#include "edge/acme_answer.h"
 #include "edge/answer.h"
 #include "edge/error_page.h"
 #include "edge/health.h"
@@ -250,6 +251,7 @@ void edge_serve(struct edge_exchange *exchange) {
         edge_answer_health(exchange);
         return;
     }
+    if (SK_UNLIKELY(acme_challenges_there()) && edge_acme_answer(exchange)) return;
     exchange->site = edge_site_of(exchange->snapshot->config, &exchange->request);
     exchange->traits = edge_traits_of(&exchange->request.fields);
     if (SK_UNLIKELY(exchange->tls && exchange->tls->for_nodes) && !edge_node_admit(exchange)) return;

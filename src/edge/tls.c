@@ -1,7 +1,9 @@
 #include "edge/tls.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
+#include "base/log.h"
 #include "http/date.h"
 #include "io/file.h"
 
@@ -35,6 +37,22 @@ static sk_err told(struct sk_buf *report, const char *why) {
     return err ? err : SK_ERR_INVALID;
 }
 
+/* Those by ACME come after all others. One that is not there yet, or cannot be used, is ordered: it must not keep
+ * what else is there from being served. */
+static sk_err load_ordered(const struct config_acme *acme, struct wire_tls_store *store) {
+    sk_err err = SK_OK;
+    for (uint32_t i = 0; i < acme->certificate_count && !err; i++) {
+        char why[WIRE_TLS_WHY_BYTES];
+        const char *file = acme->certificates[i].file.data;
+        if (access(file, F_OK) != 0) continue;
+        err = wire_tls_store_add(store, file, file, why);
+        if (err != SK_ERR_INVALID) continue;
+        sk_log(SK_LOG_WARN, "acme", "%s", why);
+        err = SK_OK;
+    }
+    return err;
+}
+
 sk_err edge_tls_load(const struct config *config, struct sk_buf *report, struct wire_tls_store **out_store) {
     struct wire_tls_store *store;
     struct walk walk = {.config = config};
@@ -46,6 +64,7 @@ sk_err edge_tls_load(const struct config *config, struct sk_buf *report, struct 
         err = wire_tls_store_add(store, certificate->cert.data, certificate->key.data, why);
         if (err == SK_ERR_INVALID) err = told(report, why);
     }
+    if (!err) err = load_ordered(&config->acme, store);
     if (err)
         wire_tls_store_unref(store);
     else
@@ -124,6 +143,8 @@ uint64_t edge_tls_files(const struct config *config) {
     uint64_t stamp = 0;
     while ((certificate = walk_next(&walk)))
         stamp = add_file(add_file(stamp, certificate->cert), certificate->key);
+    for (uint32_t i = 0; i < config->acme.certificate_count; i++)
+        stamp = add_file(stamp, config->acme.certificates[i].file);
     for (uint32_t i = 0; i < config->listener_count; i++)
         stamp = add_file(stamp, config->listeners[i].client_ca);
     stamp = add_file(add_file(stamp, config->peers.cert), config->peers.key);

@@ -136,10 +136,21 @@ static sk_err copy_kept(const struct io_process_options *options, struct kept *k
     return SK_OK;
 }
 
-/* 0, 1, 2 as ours, then the kept ones, and nothing else. */
-static int add_actions(posix_spawn_file_actions_t *actions, const struct kept *kept) {
+/* The three standard ones first: those given may be among what is closed or overwritten later. */
+static int add_standard(posix_spawn_file_actions_t *actions, const int *fds) {
+    int error = 0;
+    for (int i = 0; fds && i < FIRST_KEPT_FD && !error; i++)
+        error = posix_spawn_file_actions_adddup2(actions, fds[i], i);
+    return error;
+}
+
+/* 0, 1, 2, then the kept ones, and nothing else. */
+static int add_actions(posix_spawn_file_actions_t *actions, const int *standard_fds,
+                       const struct kept *kept) {
+    int error = add_standard(actions, standard_fds);
+    if (error) return error;
     for (size_t i = 0; i < kept->count; i++) {
-        int error = posix_spawn_file_actions_adddup2(actions, kept->fds[i], FIRST_KEPT_FD + (int)i);
+        error = posix_spawn_file_actions_adddup2(actions, kept->fds[i], FIRST_KEPT_FD + (int)i);
         if (error) return error;
     }
     return posix_spawn_file_actions_addclosefrom_np(actions, FIRST_KEPT_FD + (int)kept->count);
@@ -161,7 +172,7 @@ static sk_err spawn(const struct io_process_options *options, const struct kept 
     posix_spawnattr_t attributes;
     posix_spawn_file_actions_init(&actions);
     posix_spawnattr_init(&attributes);
-    int error = add_actions(&actions, kept);
+    int error = add_actions(&actions, options->standard_fds, kept);
     if (!error) error = set_signals(&attributes);
     if (!error)
         error = posix_spawn(out_pid, options->argv[0], &actions, &attributes, (char *const *)options->argv,

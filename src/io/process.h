@@ -12,13 +12,14 @@ struct io_process;
 struct io_process_options {
     const char *const *argv;        /* NULL-terminated; argv[0] is a path */
     const char *const *environment; /* NULL-terminated additions "NAME=value"; may be NULL */
+    const int *standard_fds;        /* three, to be its 0, 1 and 2; NULL: ours */
     const int *keep_fds;            /* these descriptors become 3, 4, ... in the child, in order */
     size_t keep_fd_count;
     void (*on_exit)(void *arg, int wait_status); /* once, on the loop's thread */
     void *arg;
 };
 
-/* The child has our standard descriptors, the kept ones and nothing else; no signal is blocked or ignored.
+/* The child has the standard descriptors, the kept ones and nothing else; no signal is blocked or ignored.
  * OPTIONS are copied as needed. SK_ERR_NOT_FOUND, SK_ERR_DENIED when argv[0] cannot be run. */
 sk_err io_process_start(struct io_loop *loop, const struct io_process_options *options,
                         struct io_process **out_process);

@@ -100,6 +100,16 @@
     X(TIMEOUTS, "skerry_client_timeouts_total", "Client connections closed for slowness")                    \
     X(RELOADS, "skerry_config_reloads_total", "Configurations put in force")                                 \
     X(RELOADS_REFUSED, "skerry_config_reloads_refused_total", "Configurations refused")                      \
+    X(ACME_ISSUED, "skerry_acme_orders_total{result=\"issued\"}",                                            \
+      "What came of asking the authority for certificates (ACME)")                                           \
+    X(ACME_CURRENT, "skerry_acme_orders_total{result=\"current\"}",                                          \
+      "What came of asking the authority for certificates (ACME)")                                           \
+    X(ACME_FAILED, "skerry_acme_orders_total{result=\"failed\"}",                                            \
+      "What came of asking the authority for certificates (ACME)")                                           \
+    X(ACME_LIMITED, "skerry_acme_orders_total{result=\"limited\"}",                                          \
+      "What came of asking the authority for certificates (ACME)")                                           \
+    X(ACME_REFUSED, "skerry_acme_orders_total{result=\"refused\"}",                                          \
+      "What came of asking the authority for certificates (ACME)")                                           \
     X(FLEET_CONFIGURATIONS, "skerry_fleet_configurations_total", "Configurations of control put in force")   \
     X(FLEET_REFUSED, "skerry_fleet_configurations_refused_total",                                            \
       "Configurations of control refused: not signed, not newer, not whole, or not good")                    \
