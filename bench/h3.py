@@ -1,16 +1,14 @@
 """dev/bench h3: HTTP/3 in CPU microseconds of the server's own processes: hits of 1 KB and transfers of 1 MB and 16 MB,
 for Skerry, nginx and Caddy in one run."""
 
-import argparse
 import datetime
-import shutil
-import statistics
+import functools
 import sys
 
 from lib import tls_peers
-from lib.peers import origin
-from lib.processes import cpu_ns, free_port, workdir
+from lib.processes import cpu_ns, cpu_shares_ns
 from lib.report import machine, publish, table
+from lib.turns import medians, options, tell_behind
 
 SERVERS = {"skerry": tls_peers.skerry, "nginx": tls_peers.nginx_h3, "caddy": tls_peers.caddy}
 # What: path, size, connections, streams on each at a time.
@@ -28,60 +26,44 @@ def load(port, seconds, what):
     return done, float(words[7])
 
 
-def measure(name, origin_port, folder, args, turns):
-    port = free_port()
-    with SERVERS[name](port, origin_port, folder) as server:
-        for what in LINES:
-            if args.only and args.only != what:
-                continue
-            load(port, 1, what)
-            before = cpu_ns(server.pid)
-            done, seconds = load(port, args.seconds, what)
-            cpu_us = (cpu_ns(server.pid) - before) / 1000 / done
-            turns.setdefault((what, name), []).append((cpu_us, done / seconds))
-            print(f"  {name:8} {what:6} {cpu_us:10.1f} us CPU, {done / seconds:9.1f}/s", flush=True)
+def measure(args, server, _name, port):
+    for what in LINES:
+        if args.only and args.only != what:
+            continue
+        load(port, 1, what)
+        before, parts = cpu_ns(server.pid), cpu_shares_ns(server.pid)
+        done, seconds = load(port, args.seconds, what)
+        cpu_us = (cpu_ns(server.pid) - before) / 1000 / done
+        user, system = (after - then for after, then in zip(cpu_shares_ns(server.pid), parts))
+        yield what, cpu_us, done / seconds, cpu_us * user / (user + system)
 
 
 def report(results, args):
     rows = []
-    for (what, name), (cpu_us, rate) in sorted(results.items(), key=lambda item: list(LINES).index(item[0][0])):
+    for (what, name), (cpu_us, rate, user_us) in sorted(results.items(), key=lambda item: list(LINES).index(item[0][0])):
         path, size, connections, streams = LINES[what]
-        rows.append([what, f"{connections} x {streams}", name, f"{cpu_us:.1f}",
+        rows.append([what, f"{connections} x {streams}", name, f"{cpu_us:.1f}", f"{user_us:.1f}",
                      f"{results[what, 'skerry'][0] / cpu_us:.2f}", f"{rate:.1f}", f"{size * rate / 1e6:.0f}"])
     text = f"""## HTTP/3
 
 `dev/bench h3`, {datetime.date.today()}, {machine()}. One worker thread a server on one core, own clients (ngtcp2) on
 the other, over loopback; the median of {args.turns} turns. CPU is user and system time of the server's own processes.
-Skerry and nginx answer from their caches; Caddy, which has none, from files in memory. "Skerry / it" below 1 means
-that Skerry costs less.
+Skerry and nginx answer from their caches; Caddy, which has none, from files in memory. All use TLS_AES_128_GCM_SHA256,
+datagrams of at most 1,452 bytes and trains of them (GSO). Congestion is each server's own: Skerry's is CUBIC with pacing,
+nginx's and Caddy's are NewReno's kind. "Skerry / it" below 1 means that Skerry costs less.
 
-""" + table(["object", "connections x streams", "server", "CPU us/request", "Skerry / it", "requests/s", "MB/s"], rows)
+""" + table(["object", "connections x streams", "server", "CPU us/request", "of it in user space",
+             "Skerry / it", "requests/s", "MB/s"], rows)
     publish("h3", text)
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="dev/bench h3", description=__doc__)
-    parser.add_argument("--seconds", type=int, default=4, help="of each cell (default 4)")
-    parser.add_argument("--turns", type=int, default=3, help="of all servers one after the other (default 3)")
-    parser.add_argument("--servers", default=",".join(SERVERS), help="comma-separated (default all)")
+    parser = options("dev/bench h3", __doc__, SERVERS)
     parser.add_argument("--only", default="", choices=["", *LINES])
-    parser.add_argument("--no-publish", dest="publish", action="store_false", help="leave docs/benchmarks.md alone")
     args = parser.parse_args()
-    turns = {}
-    for _ in range(args.turns):
-        for name in args.servers.split(","):
-            folder = workdir()
-            try:
-                origin_port = free_port()
-                with origin(origin_port, folder, {path[1:]: size for path, size, _, _ in LINES.values()}):
-                    measure(name, origin_port, folder, args, turns)
-            finally:
-                shutil.rmtree(folder)
-    results = {key: (statistics.median(v[0] for v in values), statistics.median(v[1] for v in values))
-               for key, values in turns.items()}
-    for (what, name), (cpu_us, _) in results.items():
-        if name != "skerry" and (what, "skerry") in results and results[what, "skerry"][0] >= cpu_us:
-            print(f"  behind {name}: {what}, {results[what, 'skerry'][0]:.1f} to {cpu_us:.1f} us")
+    objects = {path[1:]: size for path, size, _, _ in LINES.values()}
+    results = medians(args, SERVERS, objects, functools.partial(measure, args))
+    tell_behind(results)
     if args.publish:
         report(results, args)
         print("wrote docs/benchmarks.md")

@@ -1,5 +1,5 @@
 """dev/bench idle: what a connection costs a server that has nothing to do with it: memory a connection, over TCP, TLS,
-HTTP/2, after the handshake and after one request."""
+HTTP/2 and HTTP/3, after the handshake and after one request."""
 
 import argparse
 import datetime
@@ -15,12 +15,16 @@ from lib.report import machine, publish, table
 SERVERS = {"skerry": tls_peers.skerry, "nginx": tls_peers.nginx, "haproxy": tls_peers.haproxy}
 KINDS = {"HTTP/1.1": ("h1", False), "HTTP/1.1, after a request": ("h1", True), "HTTP/2": ("h2", False),
          "HTTP/2, after a request": ("h2", True)}
+QUIC = {"HTTP/3": ("h3", False), "HTTP/3, after a request": ("h3", True)}
+QUIC_SERVERS = {"skerry": tls_peers.skerry, "nginx": tls_peers.nginx_h3}
 PLAIN = {"HTTP/1.1 without TLS": ("plain", False), "HTTP/1.1 without TLS, after a request": ("plain", True)}
 
 
 def hold(port, count, protocol, asked):
-    arguments = ["hold", port, count, protocol] + (["/1k"] if asked else [])
-    return tls_peers.clients(*arguments)
+    path = ["/1k"] if asked else []
+    if protocol == "h3":
+        return tls_peers.h3_clients("hold", port, count, *path)
+    return tls_peers.clients("hold", port, count, protocol, *path)
 
 
 def measure(start, origin_port, folder, kind, count):
@@ -72,6 +76,7 @@ def main():
         with origin(origin_port, folder, {"1k": 1024}):
             for name in args.servers.split(","):
                 kinds = {what: (SERVERS[name], kind) for what, kind in KINDS.items()}
+                kinds.update({what: (QUIC_SERVERS[name], kind) for what, kind in QUIC.items() if name in QUIC_SERVERS})
                 if name == "skerry":
                     kinds.update({what: (tls_peers.skerry_plain, kind) for what, kind in PLAIN.items()})
                 for what, (start, kind) in kinds.items():

@@ -1,19 +1,17 @@
 """dev/bench tls: TLS 1.3 in CPU microseconds of the server's own processes: full handshakes (ECDSA P-256, classical and
 hybrid), resumed ones, and 1 KB hits over HTTP/1.1 and HTTP/2, for Skerry and its peers in one run."""
 
-import argparse
 import datetime
+import functools
 import re
-import shutil
-import statistics
 import subprocess
 import sys
 
 from lib import tls_peers
 from lib.load import wrk
-from lib.peers import origin
-from lib.processes import LOAD_CORE, cpu_ns, free_port, which, workdir
+from lib.processes import LOAD_CORE, cpu_ns, which
 from lib.report import machine, publish, table
+from lib.turns import medians, options, tell_behind
 
 SERVERS = {"skerry": tls_peers.skerry, "nginx": tls_peers.nginx, "haproxy": tls_peers.haproxy}
 SHAKES = {"full handshake, X25519": ("X25519", "full"), "full handshake, X25519MLKEM768": ("X25519MLKEM768", "full"),
@@ -58,20 +56,14 @@ def hits(server, port, protocol, seconds):
     return result["cpu_us"], result["rate"]
 
 
-def measure(name, origin_port, folder, args, turns):
-    """Appends this turn's (microseconds, rate) of each line."""
-    port = free_port()
-    with SERVERS[name](port, origin_port, folder) as server:
-        wrk(f"https://127.0.0.1:{port}/1k", 8, 1)
-        for what, (groups, how) in SHAKES.items():
-            if args.only in what:
-                turns.setdefault((what, name), []).append(shakes(server, port, groups, how, args.seconds))
-        for what, protocol in HITS.items():
-            if args.only in what:
-                turns.setdefault((what, name), []).append(hits(server, port, protocol, args.seconds))
-    for (what, who), values in turns.items():
-        if who == name:
-            print(f"  {name:8} {what:36} {values[-1][0]:8.1f} us CPU, {values[-1][1]:8.0f}/s", flush=True)
+def measure(args, server, _name, port):
+    wrk(f"https://127.0.0.1:{port}/1k", 8, 1)
+    for what, (groups, how) in SHAKES.items():
+        if args.only in what:
+            yield what, *shakes(server, port, groups, how, args.seconds)
+    for what, protocol in HITS.items():
+        if args.only in what:
+            yield what, *hits(server, port, protocol, args.seconds)
 
 
 def report(results, args):
@@ -92,28 +84,11 @@ that Skerry costs less.
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="dev/bench tls", description=__doc__)
-    parser.add_argument("--seconds", type=int, default=4, help="of each cell (default 4)")
-    parser.add_argument("--turns", type=int, default=3, help="of all servers one after the other (default 3)")
-    parser.add_argument("--servers", default=",".join(SERVERS), help="comma-separated (default all)")
+    parser = options("dev/bench tls", __doc__, SERVERS)
     parser.add_argument("--only", default="", help="lines that contain this text")
-    parser.add_argument("--no-publish", dest="publish", action="store_false", help="leave docs/benchmarks.md alone")
     args = parser.parse_args()
-    turns = {}
-    for _ in range(args.turns):
-        for name in args.servers.split(","):
-            folder = workdir()
-            try:
-                origin_port = free_port()
-                with origin(origin_port, folder, {"1k": 1024}):
-                    measure(name, origin_port, folder, args, turns)
-            finally:
-                shutil.rmtree(folder)
-    results = {key: (statistics.median(v[0] for v in values), statistics.median(v[1] for v in values))
-               for key, values in turns.items()}
-    for (what, name), (cpu_us, _) in results.items():
-        if name != "skerry" and (what, "skerry") in results and results[what, "skerry"][0] >= cpu_us:
-            print(f"  behind {name}: {what}, {results[what, 'skerry'][0]:.1f} to {cpu_us:.1f} us")
+    results = medians(args, SERVERS, {"1k": 1024}, functools.partial(measure, args))
+    tell_behind(results)
     if args.publish:
         report(results, args)
         print("wrote docs/benchmarks.md")

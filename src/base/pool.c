@@ -31,11 +31,15 @@ void sk_pool_free_all(struct sk_pool *pool) {
     while (pool->free_list) free(pop_free(pool));
 }
 
-void *sk_pool_get(struct sk_pool *pool) {
+void *sk_pool_get_unset(struct sk_pool *pool) {
     void *object = pool->free_list ? pop_free(pool) : malloc(pool->object_size);
-    if (!object) return NULL;
-    pool->live++;
-    return memset(object, 0, pool->object_size);
+    if (object) pool->live++;
+    return object;
+}
+
+void *sk_pool_get(struct sk_pool *pool) {
+    void *object = sk_pool_get_unset(pool);
+    return object ? memset(object, 0, pool->object_size) : NULL;
 }
 
 void sk_pool_put(struct sk_pool *pool, void *object) {

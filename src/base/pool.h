@@ -18,6 +18,8 @@ void sk_pool_init(struct sk_pool *pool, size_t object_size, size_t keep);
 void sk_pool_free_all(struct sk_pool *pool);
 /* Zeroed; NULL when out of memory. */
 void *sk_pool_get(struct sk_pool *pool);
+/* The same with anything in it: for what is mostly a buffer. */
+void *sk_pool_get_unset(struct sk_pool *pool);
 void sk_pool_put(struct sk_pool *pool, void *object);
 
 #endif

@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "base/log.h"
 #include "base/version.h"
@@ -23,7 +22,7 @@ struct edge_bus {
     struct fleet_bus_key key;
     bool has_key;
     char folder[FLEET_PATH_BYTES];
-    struct timespec changed[4];
+    uint64_t stamp; /* of the files of our identity, as they were when they were read */
     sk_time_ns next_look;
 };
 
@@ -34,17 +33,13 @@ static const char *const files[] = {FLEET_FILE_NODE, FLEET_FILE_ROOTS, FLEET_FIL
 
 /* True when one of the files is another than at the last call. */
 static bool files_changed(struct edge_bus *bus) {
-    bool changed = false;
-    for (size_t i = 0; i < SK_COUNT(files); i++) {
-        char path[FLEET_PATH_BYTES];
-        struct stat st = {0};
-        if (fleet_path(sk_str_from_c(bus->folder), files[i], path) != SK_OK) continue;
-        struct timespec *known = &bus->changed[i];
-        if (stat(path, &st) != 0) st.st_mtim = (struct timespec){0};
-        changed |= st.st_mtim.tv_sec != known->tv_sec || st.st_mtim.tv_nsec != known->tv_nsec;
-        *known = st.st_mtim;
-    }
-    return changed;
+    uint64_t known = bus->stamp;
+    char path[FLEET_PATH_BYTES];
+    bus->stamp = 1;
+    for (size_t i = 0; i < SK_COUNT(files); i++)
+        if (fleet_path(sk_str_from_c(bus->folder), files[i], path) == SK_OK)
+            bus->stamp = io_file_stamp(bus->stamp, path);
+    return bus->stamp != known;
 }
 
 static sk_err read_expelled(struct edge_bus *bus) {

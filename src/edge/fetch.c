@@ -6,7 +6,6 @@
 #include "cache/vary.h"
 #include "edge/fetch_peer.h"
 #include "edge/forward.h"
-#include "edge/process.h"
 #include "edge/ring.h"
 #include "edge/rules.h"
 #include "edge/slices_private.h"

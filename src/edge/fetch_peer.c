@@ -5,7 +5,6 @@
 #include "edge/forward.h"
 #include "edge/node.h"
 #include "edge/peers.h"
-#include "edge/process.h"
 #include "edge/ring.h"
 #include "edge/rules.h"
 #include "edge/worker.h"

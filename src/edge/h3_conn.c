@@ -137,8 +137,8 @@ static void on_timer(struct io_timer *timer);
 /* An idle connection is looked at when it has been idle for long enough, others now and then. */
 static sk_time_ns next_check(const struct h3_conn *conn) {
     sk_time_ns now = now_of(conn);
-    if (conn->mux.stream_count || conn->drain_at || conn->drained || !conn->mux.asked)
-        return now + CHECK_MS * SK_NS_PER_MS;
+    bool busy = conn->mux.stream_count || wire_h3_borrows(conn->h3);
+    if (busy || conn->drain_at || conn->drained || !conn->mux.asked) return now + CHECK_MS * SK_NS_PER_MS;
     return SK_MAX(now + CHECK_MS * SK_NS_PER_MS,
                   conn->mux.quiet_at + timeouts_of(conn)->keep_alive_ms * SK_NS_PER_MS);
 }
@@ -168,8 +168,22 @@ static void give_up_handshake(struct h3_conn *conn) {
     conn->dying = true;
 }
 
+/* Who acknowledges nothing of an answer, however often it is sent, shall not keep the cache's memory. */
+static void check_loans(struct h3_conn *conn, sk_time_ns now) {
+    sk_time_ns patience = timeouts_of(conn)->write_ms * SK_NS_PER_MS;
+    if (!wire_h3_borrows(conn->h3) || wire_h3_check_loans(conn->h3, now, patience)) return;
+    char ip[IO_ADDR_TEXT_BYTES];
+    io_addr_format_ip(&conn->mux.peer, ip);
+    SK_LOG_LIMITED(SK_LOG_INFO, "edge", "%s: HTTP/3 connection ended: it does not acknowledge its answer",
+                   ip);
+    observe_count(conn->mux.worker->metrics, OBSERVE_TIMEOUTS);
+    wire_quic_close(conn->quic, H3_EXCESSIVE_LOAD);
+    conn->dying = true;
+}
+
 static void check(struct h3_conn *conn, sk_time_ns now) {
     mux_check_streams(&conn->mux, now);
+    check_loans(conn, now);
     bool due = (conn->drain_at && now >= conn->drain_at) || mux_idle_too_long(&conn->mux, now);
     if (!wire_quic_handshaken(conn->quic)) {
         if (due && conn->drain_at) give_up_handshake(conn);

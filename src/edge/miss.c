@@ -6,7 +6,6 @@
 #include "edge/error_page.h"
 #include "edge/fetch.h"
 #include "edge/forward.h"
-#include "edge/process.h"
 #include "edge/ring.h"
 #include "edge/rules.h"
 #include "edge/selecting.h"

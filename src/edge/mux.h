@@ -119,6 +119,9 @@ sk_err mux_answer_content(void *owner, struct wire_stream *wire, size_t most, si
                           bool *out_last, const struct http_fields **out_trailers);
 sk_err mux_answer_take(void *owner, struct wire_stream *wire, size_t bytes, char *room);
 void mux_answer_framed(void *owner, struct wire_stream *wire, size_t bytes);
+sk_err mux_answer_lend(void *owner, struct wire_stream *wire, size_t most, sk_str *out_piece, bool *out_last,
+                       void **out_loan);
+void mux_answer_give_back(void *owner, void *loan);
 
 /* mux_tunnel.c */
 /* Makes the request of an extended CONNECT one for HTTP/1.1. SK_ERR_NO_MEMORY. */

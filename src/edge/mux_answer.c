@@ -130,9 +130,16 @@ static sk_err take_of_reader(struct mux_stream *stream, size_t bytes, char *room
     return SK_OK;
 }
 
+static void count_taken(struct mux_stream *stream, size_t bytes) {
+    struct edge_outcome *outcome = &stream->exchange.outcome;
+    outcome->sent_bytes += bytes;
+    outcome->body_bytes += bytes;
+    if (stream->promised != CACHE_LENGTH_UNKNOWN) stream->promised -= bytes;
+    stream->moved_at = io_loop_now(stream->conn->worker->loop);
+}
+
 sk_err mux_answer_take(void *owner, struct wire_stream *wire, size_t bytes, char *room) {
     struct mux_stream *stream = stream_of(wire);
-    struct edge_outcome *outcome = &stream->exchange.outcome;
     size_t text = sk_buf_len(&stream->text);
     sk_err err = SK_OK;
     if (text) {
@@ -143,11 +150,43 @@ sk_err mux_answer_take(void *owner, struct wire_stream *wire, size_t bytes, char
     } else {
         err = take_of_reader(stream, bytes, room);
     }
-    outcome->sent_bytes += bytes;
-    outcome->body_bytes += bytes;
-    if (stream->promised != CACHE_LENGTH_UNKNOWN) stream->promised -= bytes;
-    stream->moved_at = io_loop_now(stream->conn->worker->loop);
+    count_taken(stream, bytes);
     return err;
+}
+
+/* A whole object's bytes stay where they are for as long as it is referenced; what still comes may turn out to be a
+ * window's. Less than this is copied sooner than counted. */
+#define LEND_BYTES 4096
+
+static bool may_lend(const struct mux_stream *stream) {
+    const struct cache_object *object = stream->reader.object;
+    /* acquire: with the end, all blocks are seen */
+    return !sk_buf_len(&stream->text) && object && object->shared &&
+           atomic_load_explicit(&object->complete, memory_order_acquire) == CACHE_COMPLETE &&
+           stream->promised >= LEND_BYTES;
+}
+
+sk_err mux_answer_lend(void *owner, struct wire_stream *wire, size_t most, sk_str *out_piece, bool *out_last,
+                       void **out_loan) {
+    struct mux_stream *stream = stream_of(wire);
+    struct cache_piece piece;
+    size_t count = 0;
+    if (!may_lend(stream)) return SK_ERR_UNSUPPORTED;
+    uint64_t wanted = SK_MIN((uint64_t)most, stream->promised);
+    if (cache_reader_peek_most(&stream->reader, wanted, &piece, 1, &count) != CACHE_READ_DATA)
+        return SK_ERR_UNSUPPORTED;
+    *out_piece = (sk_str){piece.data, (size_t)SK_MIN((uint64_t)piece.bytes, wanted)};
+    if (is_last(stream, out_piece->len)) stream->at_end = *out_last = true;
+    cache_object_ref(stream->reader.object);
+    *out_loan = stream->reader.object;
+    cache_reader_advance(&stream->reader, out_piece->len);
+    count_taken(stream, out_piece->len);
+    return SK_OK;
+}
+
+void mux_answer_give_back(void *owner, void *loan) {
+    struct mux_conn *conn = owner;
+    cache_object_unref(conn->worker->cache, loan);
 }
 
 void mux_answer_framed(void *owner, struct wire_stream *wire, size_t bytes) {

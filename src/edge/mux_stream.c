@@ -263,6 +263,8 @@ const struct wire_stream_events mux_events = {
     .content = mux_answer_content,
     .take = mux_answer_take,
     .framed = mux_answer_framed,
+    .lend = mux_answer_lend,
+    .give_back = mux_answer_give_back,
 };
 
 void mux_conn_init(struct mux_conn *conn, const struct mux_ops *ops, struct edge_worker *worker,

@@ -4,8 +4,8 @@
 #include "cache/purge.h"
 #include "edge/error_page.h"
 #include "edge/fetch.h"
-#include "edge/process.h"
 #include "edge/ring.h"
+#include "edge/worker.h"
 #include "fleet/id.h"
 
 /* What comes from the disk was fetched so long before it was stored, at most: its own clock is forgotten. */

@@ -221,6 +221,7 @@ static void receive_turn(struct edge_quic_socket *socket) {
         size_t count = 0;
         err = io_datagrams_receive(quic->room, socket->watch.fd, &socket->bound, &trains, &count);
         for (size_t t = 0; t < count; t++) split_train(socket, &trains[t]);
+        if (!err && count < IO_TRAINS) err = SK_ERR_AGAIN; /* what comes now is told of */
     }
     if (!err) queue_socket(socket);
     run_touched(quic);

@@ -2,15 +2,14 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
-#include "base/hash.h"
 #include "base/log.h"
 #include "cache/purge.h"
 #include "cache/vary.h"
 #include "edge/explain.h"
 #include "edge/process.h"
 #include "fleet/identity.h"
+#include "io/file.h"
 
 #define LOOK_MS 1000
 
@@ -55,20 +54,12 @@ void edge_ring_explain(struct edge_ring *ring, struct sk_arena *arena, struct ed
 
 /* ---- our identity ------------------------------------------------------------------------------------------------ */
 
-static uint64_t stamp_of(uint64_t stamp, const char *path) {
-    struct stat st = {0};
-    if (stat(path, &st) < 0) return stamp;
-    uint64_t parts[] = {stamp, st.st_ino, (uint64_t)st.st_size, (uint64_t)st.st_mtim.tv_sec,
-                        (uint64_t)st.st_mtim.tv_nsec};
-    return sk_hash64(parts, sizeof parts);
-}
-
 static uint64_t stamp(const struct config *config) {
     char path[FLEET_PATH_BYTES];
-    uint64_t value = stamp_of(stamp_of(stamp_of(1, config->peers.ca.data), config->peers.cert.data),
-                              config->peers.key.data);
+    uint64_t value = io_file_stamp(1, config->peers.ca.data);
+    value = io_file_stamp(io_file_stamp(value, config->peers.cert.data), config->peers.key.data);
     if (config->fleet.state.len && fleet_path(config->fleet.state, FLEET_FILE_EXPELLED, path) == SK_OK)
-        value = stamp_of(value, path);
+        value = io_file_stamp(value, path);
     return value;
 }
 

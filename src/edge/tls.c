@@ -1,10 +1,9 @@
 #include "edge/tls.h"
 
 #include <stdlib.h>
-#include <sys/stat.h>
 
-#include "base/hash.h"
 #include "http/date.h"
+#include "io/file.h"
 
 #define SOON_S (7 * 86400)
 
@@ -118,15 +117,7 @@ void edge_tls_free(struct edge_tls *tls, const struct config *config) {
 /* --- changed files ---------------------------------------------------------------------------------------- */
 
 static uint64_t add_file(uint64_t stamp, sk_str path) {
-    struct stat st = {0};
-    if (!path.len || stat(path.data, &st) < 0) return stamp;
-    uint64_t parts[] = {stamp,
-                        sk_hash64(path.data, path.len),
-                        st.st_ino,
-                        (uint64_t)st.st_size,
-                        (uint64_t)st.st_mtim.tv_sec,
-                        (uint64_t)st.st_mtim.tv_nsec};
-    return sk_hash64(parts, sizeof parts);
+    return path.len ? io_file_stamp(stamp, path.data) : stamp;
 }
 
 uint64_t edge_tls_files(const struct config *config) {

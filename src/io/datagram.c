@@ -9,17 +9,16 @@
 
 #include "io/socket.h"
 
-#define TRAINS 8
 #define TRAIN_ROOM (64 * 1024)
 #define CONTROL_BYTES 128
 #define ECN_MASK 3
 
 struct io_datagrams {
-    struct mmsghdr messages[TRAINS];
-    struct iovec pieces[TRAINS];
-    struct io_train trains[TRAINS];
-    char control[TRAINS][CONTROL_BYTES] __attribute__((aligned(sizeof(size_t))));
-    char data[TRAINS][TRAIN_ROOM];
+    struct mmsghdr messages[IO_TRAINS];
+    struct iovec pieces[IO_TRAINS];
+    struct io_train trains[IO_TRAINS];
+    char control[IO_TRAINS][CONTROL_BYTES] __attribute__((aligned(sizeof(size_t))));
+    char data[IO_TRAINS][TRAIN_ROOM];
 };
 
 sk_err io_datagrams_create(struct io_datagrams **out_room) {
@@ -79,7 +78,7 @@ static void read_control(struct cmsghdr *control, struct io_train *train) {
 }
 
 static void prepare(struct io_datagrams *room) {
-    for (int i = 0; i < TRAINS; i++) {
+    for (int i = 0; i < IO_TRAINS; i++) {
         room->pieces[i] = (struct iovec){room->data[i], TRAIN_ROOM};
         room->messages[i].msg_hdr = (struct msghdr){
             .msg_name = &room->trains[i].peer.any,
@@ -108,7 +107,7 @@ static void read_message(struct io_datagrams *room, int i, const struct io_addr 
 sk_err io_datagrams_receive(struct io_datagrams *room, int fd, const struct io_addr *bound,
                             const struct io_train **out_trains, size_t *out_count) {
     prepare(room);
-    int count = recvmmsg(fd, room->messages, TRAINS, MSG_DONTWAIT, NULL);
+    int count = recvmmsg(fd, room->messages, IO_TRAINS, MSG_DONTWAIT, NULL);
     if (count < 0) return errno == EAGAIN || errno == EINTR ? SK_ERR_AGAIN : SK_ERR_IO;
     for (int i = 0; i < count; i++) read_message(room, i, bound);
     *out_trains = room->trains;

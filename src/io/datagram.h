@@ -9,6 +9,8 @@
 /* The longest train that one call sends. */
 #define IO_TRAIN_BYTES 65000
 #define IO_TRAIN_DATAGRAMS 64
+/* So many one call receives. */
+#define IO_TRAINS 8
 
 /* What one receive found: BYTES from one peer, datagrams of SEGMENT bytes, of which the last may be shorter. */
 struct io_train {
@@ -27,7 +29,8 @@ void io_datagrams_free(struct io_datagrams *room); /* NULL is allowed */
 /* A datagram socket bound to ADDR, one of several with REUSE_PORT, which tells of each datagram what struct io_train
  * has. SK_ERR_EXISTS, SK_ERR_DENIED, SK_ERR_INVALID, SK_ERR_IO. */
 sk_err io_datagram_open(const struct io_addr *addr, bool reuse_port, int *out_fd);
-/* Fills ROOM from FD, which is bound to BOUND. SK_OK with *out_trains; SK_ERR_AGAIN: none waits; SK_ERR_IO. */
+/* Fills ROOM from FD, which is bound to BOUND. SK_OK with *out_trains; fewer than IO_TRAINS: no more waited.
+ * SK_ERR_AGAIN: none waits; SK_ERR_IO. */
 sk_err io_datagrams_receive(struct io_datagrams *room, int fd, const struct io_addr *bound,
                             const struct io_train **out_trains, size_t *out_count);
 /* Sends TRAIN from its local address to its peer, as one train where the kernel can do so. SK_ERR_AGAIN: not now,

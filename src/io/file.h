@@ -23,5 +23,8 @@ sk_err io_blocking(struct io_loop *loop, sk_err (*work)(void *arg), void *arg);
 sk_err io_file_load(const char *path, size_t limit, struct sk_buf *out_text);
 /* Writes beside, syncs, renames: readers see the old or the new content, never a part. */
 sk_err io_file_replace(const char *path, const void *data, size_t bytes, unsigned mode);
+/* STAMP mixed with which file PATH is, its size and its time: another when the file was replaced or written, and
+ * when it came or went. Mixing several files watches them all. */
+uint64_t io_file_stamp(uint64_t stamp, const char *path);
 
 #endif

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "base/random.h"
 #include "io/file.h"
 
@@ -85,4 +86,16 @@ sk_err io_file_replace(const char *path, const void *data, size_t bytes, unsigne
         return err;
     }
     return sync_folder(path);
+}
+
+uint64_t io_file_stamp(uint64_t stamp, const char *path) {
+    struct stat st;
+    uint64_t parts[5] = {stamp};
+    if (stat(path, &st) == 0) {
+        parts[1] = st.st_ino;
+        parts[2] = (uint64_t)st.st_size;
+        parts[3] = (uint64_t)st.st_mtim.tv_sec;
+        parts[4] = (uint64_t)st.st_mtim.tv_nsec;
+    }
+    return sk_hash64(parts, sizeof parts);
 }

@@ -183,13 +183,20 @@ sk_err io_sendv(int fd, const struct iovec *iov, int count, bool more, size_t *o
 
 sk_err io_sendfile(int fd, int file_fd, uint64_t offset, size_t bytes, size_t *out_n) {
     off_t at = (off_t)offset;
-    ssize_t n;
-    do n = sendfile(fd, file_fd, &at, bytes);
-    while (n < 0 && errno == EINTR);
-    if (n < 0)
-        return errno == EINVAL || errno == ENOSYS || errno == ESPIPE ? SK_ERR_UNSUPPORTED : last_error();
-    if (n == 0 && bytes > 0) return SK_ERR_END; /* the file is shorter than that */
-    *out_n = (size_t)n;
+    size_t sent = 0;
+    /* It also stops short when the system wants the thread for a moment, as a completion of io_uring does: only
+     * EAGAIN says that the socket is full, and that it will tell when it is not. */
+    while (sent < bytes) {
+        ssize_t n = sendfile(fd, file_fd, &at, bytes - sent);
+        if (n == 0) return SK_ERR_END; /* the file is shorter than that */
+        if (n > 0)
+            sent += (size_t)n;
+        else if (sent && errno != EINTR)
+            break;
+        else if (errno != EINTR)
+            return errno == EINVAL || errno == ENOSYS || errno == ESPIPE ? SK_ERR_UNSUPPORTED : last_error();
+    }
+    *out_n = sent;
     return SK_OK;
 }
 

@@ -35,8 +35,8 @@ sk_err io_recv(int fd, void *data, size_t bytes, size_t *out_n);
 /* Writes as much as the socket takes; SK_OK even when partial, SK_ERR_AGAIN when nothing was taken,
  * SK_ERR_CLOSED/RESET. MORE sets MSG_MORE. No SIGPIPE. */
 sk_err io_sendv(int fd, const struct iovec *iov, int count, bool more, size_t *out_n);
-/* sendfile(2) from FILE_FD at OFFSET, results as io_sendv; SK_ERR_UNSUPPORTED where it cannot,
- * SK_ERR_END when the file ends before OFFSET. */
+/* sendfile(2) from FILE_FD at OFFSET, results as io_sendv, and fewer than BYTES only when the socket is full or
+ * broken; SK_ERR_UNSUPPORTED where it cannot, SK_ERR_END when the file ends before them. */
 sk_err io_sendfile(int fd, int file_fd, uint64_t offset, size_t bytes, size_t *out_n);
 /* Bytes written but not yet acknowledged by the peer (SIOCOUTQ); 0 on failure. */
 size_t io_socket_unsent(int fd);

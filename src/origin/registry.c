@@ -3,7 +3,6 @@
 #include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "base/buf.h"
 #include "base/hash.h"
@@ -73,15 +72,9 @@ static sk_err file_identity(const char *file, uint64_t *out_identity) {
 }
 
 static sk_err authorities_identity(const char *ca_file, uint64_t *out_identity) {
-    struct stat state = {0};
-    if (!ca_file) {
-        (void)stat(X509_get_default_cert_file(), &state); /* without it the directory is used: state 0 */
-        uint64_t facts[] = {(uint64_t)state.st_ino, (uint64_t)state.st_size, (uint64_t)state.st_mtim.tv_sec,
-                            (uint64_t)state.st_mtim.tv_nsec};
-        *out_identity = sk_hash64(facts, sizeof facts);
-        return SK_OK;
-    }
-    return file_identity(ca_file, out_identity);
+    if (ca_file) return file_identity(ca_file, out_identity);
+    *out_identity = io_file_stamp(0, X509_get_default_cert_file()); /* without it the directory is used */
+    return SK_OK;
 }
 
 static sk_err trust_identity(const struct wire_tls_client_options *options, uint64_t *out_identity) {

@@ -12,12 +12,14 @@
 #define QPACK_BLOCKED_STREAMS 16
 
 void wire_h3_room_init(struct wire_h3_room *room) {
-    sk_pool_init(&room->chunks, sizeof(struct h3_chunk), CHUNKS_KEPT);
+    sk_pool_init(&room->chunks, sizeof(struct h3_chunk) + H3_CHUNK_BYTES, CHUNKS_KEPT);
+    sk_pool_init(&room->loans, sizeof(struct h3_chunk), CHUNKS_KEPT);
     sk_pool_init(&room->outs, sizeof(struct h3_out), OUTS_KEPT);
 }
 
 void wire_h3_room_free(struct wire_h3_room *room) {
     sk_pool_free_all(&room->chunks);
+    sk_pool_free_all(&room->loans);
     sk_pool_free_all(&room->outs);
 }
 

@@ -1,8 +1,8 @@
 /* A server's HTTP/3 connection over wire/quic (RFC 9114, QPACK of RFC 9204, priorities of RFC 9218): nghttp3 under our
  * own rules, telling its owner of requests by the events of wire/stream.h. Own thread.
  *
- * Content that goes out is copied once, into chunks that are kept until the client has acknowledged them; their sum is
- * bounded for a connection, and what the client does not read is not asked for. */
+ * Content that goes out stays until the client has acknowledged it: lent by its owner where it lies, or copied into
+ * chunks, whose sum is bounded for a connection. What the client does not read is not asked for. */
 #ifndef SK_WIRE_H3_H
 #define SK_WIRE_H3_H
 
@@ -11,14 +11,14 @@
 #include "wire/quic.h"
 #include "wire/stream.h"
 
-/* Content sent and not acknowledged, of a connection. */
+/* Copies of content sent and not acknowledged, of a connection. */
 #define WIRE_H3_UNACKED_BYTES (4 * 1024 * 1024)
 
 struct wire_h3;
 
 /* What the connections of a thread share. */
 struct wire_h3_room {
-    struct sk_pool chunks, outs;
+    struct sk_pool chunks, loans, outs;
 };
 void wire_h3_room_init(struct wire_h3_room *room);
 /* No connection is left. */
@@ -53,6 +53,11 @@ bool wire_h3_blame(struct wire_h3 *h3, enum wire_h2_cost cost, sk_time_ns now);
 void wire_h3_goaway(struct wire_h3 *h3, bool final);
 /* The final GOAWAY is out and every request is answered. */
 bool wire_h3_over(const struct wire_h3 *h3);
+/* Content of others is lent to it: wire_h3_check_loans, now and then. */
+bool wire_h3_borrows(const struct wire_h3 *h3);
+/* False: a client has the whole of an answer for PATIENCE, has not acknowledged what comes next of it, and so keeps what
+ * is lent. */
+bool wire_h3_check_loans(struct wire_h3 *h3, sk_time_ns now, sk_time_ns patience);
 /* The client was cut off because of abuse, and why; NULL: it was not. */
 const char *wire_h3_abuse(const struct wire_h3 *h3);
 

@@ -14,8 +14,10 @@
 /* Content that the client has not acknowledged. */
 struct h3_chunk {
     struct h3_chunk *next;
+    const char *data;
     size_t bytes;
-    char data[H3_CHUNK_BYTES];
+    void *loan;  /* the owner's; NULL: DATA is ROOM */
+    char room[]; /* H3_CHUNK_BYTES, of a copy */
 };
 
 /* What goes out on a stream. It outlives the owner's stream, which is over when all is written. */
@@ -29,6 +31,8 @@ struct h3_out {
     uint64_t wrote, content;       /* bytes on the stream; of these, content that was taken */
     bool eof;                      /* all content is in chunks */
     bool starved;                  /* waits for room in the connection's share */
+    const struct h3_chunk *seen;   /* the oldest at wire_h3_check_loans */
+    sk_time_ns seen_at;            /* since when */
     const struct http_fields *trailers;
 };
 
@@ -44,7 +48,8 @@ struct wire_h3 {
     sk_time_ns now;
     struct wire_h3_room *room;
     struct sk_list outs, dropped;
-    size_t unacked;
+    size_t unacked; /* bytes of copies */
+    size_t loans;   /* chunks that are lent */
 };
 
 /* h3_send.c */

@@ -3,7 +3,7 @@
 
 #include "wire/h3_internal.h"
 
-/* Of one stream, ahead of what was sent. */
+/* Of one stream, ahead of what was sent; also the most that is borrowed in one piece. */
 #define AHEAD_BYTES (16 * 1024)
 
 /* wire/stream.h has the library's own fields under another name. */
@@ -58,26 +58,49 @@ static void append(struct h3_out *out, struct h3_chunk *chunk) {
     out->last = chunk;
 }
 
+/* SK_ERR_UNSUPPORTED: content is to be copied. */
+static sk_err borrow(struct wire_h3 *h3, struct h3_out *out) {
+    sk_str piece;
+    void *loan;
+    bool last = false;
+    struct h3_chunk *chunk = sk_pool_get_unset(&h3->room->loans);
+    if (!chunk) return SK_ERR_NO_MEMORY;
+    sk_err err = h3->events->lend(h3->owner, out->stream, AHEAD_BYTES, &piece, &last, &loan);
+    if (err) {
+        sk_pool_put(&h3->room->loans, chunk);
+        return err;
+    }
+    *chunk = (struct h3_chunk){.data = piece.data, .bytes = piece.len, .loan = loan};
+    append(out, chunk);
+    h3->loans++;
+    out->content += piece.len;
+    if (last) out->eof = true;
+    return SK_OK;
+}
+
+static sk_err copy(struct wire_h3 *h3, struct h3_out *out, size_t bytes) {
+    struct h3_chunk *chunk = sk_pool_get_unset(&h3->room->chunks);
+    if (!chunk) return SK_ERR_NO_MEMORY;
+    *chunk = (struct h3_chunk){.data = chunk->room, .bytes = bytes};
+    append(out, chunk);
+    h3->unacked += bytes;
+    out->content += bytes;
+    return h3->events->take(h3->owner, out->stream, bytes, chunk->room);
+}
+
 /* SK_ERR_AGAIN: the owner, or the connection's share, has nothing now. */
 static sk_err take_chunk(struct wire_h3 *h3, struct h3_out *out) {
     size_t bytes = 0;
     bool last = false;
+    sk_err err = borrow(h3, out);
+    if (err != SK_ERR_UNSUPPORTED) return err;
     if (h3->unacked >= WIRE_H3_UNACKED_BYTES) {
         out->starved = true;
         return SK_ERR_AGAIN;
     }
-    sk_err err = h3->events->content(h3->owner, out->stream, H3_CHUNK_BYTES, &bytes, &last, &out->trailers);
-    if (err) return err;
-    if (bytes) {
-        struct h3_chunk *chunk = sk_pool_get(&h3->room->chunks);
-        if (!chunk) return SK_ERR_NO_MEMORY;
-        chunk->bytes = bytes;
-        append(out, chunk);
-        h3->unacked += bytes;
-        out->content += bytes;
-        err = h3->events->take(h3->owner, out->stream, bytes, chunk->data);
-    }
-    if (last) out->eof = true;
+    err = h3->events->content(h3->owner, out->stream, H3_CHUNK_BYTES, &bytes, &last, &out->trailers);
+    if (!err && bytes) err = copy(h3, out, bytes);
+    if (!err && last) out->eof = true;
     return err;
 }
 
@@ -120,7 +143,7 @@ nghttp3_ssize h3_read_content(nghttp3_conn *conn, int64_t stream, nghttp3_vec *v
     if (!not_given(out)) wire_h3_pull(h3, out->stream);
     if (out->stream->reset) return NGHTTP3_ERR_WOULDBLOCK;
     for (struct h3_chunk *chunk; used < count && (chunk = not_given(out)); used++) {
-        vector[used] = (nghttp3_vec){(uint8_t *)chunk->data, chunk->bytes};
+        vector[used] = (nghttp3_vec){(uint8_t *)(uintptr_t)chunk->data, chunk->bytes};
         out->given = chunk;
     }
     if (out->eof && !not_given(out))
@@ -135,8 +158,14 @@ static void free_first(struct wire_h3 *h3, struct h3_out *out) {
     out->first = chunk->next;
     if (out->last == chunk) out->last = NULL;
     if (out->given == chunk) out->given = NULL;
-    h3->unacked -= chunk->bytes;
-    sk_pool_put(&h3->room->chunks, chunk);
+    if (chunk->loan) {
+        h3->events->give_back(h3->owner, chunk->loan);
+        h3->loans--;
+        sk_pool_put(&h3->room->loans, chunk);
+    } else {
+        h3->unacked -= chunk->bytes;
+        sk_pool_put(&h3->room->chunks, chunk);
+    }
 }
 
 void h3_free_chunks(struct wire_h3 *h3, struct h3_out *out) {
@@ -161,4 +190,22 @@ void h3_acknowledged(struct wire_h3 *h3, struct h3_out *out, uint64_t bytes) {
     }
     out->first_acked = (size_t)bytes;
     feed_starved(h3);
+}
+
+/* --- loans ------------------------------------------------------------------------------------------------ */
+
+bool wire_h3_borrows(const struct wire_h3 *h3) { return h3->loans > 0; }
+
+bool wire_h3_check_loans(struct wire_h3 *h3, sk_time_ns now, sk_time_ns patience) {
+    bool good = true;
+    SK_LIST_FOR_EACH(link, &h3->outs) {
+        struct h3_out *out = SK_CONTAINER_OF(link, struct h3_out, link);
+        if (out->stream || !out->first || out->first != out->seen) {
+            out->seen = out->first;
+            out->seen_at = now;
+        } else if (out->first->loan && now - out->seen_at >= patience) {
+            good = false;
+        }
+    }
+    return good;
 }

@@ -1,7 +1,5 @@
 #include "wire/quic.h"
 
-#include <ngtcp2/ngtcp2_crypto.h>
-#include <ngtcp2/ngtcp2_crypto_ossl.h>
 #include <openssl/err.h>
 #include <stdlib.h>
 #include <threads.h>
@@ -15,26 +13,6 @@
 #define UNI_STREAMS 8
 #define CONNECTION_IDS 4
 #define UNI_WINDOW (64 * 1024)
-#define PIECES 16
-
-struct wire_quic {
-    uint32_t magic;
-    bool failed, closed, handshaken, early;
-    ngtcp2_conn *conn;
-    ngtcp2_crypto_ossl_ctx *crypto;
-    ngtcp2_crypto_conn_ref ref;
-    SSL *ssl;
-    struct wire_tls_server *tls;
-    const struct wire_quic_keys *keys;
-    struct wire_quic_place place;
-    const struct wire_quic_events *events;
-    void *owner;
-    const struct wire_quic_app *app;
-    void *app_arg;
-    ngtcp2_ccerr error;
-    const char *why;
-    sk_time_ns now;
-};
 
 ngtcp2_conn *quic_conn(struct wire_quic *quic) { return quic->conn; }
 
@@ -61,7 +39,7 @@ static sk_err fail(struct wire_quic *quic, int result) {
         return SK_ERR_MALFORMED;
     }
     if (result == NGTCP2_ERR_CRYPTO) {
-        quic->why = tls_reason();
+        quic->why = quic->ssl ? tls_reason() : "a TLS message after the handshake";
         ngtcp2_ccerr_set_tls_alert(&quic->error, ngtcp2_conn_get_tls_alert(quic->conn), NULL, 0);
         return SK_ERR_TLS;
     }
@@ -70,13 +48,23 @@ static sk_err fail(struct wire_quic *quic, int result) {
 }
 
 /* What the application said of its own failure, for the library's callbacks. */
-static int app_verdict(struct wire_quic *quic, sk_err err, uint64_t error) {
+int quic_app_verdict(struct wire_quic *quic, sk_err err, uint64_t error) {
     if (!err) return 0;
     ngtcp2_ccerr_set_application_error(&quic->error, error, NULL, 0);
     return NGTCP2_ERR_CALLBACK_FAILURE;
 }
 
 /* --- the library's questions ------------------------------------------------------------------------------ */
+
+/* After the handshake a client has nothing more to say in TLS: tickets are ours to give, and keys change in QUIC's own
+ * way (RFC 9001 section 6). So TLS is gone by then. */
+static int on_crypto_data(ngtcp2_conn *conn, ngtcp2_encryption_level level, uint64_t offset,
+                          const uint8_t *data, size_t bytes, void *user) {
+    struct wire_quic *quic = user;
+    if (quic->ssl) return ngtcp2_crypto_recv_crypto_data_cb(conn, level, offset, data, bytes, user);
+    ngtcp2_conn_set_tls_alert(conn, SSL_AD_UNEXPECTED_MESSAGE);
+    return NGTCP2_ERR_CRYPTO;
+}
 
 static int on_stream_data(ngtcp2_conn *conn, uint32_t flags, int64_t stream, uint64_t offset,
                           const uint8_t *data, size_t bytes, void *user, void *stream_user) {
@@ -85,14 +73,14 @@ static int on_stream_data(ngtcp2_conn *conn, uint32_t flags, int64_t stream, uin
     quic->early = !quic->handshaken; /* RFC 9001 section 5.7: nothing else is read before */
     sk_err err = quic->app->received(quic->app_arg, stream, (sk_str){(const char *)data, bytes},
                                      flags & NGTCP2_STREAM_DATA_FLAG_FIN, quic->now, &error);
-    return app_verdict(quic, err, error);
+    return quic_app_verdict(quic, err, error);
 }
 
 static int on_acked(ngtcp2_conn *conn, int64_t stream, uint64_t offset, uint64_t bytes, void *user,
                     void *stream_user) {
     struct wire_quic *quic = user;
     uint64_t error = 0;
-    return app_verdict(quic, quic->app->acknowledged(quic->app_arg, stream, bytes, &error), error);
+    return quic_app_verdict(quic, quic->app->acknowledged(quic->app_arg, stream, bytes, &error), error);
 }
 
 static int on_stream_close(ngtcp2_conn *conn, uint32_t flags, int64_t stream, uint64_t code, void *user,
@@ -107,20 +95,20 @@ static int on_stream_close(ngtcp2_conn *conn, uint32_t flags, int64_t stream, ui
         else
             ngtcp2_conn_extend_max_streams_uni(conn, 1);
     }
-    return app_verdict(quic, err, error);
+    return quic_app_verdict(quic, err, error);
 }
 
 static int on_stream_reset(ngtcp2_conn *conn, int64_t stream, uint64_t final_size, uint64_t code, void *user,
                            void *stream_user) {
     struct wire_quic *quic = user;
     uint64_t error = 0;
-    return app_verdict(quic, quic->app->stream_reset(quic->app_arg, stream, true, &error), error);
+    return quic_app_verdict(quic, quic->app->stream_reset(quic->app_arg, stream, true, &error), error);
 }
 
 static int on_stop_sending(ngtcp2_conn *conn, int64_t stream, uint64_t code, void *user, void *stream_user) {
     struct wire_quic *quic = user;
     uint64_t error = 0;
-    return app_verdict(quic, quic->app->stream_reset(quic->app_arg, stream, false, &error), error);
+    return quic_app_verdict(quic, quic->app->stream_reset(quic->app_arg, stream, false, &error), error);
 }
 
 static int on_stream_window(ngtcp2_conn *conn, int64_t stream, uint64_t window, void *user,
@@ -134,7 +122,7 @@ static int on_tx_key(ngtcp2_conn *conn, ngtcp2_encryption_level level, void *use
     struct wire_quic *quic = user;
     uint64_t error = 0;
     if (level != NGTCP2_ENCRYPTION_LEVEL_1RTT) return 0;
-    return app_verdict(quic, quic->app->ready(quic->app_arg, &error), error);
+    return quic_app_verdict(quic, quic->app->ready(quic->app_arg, &error), error);
 }
 
 /* A token, so that the client need not prove its address again (RFC 9000 section 8.1.3). */
@@ -183,7 +171,7 @@ static void on_rand(uint8_t *out, size_t bytes, const ngtcp2_rand_ctx *context) 
 
 static const ngtcp2_callbacks callbacks = {
     .recv_client_initial = ngtcp2_crypto_recv_client_initial_cb,
-    .recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb,
+    .recv_crypto_data = on_crypto_data,
     .encrypt = ngtcp2_crypto_encrypt_cb,
     .decrypt = ngtcp2_crypto_decrypt_cb,
     .hp_mask = ngtcp2_crypto_hp_mask_cb,
@@ -291,6 +279,7 @@ sk_err wire_quic_accept(const struct wire_quic_options *options, struct wire_qui
                                .owner = options->owner,
                                .app = options->app,
                                .app_arg = options->app_arg,
+                               .offer.stream = -1,
                                .why = "",
                                .now = options->now};
     ngtcp2_ccerr_default(&quic->error);
@@ -304,14 +293,27 @@ sk_err wire_quic_accept(const struct wire_quic_options *options, struct wire_qui
     return SK_OK;
 }
 
-void wire_quic_free(struct wire_quic *quic) {
-    if (!quic) return;
-    SK_CHECK_MAGIC(quic, QUIC_MAGIC);
-    ngtcp2_conn_del(quic->conn);
+static void free_tls(struct wire_quic *quic) {
     if (quic->ssl) SSL_set_app_data(quic->ssl, NULL);
     ngtcp2_crypto_ossl_ctx_del(quic->crypto);
     SSL_free(quic->ssl);
     wire_tls_server_unref(quic->tls);
+    quic->crypto = NULL;
+    quic->ssl = NULL;
+    quic->tls = NULL;
+}
+
+/* The handshake is done, tickets are written: the keys are the library's, and nothing asks TLS any more. */
+static void end_tls(struct wire_quic *quic) {
+    ngtcp2_conn_set_tls_native_handle(quic->conn, NULL);
+    free_tls(quic);
+}
+
+void wire_quic_free(struct wire_quic *quic) {
+    if (!quic) return;
+    SK_CHECK_MAGIC(quic, QUIC_MAGIC);
+    ngtcp2_conn_del(quic->conn);
+    free_tls(quic);
     quic->magic = 0;
     free(quic);
 }
@@ -327,7 +329,10 @@ sk_err wire_quic_receive(struct wire_quic *quic, const struct io_train *train, s
     ERR_clear_error();
     int result = ngtcp2_conn_read_pkt(quic->conn, &path, &info, (const uint8_t *)datagram.data, datagram.len,
                                       (ngtcp2_tstamp)now);
-    if (result == 0) return SK_OK;
+    if (result == 0) {
+        if (quic->handshaken && quic->ssl) end_tls(quic);
+        return SK_OK;
+    }
     if (result == NGTCP2_ERR_DRAINING || result == NGTCP2_ERR_DROP_CONN || result == NGTCP2_ERR_RETRY)
         return SK_ERR_END;
     return fail(quic, result);
@@ -345,45 +350,6 @@ sk_err wire_quic_tick(struct wire_quic *quic, sk_time_ns now) {
     if (result == 0) return SK_OK;
     if (result == NGTCP2_ERR_IDLE_CLOSE || result == NGTCP2_ERR_HANDSHAKE_TIMEOUT) return SK_ERR_END;
     return fail(quic, result);
-}
-
-static size_t total(const ngtcp2_vec *pieces, size_t count) {
-    size_t bytes = 0;
-    for (size_t i = 0; i < count; i++) bytes += pieces[i].len;
-    return bytes;
-}
-
-/* One packet, with as much of the streams as it holds. */
-static ngtcp2_ssize write_packet(ngtcp2_conn *conn, ngtcp2_path *path, ngtcp2_pkt_info *info, uint8_t *out,
-                                 size_t room, ngtcp2_tstamp now, void *user) {
-    struct wire_quic *quic = user;
-    for (;;) {
-        ngtcp2_vec pieces[PIECES];
-        ngtcp2_ssize taken = -1;
-        size_t count = 0;
-        int64_t stream = -1;
-        bool fin = false;
-        uint64_t error = 0;
-        if ((quic->handshaken || quic->early) && ngtcp2_conn_get_max_data_left(conn)) {
-            count = PIECES;
-            sk_err err = quic->app->next(quic->app_arg, pieces, &count, &stream, &fin, &error);
-            if (err) return app_verdict(quic, err, error);
-        }
-        uint32_t flags = NGTCP2_WRITE_STREAM_FLAG_MORE | NGTCP2_WRITE_STREAM_FLAG_PADDING;
-        if (fin) flags |= NGTCP2_WRITE_STREAM_FLAG_FIN;
-        ngtcp2_ssize n =
-            ngtcp2_conn_writev_stream(conn, path, info, out, room, &taken, flags, stream, pieces, count, now);
-        if (stream >= 0 && taken >= 0)
-            quic->app->wrote(quic->app_arg, stream, (size_t)taken,
-                             fin && (size_t)taken == total(pieces, count));
-        switch (n) {
-        case NGTCP2_ERR_WRITE_MORE: continue;
-        case NGTCP2_ERR_STREAM_DATA_BLOCKED: quic->app->blocked(quic->app_arg, stream); continue;
-        case NGTCP2_ERR_STREAM_SHUT_WR:
-        case NGTCP2_ERR_STREAM_NOT_FOUND: quic->app->shut(quic->app_arg, stream); continue;
-        default: return n;
-        }
-    }
 }
 
 static void set_addr(struct io_addr *addr, const ngtcp2_addr *from) {
@@ -426,8 +392,7 @@ sk_err wire_quic_fill(struct wire_quic *quic, char *room, sk_time_ns now, struct
     if (quic->failed) return say_closed(quic, room, now, out_train);
     ngtcp2_path_storage_zero(&path);
     ngtcp2_ssize bytes =
-        ngtcp2_conn_write_aggregate_pkt(quic->conn, &path.path, &info, (uint8_t *)room, IO_TRAIN_BYTES,
-                                        &segment, write_packet, (ngtcp2_tstamp)now);
+        quic_write_train(quic, &path.path, &info, (uint8_t *)room, IO_TRAIN_BYTES, &segment, now);
     if (bytes < 0) {
         (void)!fail(quic, (int)bytes);
         return say_closed(quic, room, now, out_train);
@@ -445,6 +410,7 @@ void wire_quic_close(struct wire_quic *quic, uint64_t error) {
 /* --- what it is ------------------------------------------------------------------------------------------- */
 
 void wire_quic_facts(const struct wire_quic *quic, struct wire_tls_facts *out_facts) {
+    SK_ASSERT(quic->ssl);
     wire_tls_facts_of(quic->ssl, out_facts);
 }
 

@@ -62,7 +62,7 @@ sk_time_ns wire_quic_due(struct wire_quic *quic);
 sk_err wire_quic_tick(struct wire_quic *quic, sk_time_ns now);
 /* The next wire_quic_fill ends it with ERROR of the application. */
 void wire_quic_close(struct wire_quic *quic, uint64_t error);
-/* Once it is handshaken, or early. */
+/* From within events.handshaken: then TLS is freed; or while it is early. */
 void wire_quic_facts(const struct wire_quic *quic, struct wire_tls_facts *out_facts);
 bool wire_quic_handshaken(const struct wire_quic *quic);
 /* The client's early data came (0-RTT, RFC 9001 section 4.6), and the handshake is not over: answers go out already. */

@@ -2,7 +2,8 @@
 #ifndef SK_WIRE_QUIC_INTERNAL_H
 #define SK_WIRE_QUIC_INTERNAL_H
 
-#include <ngtcp2/ngtcp2.h>
+#include <ngtcp2/ngtcp2_crypto.h>
+#include <ngtcp2/ngtcp2_crypto_ossl.h>
 
 #include "wire/quic.h"
 
@@ -41,6 +42,41 @@ struct wire_quic_app {
     void (*shut)(void *app, int64_t stream); /* for sending */
 };
 
+/* What the application has to send on one stream, while packets are made of it. */
+#define QUIC_PIECES 8
+struct quic_offer {
+    ngtcp2_vec pieces[QUIC_PIECES];
+    size_t count;   /* of pieces that are left */
+    size_t written; /* bytes that the application does not know of */
+    int64_t stream; /* -1: none */
+    bool fin;       /* with the last piece the stream ends */
+};
+
+struct wire_quic {
+    uint32_t magic;
+    bool failed, closed, handshaken, early;
+    ngtcp2_conn *conn;
+    ngtcp2_crypto_ossl_ctx *crypto;
+    ngtcp2_crypto_conn_ref ref;
+    SSL *ssl; /* NULL: the handshake is done */
+    struct wire_tls_server *tls;
+    const struct wire_quic_keys *keys;
+    struct wire_quic_place place;
+    const struct wire_quic_events *events;
+    void *owner;
+    const struct wire_quic_app *app;
+    void *app_arg;
+    struct quic_offer offer;
+    ngtcp2_ccerr error;
+    const char *why;
+    sk_time_ns now;
+};
+
 ngtcp2_conn *quic_conn(struct wire_quic *quic);
+/* What the application said of its own failure, for the library's callbacks. */
+int quic_app_verdict(struct wire_quic *quic, sk_err err, uint64_t error);
+/* quic_write.c: a train of packets, as ngtcp2_conn_write_aggregate_pkt. */
+ngtcp2_ssize quic_write_train(struct wire_quic *quic, ngtcp2_path *path, ngtcp2_pkt_info *info, uint8_t *out,
+                              size_t room, size_t *out_segment, sk_time_ns now);
 
 #endif

@@ -50,6 +50,12 @@ struct wire_stream_events {
     sk_err (*take)(void *owner, struct wire_stream *stream, size_t bytes, char *room);
     /* BYTES of framing went out for it. */
     void (*framed)(void *owner, struct wire_stream *stream, size_t bytes);
+    /* Instead of content and take, where the next content (of MOST bytes at most) lies in memory that stays as it is
+     * until *out_loan is given back, be it after closed. *out_last as in content. SK_ERR_UNSUPPORTED: ask for it in the
+     * other way. */
+    sk_err (*lend)(void *owner, struct wire_stream *stream, size_t most, sk_str *out_piece, bool *out_last,
+                   void **out_loan);
+    void (*give_back)(void *owner, void *loan);
 };
 
 /* Of a header section. */

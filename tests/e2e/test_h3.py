@@ -2,6 +2,7 @@
 the end. The client's side is aioquic; curl is asked where it can."""
 
 import os
+import random
 import socket
 import subprocess
 import threading
@@ -9,12 +10,13 @@ import time
 
 import pytest
 from aioquic.buffer import encode_uint_var
+from aioquic.tls import Epoch
 from harness.h3client import Client, Closed
 from harness.origin import reply
 from harness.scale import SLOW, seconds, wait_until
 
 FRESH = [("Cache-Control", "max-age=60")]
-NO_ERROR, INTERNAL, MESSAGE = 0x100, 0x102, 0x10e
+NO_ERROR, INTERNAL, EXCESSIVE_LOAD, MESSAGE = 0x100, 0x102, 0x107, 0x10e
 HEADERS_FRAME, DATA_FRAME = 1, 0
 
 
@@ -358,6 +360,54 @@ def test_the_clients_window_is_respected(edge, origin):
         client.wait(lambda: len(client.answers[stream].body) == 3_000_000, "the rest")
 
 
+def test_a_hit_outlives_its_purge_and_the_memory_that_is_wanted(new_https, origin):
+    """What a client has not acknowledged stays as it was, however slowly it reads."""
+    body, other = random.Random(5).randbytes(1_000_000), bytes(4_000_000)
+    edge = new_https(origin, memory="16MiB")
+    origin.on("/w", reply(body=body, fields=FRESH))
+    with Client(edge.address) as client:
+        assert client.get("/w").body == body
+    with Client(edge.address, window=65536) as slow:
+        slow.quic._write_stream_limits = lambda **_: None
+        stream = slow.send("/w")
+        slow.wait(lambda: len(slow.answers[stream].body) > 60000, "a window full")
+        assert edge.admin("/purge", "POST", [("Content-Type", "application/json")], body=b'{"all": true}').status == 200
+        for i in range(8):
+            origin.on(f"/other{i}", reply(body=other, fields=FRESH))
+            assert curl(edge, f"/other{i}", "--http1.1", "-o", "/dev/null").stdout == b"1.1 200"
+        del slow.quic._write_stream_limits
+        slow.wait(lambda: slow.finished(stream), "the rest")
+        assert slow.answers[stream].body == body
+
+
+def test_what_is_lost_is_sent_again(edge, origin, client):
+    """RFC 9002; every fiftieth datagram, and now and then eight of a train"""
+    body, dice = random.Random(6).randbytes(300_000), random.Random(7)
+    origin.on("/l", reply(body=body, fields=FRESH))
+    assert client.get("/l").body == body
+    receive, lose = client.quic.receive_datagram, [0]
+
+    def receive_some(data, source, now):
+        lose[0] = max(lose[0] - 1, 8 if dice.random() < 0.005 else 0)
+        if not lose[0] and dice.random() > 0.02:
+            receive(data, source, now=now)
+    client.quic.receive_datagram = receive_some
+    assert client.get("/l").body == body
+
+
+def test_who_acknowledges_nothing_is_let_go(new_https, origin):
+    """What it keeps from the cache by that is given back."""
+    edge = new_https(origin, timeouts={"write": "1s"})
+    origin.on("/a", reply(body=bytes(8000), fields=FRESH))
+    with Client(edge.address) as client:
+        client.get("/a")
+        client.send("/a")
+        client.flush = lambda: client.quic.datagrams_to_send(now=time.monotonic())
+        client.wait(lambda: client.terminated is not None, "the end")
+        assert client.terminated.error_code == EXCESSIVE_LOAD
+        assert edge.metrics()["skerry_client_timeouts_total"] == 1
+
+
 def test_a_silent_client_is_let_go(new_https, origin):
     """RFC 9000 10.1"""
     edge = new_https(origin, timeouts={"keep_alive": "1s"})
@@ -461,6 +511,14 @@ def test_key_update_and_ids(edge, origin, client):
         assert client.get("/k").body == b"k"
         client.quic.change_connection_id()
     assert client.get("/k").body == b"k"
+
+
+def test_tls_has_nothing_to_say_after_the_handshake(client):
+    """RFC 9001 6: keys change in QUIC's own way; a KeyUpdate message is an unexpected_message (4.8)."""
+    client.get("/")
+    client.quic._crypto_streams[Epoch.ONE_RTT].sender.write(b"\x18\0\0\1\0")
+    client.wait(lambda: client.terminated is not None, "the end")
+    assert client.terminated.error_code == 0x10a
 
 
 def test_versions(edge, origin):

@@ -264,6 +264,24 @@ static void a_large_file_comes_back_as_written(void **state) {
     sk_buf_free(&text);
 }
 
+static void a_stamp_tells_that_a_file_was_written_replaced_or_removed(void **state) {
+    uint64_t last = io_file_stamp(1, file), now;
+    (void)state;
+    assert_true(io_file_stamp(1, file) == last);
+    assert_true(io_file_stamp(2, file) != last);
+    assert_ok(io_file_replace(file, written, BYTES, 0600));
+    now = io_file_stamp(1, file);
+    assert_true(now != last);
+    last = now;
+    assert_int_equal(truncate(file, BYTES - 1), 0);
+    now = io_file_stamp(1, file);
+    assert_true(now != last);
+    last = now;
+    assert_int_equal(unlink(file), 0);
+    assert_true(io_file_stamp(1, file) != last);
+    assert_ok(io_file_replace(file, written, BYTES, 0600));
+}
+
 static void a_failed_replacement_leaves_nothing_behind(void **state) {
     char path[96];
     (void)state;
@@ -289,6 +307,7 @@ int main(void) {
         cmocka_unit_test(a_replaced_file_has_the_new_content_and_mode),
         cmocka_unit_test(files_are_loaded_whole_and_within_a_limit),
         cmocka_unit_test(a_large_file_comes_back_as_written),
+        cmocka_unit_test(a_stamp_tells_that_a_file_was_written_replaced_or_removed),
         cmocka_unit_test(a_failed_replacement_leaves_nothing_behind),
     };
     return SK_RUN_TESTS(tests);

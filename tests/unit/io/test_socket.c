@@ -2,9 +2,13 @@
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "io/socket.h"
@@ -195,6 +199,41 @@ static void sendfile_sends_a_part_of_a_file(void **state) {
     close(pipe_fds[0]), close(pipe_fds[1]), close(file), close(client), close(server), close(fd);
 }
 
+static void on_alarm(int signal) {
+    (void)signal;
+}
+
+/* Alarms every MICROSECONDS; 0 ends them. */
+static void alarm_every(suseconds_t microseconds) {
+    const struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
+    const struct itimerval every = {{0, microseconds}, {0, microseconds}};
+    assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
+    assert_int_equal(setitimer(ITIMER_REAL, &every, NULL), 0);
+}
+
+/* What the system wants of a thread stops sendfile between two pages. Who takes that for a full socket waits for
+ * room that is there already, and for an edge that never comes. */
+static void sendfile_stops_short_only_at_a_full_socket(void **state) {
+    enum { FILE_BYTES = 1 << 20 };
+    static char drained[1 << 20];
+    struct iovec one = {drained, 1};
+    int pair[2];
+    size_t n, more;
+    (void)state;
+    int file = memfd_create("file", MFD_CLOEXEC);
+    assert_int_equal(ftruncate(file, FILE_BYTES), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+    alarm_every(40);
+    for (int round = 0; round < 3000; round++) {
+        assert_ok(io_sendfile(pair[0], file, 0, FILE_BYTES, &n));
+        if (n < FILE_BYTES) assert_err(io_sendv(pair[0], &one, 1, false, &more), SK_ERR_AGAIN);
+        while (io_recv(pair[1], drained, sizeof drained, &n) == SK_OK)
+            ;
+    }
+    alarm_every(0);
+    close(file), close(pair[0]), close(pair[1]);
+}
+
 static void a_refused_connect_tells_so(void **state) {
     struct io_addr addr;
     int client;
@@ -287,6 +326,7 @@ int main(void) {
         cmocka_unit_test(reads_and_writes_tell_what_happened),
         cmocka_unit_test(a_full_socket_takes_a_part_and_then_nothing),
         cmocka_unit_test(sendfile_sends_a_part_of_a_file),
+        cmocka_unit_test(sendfile_stops_short_only_at_a_full_socket),
         cmocka_unit_test(a_refused_connect_tells_so),
         cmocka_unit_test(a_lingering_close_lets_the_last_answer_through),
         cmocka_unit_test(a_lingering_close_ends_with_its_time_and_with_the_loop),

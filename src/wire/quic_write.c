@@ -1,0 +1,87 @@
+/* Packets that go out. What the application has is asked for once for many packets: its lists and queues cost as much
+ * as a packet does. */
+#include "wire/quic_internal.h"
+
+/* The application learns how far it came. END: to the last byte, and the stream's end with it. */
+static void settle(struct wire_quic *quic, bool end) {
+    struct quic_offer *offer = &quic->offer;
+    if (offer->stream >= 0 && (offer->written || !offer->count))
+        quic->app->wrote(quic->app_arg, offer->stream, offer->written, end);
+    offer->stream = -1;
+    offer->count = offer->written = 0;
+    offer->fin = false;
+}
+
+/* Something to send, if there is anything and the client's window has room. */
+static sk_err ask(struct wire_quic *quic, uint64_t *out_error) {
+    struct quic_offer *offer = &quic->offer;
+    if ((!quic->handshaken && !quic->early) || !ngtcp2_conn_get_max_data_left(quic->conn)) {
+        settle(quic, false);
+        return SK_OK;
+    }
+    if (offer->stream >= 0) return SK_OK;
+    offer->count = QUIC_PIECES;
+    sk_err err =
+        quic->app->next(quic->app_arg, offer->pieces, &offer->count, &offer->stream, &offer->fin, out_error);
+    if (err || offer->stream < 0) {
+        offer->stream = -1;
+        offer->count = 0;
+    }
+    return err;
+}
+
+/* BYTES of it are in a packet. */
+static void take(struct wire_quic *quic, size_t bytes) {
+    struct quic_offer *offer = &quic->offer;
+    size_t gone = 0;
+    offer->written += bytes;
+    while (gone < offer->count && bytes >= offer->pieces[gone].len) bytes -= offer->pieces[gone++].len;
+    offer->count -= gone;
+    memmove(offer->pieces, offer->pieces + gone, offer->count * sizeof *offer->pieces);
+    if (offer->count) {
+        offer->pieces[0].base += bytes;
+        offer->pieces[0].len -= bytes;
+    } else {
+        settle(quic, offer->fin);
+    }
+}
+
+/* One packet, with as much of the streams as it holds. */
+static ngtcp2_ssize write_packet(ngtcp2_conn *conn, ngtcp2_path *path, ngtcp2_pkt_info *info, uint8_t *out,
+                                 size_t room, ngtcp2_tstamp now, void *user) {
+    struct wire_quic *quic = user;
+    struct quic_offer *offer = &quic->offer;
+    for (;;) {
+        uint64_t error = 0;
+        ngtcp2_ssize taken = -1;
+        sk_err err = ask(quic, &error);
+        if (err) return quic_app_verdict(quic, err, error);
+        int64_t stream = offer->stream;
+        uint32_t flags = NGTCP2_WRITE_STREAM_FLAG_MORE | NGTCP2_WRITE_STREAM_FLAG_PADDING;
+        if (offer->fin) flags |= NGTCP2_WRITE_STREAM_FLAG_FIN;
+        ngtcp2_ssize n = ngtcp2_conn_writev_stream(conn, path, info, out, room, &taken, flags, stream,
+                                                   offer->pieces, offer->count, now);
+        if (stream >= 0 && taken >= 0) take(quic, (size_t)taken);
+        switch (n) {
+        case NGTCP2_ERR_WRITE_MORE: continue;
+        case NGTCP2_ERR_STREAM_DATA_BLOCKED:
+            settle(quic, false);
+            quic->app->blocked(quic->app_arg, stream);
+            continue;
+        case NGTCP2_ERR_STREAM_SHUT_WR:
+        case NGTCP2_ERR_STREAM_NOT_FOUND:
+            settle(quic, false);
+            quic->app->shut(quic->app_arg, stream);
+            continue;
+        default: return n;
+        }
+    }
+}
+
+ngtcp2_ssize quic_write_train(struct wire_quic *quic, ngtcp2_path *path, ngtcp2_pkt_info *info, uint8_t *out,
+                              size_t room, size_t *out_segment, sk_time_ns now) {
+    ngtcp2_ssize bytes = ngtcp2_conn_write_aggregate_pkt(quic->conn, path, info, out, room, out_segment,
+                                                         write_packet, (ngtcp2_tstamp)now);
+    settle(quic, false);
+    return bytes;
+}
