@@ -32,8 +32,8 @@ static const char head[] = "200 Content-Type: text/plain\r\nLast-Modified: Thu, 
 static void put(struct disk *disk, uint64_t number, const char *body, size_t bytes) {
     char text[64];
     sk_err err;
-    while ((err = disk_put(disk, hash_of(number), key_of(number, text), (sk_str){head, sizeof head - 1}, body,
-                           bytes)) == SK_ERR_FULL)
+    while ((err = disk_put(disk, hash_of(number), 0, key_of(number, text), (sk_str){head, sizeof head - 1},
+                           body, bytes)) == SK_ERR_FULL)
         if (disk_write(disk, NULL) && disk_reclaim(disk, NULL)) stop("no room is made", SK_ERR_FULL);
     if (err) stop("put", err);
 }

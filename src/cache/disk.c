@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/crypto.h>
+
 #include "cache/disk_internal.h"
 
 /* ---- the device ---------------------------------------------------------------------------------------- */
@@ -89,15 +91,44 @@ void disk_usage(struct disk *disk, struct disk_usage *out_usage) {
     pthread_mutex_unlock(&disk->lock);
 }
 
+/* ---- sealing ------------------------------------------------------------------------------------------ */
+
+sk_err disk_seal_place_of(const struct disk *disk, uint32_t segment, uint64_t offset, uint32_t site,
+                          struct disk_seal_place *out_place) {
+    uint8_t key[DISK_KEY_BYTES];
+    sk_err err = SK_OK;
+    out_place->place = (uint32_t)(offset / DISK_RECORD_ALIGN);
+    out_place->seed = disk->super.id;
+    memcpy(out_place->key, disk->keys[segment], DISK_KEY_BYTES);
+    if (!site) return SK_OK;
+    err = disk->sites ? disk_keys_find(disk->sites, site, key) : SK_ERR_NOT_FOUND;
+    if (!err) disk_seal_record_key(disk->keys[segment], key, out_place->key);
+    OPENSSL_cleanse(key, sizeof key);
+    return err;
+}
+
+static sk_err seal(struct disk *disk, const struct disk_room *room, uint32_t site) {
+    struct disk_seal_place place;
+    if (!disk->seal) return SK_OK;
+    sk_err err = disk_seal_place_of(disk, room->segment, room->offset, site, &place);
+    if (!err) err = disk_seal_record(disk->seal, &place, room->data);
+    OPENSSL_cleanse(&place, sizeof place);
+    return err;
+}
+
 /* ---- putting ------------------------------------------------------------------------------------------- */
 
-sk_err disk_put(struct disk *disk, sk_hash128 hash, sk_str key, sk_str head, const void *body,
+sk_err disk_put(struct disk *disk, sk_hash128 hash, uint32_t site, sk_str key, sk_str head, const void *body,
                 uint64_t body_bytes) {
     SK_CHECK_MAGIC(disk, DISK_MAGIC);
     if (key.len > DISK_KEY_MAX_BYTES || head.len > DISK_HEAD_MAX_BYTES) return SK_ERR_TOO_LARGE;
     if (body_bytes > disk_record_limit(disk)) return SK_ERR_TOO_LARGE;
-    struct disk_record record = {
-        .hash = hash, .key = key, .head = head, .body_bytes = body_bytes, .sealed = disk->seal != NULL};
+    struct disk_record record = {.hash = hash,
+                                 .key = key,
+                                 .head = head,
+                                 .body_bytes = body_bytes,
+                                 .sealed = disk->seal != NULL,
+                                 .site = disk->seal ? site : 0};
     uint64_t bytes = disk_record_size(&record);
     if (bytes > disk_record_limit(disk)) return SK_ERR_TOO_LARGE;
     if (disk_failed(disk)) return SK_ERR_IO;
@@ -112,8 +143,7 @@ sk_err disk_put(struct disk *disk, sk_hash128 hash, sk_str key, sk_str head, con
     disk_record_encode(&record, body, disk->super.id, room.data);
     if (body_bytes) memcpy(room.data + meta, body, body_bytes);
     memset(room.data + meta + body_bytes, 0, bytes - meta - body_bytes);
-    if (disk->seal)
-        err = disk_seal_record(disk->seal, disk_seal_place(disk, room.segment, room.offset), room.data);
+    err = seal(disk, &room, record.site);
     if (err) {
         disk_room_drop(disk, &room);
         return err;
@@ -196,8 +226,10 @@ static sk_err open_meta(struct disk_reader *reader) {
     if (!disk->seal) return SK_OK;
     reader->opened = malloc(record->key.len + record->head.len + 1);
     if (!reader->opened) return SK_ERR_NO_MEMORY;
-    sk_err err = disk_seal_open_meta(disk->seal, disk_seal_place(disk, reader->segment, reader->offset),
-                                     &reader->stored, reader->opened);
+    struct disk_seal_place place;
+    sk_err err = disk_seal_place_of(disk, reader->segment, reader->offset, reader->stored.site, &place);
+    if (!err) err = disk_seal_open_meta(disk->seal, &place, &reader->stored, reader->opened);
+    OPENSSL_cleanse(&place, sizeof place);
     record->key.data = (const char *)reader->opened;
     record->head.data = record->key.data + record->key.len;
     return err;
@@ -212,10 +244,9 @@ sk_err disk_find(struct disk *disk, struct io_loop *loop, sk_hash128 hash, sk_st
     if (!pin(disk, hash, &place, &reader)) return SK_ERR_NOT_FOUND;
     sk_err err = load_meta(&reader, loop, &place);
     if (!err) err = open_meta(&reader);
-    if (err == SK_ERR_CORRUPT) {
-        disk_count(&disk->damaged, 1);
+    if (err == SK_ERR_CORRUPT) disk_count(&disk->damaged, 1);
+    if (err == SK_ERR_CORRUPT || err == SK_ERR_NOT_FOUND)
         (void)disk_index_remove(disk->index, hash, place.unit);
-    }
     bool same = !err && sk_hash128_eq(reader.record.hash, hash) && sk_str_eq(reader.record.key, key);
     if (!err && !same) disk_count(&disk->foreign, 1);
     if (same) {
@@ -253,8 +284,12 @@ static sk_err open_block(struct disk_reader *reader, uint64_t number, const uint
     struct disk *disk = reader->disk;
     if (!reader->opened_block) reader->opened_block = malloc(DISK_BLOCK_BYTES);
     if (!reader->opened_block) return SK_ERR_NO_MEMORY;
-    sk_err err = disk_seal_open_block(disk->seal, disk_seal_place(disk, reader->segment, reader->offset),
-                                      &reader->stored, number, *data, bytes, reader->opened_block);
+    struct disk_seal_place place;
+    sk_err err = disk_seal_place_of(disk, reader->segment, reader->offset, reader->stored.site, &place);
+    if (!err)
+        err = disk_seal_open_block(disk->seal, &place, &reader->stored, number, *data, bytes,
+                                   reader->opened_block);
+    OPENSSL_cleanse(&place, sizeof place);
     *data = reader->opened_block;
     return err;
 }

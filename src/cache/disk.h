@@ -15,7 +15,7 @@
  * removed meanwhile is not undone by it.
  *
  * Any thread may call; what reads or writes the device parks the calling fiber when LOOP is given. Who calls
- * disk_load, disk_write, disk_flush, disk_reclaim and disk_note_*, one at a time, is the owner's business: there is
+ * disk_load, disk_write, disk_flush and disk_reclaim, one at a time, is the owner's business: there is
  * no thread in here. */
 #ifndef SK_CACHE_DISK_H
 #define SK_CACHE_DISK_H
@@ -25,6 +25,7 @@
 
 struct io_loop;
 struct disk;
+struct disk_keys;
 
 /* The device. Offsets and lengths are multiples of DISK_SECTOR_BYTES, and so are addresses. */
 struct disk_io {
@@ -49,6 +50,9 @@ struct disk_options {
     /* The node key, of DISK_KEY_BYTES (disk_seal.h): everything is encrypted. NULL: nothing is. A store without is
      * as good as none where a key is given, and the other way round SK_ERR_DENIED. */
     const uint8_t *key;
+    /* With a key: the keys that records are also sealed with, site by site, so that one can be erased. NULL: none. Stays
+     * the caller's, and outlives the store. */
+    struct disk_keys *sites;
     bool background; /* after a crash, disk_open does not read the segments' summaries: disk_load does */
 };
 
@@ -63,9 +67,10 @@ sk_err disk_close(struct disk *disk, struct io_loop *loop);
  * SK_ERR_NO_MEMORY: not now. */
 sk_err disk_load(struct disk *disk, struct io_loop *loop);
 
-/* Copies the record. SK_ERR_TOO_LARGE: more than a segment holds, or than the format's limits; SK_ERR_FULL: the
- * device does not keep up, nothing was stored; SK_ERR_IO: it is out of service. */
-sk_err disk_put(struct disk *disk, sk_hash128 hash, sk_str key, sk_str head, const void *body,
+/* Copies the record. SITE, in a store with `sites`: the number of its site's key (disk_keys_for); 0: it has none.
+ * SK_ERR_TOO_LARGE: more than a segment holds, or than the format's limits; SK_ERR_FULL: the device does not keep up,
+ * nothing was stored; SK_ERR_NOT_FOUND: the site's key was erased, nothing was stored; SK_ERR_IO: it is out of service. */
+sk_err disk_put(struct disk *disk, sk_hash128 hash, uint32_t site, sk_str key, sk_str head, const void *body,
                 uint64_t body_bytes);
 /* Whether something is known of HASH: from the index alone, which may mean another key. */
 bool disk_has(const struct disk *disk, sk_hash128 hash);
@@ -87,12 +92,13 @@ struct disk_reader {
     struct disk_record stored; /* as it lies there; `record` of a sealed one is opened */
     uint8_t *opened, *opened_block;
 };
-/* SK_ERR_NOT_FOUND (nothing, another key, damaged), SK_ERR_IO (the device failed: as good as nothing),
+/* SK_ERR_NOT_FOUND (nothing, another key, damaged, its site's key was erased), SK_ERR_IO (the device failed: as good as nothing),
  * SK_ERR_NO_MEMORY. Counts as an access. */
 sk_err disk_find(struct disk *disk, struct io_loop *loop, sk_hash128 hash, sk_str key,
                  struct disk_reader *out_reader);
 /* Block NUMBER (of DISK_BLOCK_BYTES, the last one shorter) of the body, verified; valid until the next call.
- * SK_ERR_CORRUPT: the record is forgotten; SK_ERR_IO, SK_ERR_END (beyond the body), SK_ERR_NO_MEMORY. */
+ * SK_ERR_CORRUPT: the record is forgotten; SK_ERR_NOT_FOUND: its site's key was erased meanwhile; SK_ERR_IO, SK_ERR_END
+ * (beyond the body), SK_ERR_NO_MEMORY. */
 sk_err disk_read_block(struct disk_reader *reader, struct io_loop *loop, uint64_t number, sk_str *out_data);
 void disk_reader_close(struct disk_reader *reader);
 
@@ -102,15 +108,6 @@ sk_err disk_write(struct disk *disk, struct io_loop *loop);
 sk_err disk_flush(struct disk *disk, struct io_loop *loop);
 /* Takes back the oldest segment when free ones are few. SK_ERR_AGAIN: nothing to do, or readers still hold it. */
 sk_err disk_reclaim(struct disk *disk, struct io_loop *loop);
-
-/* A note of the owner's own, kept beside the records: as a whole and for good when disk_note_write returns, the former
- * one until then. SK_ERR_TOO_LARGE: more than disk_note_limit (512 KiB; less on a device below 128 MiB);
- * SK_ERR_IO, SK_ERR_NO_MEMORY. */
-sk_err disk_note_write(struct disk *disk, struct io_loop *loop, const void *data, size_t bytes);
-/* The last one that was written; the caller frees. SK_ERR_NOT_FOUND: none ever was; SK_ERR_CORRUPT: there was one, and
- * it is lost; SK_ERR_IO, SK_ERR_NO_MEMORY. */
-sk_err disk_note_read(struct disk *disk, struct io_loop *loop, void **out_data, size_t *out_bytes);
-size_t disk_note_limit(const struct disk *disk);
 
 struct disk_usage {
     uint64_t segments, free_segments, segment_bytes;

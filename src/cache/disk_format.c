@@ -8,9 +8,10 @@
 #define MAGIC_SEGMENT UINT64_C(0x474553594b530001)
 #define MAGIC_TRAILER UINT64_C(0x4c4941525453c002)
 #define MAGIC_RECORD 0x44524b53u /* "SKRD" */
-#define MAGIC_NOTE UINT64_C(0x45544f4e4b530003)
 #define MAGIC_CHECKPOINT UINT64_C(0x54504b434b530004)
-#define VERSION 2
+#define VERSION 3
+#define VERSION_MASK 0xffu
+#define SITE_SHIFT 8
 #define SEALED 0x80000000u
 
 /* Lengths are bounded before they are added up, so that no sum of them wraps. */
@@ -43,7 +44,7 @@ static bool sector_good(const uint8_t sector[DISK_SECTOR_BYTES], uint64_t magic,
 }
 
 uint64_t disk_superblock_base(const struct disk_superblock *super) {
-    return DISK_SECTOR_BYTES + 2 * super->note_bytes + super->checkpoint_bytes;
+    return DISK_SECTOR_BYTES + super->checkpoint_bytes;
 }
 
 void disk_superblock_encode(const struct disk_superblock *super, uint8_t out[DISK_SECTOR_BYTES]) {
@@ -53,10 +54,9 @@ void disk_superblock_encode(const struct disk_superblock *super, uint8_t out[DIS
     put64(out + 16, super->id);
     put64(out + 24, super->segment_bytes);
     put64(out + 32, super->segment_count);
-    put64(out + 40, super->note_bytes);
-    put64(out + 48, super->checkpoint_bytes);
-    put64(out + 56, super->sealed);
-    memcpy(out + 64, super->key_check, sizeof super->key_check);
+    put64(out + 40, super->checkpoint_bytes);
+    put64(out + 48, super->sealed);
+    memcpy(out + 56, super->key_check, sizeof super->key_check);
     seal_sector(out, super->id);
 }
 
@@ -64,10 +64,9 @@ sk_err disk_superblock_decode(const uint8_t sector[DISK_SECTOR_BYTES], struct di
     struct disk_superblock super = {.id = get64(sector + 16),
                                     .segment_bytes = get64(sector + 24),
                                     .segment_count = get64(sector + 32),
-                                    .note_bytes = get64(sector + 40),
-                                    .checkpoint_bytes = get64(sector + 48),
-                                    .sealed = get64(sector + 56) != 0};
-    memcpy(super.key_check, sector + 64, sizeof super.key_check);
+                                    .checkpoint_bytes = get64(sector + 40),
+                                    .sealed = get64(sector + 48) != 0};
+    memcpy(super.key_check, sector + 56, sizeof super.key_check);
     if (get64(sector) != MAGIC_SUPER) return SK_ERR_NOT_FOUND;
     if (!sector_good(sector, MAGIC_SUPER, super.id)) return SK_ERR_CORRUPT;
     if (get64(sector + 8) != VERSION) return SK_ERR_UNSUPPORTED;
@@ -95,25 +94,6 @@ sk_err disk_segment_head_decode(const uint8_t sector[DISK_SECTOR_BYTES], uint64_
                                            .floor = get64(sector + 24),
                                            .time_s = (int64_t)get64(sector + 64)};
     memcpy(out_head->salt, sector + 32, sizeof out_head->salt);
-    return SK_OK;
-}
-
-void disk_note_head_encode(const struct disk_note_head *head, uint64_t seed, uint8_t out[DISK_SECTOR_BYTES]) {
-    memset(out, 0, DISK_SECTOR_BYTES);
-    put64(out, MAGIC_NOTE);
-    put64(out + 8, head->sequence);
-    put64(out + 16, head->bytes);
-    put64(out + 24, head->sum);
-    seal_sector(out, seed);
-}
-
-sk_err disk_note_head_decode(const uint8_t sector[DISK_SECTOR_BYTES], uint64_t seed,
-                             struct disk_note_head *out_head) {
-    static const uint8_t zeroes[DISK_SECTOR_BYTES];
-    if (memcmp(sector, zeroes, DISK_SECTOR_BYTES) == 0) return SK_ERR_NOT_FOUND;
-    if (!sector_good(sector, MAGIC_NOTE, seed)) return SK_ERR_CORRUPT;
-    *out_head = (struct disk_note_head){
-        .sequence = get64(sector + 8), .bytes = get64(sector + 16), .sum = get64(sector + 24)};
     return SK_OK;
 }
 
@@ -173,7 +153,7 @@ void disk_summary_decode(const uint8_t data[DISK_SUMMARY_ENTRY_BYTES], struct di
 
 /* ---- records ------------------------------------------------------------------------------------------- */
 
-/*   0 magic   4 version, and in the highest bit: sealed   8 hash, high   16 low   24 sequence   32 key bytes   36 head bytes   40 body bytes
+/*   0 magic   4 version (8 bits), number of the site (23), sealed (1)   8 hash, high   16 low   24 sequence   32 key bytes   36 head bytes   40 body bytes
  *   48 sum of key, head and block sums, as they lie there   56 sum of the 56 bytes before */
 enum { AT_SEQUENCE = 24, AT_KEY = 32, AT_HEAD = 36, AT_BODY = 40, AT_META_SUM = 48, AT_SUM = 56 };
 
@@ -221,7 +201,7 @@ void disk_record_encode(const struct disk_record *record, const void *body, uint
     at += block_count(record->body_bytes) * 8;
     memset(at, 0, (size_t)(out + meta - at));
     put32(out, MAGIC_RECORD);
-    put32(out + 4, VERSION | (record->sealed ? SEALED : 0));
+    put32(out + 4, VERSION | (record->site & DISK_SITE_MAX) << SITE_SHIFT | (record->sealed ? SEALED : 0));
     put64(out + 8, record->hash.high);
     put64(out + 16, record->hash.low);
     put64(out + AT_SEQUENCE, record->sequence);
@@ -245,14 +225,15 @@ void disk_record_resum(uint8_t *data, const struct disk_record *record, uint64_t
 /* What the header says, whose lengths may be believed. SK_ERR_CORRUPT. */
 static sk_err decode_header(const uint8_t data[DISK_RECORD_HEADER_BYTES], uint64_t seed,
                             struct disk_record *out_record) {
-    if (get32(data) != MAGIC_RECORD || (get32(data + 4) & ~SEALED) != VERSION) return SK_ERR_CORRUPT;
+    if (get32(data) != MAGIC_RECORD || (get32(data + 4) & VERSION_MASK) != VERSION) return SK_ERR_CORRUPT;
     if (get64(data + AT_SUM) != disk_checksum(data, AT_SUM, seed)) return SK_ERR_CORRUPT;
     struct disk_record record = {.hash = {.high = get64(data + 8), .low = get64(data + 16)},
                                  .sequence = get64(data + AT_SEQUENCE),
                                  .key.len = get32(data + AT_KEY),
                                  .head.len = get32(data + AT_HEAD),
                                  .body_bytes = get64(data + AT_BODY),
-                                 .sealed = get32(data + 4) & SEALED};
+                                 .sealed = get32(data + 4) & SEALED,
+                                 .site = get32(data + 4) >> SITE_SHIFT & DISK_SITE_MAX};
     if (record.key.len > DISK_KEY_MAX_BYTES || record.head.len > DISK_HEAD_MAX_BYTES ||
         record.body_bytes > BODY_MAX_BYTES)
         return SK_ERR_CORRUPT;

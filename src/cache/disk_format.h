@@ -1,8 +1,7 @@
 /* What the SSD tier writes: the layout of a device, its segments and its records, and how each is proved whole.
  * Pure. All numbers are little-endian.
  *
- *   device    superblock (one sector) | note, twice | checkpoint | segments, equal in size
- *   note      header (one sector) | the owner's bytes
+ *   device    superblock (one sector) | checkpoint | segments, equal in size
  *   checkpoint  header (one sector) | the index's buckets as they are in memory
  *   segment   header (one sector) | records ... | summary ... | trailer (the last sector)
  *   record    header (64 bytes) | key | head | block sums | tags | padding to 64 | body | padding to 64
@@ -26,6 +25,7 @@
 #define DISK_RECORD_ALIGN 64
 #define DISK_KEY_MAX_BYTES 65536
 #define DISK_HEAD_MAX_BYTES (1u << 20)
+#define DISK_SITE_MAX 0x7fffffu /* of a number */
 
 uint64_t disk_checksum(const void *data, size_t bytes, uint64_t seed);
 
@@ -33,7 +33,6 @@ struct disk_superblock {
     uint64_t id;            /* of the store, random: the seed of all sums */
     uint64_t segment_bytes; /* multiple of DISK_SECTOR_BYTES */
     uint64_t segment_count;
-    uint64_t note_bytes;       /* of each of the two, with its header; multiple of DISK_SECTOR_BYTES */
     uint64_t checkpoint_bytes; /* with its header, the same; 0: there is no room for one */
     bool sealed;
     uint8_t key_check[16]; /* of a sealed one: says which node key is its */
@@ -55,16 +54,6 @@ void disk_segment_head_encode(const struct disk_segment_head *head, uint64_t see
 /* SK_ERR_CORRUPT: none of this store. */
 sk_err disk_segment_head_decode(const uint8_t sector[DISK_SECTOR_BYTES], uint64_t seed,
                                 struct disk_segment_head *out_head);
-
-struct disk_note_head {
-    uint64_t sequence; /* of the note, from 1 */
-    uint64_t bytes;
-    uint64_t sum; /* of them */
-};
-void disk_note_head_encode(const struct disk_note_head *head, uint64_t seed, uint8_t out[DISK_SECTOR_BYTES]);
-/* SK_ERR_NOT_FOUND: nothing but zeroes, none was ever written; SK_ERR_CORRUPT. */
-sk_err disk_note_head_decode(const uint8_t sector[DISK_SECTOR_BYTES], uint64_t seed,
-                             struct disk_note_head *out_head);
 
 struct disk_checkpoint_head {
     uint64_t sequence; /* the highest of all segments when it was made: with a higher one about, it is old */
@@ -101,7 +90,8 @@ struct disk_record {
     uint64_t sequence;
     sk_str key, head; /* of the caller, or in the decoded bytes */
     uint64_t body_bytes;
-    bool sealed;         /* key, head and body are encrypted, or there is room for the tags */
+    bool sealed;   /* key, head and body are encrypted, or there is room for the tags */
+    uint32_t site; /* of a sealed one: the number of its site's key (disk_keys.h); 0: the segment's alone */
     const uint8_t *sums; /* decoded: the block sums, unaligned */
     const uint8_t *tags; /* decoded, of a sealed one: of key and head, then of each block */
 };

@@ -1,6 +1,5 @@
 /* What the parts of the SSD tier's store share: disk.c puts and finds, disk_segment.c opens, writes and takes back
- * segments, disk_open.c begins and ends a store, disk_recover.c reads the segments then, disk_note.c keeps the
- * owner's note. */
+ * segments, disk_open.c begins and ends a store, disk_recover.c reads the segments then. */
 #ifndef SK_CACHE_DISK_INTERNAL_H
 #define SK_CACHE_DISK_INTERNAL_H
 
@@ -8,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "cache/disk.h"
+#include "cache/disk_keys.h"
 #include "cache/disk_seal.h"
 
 #define DISK_SEGMENT_DEFAULT (UINT64_C(8) << 20)
@@ -57,7 +57,8 @@ struct disk {
     uint64_t base; /* where the segments begin */
     struct disk_index *index;
     struct disk_segment *segments;
-    struct disk_seal *seal; /* NULL: not sealed */
+    struct disk_seal *seal;  /* NULL: not sealed */
+    struct disk_keys *sites; /* NULL: no keys of sites */
     /* Of each segment, as long as its sequence: changed under the lock while no reader holds it. NULL: not sealed. */
     uint8_t (*keys)[DISK_KEY_BYTES];
     /* under the lock; microseconds */
@@ -68,7 +69,6 @@ struct disk {
     uint64_t free_segments;
     /* who loads, writes and reclaims */
     struct disk_load load;
-    uint64_t note_sequence; /* of the last one read or written; 0: not known */
     /* figures and flags, any thread, relaxed */
     _Atomic bool failed, loading;
     _Atomic uint32_t reads_failing; /* one after the other */
@@ -91,15 +91,9 @@ static inline bool disk_locate(const struct disk *disk, uint64_t unit, uint32_t 
     *out_offset = (at - disk->base) % disk->super.segment_bytes;
     return true;
 }
-/* For a record at OFFSET of a segment that is held. */
-static inline struct disk_seal_place disk_seal_place(const struct disk *disk, uint32_t segment,
-                                                     uint64_t offset) {
-    return (struct disk_seal_place){disk->keys[segment], (uint32_t)(offset / DISK_RECORD_ALIGN),
-                                    disk->super.id};
-}
-static inline uint64_t disk_note_offset(const struct disk *disk, int slot) {
-    return DISK_SECTOR_BYTES + (uint64_t)slot * disk->super.note_bytes;
-}
+/* For a record of SITE at OFFSET of a segment that is held. SK_ERR_NOT_FOUND: the site's key was erased. */
+sk_err disk_seal_place_of(const struct disk *disk, uint32_t segment, uint64_t offset, uint32_t site,
+                          struct disk_seal_place *out_place);
 static inline bool disk_is_loading(const struct disk *disk) {
     return atomic_load_explicit(&disk->loading, memory_order_relaxed); /* orders nothing */
 }

@@ -7,10 +7,7 @@
 #include "base/random.h"
 #include "cache/disk_internal.h"
 
-#define NOTE_DEFAULT (UINT64_C(512) << 10)
 #define BEGINNING_BYTES (UINT64_C(256) * 1024)
-#define NOTE_SHARE 256 /* of a small device, at most one in so many bytes for each note */
-#define NOTE_MAX (UINT64_C(64) << 20)
 #define CHECKPOINT_SHARE 8
 #define SEGMENTS_WANTED_MAX 16384 /* each costs a read at the start: larger ones on a large device */
 #define SEGMENT_GROWS_TO (UINT64_C(64) << 20)
@@ -33,10 +30,6 @@ void disk_free(struct disk *disk) {
 
 /* ---- the superblock -------------------------------------------------------------------------------------- */
 
-static uint64_t whole_sectors(uint64_t bytes) {
-    return (bytes + DISK_SECTOR_BYTES - 1) / DISK_SECTOR_BYTES * DISK_SECTOR_BYTES;
-}
-
 static uint64_t default_segment_bytes(uint64_t bytes) {
     uint64_t segment_bytes = DISK_SEGMENT_DEFAULT;
     while (segment_bytes < SEGMENT_GROWS_TO && bytes / segment_bytes > SEGMENTS_WANTED_MAX)
@@ -51,7 +44,6 @@ static void lay_out(struct disk *disk, const struct disk_options *options) {
     struct disk_superblock super = {0};
     sk_random_secret(&super.id, sizeof super.id);
     super.segment_bytes = options->segment_bytes ? options->segment_bytes : default_segment_bytes(bytes);
-    super.note_bytes = DISK_SECTOR_BYTES + whole_sectors(SK_MIN(NOTE_DEFAULT, bytes / NOTE_SHARE));
     super.checkpoint_bytes =
         DISK_SECTOR_BYTES +
         disk_index_image_bytes(options->records ? options->records : default_records(bytes));
@@ -63,18 +55,12 @@ static void lay_out(struct disk *disk, const struct disk_options *options) {
     disk->super = super;
 }
 
-/* What was there before must not be taken for notes of this store: they are cleared before it begins to be one. */
 static sk_err write_superblock(struct disk *disk, struct io_loop *loop, const struct disk_options *options) {
     uint8_t *sector = disk_alloc(DISK_SECTOR_BYTES);
     if (!sector) return SK_ERR_NO_MEMORY;
     lay_out(disk, options);
-    memset(sector, 0, DISK_SECTOR_BYTES);
-    sk_err err = SK_OK;
-    for (int i = 0; i < 2 && !err && disk->super.segment_count; i++)
-        err = disk_device_write(disk, loop, sector, DISK_SECTOR_BYTES, disk_note_offset(disk, i));
-    if (!err) err = disk_device_sync(disk, loop);
     disk_superblock_encode(&disk->super, sector);
-    if (!err) err = disk_device_write(disk, loop, sector, DISK_SECTOR_BYTES, 0);
+    sk_err err = disk_device_write(disk, loop, sector, DISK_SECTOR_BYTES, 0);
     if (!err) err = disk_device_sync(disk, loop);
     free(sector);
     return err;
@@ -122,8 +108,7 @@ static bool sizes_fit(const struct disk *disk) {
     const struct disk_superblock *super = &disk->super;
     if (super->segment_bytes % DISK_SECTOR_BYTES || super->segment_bytes < 16 * DISK_SECTOR_BYTES)
         return false;
-    if (super->note_bytes % DISK_SECTOR_BYTES || super->checkpoint_bytes % DISK_SECTOR_BYTES) return false;
-    if (super->note_bytes < DISK_SECTOR_BYTES || super->note_bytes > NOTE_MAX) return false;
+    if (super->checkpoint_bytes % DISK_SECTOR_BYTES) return false;
     if (super->checkpoint_bytes > disk->io.bytes || disk_superblock_base(super) > disk->io.bytes)
         return false;
     if (super->segment_bytes > (UINT64_C(1) << 32) || super->segment_count < DISK_SEGMENTS_MIN) return false;
@@ -238,6 +223,7 @@ sk_err disk_open(const struct disk_options *options, struct io_loop *loop, struc
     if (!disk) return SK_ERR_NO_MEMORY;
     disk->magic = DISK_MAGIC;
     disk->io = options->io;
+    disk->sites = options->sites;
     pthread_mutex_init(&disk->lock, NULL);
     sk_err err = disk->io.bytes < 2 * (uint64_t)DISK_SECTOR_BYTES ? SK_ERR_INVALID : SK_OK;
     if (!err && options->key) err = disk_seal_create(options->key, &disk->seal);

@@ -58,15 +58,14 @@ sk_err disk_key_load(const char *path, bool make, uint8_t out_key[DISK_KEY_BYTES
 }
 
 /* HKDF with SHA-256 (RFC 5869), for one block of output: extract, then T(1). */
-static void derive(const struct disk_seal *seal, const uint8_t *salt, size_t salt_bytes, const uint8_t *info,
-                   size_t info_bytes, uint8_t out[32]) {
+static void derive(const uint8_t node_key[DISK_KEY_BYTES], const uint8_t *salt, size_t salt_bytes,
+                   const uint8_t *info, size_t info_bytes, uint8_t out[32]) {
     uint8_t secret[32], last[128];
     unsigned length = 0;
     SK_ASSERT(info_bytes < sizeof last);
     memcpy(last, info, info_bytes);
     last[info_bytes] = 1;
-    SK_ASSERT(
-        HMAC(EVP_sha256(), salt, (int)salt_bytes, seal->node_key, sizeof seal->node_key, secret, &length));
+    SK_ASSERT(HMAC(EVP_sha256(), salt, (int)salt_bytes, node_key, DISK_KEY_BYTES, secret, &length));
     SK_ASSERT(HMAC(EVP_sha256(), secret, sizeof secret, last, info_bytes + 1, out, &length));
     OPENSSL_cleanse(secret, sizeof secret);
 }
@@ -79,7 +78,7 @@ void disk_seal_check(const struct disk_seal *seal, uint64_t store_id, uint8_t ou
     static const char info[] = "skerry disk key check";
     uint8_t salt[8], key[32];
     put64(salt, store_id);
-    derive(seal, salt, sizeof salt, (const uint8_t *)info, sizeof info, key);
+    derive(seal->node_key, salt, sizeof salt, (const uint8_t *)info, sizeof info, key);
     memcpy(out, key, DISK_KEY_CHECK_BYTES);
 }
 
@@ -91,7 +90,19 @@ void disk_seal_segment_key(const struct disk_seal *seal, uint64_t store_id,
     put64(info + sizeof purpose, store_id);
     put64(info + sizeof purpose + 8, head->index);
     put64(info + sizeof purpose + 16, head->sequence);
-    derive(seal, head->salt, sizeof head->salt, info, sizeof info, out_key);
+    derive(seal->node_key, head->salt, sizeof head->salt, info, sizeof info, out_key);
+}
+
+void disk_seal_wrapping_key(const uint8_t node_key[DISK_KEY_BYTES], uint8_t out_key[DISK_KEY_BYTES]) {
+    static const char purpose[] = "skerry disk site keys";
+    static const uint8_t salt[DISK_KEY_BYTES]; /* RFC 5869 2.2: zeroes when there is none */
+    derive(node_key, salt, sizeof salt, (const uint8_t *)purpose, sizeof purpose, out_key);
+}
+
+void disk_seal_record_key(const uint8_t segment_key[DISK_KEY_BYTES], const uint8_t site_key[DISK_KEY_BYTES],
+                          uint8_t out_key[DISK_KEY_BYTES]) {
+    unsigned length = 0;
+    SK_ASSERT(HMAC(EVP_sha256(), site_key, DISK_KEY_BYTES, segment_key, DISK_KEY_BYTES, out_key, &length));
 }
 
 sk_err disk_seal_create(const uint8_t node_key[DISK_KEY_BYTES], struct disk_seal **out_seal) {
@@ -123,19 +134,20 @@ struct part {
     uint8_t *tag; /* DISK_TAG_BYTES, made or compared */
 };
 
-static bool prepare(EVP_CIPHER_CTX *context, const struct disk_seal *seal, struct disk_seal_place place,
-                    const struct part *part, bool sealing) {
+static bool prepare(EVP_CIPHER_CTX *context, const struct disk_seal *seal,
+                    const struct disk_seal_place *place, const struct part *part, bool sealing) {
     uint8_t nonce[12];
     int n;
-    for (int i = 0; i < 4; i++) nonce[i] = (uint8_t)(place.place >> 8 * i);
+    for (int i = 0; i < 4; i++) nonce[i] = (uint8_t)(place->place >> 8 * i);
     put64(nonce + 4, part->number);
-    if (EVP_CipherInit_ex2(context, seal->cipher, place.key, nonce, sealing, NULL) != 1) return false;
+    if (EVP_CipherInit_ex2(context, seal->cipher, place->key, nonce, sealing, NULL) != 1) return false;
     return !part->with || EVP_CipherUpdate(context, NULL, &n, part->with, (int)part->with_bytes) == 1;
 }
 
 /* From DATA to OUT, which may be the same. */
-static sk_err transform(const struct disk_seal *seal, struct disk_seal_place place, const struct part *part,
-                        bool sealing, const uint8_t *data, size_t bytes, uint8_t *out) {
+static sk_err transform(const struct disk_seal *seal, const struct disk_seal_place *place,
+                        const struct part *part, bool sealing, const uint8_t *data, size_t bytes,
+                        uint8_t *out) {
     EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
     uint8_t none[16];
     int n = 0;
@@ -164,7 +176,7 @@ static struct part block_part(const struct disk_record *record, uint64_t number)
                          .tag = (uint8_t *)record->tags + (number + 1) * (size_t)DISK_TAG_BYTES};
 }
 
-static sk_err transform_all(const struct disk_seal *seal, struct disk_seal_place place, bool sealing,
+static sk_err transform_all(const struct disk_seal *seal, const struct disk_seal_place *place, bool sealing,
                             uint8_t *data, const struct disk_record *record) {
     uint8_t *meta = data + DISK_RECORD_HEADER_BYTES, *body = data + disk_record_meta_size(record);
     struct part part = meta_part(data, record);
@@ -177,32 +189,33 @@ static sk_err transform_all(const struct disk_seal *seal, struct disk_seal_place
     return err;
 }
 
-static sk_err whole_record(const struct disk_seal *seal, struct disk_seal_place place, bool sealing,
+static sk_err whole_record(const struct disk_seal *seal, const struct disk_seal_place *place, bool sealing,
                            uint8_t *data) {
     struct disk_record record;
-    sk_err err = disk_record_decode(data, SIZE_MAX, place.seed, &record);
+    sk_err err = disk_record_decode(data, SIZE_MAX, place->seed, &record);
     if (err || !record.sealed) return SK_ERR_CORRUPT;
     err = transform_all(seal, place, sealing, data, &record);
-    if (!err) disk_record_resum(data, &record, place.seed);
+    if (!err) disk_record_resum(data, &record, place->seed);
     return err;
 }
 
-sk_err disk_seal_record(const struct disk_seal *seal, struct disk_seal_place place, uint8_t *data) {
+sk_err disk_seal_record(const struct disk_seal *seal, const struct disk_seal_place *place, uint8_t *data) {
     return whole_record(seal, place, true, data);
 }
 
-sk_err disk_seal_open_record(const struct disk_seal *seal, struct disk_seal_place place, uint8_t *data) {
+sk_err disk_seal_open_record(const struct disk_seal *seal, const struct disk_seal_place *place,
+                             uint8_t *data) {
     return whole_record(seal, place, false, data);
 }
 
-sk_err disk_seal_open_meta(const struct disk_seal *seal, struct disk_seal_place place,
+sk_err disk_seal_open_meta(const struct disk_seal *seal, const struct disk_seal_place *place,
                            const struct disk_record *record, uint8_t *out) {
     const uint8_t *meta = (const uint8_t *)record->key.data;
     struct part part = meta_part(meta - DISK_RECORD_HEADER_BYTES, record);
     return transform(seal, place, &part, false, meta, record->key.len + record->head.len, out);
 }
 
-sk_err disk_seal_open_block(const struct disk_seal *seal, struct disk_seal_place place,
+sk_err disk_seal_open_block(const struct disk_seal *seal, const struct disk_seal_place *place,
                             const struct disk_record *record, uint64_t number, const uint8_t *data,
                             size_t bytes, uint8_t *out) {
     struct part part = block_part(record, number);

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/crypto.h>
+
 #include "base/random.h"
 #include "base/time.h"
 #include "cache/disk_internal.h"
@@ -233,10 +235,11 @@ static sk_err write_head(struct disk *disk, struct io_loop *loop, struct disk_bu
     return err;
 }
 
-/* From what is written already to END. */
+/* From what is written already to END. The keys that it was sealed with are safe before it is. */
 static sk_err write_up_to(struct disk *disk, struct io_loop *loop, struct disk_buffer *buffer, uint64_t end) {
     uint64_t base = disk_segment_offset(disk, buffer->segment);
-    sk_err err = write_head(disk, loop, buffer);
+    sk_err err = disk->sites ? disk_keys_sync(disk->sites) : SK_OK;
+    if (!err) err = write_head(disk, loop, buffer);
     while (!err && buffer->written < end) {
         size_t bytes = (size_t)SK_MIN(end - buffer->written, DISK_WRITE_BYTES);
         err = disk_device_write(disk, loop, buffer->data + buffer->written, bytes, base + buffer->written);
@@ -314,10 +317,17 @@ static void free_drained(struct disk *disk) {
 
 /* The record at START, of BYTES in all, is the one of ENTRY and whole. */
 static bool is_whole(const struct disk *disk, const uint8_t *start, uint64_t bytes,
-                     const struct disk_summary_entry *entry) {
-    struct disk_record record;
-    return disk_record_whole(start, bytes, disk->super.id, &record) &&
-           sk_hash128_eq(record.hash, entry->hash) && record.sealed == disk->super.sealed;
+                     const struct disk_summary_entry *entry, struct disk_record *out_record) {
+    return disk_record_whole(start, bytes, disk->super.id, out_record) &&
+           sk_hash128_eq(out_record->hash, entry->hash) && out_record->sealed == disk->super.sealed;
+}
+
+/* The key of its site was erased: it is not worth any room. */
+static bool is_erased(const struct disk *disk, const struct disk_record *record) {
+    uint8_t key[DISK_KEY_BYTES];
+    bool erased = record->site && (!disk->sites || disk_keys_find(disk->sites, record->site, key));
+    OPENSSL_cleanse(key, sizeof key);
+    return erased;
 }
 
 /* A put is under way for as long as it copies. */
@@ -329,14 +339,17 @@ static sk_err room_for_reinsertion(struct disk *disk, uint64_t bytes, struct dis
 
 /* The record at DATA, which was at OFFSET of SEGMENT, into its new room. What is sealed is sealed anew. */
 static sk_err move_into(struct disk *disk, const struct disk_room *room, uint32_t segment, uint64_t offset,
-                        const uint8_t *data, uint64_t bytes) {
+                        const struct disk_record *record, const uint8_t *data, uint64_t bytes) {
+    struct disk_seal_place from = {0}, to = {0};
     sk_err err = SK_OK;
     memcpy(room->data, data, bytes);
-    if (disk->seal)
-        err = disk_seal_open_record(disk->seal, disk_seal_place(disk, segment, offset), room->data);
+    if (disk->seal) err = disk_seal_place_of(disk, segment, offset, record->site, &from);
+    if (disk->seal && !err) err = disk_seal_place_of(disk, room->segment, room->offset, record->site, &to);
+    if (disk->seal && !err) err = disk_seal_open_record(disk->seal, &from, room->data);
     disk_record_resequence(room->data, room->sequence, disk->super.id);
-    if (disk->seal && !err)
-        err = disk_seal_record(disk->seal, disk_seal_place(disk, room->segment, room->offset), room->data);
+    if (disk->seal && !err) err = disk_seal_record(disk->seal, &to, room->data);
+    OPENSSL_cleanse(&from, sizeof from);
+    OPENSSL_cleanse(&to, sizeof to);
     if (err) disk_room_drop(disk, room);
     return err;
 }
@@ -348,17 +361,19 @@ static bool reinsert(struct disk *disk, struct io_loop *loop, uint32_t segment,
     uint64_t bytes = (uint64_t)entry->length * DISK_RECORD_ALIGN;
     uint64_t from = at / DISK_SECTOR_BYTES * DISK_SECTOR_BYTES, end = sectors(at + bytes);
     struct disk_room room;
+    struct disk_record record;
     bool moved = false;
     uint8_t *data = disk_alloc(end - from);
     if (!data) return false;
     sk_err err = disk_device_read(disk, loop, data, end - from, from);
-    if (!err && !is_whole(disk, data + (at - from), bytes, entry)) {
+    if (!err && !is_whole(disk, data + (at - from), bytes, entry, &record)) {
         disk_count(&disk->damaged, 1);
         err = SK_ERR_CORRUPT;
     }
+    if (!err && is_erased(disk, &record)) err = SK_ERR_NOT_FOUND;
     if (!err && room_for_reinsertion(disk, bytes, &room) == SK_OK) {
         uint64_t offset = (uint64_t)entry->offset * DISK_RECORD_ALIGN;
-        if (move_into(disk, &room, segment, offset, data + (at - from), bytes) == SK_OK)
+        if (move_into(disk, &room, segment, offset, &record, data + (at - from), bytes) == SK_OK)
             moved = disk_room_moved(disk, &room, entry->hash, bytes, unit, accesses);
         disk_count(&disk->reinserted, moved);
         disk_count(&disk->reinserted_bytes, moved ? bytes : 0);
@@ -386,7 +401,7 @@ static void drain(struct disk *disk, struct io_loop *loop, uint32_t segment,
 
 sk_err disk_reclaim(struct disk *disk, struct io_loop *loop) {
     SK_CHECK_MAGIC(disk, DISK_MAGIC);
-    uint32_t segment, count = 0;
+    uint32_t segment = 0, count = 0;
     uint64_t sequence;
     struct disk_summary_entry *entries = NULL;
     pthread_mutex_lock(&disk->lock);

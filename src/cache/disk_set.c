@@ -39,6 +39,7 @@ struct disk_set {
     uint64_t segment_bytes;
     bool create, background, sealed;
     uint8_t key[DISK_KEY_BYTES];
+    struct disk_keys *sites; /* the owner's */
     sk_err (*open)(const char *path, uint64_t bytes, struct disk_io *out_io);
     void (*close)(struct disk_io *io);
     uint8_t lots[LOTS]; /* the device of each */
@@ -121,6 +122,7 @@ static sk_err open_device(struct disk_set *set, struct disk_set_device *device, 
                                        .records = device->records,
                                        .create = set->create,
                                        .key = set->sealed ? set->key : NULL,
+                                       .sites = set->sites,
                                        .background = set->background};
         err = disk_open(&options, loop, &disk);
         if (err) set->close(&device->io);
@@ -188,6 +190,7 @@ static struct disk_set *set_make(const struct disk_set_options *options) {
     set->background = options->background;
     set->sealed = options->key != NULL;
     if (options->key) memcpy(set->key, options->key, sizeof set->key);
+    set->sites = options->sites;
     set->open = options->open ? options->open : disk_io_open;
     set->close = options->close ? options->close : disk_io_close;
     bool made = true;
@@ -248,15 +251,15 @@ static struct disk_set_device *device_of(struct disk_set *set, sk_hash128 hash) 
     return &set->devices[disk_set_device_of(set, hash)];
 }
 
-sk_err disk_set_put(struct disk_set *set, sk_hash128 hash, sk_str key, sk_str head, const void *body,
-                    uint64_t body_bytes) {
+sk_err disk_set_put(struct disk_set *set, sk_hash128 hash, uint32_t site, sk_str key, sk_str head,
+                    const void *body, uint64_t body_bytes) {
     struct disk_set_device *device = device_of(set, hash);
     struct disk *disk = enter(device);
     if (!disk) {
         count_one(&device->dropped);
         return SK_ERR_IO;
     }
-    sk_err err = disk_put(disk, hash, key, head, body, body_bytes);
+    sk_err err = disk_put(disk, hash, site, key, head, body, body_bytes);
     leave(device);
     return err;
 }
@@ -322,40 +325,6 @@ sk_err disk_set_flush(struct disk_set *set, struct io_loop *loop, size_t number)
 
 sk_err disk_set_reclaim(struct disk_set *set, struct io_loop *loop, size_t number) {
     return step(set, loop, number, disk_reclaim);
-}
-
-sk_err disk_set_note_write(struct disk_set *set, struct io_loop *loop, size_t number, const void *data,
-                           size_t bytes) {
-    SK_CHECK_MAGIC(set, DISK_SET_MAGIC);
-    SK_ASSERT(number < set->count);
-    struct disk *disk = enter(&set->devices[number]);
-    if (!disk) return SK_ERR_IO;
-    sk_err err = disk_note_write(disk, loop, data, bytes);
-    if (disk_failed(disk)) notice_outage(&set->devices[number]);
-    leave(&set->devices[number]);
-    return err;
-}
-
-sk_err disk_set_note_read(struct disk_set *set, struct io_loop *loop, size_t number, void **out_data,
-                          size_t *out_bytes) {
-    SK_CHECK_MAGIC(set, DISK_SET_MAGIC);
-    SK_ASSERT(number < set->count);
-    struct disk *disk = enter(&set->devices[number]);
-    if (!disk) return SK_ERR_IO;
-    sk_err err = disk_note_read(disk, loop, out_data, out_bytes);
-    leave(&set->devices[number]);
-    return err;
-}
-
-size_t disk_set_note_limit(struct disk_set *set) {
-    size_t least = SIZE_MAX;
-    for (size_t i = 0; i < set->count; i++) {
-        struct disk *disk = enter(&set->devices[i]);
-        if (!disk) continue;
-        least = SK_MIN(least, disk_note_limit(disk));
-        leave(&set->devices[i]);
-    }
-    return least == SIZE_MAX ? 0 : least;
 }
 
 sk_err disk_set_revive(struct disk_set *set, struct io_loop *loop, size_t number) {

@@ -7,7 +7,7 @@
  * from time to time.
  *
  * Threads as in disk.h: any may put, find and read. For each device, one at a time calls disk_set_load, _write,
- * _flush, _reclaim, _note_* and _revive; different devices may be worked on at the same time. */
+ * _flush, _reclaim and _revive; different devices may be worked on at the same time. */
 #ifndef SK_CACHE_DISK_SET_H
 #define SK_CACHE_DISK_SET_H
 
@@ -25,11 +25,12 @@ struct disk_set_path {
 struct disk_set_options {
     const struct disk_set_path *paths; /* copied */
     size_t count;
-    uint64_t segment_bytes; /* of new stores; 0: the store's own default */
-    uint64_t records;       /* that all indexes together have room for; 0: the store's own default */
-    bool create;            /* as in disk_options */
-    const uint8_t *key;     /* as in disk_options; copied */
-    bool background;        /* what is to be loaded after a crash, disk_set_load loads */
+    uint64_t segment_bytes;  /* of new stores; 0: the store's own default */
+    uint64_t records;        /* that all indexes together have room for; 0: the store's own default */
+    bool create;             /* as in disk_options */
+    const uint8_t *key;      /* as in disk_options; copied */
+    struct disk_keys *sites; /* as in disk_options: of all devices */
+    bool background;         /* what is to be loaded after a crash, disk_set_load loads */
     /* How a device is opened and closed; NULL: disk_io_open, disk_io_close. */
     sk_err (*open)(const char *path, uint64_t bytes, struct disk_io *out_io);
     void (*close)(struct disk_io *io);
@@ -46,8 +47,8 @@ size_t disk_set_count(const struct disk_set *set);
 size_t disk_set_device_of(const struct disk_set *set, sk_hash128 hash);
 
 /* As disk_put; SK_ERR_IO: the device is out of service, and the record was dropped. */
-sk_err disk_set_put(struct disk_set *set, sk_hash128 hash, sk_str key, sk_str head, const void *body,
-                    uint64_t body_bytes);
+sk_err disk_set_put(struct disk_set *set, sk_hash128 hash, uint32_t site, sk_str key, sk_str head,
+                    const void *body, uint64_t body_bytes);
 /* As disk_has; false of a device that is out of service. */
 bool disk_set_has(struct disk_set *set, sk_hash128 hash);
 /* As disk_remove; nothing for a device that is out of service: back again, it may know the record still. */
@@ -71,14 +72,6 @@ sk_err disk_set_load(struct disk_set *set, struct io_loop *loop, size_t number);
 sk_err disk_set_write(struct disk_set *set, struct io_loop *loop, size_t number);
 sk_err disk_set_flush(struct disk_set *set, struct io_loop *loop, size_t number);
 sk_err disk_set_reclaim(struct disk_set *set, struct io_loop *loop, size_t number);
-/* As disk_note_write and disk_note_read: each device has a note of its own, which says what it knew when it was last
- * in service. SK_ERR_IO: it is out of service. */
-sk_err disk_set_note_write(struct disk_set *set, struct io_loop *loop, size_t number, const void *data,
-                           size_t bytes);
-sk_err disk_set_note_read(struct disk_set *set, struct io_loop *loop, size_t number, void **out_data,
-                          size_t *out_bytes);
-/* The smallest of the devices in service; 0: there is none. */
-size_t disk_set_note_limit(struct disk_set *set);
 /* Opens device NUMBER anew when it is out of service; it is known by what lies on it, as after a crash.
  * SK_ERR_AGAIN: it is in service; SK_ERR_BUSY: somebody still reads from it; else as disk_io_open and disk_open. */
 sk_err disk_set_revive(struct disk_set *set, struct io_loop *loop, size_t number);

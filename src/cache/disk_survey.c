@@ -80,16 +80,11 @@ static sk_err look_at_all(struct look *look) {
 
 static void look_at_rest(struct look *look) {
     struct disk_survey *survey = &look->survey;
-    void *note;
-    size_t bytes = 0;
     survey->device_bytes = look->disk->io.bytes;
     survey->segments = look->disk->super.segment_count;
     survey->segment_bytes = look->disk->super.segment_bytes;
     survey->sealed = look->disk->super.sealed;
     survey->index_kept = disk_checkpoint_holds(look->disk);
-    survey->note = disk_note_read(look->disk, NULL, &note, &bytes);
-    survey->note_bytes = bytes;
-    if (!survey->note) free(note);
 }
 
 static sk_err survey(const struct disk_io *io, struct disk_survey_progress progress, bool check,

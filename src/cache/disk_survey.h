@@ -16,8 +16,6 @@ struct disk_survey {
     int64_t oldest_s, newest_s;                 /* Unix time at which a used segment was opened; 0: unknown */
     bool sealed;
     bool index_kept; /* the next start has it at once */
-    sk_err note;     /* SK_OK: there is one; SK_ERR_NOT_FOUND, SK_ERR_CORRUPT, SK_ERR_IO */
-    uint64_t note_bytes;
     /* of disk_survey_check */
     uint64_t checked_records, checked_bytes, damaged_records, unreadable_segments;
 };

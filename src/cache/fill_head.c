@@ -231,8 +231,10 @@ static enum published publish(struct cache_fill *fill, const struct plan *plan) 
     if (how == PUBLISHED || how == PUBLISH_NOT) sk_list_remove(&fill->link);
     pthread_mutex_unlock(&stripe->lock);
     cache_section_end(fill->thread);
-    if (how == PUBLISHED && plan->list && plan->list != plan->present)
+    if (how == PUBLISHED && plan->list && plan->list != plan->present) {
         cache_store_admit(fill->cache, plan->list);
+        cache_tier_overtaken(fill->cache, &plan->list->object.key);
+    }
     if (how == PUBLISH_NOT) cache_store_never_indexed(fill->cache, fill->entry);
     if (how == PUBLISHED && !fill->entry->object.from_tier)
         cache_tier_overtaken(fill->cache, &fill->entry->object.key);

@@ -23,6 +23,10 @@ struct cache_key {
  * SK_ERR_TOO_LARGE (the URL), SK_ERR_FULL (the fields and cookies: there can be no key), SK_ERR_NO_MEMORY. */
 sk_err cache_key_make(struct sk_arena *arena, sk_str site, const struct http_key_rules *rules,
                       const struct http_request *request, struct cache_key *out_key);
+/* The site that it is of: what stands before the first '|'. Borrowed. */
+static inline sk_str cache_key_site(sk_str text) {
+    return sk_str_slice(text, 0, sk_str_find_byte(text, '|'));
+}
 /* The "path?query" that a key's text holds: what an origin is asked for, so that nothing outside of the key changes
  * its answer. Borrowed. */
 sk_str cache_key_target(sk_str text);

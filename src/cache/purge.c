@@ -266,6 +266,14 @@ void cache_purge_restore(struct cache *cache, const struct cache_purge *purge, u
     pthread_mutex_unlock(&purges->lock);
 }
 
+uint64_t cache_purge_step(struct cache *cache) {
+    pthread_mutex_lock(&cache->purges->lock);
+    uint64_t tick = purge_load(&cache->purges->clock) + 1;
+    purge_raise_to(&cache->purges->clock, tick);
+    pthread_mutex_unlock(&cache->purges->lock);
+    return tick;
+}
+
 void cache_purge_advance(struct cache *cache, uint64_t tick) {
     pthread_mutex_lock(&cache->purges->lock);
     purge_raise_to(&cache->purges->clock, tick);

@@ -36,6 +36,9 @@ bool cache_purge_covers_key(struct cache *cache, sk_str key_text, uint64_t born)
 /* The same for hard purges alone. */
 bool cache_purge_removes_key(struct cache *cache, sk_str key_text, uint64_t since);
 
+/* Whether a hard purge of the key's whole site came after SINCE. In no section too. */
+bool cache_purge_removes_site(struct cache *cache, sk_str key_text, uint64_t since);
+
 /* What is stored elsewhere (cache/tier.h). Inside a section: what the purges since BORN have done to it. A slice minds
  * hard ones alone: it is what its head says. */
 struct cache_purge_subject {
@@ -50,6 +53,8 @@ enum cache_purge_state cache_purge_state_of_stored(struct cache *cache,
 /* A purge of an earlier process, under its tick, which is later than those of all restored before; it is logged
  * nowhere. One that is malformed is passed over. */
 void cache_purge_restore(struct cache *cache, const struct cache_purge *purge, uint64_t tick);
+/* A tick of the clock without a purge: what is born from now on is told from what was before. */
+uint64_t cache_purge_step(struct cache *cache);
 /* The clock shows TICK at least. */
 void cache_purge_advance(struct cache *cache, uint64_t tick);
 

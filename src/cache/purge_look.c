@@ -184,3 +184,10 @@ bool cache_purge_removes_key(struct cache *cache, sk_str key_text, uint64_t sinc
     look_at_key(&look, key_text);
     return state_after(&look.times, since) == CACHE_PURGE_HARD;
 }
+
+bool cache_purge_removes_site(struct cache *cache, sk_str key_text, uint64_t since) {
+    struct look look = {.purges = cache->purges, .since = since};
+    if (!any_since(&look, CACHE_PURGE_SITE)) return false;
+    look_up(&look, purge_scope_of_text(CACHE_PURGE_SITE, parts_of(key_text).site));
+    return state_after(&look.times, since) == CACHE_PURGE_HARD;
+}

@@ -60,15 +60,33 @@ void cache_tier_purged(struct cache *cache, const struct cache_purge *purge, uin
 
 /* The clock does not move: what is stored from now on is not older than the removal, so the record is as of the next
  * tick, and hits a bit too much after a restart. */
+void tier_note_removed(struct cache_tier *tier, const struct cache_key *key) {
+    struct cache_purge purge = {.kind = CACHE_PURGE_KEY, .text = cache_key_primary(key->text)};
+    log_purge(tier, &purge, cache_purge_now(tier->cache) + 1);
+}
+
 void cache_tier_removed(struct cache *cache, const struct cache_key *key) {
     struct cache_tier *tier = cache->tier;
     if (!tier) return;
-    struct cache_purge purge = {.kind = CACHE_PURGE_KEY, .text = cache_key_primary(key->text)};
-    log_purge(tier, &purge, cache_purge_now(cache) + 1);
+    tier_note_removed(tier, key);
     struct disk_set *set = tier_enter(tier);
     if (!set) return;
     disk_set_remove(set, key->hash);
     tier_leave(tier);
+}
+
+/* ---- erasing --------------------------------------------------------------------------------------------------- */
+
+sk_err cache_tier_erase(struct cache *cache, sk_str site) {
+    struct cache_tier *tier = cache->tier;
+    if (!tier || !tier->sealed) return SK_ERR_UNSUPPORTED;
+    struct cache_purge purge = {.kind = CACHE_PURGE_SITE, .site = site};
+    sk_err err = cache_purge(cache, &purge, NULL);
+    if (err) return err;
+    if (!tier_enter(tier)) return SK_ERR_BUSY;
+    err = disk_keys_erase(tier->keys, site);
+    tier_leave(tier);
+    return err;
 }
 
 /* ---- the beginning ---------------------------------------------------------------------------------------------------- */

@@ -55,6 +55,13 @@ bool cache_tier_is_open(const struct cache *cache);
 /* Whether the tier seems to have a record of KEY: without a read, and wrong once in a thousand times. */
 bool cache_tier_has(struct cache *cache, const struct cache_key *key);
 
+/* Makes all that is stored for SITE unreadable at once and for good, also in a copy of a device, whenever that was made:
+ * its key is erased (disk_keys.h), after a purge of the site, so that nothing is left to be found in RAM either. May wait
+ * for the file of the keys. Any thread. SK_ERR_NOT_FOUND: nothing of it was ever stored; SK_ERR_UNSUPPORTED: nothing is
+ * encrypted here; SK_ERR_BUSY: the devices are not open (yet); SK_ERR_IO: it is done, but after a crash perhaps not: to be
+ * tried again; SK_ERR_INVALID: no name of a site. */
+sk_err cache_tier_erase(struct cache *cache, sk_str site);
+
 /* A record that was found. */
 struct cache_tier_found {
     struct cache_key key;   /* that of the variant, if there are variants; text in the caller's arena */

@@ -1,6 +1,7 @@
 #include "cache/tier_explain.h"
 
 #include "cache/purge_internal.h"
+#include "cache/search.h"
 #include "cache/tier_internal.h"
 #include "cache/tier_record.h"
 #include "cache/vary.h"
@@ -42,7 +43,7 @@ static sk_err judge(struct cache_thread *thread, struct sk_arena *arena, const s
     if (seen->purged) return SK_OK;
     seen->object = make_object(arena, &seen->key, record);
     if (!seen->object) return SK_ERR_NO_MEMORY;
-    if (record->born < atomic_load(&thread->cache->tier->floor))
+    if (tier_is_unproven(thread->cache->tier, seen->key.hash, record->born))
         seen->object->freshness.always_revalidate = seen->object->freshness.must_revalidate = true;
     return SK_OK;
 }
@@ -61,13 +62,27 @@ static sk_err read_record(struct disk_set *set, struct sk_arena *arena, struct c
     return err == SK_ERR_CORRUPT ? SK_ERR_NOT_FOUND : err;
 }
 
+/* Where RAM has no list of No-Vary-Search for the path, and the tier has one: the key under its rule. */
+static sk_err follow_rule(struct cache_thread *thread, struct disk_set *set, struct sk_arena *arena,
+                          struct cache_tier_seen *seen) {
+    struct cache_tier_seen list = {0};
+    struct tier_record record;
+    if (!cache_search_any(thread->cache) || cache_search_rule(seen->key.text).len) return SK_OK;
+    sk_err err = cache_search_list_key(arena, seen->key.text, &list.key);
+    if (!err) err = read_record(set, arena, &list, &record);
+    if (err == SK_ERR_NOT_FOUND || (!err && (!record.list || !record.number))) return SK_OK;
+    return err ? err : cache_search_key_under(arena, &seen->key, record.number, record.names, &seen->key);
+}
+
 static sk_err see(struct cache_thread *thread, struct disk_set *set, struct sk_arena *arena,
                   const struct http_request *request, struct cache_tier_seen *seen) {
     struct tier_record record;
-    sk_err err = read_record(set, arena, seen, &record);
+    sk_err err = follow_rule(thread, set, arena, seen);
+    if (!err) err = read_record(set, arena, seen, &record);
     if (!err && record.list) {
         struct cache_key primary = seen->key;
         if (!record.number || !record.names.len) return SK_ERR_NOT_FOUND; /* it was struck out */
+        if (record.born < tier_floor_of(thread->cache->tier, primary.hash)) return SK_ERR_NOT_FOUND;
         seen->has_variants = true;
         seen->vary = record.names;
         err = cache_vary_key(arena, &primary, record.number, record.names, request, &seen->key);

@@ -32,6 +32,16 @@ static sk_err choose_key(struct cache_thread *thread, struct sk_arena *arena, co
     return names.len ? cache_vary_key(arena, primary, number, names, request, out_key) : SK_OK;
 }
 
+/* A list that another one has followed would select what that one does not. */
+static bool list_holds(struct cache_thread *thread, const struct cache_tier_found *found,
+                       const struct tier_record *record) {
+    if (record->born < tier_floor_of(found->tier, found->key.hash)) return false;
+    cache_section_begin(thread);
+    bool removed = cache_purge_removes_key(thread->cache, found->key.text, record->born);
+    cache_section_end(thread);
+    return !removed;
+}
+
 /* Into RAM, where there is none: what was stored there since has another one. */
 static sk_err restore_list(struct cache_thread *thread, const struct cache_key *key,
                            const struct tier_record *record) {
@@ -40,6 +50,7 @@ static sk_err restore_list(struct cache_thread *thread, const struct cache_key *
     struct cache_entry *list = cache_entry_create_list(cache, key, record->names, record->number);
     if (!list) return SK_ERR_NOT_FOUND;
     list->object.from_tier = true;
+    atomic_init(&list->object.verified, cache_verified_make(record->born, CACHE_PURGE_NONE));
     cache_section_begin(thread);
     pthread_mutex_lock(&stripe->lock);
     bool put = !cache_index_get(cache, key) && cache_index_put(cache, list, NULL) == SK_OK;
@@ -72,7 +83,7 @@ static sk_err look_at_purges(struct cache_thread *thread, const struct tier_reco
         return SK_ERR_NOT_FOUND;
     }
     found->soft_purged = state == CACHE_PURGE_SOFT;
-    found->unproven = record->born < atomic_load(&tier->floor);
+    found->unproven = tier_is_unproven(tier, found->key.hash, record->born);
     /* A slice is asked about with its head, which has the same age or a later one. */
     if (record->part == CACHE_PART_SLICE) found->unproven = false;
     if (found->unproven) tier_count(&tier->unproven, 1);
@@ -129,6 +140,7 @@ static sk_err take(struct cache_thread *thread, struct sk_arena *arena, sk_str n
     sk_err err = tier_record_decode(found->reader.one.record.head, arena, &record);
     if (err) return err;
     if (record.list && (!record.number || !record.names.len || names.len)) return SK_ERR_NOT_FOUND;
+    if (record.list && !list_holds(thread, found, &record)) return SK_ERR_NOT_FOUND;
     if (record.list) return restore_list(thread, &found->key, &record);
     err = make_head(found, &record, arena, names, request);
     if (!err) err = look_at_purges(thread, &record, found);

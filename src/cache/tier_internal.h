@@ -3,6 +3,7 @@
 #ifndef SK_CACHE_TIER_INTERNAL_H
 #define SK_CACHE_TIER_INTERNAL_H
 
+#include "cache/disk_keys.h"
 #include "cache/disk_pace.h"
 #include "cache/disk_policy.h"
 #include "cache/disk_seal.h"
@@ -33,9 +34,13 @@ struct cache_tier {
      * (both sequentially consistent) */
     _Atomic bool open;
     _Atomic uint64_t users;
-    struct disk_set *set;            /* while `open`, and for its users */
-    struct disk_admission admission; /* set before `open`, its percent once */
-    _Atomic uint64_t floor;          /* what is born before it is unproven; set before `open` */
+    struct disk_set *set;                  /* while `open`, and for its users */
+    struct disk_keys *keys;                /* the same; NULL: not sealed */
+    struct disk_admission admission;       /* set before `open`, its percent once */
+    _Atomic uint64_t floor;                /* what is born before it is unproven; set before `open` */
+    _Atomic uint64_t floors[DISK_SET_MAX]; /* the same of each device: it was away since */
+    _Atomic bool
+        searches; /* the log says that there are lists of No-Vary-Search; relaxed: only once is enough */
     _Atomic bool loading;   /* not all records are known yet; the thread writes it; relaxed, a hint */
     _Atomic bool put_since; /* something was put since the last flush; relaxed, a hint */
     struct disk_pace pace;  /* the write limit */
@@ -74,6 +79,16 @@ void *tier_thread_main(void *arg); /* the tier */
 sk_err tier_open_log(struct cache_tier *tier);
 /* After the log. What devices cannot be opened is logged, and no error. SK_ERR_INVALID, SK_ERR_NO_MEMORY. */
 sk_err tier_open_devices(struct cache_tier *tier);
+/* Device NUMBER is out of service: what it has is not proven any more. */
+void tier_device_away(struct cache_tier *tier, size_t number);
+/* What is born before it, and lies on the device of HASH, was overtaken there perhaps. */
+static inline uint64_t tier_floor_of(struct cache_tier *tier, sk_hash128 hash) {
+    return atomic_load(&tier->floors[disk_set_device_of(tier->set, hash)]);
+}
+/* Whether a record of HASH, born at BORN, must be validated before it is used. */
+static inline bool tier_is_unproven(struct cache_tier *tier, sk_hash128 hash, uint64_t born) {
+    return born < atomic_load(&tier->floor) || born < tier_floor_of(tier, hash);
+}
 /* What a person can do about it. */
 const char *tier_advice(sk_err err);
 
@@ -86,6 +101,8 @@ static inline void tier_count(_Atomic uint64_t *counter, uint64_t change) {
 /* Puts ENTRY. SK_ERR_INVALID: it is none that goes down; SK_ERR_EXISTS: it is there already; SK_ERR_FULL; SK_ERR_IO;
  * SK_ERR_NO_MEMORY. */
 sk_err tier_put(struct cache_tier *tier, struct disk_set *set, struct cache_entry *entry);
+/* What is stored under KEY counts for nothing after a restart. */
+void tier_note_removed(struct cache_tier *tier, const struct cache_key *key);
 /* Asked for again since it came. */
 bool tier_deserves(struct cache *cache, const struct cache_entry *entry);
 

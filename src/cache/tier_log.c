@@ -18,8 +18,9 @@
 #define RECORD_HEAD_BYTES 12 /* length 4, sum 8 */
 #define FIXED_BYTES 24       /* tick 8, kind 1, soft 1, site 2, host 4, text 4, spare 4 */
 #define KIND_END 255
+#define KIND_AWAY 254
 
-/* Offsets in the header. The sum covers what stands before it; "incomplete" is written alone, when nothing else can be. */
+/* Offsets in the header. The sum covers what stands before it; the marks behind it are written alone. */
 enum {
     AT_MAGIC = 0,
     AT_SEED = 8,
@@ -28,6 +29,7 @@ enum {
     AT_BOOT = AT_FLOOR + 8,
     AT_SUM = AT_BOOT + TIER_BOOT_BYTES,
     AT_INCOMPLETE = 2048,
+    AT_SEARCHES = 2049,
 };
 static const char magic[8] = "SKTIER\0\1";
 
@@ -62,6 +64,7 @@ static void encode_header(const struct tier_log_state *state, char out[TIER_LOG_
     memcpy(out + AT_BOOT, state->boot, TIER_BOOT_BYTES);
     put_u64(out + AT_SUM, disk_checksum(out, AT_SUM, state->seed));
     out[AT_INCOMPLETE] = state->incomplete;
+    out[AT_SEARCHES] = state->searches;
 }
 
 static sk_err decode_header(sk_str data, struct tier_log_state *out_state) {
@@ -69,7 +72,8 @@ static sk_err decode_header(sk_str data, struct tier_log_state *out_state) {
         return SK_ERR_NOT_FOUND;
     struct tier_log_state state = {.seed = get_bytes(data.data + AT_SEED, 8),
                                    .floor = get_bytes(data.data + AT_FLOOR, 8),
-                                   .incomplete = data.data[AT_INCOMPLETE] != 0};
+                                   .incomplete = data.data[AT_INCOMPLETE] != 0,
+                                   .searches = data.data[AT_SEARCHES] != 0};
     if (get_bytes(data.data + AT_SUM, 8) != disk_checksum(data.data, AT_SUM, state.seed))
         return SK_ERR_NOT_FOUND;
     memcpy(state.secret, data.data + AT_SECRET, SK_HASH_SECRET_BYTES);
@@ -119,16 +123,16 @@ static size_t decode(sk_str data, size_t at, uint64_t seed, uint8_t *out_kind, s
     size_t site = get_bytes(next + 10, 2), host = get_bytes(next + 12, 4), text = get_bytes(next + 16, 4);
     uint8_t kind = (uint8_t)next[8];
     if (site + host + text != bytes - FIXED_BYTES) return 0;
-    if (kind >= CACHE_PURGE_COUNT_ && kind != KIND_END) return 0;
+    if (kind >= CACHE_PURGE_COUNT_ && kind != KIND_AWAY && kind != KIND_END) return 0;
     const char *texts = next + FIXED_BYTES;
     *out_kind = kind;
     *out_tick = get_bytes(next, 8);
-    *out_purge =
-        (struct cache_purge){.kind = (enum cache_purge_kind)(kind == KIND_END ? CACHE_PURGE_ALL : kind),
-                             .soft = next[9] != 0,
-                             .site = sk_str_make(texts, site),
-                             .host = sk_str_make(texts + site, host),
-                             .text = sk_str_make(texts + site + host, text)};
+    *out_purge = (struct cache_purge){
+        .kind = (enum cache_purge_kind)(kind < CACHE_PURGE_COUNT_ ? kind : CACHE_PURGE_ALL),
+        .soft = next[9] != 0,
+        .site = sk_str_make(texts, site),
+        .host = sk_str_make(texts + site, host),
+        .text = sk_str_make(texts + site + host, text)};
     return RECORD_HEAD_BYTES + bytes;
 }
 
@@ -159,9 +163,21 @@ bool tier_log_next(const struct tier_log_reading *reading, sk_str data, size_t *
         size_t bytes = decode(data, *at, reading->state.seed, &kind, out_purge, out_tick);
         if (!bytes) return false;
         *at += bytes;
-        if (kind != KIND_END) return true;
+        if (kind < CACHE_PURGE_COUNT_) return true;
     }
     return false;
+}
+
+uint64_t tier_log_away(const struct tier_log_reading *reading, sk_str data, sk_str device) {
+    uint64_t last = 0, tick;
+    struct cache_purge record;
+    uint8_t kind;
+    size_t bytes = 1;
+    for (size_t at = TIER_LOG_HEADER_BYTES; at < reading->good_bytes && bytes; at += bytes) {
+        bytes = decode(data, at, reading->state.seed, &kind, &record, &tick);
+        if (bytes && kind == KIND_AWAY && sk_str_eq(record.text, device)) last = SK_MAX(last, tick);
+    }
+    return last;
 }
 
 /* ---- the file ------------------------------------------------------------------------------------------------ */
@@ -239,6 +255,7 @@ sk_err tier_log_open(const char *path, const uint8_t secret[SK_HASH_SECRET_BYTES
                  !memcmp(reading.state.secret, secret, SK_HASH_SECRET_BYTES);
     if (known) {
         log->state.seed = reading.state.seed; /* what is kept of it needs no other sums */
+        log->state.searches = reading.state.searches;
         reading.same_boot = log->state.boot[0] && !strcmp(log->state.boot, reading.state.boot);
     } else {
         reading = (struct tier_log_reading){.state = {.incomplete = true}, .damaged = true};
@@ -298,14 +315,24 @@ sk_err tier_log_restart(struct tier_log *log, uint64_t floor, sk_str kept) {
 
 /* Under the lock. In a sector that is there already: this needs no room. The file is opened to append, which writes
  * at a place do not mind only through another descriptor. */
-static void say_incomplete(struct tier_log *log) {
+static void mark(struct tier_log *log, off_t at, bool sync) {
     char one = 1;
-    if (log->state.incomplete) return;
-    log->state.incomplete = true;
     int fd = open(log->path, O_WRONLY | O_CLOEXEC);
     if (fd < 0) return;
-    if (pwrite(fd, &one, 1, AT_INCOMPLETE) == 1) (void)!fdatasync(fd);
+    if (pwrite(fd, &one, 1, at) == 1 && sync) (void)!fdatasync(fd);
     close(fd);
+}
+
+static void say_incomplete(struct tier_log *log) {
+    if (!log->state.incomplete) mark(log, AT_INCOMPLETE, true);
+    log->state.incomplete = true;
+}
+
+void tier_log_searches(struct tier_log *log) {
+    pthread_mutex_lock(&log->lock);
+    if (!log->state.searches) mark(log, AT_SEARCHES, false);
+    log->state.searches = log->unsynced = true;
+    pthread_mutex_unlock(&log->lock);
 }
 
 static void append(struct tier_log *log, uint8_t kind, const struct cache_purge *purge, uint64_t tick) {
@@ -323,6 +350,10 @@ static void append(struct tier_log *log, uint8_t kind, const struct cache_purge 
 
 void tier_log_append(struct tier_log *log, const struct cache_purge *purge, uint64_t tick) {
     append(log, (uint8_t)purge->kind, purge, tick);
+}
+
+void tier_log_append_away(struct tier_log *log, sk_str device, uint64_t tick) {
+    append(log, KIND_AWAY, &(struct cache_purge){.kind = CACHE_PURGE_ALL, .text = device}, tick);
 }
 
 void tier_log_sync(struct tier_log *log) {

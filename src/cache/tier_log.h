@@ -1,12 +1,14 @@
 /* What the SSD tier must remember besides its records, in a file of its own beside the devices:
  *
- *   header (one sector): magic, seed, secret, floor, boot | sum | "incomplete"
+ *   header (one sector): magic, seed, secret, floor, boot | sum | "incomplete" | "searches"
  *   records: length, sum | tick, kind, soft, site, host, text        each purge, in the order of its tick
+ *                          tick, "away", device                      it went out of service
  *   an end mark, when the process stopped in order
  *
  * A purge is handed to the kernel before it is acknowledged, and synced a moment later. So a process that dies loses
  * none, and a machine that does may: the boot's id, kept in the header, tells the two apart. What the log cannot prove
- * is said by a floor: whatever is older than this tick of the purge clock must be validated before it is used.
+ * is said by a floor: whatever is older than this tick of the purge clock must be validated before it is used. So must be
+ * what a device has from before the last time that it was away: it missed what was told to the others.
  *
  * The secret is that of the process's hashes (base/hash.h): without it, no key and no tag would be found again.
  *
@@ -28,6 +30,7 @@ struct tier_log_state {
     uint64_t floor;
     char boot[TIER_BOOT_BYTES]; /* NUL-terminated */
     bool incomplete;            /* purges were lost since */
+    bool searches;              /* a list of No-Vary-Search (cache/search.h) was put on a device */
 };
 
 /* What a file's bytes say. Pure. */
@@ -46,6 +49,8 @@ sk_err tier_log_read(sk_str data, struct tier_log_reading *out_reading);
 #define TIER_LOG_HEADER_BYTES 4096
 bool tier_log_next(const struct tier_log_reading *reading, sk_str data, size_t *at,
                    struct cache_purge *out_purge, uint64_t *out_tick);
+/* The last tick at which DEVICE went out of service; 0: none is known. */
+uint64_t tier_log_away(const struct tier_log_reading *reading, sk_str data, sk_str device);
 /* Appends a record to OUT. SK_ERR_NO_MEMORY, SK_ERR_TOO_LARGE. */
 sk_err tier_log_encode(const struct cache_purge *purge, uint64_t tick, uint64_t seed, struct sk_buf *out);
 
@@ -62,6 +67,10 @@ sk_err tier_log_open(const char *path, const uint8_t secret[SK_HASH_SECRET_BYTES
 sk_err tier_log_restart(struct tier_log *log, uint64_t floor, sk_str kept);
 /* Hands the purge to the kernel. When that fails, the header says that purges are missing. */
 void tier_log_append(struct tier_log *log, const struct cache_purge *purge, uint64_t tick);
+/* DEVICE (its path) is out of service since TICK; errors as above. */
+void tier_log_append_away(struct tier_log *log, sk_str device, uint64_t tick);
+/* Remembers for good that there are lists of No-Vary-Search. As safe as what is appended. */
+void tier_log_searches(struct tier_log *log);
 /* Syncs what was appended since the last time. */
 void tier_log_sync(struct tier_log *log);
 uint64_t tier_log_bytes(const struct tier_log *log);

@@ -1,8 +1,10 @@
 /* Opening the SSD tier: the log first, which says what may be believed of the devices. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
 #include "cache/purge_internal.h"
+#include "cache/search.h"
 #include "cache/tier_internal.h"
 
 /* ---- the log --------------------------------------------------------------------------------------------------- */
@@ -15,7 +17,8 @@ static void repeat_pending(struct cache_tier *tier, struct sk_buf *pending) {
     uint64_t tick;
     size_t at = 0;
     while (tier_log_next(&reading, sk_buf_str(pending), &at, &purge, &tick))
-        (void)!cache_purge(tier->cache, &purge, NULL); /* it was a good one before */
+        if (!cache_purge(tier->cache, &purge, NULL) && purge.kind == CACHE_PURGE_KEY)
+            (void)!cache_search_purge(tier->cache, purge.text, purge.soft); /* they were good ones before */
     sk_buf_free(pending);
 }
 
@@ -24,6 +27,18 @@ static void replay(struct cache_tier *tier, const struct tier_log_reading *readi
     uint64_t tick;
     size_t at = TIER_LOG_HEADER_BYTES;
     while (tier_log_next(reading, data, &at, &purge, &tick)) cache_purge_restore(tier->cache, &purge, tick);
+    for (size_t i = 0; i < tier->count; i++)
+        atomic_store(&tier->floors[i], tier_log_away(reading, data, sk_str_from_c(tier->paths[i].path)));
+    atomic_store_explicit(&tier->searches, reading->state.searches,
+                          memory_order_relaxed); /* see the struct */
+    if (reading->state.searches)
+        atomic_store(&tier->cache->searches, true); /* seq_cst, see cache_search_any */
+}
+
+void tier_device_away(struct cache_tier *tier, size_t number) {
+    uint64_t tick = cache_purge_step(tier->cache);
+    atomic_store(&tier->floors[number], tick);
+    tier_log_append_away(tier->log, sk_str_from_c(tier->paths[number].path), tick);
 }
 
 /* Which ticks can be vouched for, and the log begun anew with what it must still say. */
@@ -96,14 +111,31 @@ static void look_at_devices(struct cache_tier *tier, struct disk_set *set) {
     }
 }
 
+/* Beside the log: no key lies on a device. */
+static sk_err open_keys(struct cache_tier *tier) {
+    char path[4096];
+    if (!tier->sealed || tier->keys) return SK_OK;
+    if (snprintf(path, sizeof path, "%s.keys", tier->state_path) >= (int)sizeof path) return SK_ERR_TOO_LARGE;
+    sk_err err = disk_keys_open(path, tier->key, &tier->keys);
+    if (err)
+        SK_LOG_LIMITED(SK_LOG_ERROR, "disk",
+                       "%s: %s: it holds the keys of sites, wrapped by the key in disk.key_file; without it, "
+                       "remove it: all that is stored is lost then",
+                       path, sk_err_text(err));
+    return err;
+}
+
 sk_err tier_open_devices(struct cache_tier *tier) {
+    struct disk_set *set;
+    sk_err err = open_keys(tier);
+    if (err) return err;
     struct disk_set_options options = {.paths = tier->paths,
                                        .count = tier->count,
                                        .create = true,
                                        .key = tier->sealed ? tier->key : NULL,
+                                       .sites = tier->keys,
                                        .background = true};
-    struct disk_set *set;
-    sk_err err = disk_set_open(&options, NULL, &set);
+    err = disk_set_open(&options, NULL, &set);
     if (err) return err;
     tier->admission.capacity = 0;
     look_at_devices(tier, set);

@@ -3,6 +3,8 @@
 
 #include "base/random.h"
 #include "cache/body.h"
+#include "cache/purge_internal.h"
+#include "cache/search.h"
 #include "cache/slices.h"
 #include "cache/tier_internal.h"
 #include "cache/tier_record.h"
@@ -30,9 +32,6 @@ static uint64_t length_of(const struct cache_entry *entry) {
 
 /* ---- which --------------------------------------------------------------------------------------------------- */
 
-/* Keys that the tier's finder never asks for. */
-static bool is_found_otherwise(sk_str key) { return sk_str_find(key, SK_STR("\n?")) < key.len; }
-
 /* Nothing could ever be done with it. */
 static bool is_spent(const struct cache_object *object) {
     const struct http_freshness *freshness = &object->freshness;
@@ -44,7 +43,6 @@ static bool is_spent(const struct cache_object *object) {
 /* What a purge has hit may go down: that is seen when it is found. */
 static bool is_one_of_ours(const struct cache_entry *entry) {
     const struct cache_object *object = &entry->object;
-    if (is_found_otherwise(object->key.text)) return false;
     if (object->kind == CACHE_KIND_VARIANTS) return true;
     /* acquire: with it, all bytes are seen */
     if (atomic_load_explicit(&object->complete, memory_order_acquire) != CACHE_COMPLETE) return false;
@@ -56,19 +54,34 @@ static bool can_be_sliced(const struct cache_object *object) {
            !object->freshness.unframed && http_validators_strong(&object->validators);
 }
 
+/* ---- keys of sites ---- */
+
+/* Of an encrypted tier. Nothing from before an erasure is sealed with the key that the site has after it: the number is
+ * taken before the look at the purge which comes with an erasure, and cannot be used any more after that. A purge of the
+ * site alone has the same effect. SK_ERR_EXISTS: it is from before. */
+static sk_err number_site(struct cache_tier *tier, sk_str key, uint64_t born, uint32_t *out_site) {
+    *out_site = 0;
+    if (!tier->keys) return SK_OK;
+    sk_err err = disk_keys_for(tier->keys, cache_key_site(key), out_site);
+    if (err) return err;
+    return cache_purge_removes_site(tier->cache, key, born) ? SK_ERR_EXISTS : SK_OK;
+}
+
 /* ---- one record ------------------------------------------------------------------------------------------------ */
 
 static sk_err put_record(struct put *put, const struct cache_key *key, const struct tier_record *record,
                          const char *body, uint64_t bytes) {
     struct cache_tier *tier = put->tier;
+    uint32_t site;
     sk_buf_clear(&put->head);
-    sk_err err = tier_record_encode(record, &put->head);
+    sk_err err = number_site(tier, key->text, record->born, &site);
+    if (!err) err = tier_record_encode(record, &put->head);
     if (err) return err;
-    if (!disk_pace_take(&tier->pace, bytes, sk_time_now())) {
+    if (bytes && !disk_pace_take(&tier->pace, bytes, sk_time_now())) {
         tier_count(&tier->refused, 1);
         return SK_ERR_AGAIN;
     }
-    err = disk_set_put(put->set, key->hash, key->text, sk_buf_str(&put->head), body, bytes);
+    err = disk_set_put(put->set, key->hash, site, key->text, sk_buf_str(&put->head), body, bytes);
     if (!err) {
         tier_count(&tier->puts, 1);
         atomic_store_explicit(&tier->put_since, true, memory_order_relaxed); /* a hint */
@@ -114,9 +127,21 @@ static struct tier_record describe(const struct cache_entry *entry) {
 
 /* ---- kinds ------------------------------------------------------------------------------------------------------ */
 
+/* Before the first is there. */
+static void note_searches(struct cache_tier *tier) {
+    if (atomic_exchange_explicit(&tier->searches, true, memory_order_relaxed)) return; /* see the struct */
+    pthread_mutex_lock(&tier->lock);
+    if (tier->log) tier_log_searches(tier->log);
+    pthread_mutex_unlock(&tier->lock);
+}
+
 static sk_err put_list(struct put *put) {
     const struct cache_entry *entry = put->entry;
-    struct tier_record record = {.list = true, .number = entry->list_number, .names = entry->object.head};
+    /* relaxed: the birth of the youngest response in it, or one before */
+    uint64_t verified = atomic_load_explicit(&entry->object.verified, memory_order_relaxed);
+    struct tier_record record = {
+        .list = true, .number = entry->list_number, .names = entry->object.head, .born = verified >> 2};
+    if (cache_search_is_list(entry->object.key.text)) note_searches(put->tier);
     return put_record(put, &entry->object.key, &record, NULL, 0);
 }
 
@@ -180,12 +205,14 @@ sk_err tier_put(struct cache_tier *tier, struct disk_set *set, struct cache_entr
     return err;
 }
 
-/* A record that says that there is none: the later one of a key counts, also after a crash. */
-static void put_tombstone(struct cache_tier *tier, struct disk_set *set, const struct cache_key *key) {
+/* A record that says that there is none: the later one of a key counts, also after a crash. Errors as put_record. */
+static sk_err put_tombstone(struct cache_tier *tier, struct disk_set *set, const struct cache_key *key) {
     struct put put = {.tier = tier, .set = set};
     sk_buf_init(&put.head, DISK_HEAD_MAX_BYTES);
-    (void)!put_record(&put, key, &(struct tier_record){.list = true}, NULL, 0);
+    struct tier_record record = {.list = true, .born = cache_purge_now(tier->cache)};
+    sk_err err = put_record(&put, key, &record, NULL, 0);
     sk_buf_free(&put.head);
+    return err;
 }
 
 void cache_tier_overtaken(struct cache *cache, const struct cache_key *key) {
@@ -193,8 +220,10 @@ void cache_tier_overtaken(struct cache *cache, const struct cache_key *key) {
     if (!set) return;
     bool maybe = atomic_load_explicit(&cache->tier->loading, memory_order_relaxed); /* a hint */
     if (maybe || disk_set_has(set, key->hash)) {
-        put_tombstone(cache->tier, set, key);
+        sk_err err = put_tombstone(cache->tier, set, key);
         disk_set_remove(set, key->hash);
+        /* a device that is away comes back unproven */
+        if (err && err != SK_ERR_IO) tier_note_removed(cache->tier, key);
     }
     tier_leave(cache->tier);
 }

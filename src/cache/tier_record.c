@@ -1,6 +1,6 @@
 #include "cache/tier_record.h"
 
-#define VERSION 1
+#define VERSION 2
 #define NUMBER_BYTES 10
 
 enum {
@@ -90,6 +90,7 @@ sk_err tier_record_encode(const struct tier_record *record, struct sk_buf *out) 
     if (!err) err = put_number(out, flags_of(record));
     if (!err) err = put_number(out, record->number);
     if (!err) err = put_text(out, record->names);
+    if (!err) err = put_number(out, record->born);
     if (err || record->list) return err;
     err = put_number(out, (uint64_t)record->part);
     if (!err) err = put_number(out, record->status);
@@ -100,7 +101,6 @@ sk_err tier_record_encode(const struct tier_record *record, struct sk_buf *out) 
     if (!err) err = put_signed(out, record->validators.last_modified);
     if (!err) err = put_signed(out, record->validators.date);
     if (!err) err = put_signed(out, record->stored_at);
-    if (!err) err = put_number(out, record->born);
     if (!err) err = put_number(out, record->length);
     if (!err) err = put_tags(out, record);
     return err ? err : put_text(out, record->fields);
@@ -217,7 +217,6 @@ static sk_err read_response(struct source *source, uint64_t flags, struct sk_are
     read_freshness(source, flags, &record->freshness);
     read_validators(source, flags, &record->validators);
     record->stored_at = signed_number(source);
-    record->born = number(source);
     record->length = number(source);
     if (source->bad || !is_sane(&record->freshness)) return SK_ERR_CORRUPT;
     sk_err err = read_tags(source, arena, record);
@@ -234,6 +233,7 @@ sk_err tier_record_decode(sk_str data, struct sk_arena *arena, struct tier_recor
     record.list = flags & FLAG_LIST;
     record.number = number(&source);
     record.names = text(&source);
+    record.born = number(&source);
     sk_err err = record.list || source.bad ? SK_OK : read_response(&source, flags, arena, &record);
     if (err) return err;
     if (source.bad || source.rest.len) return SK_ERR_CORRUPT;

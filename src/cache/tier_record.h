@@ -8,7 +8,7 @@
 #include "http/tags.h"
 
 struct tier_record {
-    bool list; /* of variants: only `number` and `names` count */
+    bool list; /* of variants: only `number`, `names` and `born` count */
     bool codable;
     enum cache_part part;
     uint16_t status;
@@ -16,7 +16,7 @@ struct tier_record {
     struct http_freshness freshness;
     struct http_validators validators;
     sk_unix_s stored_at;
-    uint64_t born;   /* purge clock (cache/purge.h) */
+    uint64_t born;   /* purge clock (cache/purge.h); of a list: when it was put */
     uint64_t number; /* of its content, or of the list; 0: none */
     uint64_t length; /* of the body; of a CACHE_PART_HEAD, of the representation */
     uint16_t tag_counts[HTTP_TAG_SOURCES];

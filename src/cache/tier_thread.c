@@ -116,35 +116,52 @@ static void flush(struct cache_tier *tier) {
     tier_count(&tier->flushed, 1);
 }
 
+/* What is known of the devices' outages. */
+struct outages {
+    uint64_t told[DISK_SET_MAX];
+    bool away[DISK_SET_MAX]; /* and what it has is unproven since */
+};
+
+static void goes_away(struct cache_tier *tier, struct outages *outages, size_t device) {
+    if (!outages->away[device]) tier_device_away(tier, device);
+    outages->away[device] = true;
+}
+
 /* Those of the start are told there (tier_open.c). */
-static void known_outages(struct cache_tier *tier, uint64_t told[DISK_SET_MAX]) {
+static void known_outages(struct cache_tier *tier, struct outages *outages) {
     for (size_t i = 0; i < tier->count; i++) {
         struct disk_set_usage usage;
         disk_set_usage(tier->set, i, &usage);
-        told[i] = usage.outages;
+        outages->told[i] = usage.outages;
+        if (usage.err) goes_away(tier, outages, i);
     }
 }
 
 /* Told once for each outage, as soon as it is there. */
-static void report_outages(struct cache_tier *tier, uint64_t told[DISK_SET_MAX]) {
+static void report_outages(struct cache_tier *tier, struct outages *outages) {
     for (size_t i = 0; i < tier->count; i++) {
         struct disk_set_usage usage;
         disk_set_usage(tier->set, i, &usage);
-        if (usage.outages == told[i]) continue;
-        told[i] = usage.outages;
+        if (usage.err) goes_away(tier, outages, i);
+        if (usage.outages == outages->told[i]) continue;
+        outages->told[i] = usage.outages;
         sk_log(SK_LOG_ERROR, "disk",
                "%s: out of service: %s; what it has is fetched again; it is tried again every %d s",
                usage.path, sk_err_text(usage.err), REVIVE_MS / 1000);
     }
 }
 
-static void revive(struct cache_tier *tier) {
+/* What is overtaken while a device is away is not struck out on it: it comes back unproven. */
+static void revive(struct cache_tier *tier, struct outages *outages) {
     for (size_t i = 0; i < tier->count; i++) {
         struct disk_set_usage usage;
         disk_set_usage(tier->set, i, &usage);
         if (!usage.err) continue;
-        if (disk_set_revive(tier->set, NULL, i) == SK_OK)
-            sk_log(SK_LOG_INFO, "disk", "%s: in service again", usage.path);
+        goes_away(tier, outages, i);
+        outages->away[i] = disk_set_revive(tier->set, NULL, i) != SK_OK;
+        if (!outages->away[i])
+            sk_log(SK_LOG_INFO, "disk", "%s: in service again; what it has is validated before it is used",
+                   usage.path);
         else
             SK_LOG_LIMITED(SK_LOG_WARN, "disk", "%s: out of service: %s", usage.path, sk_err_text(usage.err));
     }
@@ -167,21 +184,21 @@ static bool is_due(sk_time_ns now, int64_t ms, sk_time_ns *last) {
 
 static void work(struct cache_tier *tier) {
     sk_time_ns now = sk_time_now(), synced = now, flushed = now, revived = now;
-    uint64_t told[DISK_SET_MAX];
-    known_outages(tier, told);
+    struct outages outages = {0};
+    known_outages(tier, &outages);
     do {
         now = sk_time_now();
         write_segments(tier);
         load_more(tier);
         if (is_due(now, SYNC_MS, &synced)) {
             tier_log_sync(tier->log);
-            report_outages(tier, told);
+            report_outages(tier, &outages);
         }
         if (is_due(now, FLUSH_MS, &flushed)) {
             flush(tier);
             shorten_log(tier);
         }
-        if (is_due(now, REVIVE_MS, &revived)) revive(tier);
+        if (is_due(now, REVIVE_MS, &revived)) revive(tier, &outages);
     } while (!rest(tier, atomic_load_explicit(&tier->loading, memory_order_relaxed) ? 0 : STEP_MS));
 }
 
@@ -243,6 +260,8 @@ static void close_tier(struct cache_tier *tier, struct cache_thread *thread) {
         err = disk_set_close(tier->set, NULL);
         tier->set = NULL;
     }
+    disk_keys_close(tier->keys);
+    tier->keys = NULL;
     pthread_mutex_lock(&tier->lock);
     struct tier_log *log = tier->log;
     tier->log = NULL;

@@ -1,6 +1,8 @@
 #include "cli/arguments.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "cli/command.h"
 
@@ -26,4 +28,20 @@ int cli_tell_problems(const char *command, struct config_problems *problems, sk_
     config_problems_free(problems);
     if (!err) return CLI_FINE;
     return err == SK_ERR_NO_MEMORY ? CLI_FAILED : CLI_USAGE;
+}
+
+const char *cli_own_path(const char *fallback) {
+    static char path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+    if (n <= 0) return fallback;
+    path[n] = 0;
+    return path;
+}
+
+const char *const *cli_keep_arguments(const char *program, int argc, char **argv) {
+    const char **kept = calloc((size_t)argc + 2, sizeof(*kept));
+    if (!kept) return NULL;
+    kept[0] = program;
+    for (int i = 0; i < argc; i++) kept[i + 1] = argv[i];
+    return kept;
 }

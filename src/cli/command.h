@@ -17,6 +17,8 @@ enum cli_exit {
     X("route", cli_route, "-c FILE | --zone NAME=FILE [OPTION...]", "tell clients where to go, by DNS")      \
     X("control", cli_control, "-c FILE | COMMAND [OPTION...]", "what a fleet agrees on; ask it")             \
     X("join", cli_join, "URL TOKEN --state DIR", "make this machine a node of a fleet")                      \
+    X("nodes", cli_nodes, "[--json]", "the fleet's nodes and how they are")                                  \
+    X("node", cli_node, "drain|undrain NAME", "a node takes no clients, or takes them again")                \
     X("apply", cli_apply, "FILE [--staged]", "make sites the configuration of the whole fleet")              \
     X("diff", cli_diff, "FILE", "what apply would change")                                                   \
     X("history", cli_history, "", "configurations that the fleet had")                                       \

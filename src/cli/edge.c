@@ -68,24 +68,6 @@ static struct config *load(const struct edge_arguments *arguments, uint64_t *out
     return err ? NULL : config;
 }
 
-/* Resolved at the start: an upgrade runs what lies at this path then. */
-static const char *own_path(const char *fallback) {
-    static char path[4096];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
-    if (n <= 0) return fallback;
-    path[n] = 0;
-    return path;
-}
-
-/* argp changes the order of what it is given. The copy lives as long as the process. */
-static const char *const *keep_arguments(const char *program, int argc, char **argv) {
-    const char **kept = calloc((size_t)argc + 2, sizeof(*kept));
-    if (!kept) return NULL;
-    kept[0] = program;
-    for (int i = 0; i < argc; i++) kept[i + 1] = argv[i];
-    return kept;
-}
-
 int cli_edge(int argc, char **argv) {
     static const struct argp argp = {
         .options = options,
@@ -106,8 +88,8 @@ int cli_edge(int argc, char **argv) {
     static struct edge_arguments arguments; /* reloads lay it over the file */
     static struct edge_start start;
     int code;
-    start = (struct edge_start){.program = own_path("skerry"), .arguments = &arguments.config};
-    start.argv = keep_arguments("skerry", argc, argv);
+    start = (struct edge_start){.program = cli_own_path("skerry"), .arguments = &arguments.config};
+    start.argv = cli_keep_arguments("skerry", argc, argv);
     if (!start.argv) return CLI_FAILED;
     arguments.config.listen = arguments.listen;
     arguments.config.origins = arguments.origins;

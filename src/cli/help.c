@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/topics.h"
 #include "config/load.h"
+#include "control/api.h"
 #include "edge/admin.h"
 #include "edge/gauges.h"
 #include "http/reason.h"
@@ -81,6 +82,11 @@ static sk_err write_examples(const struct request *request, struct sk_buf *out) 
     return sk_buf_append(out, sk_str_from_c(cli_text_examples));
 }
 
+static sk_err write_api(const struct request *request, struct sk_buf *out) {
+    (void)request;
+    return control_openapi(out);
+}
+
 /* Name, function, help. */
 #define TOPIC_TABLE(X)                                                                                       \
     X("configuration", write_configuration,                                                                  \
@@ -90,6 +96,7 @@ static sk_err write_examples(const struct request *request, struct sk_buf *out) 
     X("cache-status", write_reasons, "the same")                                                             \
     X("access-log", write_access_log, "what a line of the access log says")                                  \
     X("admin", write_admin, "what the admin address answers")                                                \
+    X("api", write_api, "what control answers, as OpenAPI")                                                  \
     X("signals", write_signals, "stop, reload, upgrade")                                                     \
     X("exit-codes", write_exit_codes, "what the numbers mean")                                               \
     X("examples", write_examples, "command lines and files to begin with")

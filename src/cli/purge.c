@@ -14,7 +14,7 @@ struct purge_arguments {
     yyjson_mut_val *purges;
     const char *in;      /* tags and patterns of this site only */
     const char *control; /* a whole fleet's; NULL: one process */
-    bool soft, json, wait;
+    bool soft, json, wait, erase;
 };
 
 static const struct argp_option options[] = {
@@ -27,6 +27,10 @@ static const struct argp_option options[] = {
     {"all", 'A', NULL, 0, "Everything", 1},
     {"in", 'i', "NAME", 0, "Tags and patterns of this site only", 2},
     {"soft", 'S', NULL, 0, "Stale instead of gone: the origin is asked whether it is still good", 2},
+    {"erase", 'E', NULL, 0,
+     "With --site alone: also erase its key of an encrypted disk, so that nothing of it can be read there again, nor in "
+     "copies of the disk",
+     2},
     {"control", 'c', "ADDRESS", 0, "All edges of a fleet, by its control: unix:PATH or https://HOST:PORT", 3},
     {"wait", 'w', NULL, 0, "Until every living edge has applied it, at most 10 s (with --control)", 3},
     {"json", 'j', NULL, 0, "Print what the process answered, as JSON", 3},
@@ -39,6 +43,18 @@ static void add(struct argp_state *state, struct purge_arguments *arguments, con
     bool added = item && (text ? yyjson_mut_obj_add_str(arguments->document, item, key, text)
                                : yyjson_mut_obj_add_true(arguments->document, item, key));
     if (!added) argp_failure(state, CLI_FAILED, 0, "out of memory");
+}
+
+/* A key is of a whole site, and for good. */
+static void check_erase(struct argp_state *state, const struct purge_arguments *arguments) {
+    yyjson_mut_val *item;
+    yyjson_mut_arr_iter iterator;
+    yyjson_mut_arr_iter_init(arguments->purges, &iterator);
+    bool sites = true;
+    while ((item = yyjson_mut_arr_iter_next(&iterator))) sites = sites && yyjson_mut_obj_get(item, "site");
+    if (arguments->erase && (!sites || arguments->soft || arguments->control))
+        argp_error(state, "--erase goes with --site alone, at each edge "
+                          "(example: skerry purge --erase --site shop)");
 }
 
 static error_t on_argument(int key, char *value, struct argp_state *state) {
@@ -55,12 +71,14 @@ static error_t on_argument(int key, char *value, struct argp_state *state) {
     case 'j': arguments->json = true; return 0;
     case 'c': arguments->control = value; return 0;
     case 'w': arguments->wait = true; return 0;
+    case 'E': arguments->erase = true; return 0;
     case ARGP_KEY_INIT: state->child_inputs[0] = &arguments->admin; return 0;
     case ARGP_KEY_ARG: add(state, arguments, "url", value); return 0;
     case ARGP_KEY_END:
         if (!yyjson_mut_arr_size(arguments->purges))
             argp_error(state, "what? Give a URL, or one of --prefix, --host, --site, --tag, --glob, --all "
                               "(example: skerry purge https://www.example.com/a)");
+        check_erase(state, arguments);
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -119,10 +137,42 @@ static int ask_control(const struct purge_arguments *arguments, sk_str body) {
     return behind ? CLI_FAILED : code;
 }
 
+/* {"site": NAME} of one purge to /erase. */
+static int erase_one(const struct purge_arguments *arguments, yyjson_mut_val *item) {
+    struct sk_buf answer;
+    uint16_t status = 0;
+    size_t bytes = 0;
+    char *text = yyjson_mut_val_write(item, 0, &bytes);
+    sk_buf_init(&answer, 1 << 20);
+    int code = text ? cli_admin_call(&arguments->admin, "purge", SK_STR("POST"), SK_STR("/erase"),
+                                     sk_str_make(text, bytes), &status, &answer)
+                    : CLI_FAILED;
+    free(text);
+    if (code == CLI_FINE && status != 200) return refused(status, &answer);
+    bool erased = sk_str_find(sk_buf_str(&answer), SK_STR("true")) < sk_buf_len(&answer);
+    if (code == CLI_FINE && !arguments->json)
+        printf("site %s: purged, and %s\n", yyjson_mut_get_str(yyjson_mut_obj_get(item, "site")),
+               erased ? "its key erased" : "it had no key: nothing of it was on disk");
+    if (code == CLI_FINE && arguments->json) return cli_print(&answer, SK_OK);
+    sk_buf_free(&answer);
+    return code;
+}
+
+static int erase(const struct purge_arguments *arguments) {
+    yyjson_mut_val *item;
+    yyjson_mut_arr_iter iterator;
+    int code = CLI_FINE;
+    yyjson_mut_arr_iter_init(arguments->purges, &iterator);
+    while (code == CLI_FINE && (item = yyjson_mut_arr_iter_next(&iterator)))
+        code = erase_one(arguments, item);
+    return code;
+}
+
 static int ask(struct purge_arguments *arguments) {
     struct sk_buf answer;
     uint16_t status = 0;
     size_t bytes = 0;
+    if (arguments->erase) return erase(arguments);
     narrow(arguments);
     char *text = yyjson_mut_write(arguments->document, 0, &bytes);
     sk_buf_init(&answer, 1 << 20);
@@ -156,6 +206,7 @@ int cli_purge(int argc, char **argv) {
             "  skerry purge https://www.example.com/style.css\n"
             "  skerry purge --soft --tag news --tag sports\n"
             "  skerry purge --prefix https://www.example.com/images/ --glob '*/thumb-*.webp'\n"
+            "  skerry purge --erase --site shop\n"
             "  skerry purge --admin 10.0.0.7:9001 --token-file /etc/skerry/token --all\n"
             "  skerry purge --control unix:/run/skerry/control.sock --wait --tag news\n\n"
             "In a pattern, * is any bytes and ? is one. Several at once are applied all or, when one of them is "

@@ -65,12 +65,16 @@ int cli_route(int argc, char **argv) {
             "  skerry route --listen 127.0.0.1:5300 --zone example.com=example.com.zone\n"
             "  skerry route -c /etc/skerry/route.yaml\n\n"
             "What the command line says wins over the file. SIGHUP reads the file and all zones again; what "
-            "is wrong is told, and the old data stays in force. SIGTERM and SIGINT stop.\n\n"
+            "is wrong is told, and the old data stays in force. SIGUSR2 starts the program that lies at this one's "
+            "path now, hands it the sockets and ends when it answers: no query is lost. SIGTERM and SIGINT stop.\n\n"
             "Exit codes: 0 stopped by a signal, 1 failed at run time, 2 bad usage, configuration or zone.",
     };
     static struct route_arguments arguments; /* reloads lay it over the file */
-    static struct route_start start = {.arguments = &arguments.config};
+    static struct route_start start;
     int code;
+    start = (struct route_start){.program = cli_own_path("skerry"), .arguments = &arguments.config};
+    start.argv = cli_keep_arguments("skerry", argc, argv);
+    if (!start.argv) return CLI_FAILED;
     arguments.config.listen = arguments.listen;
     arguments.config.zones = arguments.zones;
     cli_parse(&argp, "route", argc, argv, &arguments);

@@ -49,11 +49,8 @@ static bool tell(void *arg, uint64_t done, uint64_t of) {
 
 /* ---- what was seen ------------------------------------------------------------------------------------------ */
 
-static const char *note_text(sk_err note) {
-    return note == SK_OK ? "kept" : note == SK_ERR_NOT_FOUND ? "none" : sk_err_text(note);
-}
-
-static void print_people(const char *path, const struct disk_survey *survey, bool in_use, bool checked) {
+static void print_people(const char *path, const struct disk_survey *survey, const struct store_state *state,
+                         bool in_use, bool checked) {
     char device[24], segment[24], records[24], age[24];
     int64_t now_s = sk_wall_now_s();
     sk_size_format(survey->device_bytes, device);
@@ -73,15 +70,15 @@ static void print_people(const char *path, const struct disk_survey *survey, boo
     }
     printf("  index      %s\n",
            survey->index_kept ? "kept by a clean stop" : "to be loaded from the segments");
-    printf("  purges     %s\n", note_text(survey->note));
+    store_state_print(state);
     if (checked)
         printf("  checked    %llu records, %llu damaged, %llu segments not readable\n",
                (unsigned long long)survey->checked_records, (unsigned long long)survey->damaged_records,
                (unsigned long long)survey->unreadable_segments);
 }
 
-static void print_json(const char *path, const struct disk_survey *survey, bool in_use, bool checked,
-                       bool whole) {
+static void print_json(const char *path, const struct disk_survey *survey, const struct store_state *state,
+                       bool in_use, bool checked, bool whole) {
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *root = doc ? yyjson_mut_obj(doc) : NULL;
     if (!root) {
@@ -93,7 +90,11 @@ static void print_json(const char *path, const struct disk_survey *survey, bool 
     yyjson_mut_obj_add_bool(doc, root, "in_use", in_use);
     yyjson_mut_obj_add_bool(doc, root, "encrypted", survey->sealed);
     yyjson_mut_obj_add_bool(doc, root, "index_kept", survey->index_kept);
-    yyjson_mut_obj_add_str(doc, root, "purges", note_text(survey->note));
+    if (state->err)
+        yyjson_mut_obj_add_null(doc, root, "purges");
+    else
+        yyjson_mut_obj_add_uint(doc, root, "purges", state->purges);
+    yyjson_mut_obj_add_bool(doc, root, "purges_proven", store_state_proven(state));
 #define ADD(name) yyjson_mut_obj_add_uint(doc, root, #name, survey->name)
     ADD(device_bytes);
     ADD(segment_bytes);
@@ -127,9 +128,10 @@ static const char *help_for(sk_err err) {
     }
 }
 
-static int look_at(const char *path, bool check, bool json) {
+static int look_at(const char *path, const struct store_arguments *arguments, bool check) {
     struct disk_io io;
     struct disk_survey survey = {0};
+    struct store_state state;
     bool in_use = false;
     struct progress progress = {.shown = check && isatty(STDERR_FILENO)};
     sk_err err = disk_io_open_to_read(path, &io, &in_use);
@@ -147,25 +149,26 @@ static int look_at(const char *path, bool check, bool json) {
         fprintf(stderr, "skerry store: %s: %s\n", path, help_for(err));
         return CLI_FAILED;
     }
-    if (json)
-        print_json(path, &survey, in_use, check, !err);
+    store_state_read(path, arguments->state, &state);
+    if (arguments->json)
+        print_json(path, &survey, &state, in_use, check, !err);
     else
-        print_people(path, &survey, in_use, check);
+        print_people(path, &survey, &state, in_use, check);
     if (err) fprintf(stderr, "skerry store: stopped; %s was not looked at to its end\n", path);
-    bool damaged = check && (survey.damaged_records || survey.unreadable_segments ||
-                             (survey.note && survey.note != SK_ERR_NOT_FOUND));
+    bool damaged = check && (survey.damaged_records || survey.unreadable_segments);
     return err || damaged ? CLI_FAILED : CLI_FINE;
 }
 
 /* ---- arguments ---------------------------------------------------------------------------------------------- */
 
-enum { OPTION_JSON = 'j', OPTION_SECONDS = 's', OPTION_SIZE = 'b' };
+enum { OPTION_JSON = 'j', OPTION_SECONDS = 's', OPTION_SIZE = 'b', OPTION_STATE = 'S' };
 
 static error_t on_argument(int key, char *value, struct argp_state *state) {
     struct store_arguments *arguments = state->input;
     int64_t ms;
     switch (key) {
     case OPTION_JSON: arguments->json = true; return 0;
+    case OPTION_STATE: arguments->state = value; return 0;
     case OPTION_SECONDS:
         if (sk_duration_parse(sk_str_from_c(value), &ms) || ms < 1000 || ms > 600000)
             argp_error(state, "--time \"%s\": from 1s to 10m is allowed", value);
@@ -197,6 +200,8 @@ static error_t on_argument(int key, char *value, struct argp_state *state) {
 int cli_store(int argc, char **argv) {
     static const struct argp_option options[] = {
         {"json", OPTION_JSON, NULL, 0, "one object of JSON a line", 0},
+        {"state", OPTION_STATE, "FILE", 0,
+         "info: disk.state, with the purges (default: PATH with .state behind it)", 0},
         {"time", OPTION_SECONDS, "DURATION", 0, "bench: at most so long for each part (default 3s)", 0},
         {"size", OPTION_SIZE, "SIZE", 0, "bench: of the scratch file (default 256MiB)", 0},
         {0}};
@@ -206,7 +211,7 @@ int cli_store(int argc, char **argv) {
         .args_doc = "info|verify|bench PATH...",
         .doc =
             "Looks at the files or devices of the SSD tier; nothing on them is changed.\n\n"
-            "info: size, fill, age, what the next start finds.\n"
+            "info: size, fill, age, purges, what the next start finds.\n"
             "verify: reads every record and compares every checksum; no key is needed. The edge must not run.\n"
             "bench: what a file system gives, in a scratch file in the folder PATH (or of the new name PATH), which "
             "is removed again.\v"
@@ -223,7 +228,7 @@ int cli_store(int argc, char **argv) {
     for (uint32_t i = 0; i < arguments.count && !stop_wanted; i++) {
         int one = strcmp(arguments.verb, "bench") == 0
                       ? store_bench(arguments.paths[i], &arguments)
-                      : look_at(arguments.paths[i], strcmp(arguments.verb, "verify") == 0, arguments.json);
+                      : look_at(arguments.paths[i], &arguments, strcmp(arguments.verb, "verify") == 0);
         if (one > code) code = one;
     }
     return stop_wanted ? CLI_FAILED : code;

@@ -390,6 +390,9 @@ static void compile_top(struct compile *c, const struct config_raw_TOP *raw) {
     fill(c, section_of(config_top, "timeouts"), raw->timeouts, &config->timeouts);
     fill(c, section_of(config_top, "fleet"), raw->fleet, &config->fleet);
     config->fleet.state = resolve_path(c, config->fleet.state);
+    config->fleet.bus_ca = resolve_path(c, config->fleet.bus_ca);
+    config->fleet.bus_cert = resolve_path(c, config->fleet.bus_cert);
+    config->fleet.bus_key = resolve_path(c, config->fleet.bus_key);
     config->access_log = resolve_path(c, config->access_log);
     if (!raw->memory) config->memory_bytes = SK_MIN(config->memory_bytes, MEMORY_DEFAULT_MOST);
     if (!config->max_object_bytes) config->max_object_bytes = config->memory_bytes / 2;
@@ -418,6 +421,9 @@ void config_check_whole(const struct config *config, const struct config_source 
             source, problems, "fleet.bus",
             "found a bus but no state: whom to believe on it is in the folder with this node's identity "
             "(example: state: /var/lib/skerry/fleet)");
+    if (!config->fleet.bus_cert.len != !config->fleet.bus_key.len)
+        problem_at(source, problems, "fleet.bus_cert",
+                   "found one of bus_cert and bus_key, expected both or none");
     if (config->max_object_bytes > config->memory_bytes)
         problem_at(source, problems, "max_object", "found more than memory");
     if (config_serves_tls(config) && !config_has_certificate(config))

@@ -100,9 +100,10 @@ struct config_compress {
 
 /* The fleet that the edge belongs to. */
 struct config_fleet {
-    sk_str state;       /* folder of the identity; empty: none */
-    sk_str bus;         /* fleet/valkey.h's address; empty: none */
-    sk_str bus_primary; /* empty: BUS takes writes */
+    sk_str state;                     /* folder of the identity; empty: none */
+    sk_str bus;                       /* fleet/valkey.h's address; empty: none */
+    sk_str bus_primary;               /* empty: BUS takes writes */
+    sk_str bus_ca, bus_cert, bus_key; /* of TLS to them: paths of PEM files; empty: none */
     int64_t silence_ms;
 };
 

@@ -9,10 +9,11 @@ struct config_control {
     struct sk_arena arena;
     /* texts end with a NUL that is not counted */
     sk_str fleet, name, pop;
-    sk_str listen; /* for nodes and people */
-    sk_str admin;  /* on this machine; "unix:PATH" */
-    sk_str state;  /* folder */
-    sk_str valkey; /* empty: one of our own */
+    sk_str listen;                             /* for nodes and people */
+    sk_str admin;                              /* on this machine; "unix:PATH" */
+    sk_str state;                              /* folder */
+    sk_str valkey;                             /* empty: one of our own */
+    sk_str valkey_ca, valkey_cert, valkey_key; /* of TLS to it: paths; empty: none */
     sk_str valkey_server;
     int64_t certificate_life_ms, invite_life_ms;
     sk_str user;

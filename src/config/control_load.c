@@ -78,6 +78,9 @@ static void check(const struct config_control *config, const char *name, struct 
     if (!config->fleet.len)
         config_problem(problems, (struct config_place){.name = name, .path = "fleet"},
                        "is missing: every fleet has a name (example: fleet: acme)");
+    if (!config->valkey_cert.len != !config->valkey_key.len)
+        config_problem(problems, (struct config_place){.name = name, .path = "valkey_cert"},
+                       "found one of valkey_cert and valkey_key, expected both or none");
     if (!sk_str_starts_with(config->admin, SK_STR("unix:")))
         config_problem(problems, (struct config_place){.name = name, .path = "admin"},
                        "expected unix:PATH: on the network, `listen` is asked, with a token");
@@ -100,7 +103,9 @@ static sk_err parse(sk_str text, const char *name, sk_str folder, struct config_
     sk_arena_init(&config->arena, 4096, 0);
     err = put_defaults(config);
     if (!err) err = put_text(config, text);
-    if (!err) err = resolve(config, &config->state, folder);
+    sk_str *const paths[] = {&config->state, &config->valkey_ca, &config->valkey_cert, &config->valkey_key};
+    for (size_t i = 0; i < SK_COUNT(paths) && !err; i++)
+        if (paths[i]->len) err = resolve(config, paths[i], folder);
     if (!err) check(config, name, problems);
     if (!err && problems->count != before) err = SK_ERR_INVALID;
     if (err)

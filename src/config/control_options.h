@@ -20,6 +20,12 @@
     X(S, VALUE, TEXT, valkey, valkey, "", "", "", "valkey://:password@10.0.0.5:6379",                        \
       "A Valkey or Redis server for what controls share, `unix:PATH` or `valkey://...`. Without it: one of " \
       "our own is started, on a Unix socket in `state`, with its data on disk.")                             \
+    X(S, VALUE, FILE, valkey_ca, valkey_ca, "", "", "", "/etc/skerry/valkey-ca.pem",                         \
+      "Authorities of the certificate of a server behind `valkeys://` (PEM). Without it: the system's.")     \
+    X(S, VALUE, FILE, valkey_cert, valkey_cert, "", "", "", "/etc/skerry/valkey.pem",                        \
+      "The certificate that is shown to it when it asks for one (PEM). Without it: none.")                   \
+    X(S, VALUE, FILE, valkey_key, valkey_key, "", "", "", "/etc/skerry/valkey.key",                          \
+      "Its private key (PEM).")                                                                              \
     X(S, VALUE, FILE, valkey_server, valkey_server, "/usr/bin/valkey-server", "", "",                        \
       "/usr/bin/redis-server", "The program for that.")                                                      \
     X(S, VALUE, DURATION, certificate_life, certificate_life_ms, "1d", "3s", "90d", "12h",                   \

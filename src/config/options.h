@@ -39,8 +39,8 @@
       "an IP address with port, or :PORT for all addresses, or unix:PATH; for TLS https:// before it",       \
       "string", "")                                                                                          \
     X(ADMIN, "unix:PATH, or an IP address with port", "string", "")                                          \
-    X(BUS, "unix:PATH, or valkey://[[USER]:PASSWORD@]HOST[:PORT]", "string",                                 \
-      "^(unix:/|valkey://|redis://).")                                                                       \
+    X(BUS, "unix:PATH, valkey://[[USER]:PASSWORD@]HOST[:PORT], or valkeys://... over TLS", "string",         \
+      "^(unix:/|valkeys?://|rediss?://).")                                                                   \
     X(RESOLVERS, "IP addresses, each with port if not 53, separated by commas", "string", "")                \
     X(PREFIX, "an IP network or address", "string", "")                                                      \
     X(HOST, "a host name without port, *.DOMAIN, or *", "string", "")                                        \
@@ -335,6 +335,11 @@ enum config_kind {
       "from; the nearest replica will do. Without it: purges are this edge's own.")                           \
     X(S, VALUE, BUS, bus_primary, bus_primary, "", "", "", "valkey://:secret@10.0.0.5",                       \
       "The server that takes writes, when `bus` is a replica: positions and signs of life go there.")         \
+    X(S, VALUE, FILE, bus_ca, bus_ca, "", "", "", "/etc/skerry/valkey-ca.pem",                                \
+      "Authorities of the certificates of servers behind `valkeys://` (PEM). Without it: the system's.")      \
+    X(S, VALUE, FILE, bus_cert, bus_cert, "", "", "", "/etc/skerry/valkey.pem",                               \
+      "The certificate that is shown to such a server when it asks for one (PEM). Without it: none.")         \
+    X(S, VALUE, FILE, bus_key, bus_key, "", "", "", "/etc/skerry/valkey.key", "Its private key (PEM).")       \
     X(S, VALUE, DURATION, silence, silence_ms, "30s", "2s", "24h", "10s",                                     \
       "When nobody was heard on the bus for so long, what is stored is revalidated before it is used, until " \
       "somebody is heard again.")

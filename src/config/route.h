@@ -18,6 +18,19 @@ struct config_route_health { /* how each edge is asked whether it can serve */
     sk_str ca_file; /* empty: the system's */
 };
 
+enum config_route_tsig { CONFIG_ROUTE_TSIG_SHA256, CONFIG_ROUTE_TSIG_SHA512 };
+
+struct config_route_tsig_key {
+    sk_str name;
+    int algorithm; /* enum config_route_tsig */
+    sk_str secret; /* base64 */
+};
+
+struct config_route_query_log {
+    sk_str path; /* "-": stdout; empty: none */
+    uint32_t one_in, per_second;
+};
+
 struct config_route_zone {
     sk_str name;
     sk_str file;
@@ -25,6 +38,7 @@ struct config_route_zone {
     uint32_t allow_transfer_count;
     struct io_addr *notify; /* secondaries to tell of a new serial */
     uint32_t notify_count;
+    sk_str tsig_key;         /* name of a key; empty: none */
     sk_str keys;             /* folder; empty: not signed */
     int64_t ksk_lifetime_ms; /* 0: for ever */
 };
@@ -112,8 +126,11 @@ struct config_route {
     struct config_route_health health;
     struct config_route_http http;
     struct config_route_reports reports;
+    struct config_route_query_log query_log;
     sk_str *databases; /* MMDB files */
     uint32_t database_count;
+    struct config_route_tsig_key *tsig_keys;
+    uint32_t tsig_key_count;
     struct config_route_zone *zones;
     uint32_t zone_count;
     struct config_route_site *sites;

@@ -137,6 +137,10 @@ static void fill_zone(struct filling *f, const yaml_node_t *node, void *item) {
         if (io_prefix_parse(scalar(entry(f, allow, i)), &zone->allow_transfer[i])) f->err = SK_ERR_INVALID;
 }
 
+static void fill_tsig_key(struct filling *f, const yaml_node_t *node, void *item) {
+    (void)f, (void)node, (void)item; /* values alone */
+}
+
 static void fill_site(struct filling *f, const yaml_node_t *node, void *item) {
     struct config_route_site *site = item;
     site->addresses = addresses(f, get(f, node, "edges"), 443, &site->address_count);
@@ -187,6 +191,8 @@ static void fill_all(struct filling *f, const yaml_node_t *top) {
     fill(f, section_of(config_route_top, "health"), get(f, top, "health"), &config->health);
     resolve(f, &config->health.ca_file);
     resolve(f, &config->state);
+    fill(f, section_of(config_route_top, "query_log"), get(f, top, "query_log"), &config->query_log);
+    if (!sk_str_eq(config->query_log.path, SK_STR("-"))) resolve(f, &config->query_log.path);
     fill(f, section_of(config_route_top, "reports"), get(f, top, "reports"), &config->reports);
     const yaml_node_t *http = get(f, top, "http");
     fill(f, section_of(config_route_top, "http"), http, &config->http);
@@ -194,6 +200,8 @@ static void fill_all(struct filling *f, const yaml_node_t *top) {
     fill_listeners(f, get(f, top, "listen"));
     config->databases = texts(f, get(f, top, "databases"), &config->database_count);
     for (uint32_t i = 0; i < config->database_count; i++) resolve(f, &config->databases[i]);
+    config->tsig_keys =
+        entries(f, top, "tsig_keys", sizeof *config->tsig_keys, &config->tsig_key_count, fill_tsig_key);
     config->zones = entries(f, top, "zones", sizeof *config->zones, &config->zone_count, fill_zone);
     config->sites = entries(f, top, "sites", sizeof *config->sites, &config->site_count, fill_site);
     config->names = entries(f, top, "names", sizeof *config->names, &config->name_count, fill_name);

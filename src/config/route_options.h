@@ -84,8 +84,23 @@
       "Whether the round trips that edges measure count. false where something before the edges ends the "   \
       "clients' connections.")                                                                               \
     X(S, VALUE, DECIMAL, explore, explore, "0.01", "", "", "0.005",                                          \
-      "Share of networks that get their second-best site first for a minute, so that it is measured too. "   \
-      "Never more than 0.01; 0: none.")
+      "Share of networks that at a time get a site first which they did not measure and which might be "     \
+      "better than their best, so that it is measured too. Never more than 0.01; 0: none.")
+
+#define CONFIG_ROUTE_QUERY_LOG_TABLE(X, S)                                                                   \
+    X(S, VALUE, FILE, path, path, "", "", "", "/var/log/skerry/queries.json",                                \
+      "File of the query log, a line of JSON a query; `-` is stdout. Without it: no log.")                   \
+    X(S, VALUE, COUNT, one_in, one_in, "1", "1", "1000000", "100",                                           \
+      "Of so many queries one is logged, drawn by chance.")                                                  \
+    X(S, VALUE, COUNT, per_second, per_second, "1000", "1", "1000000", "100",                                \
+      "Lines a second of each thread, at most; what is left out is counted.")
+
+#define CONFIG_ROUTE_TSIG_KEY_TABLE(X, S)                                                                    \
+    X(S, VALUE, DOMAIN, name, name, "", "", "", "transfer.example.com",                                      \
+      "The key's name, the same on both sides.")                                                             \
+    X(S, VALUE, CHOICE, algorithm, algorithm, "hmac-sha256", "hmac-sha256 hmac-sha512", "", "hmac-sha512",   \
+      "How it signs.")                                                                                       \
+    X(S, VALUE, SECRET, secret, secret, "", "", "", "", "The secret in base64, of 16 bytes or more.")
 
 #define CONFIG_ROUTE_ZONE_TABLE(X, S)                                                                        \
     X(S, VALUE, DOMAIN, name, name, "", "", "", "example.com", "The zone's name.")                           \
@@ -97,6 +112,9 @@
     X(S, VALUE, DURATION, ksk_lifetime, ksk_lifetime_ms, "365d", "0s", "3650d", "90d",                       \
       "A new key signing key is made so long after the last one, and shown beside it until the parent has "  \
       "its DS (docs/routing.md). 0s: never.")                                                                \
+    X(S, VALUE, DOMAIN, tsig_key, tsig_key, "", "", "", "transfer.example.com",                              \
+      "One of `tsig_keys`: transfers must be signed with it, and NOTIFY is (TSIG, RFC 8945). Without "       \
+      "`allow_transfer` the key alone is enough.")                                                           \
     X(S, LIST, PREFIX, allow_transfer, allow_transfer, "", "0", "1000", "192.0.2.0/24",                      \
       "Networks of secondaries that may have the whole zone (AXFR).")                                        \
     X(S, LIST, ADDRESS, notify, notify, "", "0", "100", "192.0.2.53",                                        \
@@ -178,8 +196,11 @@
       "Routing of HTTP requests by redirect, for players and download tools.")                                         \
     X(S, SECTION, ROUTE_REPORTS, reports, reports, "", "", "", "",                                                     \
       "How the router learns from its edges what clients measure.")                                                    \
+    X(S, SECTION, ROUTE_QUERY_LOG, query_log, query_log, "", "", "", "", "What was asked and answered.")               \
     X(S, LIST, FILE, databases, databases, "", "0", "16", "/usr/share/GeoIP/city.mmdb",                                \
       "MMDB files that say where networks are; City, Country and ASN may be mixed.")                                   \
+    X(S, SECTIONS, ROUTE_TSIG_KEY, tsig_keys, tsig_keys, "", "0", "1000", "",                                          \
+      "Secrets shared with secondaries.")                                                                              \
     X(S, SECTIONS, ROUTE_ZONE, zones, zones, "", "1", "100000", "", "The zones.")                                      \
     X(S, SECTIONS, ROUTE_SITE, sites, sites, "", "0", "1024", "", "The sites that clients are sent to.")               \
     X(S, SECTIONS, ROUTE_NAME, names, names, "", "0", "10000", "",                                                     \
@@ -195,6 +216,8 @@
     X(ROUTE_HEALTH, "health", struct config_route_health)                                                    \
     X(ROUTE_HTTP, "http", struct config_route_http)                                                          \
     X(ROUTE_REPORTS, "reports", struct config_route_reports)                                                 \
+    X(ROUTE_QUERY_LOG, "query_log", struct config_route_query_log)                                           \
+    X(ROUTE_TSIG_KEY, "tsig_keys", struct config_route_tsig_key)                                             \
     X(ROUTE_ZONE, "zones", struct config_route_zone)                                                         \
     X(ROUTE_SITE, "sites", struct config_route_site)                                                         \
     X(ROUTE_NAME, "names", struct config_route_name)                                                         \

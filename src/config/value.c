@@ -279,7 +279,10 @@ static bool is_bus(sk_str text) {
     if (sk_str_starts_with(text, SK_STR("unix:/"))) return is_path(sk_str_slice(text, 5, text.len));
     size_t at = sk_str_find(text, SK_STR("://"));
     sk_str scheme = sk_str_slice(text, 0, at), rest = sk_str_slice(text, at + 3, text.len);
-    bool known = sk_str_eq(scheme, SK_STR("valkey")) || sk_str_eq(scheme, SK_STR("redis"));
+    static const sk_str schemes[] = {SK_STR_INIT("valkey"), SK_STR_INIT("valkeys"), SK_STR_INIT("redis"),
+                                     SK_STR_INIT("rediss")};
+    bool known = false;
+    for (size_t i = 0; i < SK_COUNT(schemes); i++) known |= sk_str_eq(scheme, schemes[i]);
     return known && rest.len && rest.len < TEXT_MAX && sk_str_find_byte(rest, '/') == rest.len;
 }
 

@@ -25,7 +25,7 @@ enum control_who { CONTROL_ANY, CONTROL_PERSON, CONTROL_NODE };
     X(GET, "/configuration", configuration, PERSON, CONTROL_RIGHT_READ, "number=without it: the newest", "",  \
       "a configuration's text")                                                                               \
     X(POST, "/configuration", apply, PERSON, CONTROL_RIGHT_APPLY,                                             \
-      "rollout=all: everywhere at once; staged: canary, its PoP, all", "application/yaml",                    \
+      "rollout=all: everywhere at once, or staged: canary, its PoP, all", "application/yaml",                 \
       "makes this the configuration")                                                                         \
     X(POST, "/rollback", rollback, PERSON, CONTROL_RIGHT_APPLY,                                               \
       "number*=of the configuration whose text is to be in force again", "", "goes back to an older one")     \
@@ -37,6 +37,10 @@ enum control_who { CONTROL_ANY, CONTROL_PERSON, CONTROL_NODE };
     X(GET, "/nodes", nodes, PERSON, CONTROL_RIGHT_READ, "", "", "all nodes and how they are")                 \
     X(POST, "/invitations", invite, PERSON, CONTROL_RIGHT_NODES,                                              \
       "role*=edge or route;pop*=where it will stand", "", "a token with which one machine may join")          \
+    X(POST, "/nodes/drain", drain, PERSON, CONTROL_RIGHT_NODES, "node*=its name or id", "",                   \
+      "a node takes no clients from now on; who comes all the same is served")                                \
+    X(POST, "/nodes/undrain", undrain, PERSON, CONTROL_RIGHT_NODES, "node*=its name or id", "",               \
+      "it takes clients again")                                                                               \
     X(POST, "/expel", expel, PERSON, CONTROL_RIGHT_NODES, "node*=its id", "",                                 \
       "a node's certificates are of no use from now on")                                                      \
     X(GET, "/roots", roots, PERSON, CONTROL_RIGHT_READ, "", "", "the roots that nodes trust")                 \

@@ -262,6 +262,7 @@ static struct fleet_orders orders_for(const struct control_process *process,
         .renew = strcmp(newest, request->caller.issuer) != 0,
         .roots = fleet_ca_roots(process->ca),
         .expelled = sk_buf_str(&view->expelled_text),
+        .drain = control_is_drained(process, &request->caller.id),
         .again_ms = (uint64_t)SK_MAX(SK_MIN(again_ms, renew_in_ms(&request->caller)), AGAIN_LEAST_MS),
     };
 }
@@ -270,6 +271,7 @@ static struct fleet_orders orders_for(const struct control_process *process,
 static bool has_news(const struct control_process *process, const struct fleet_orders *orders,
                      const struct fleet_report *report) {
     return (orders->number > report->in_force && orders->number > report->refused) || orders->renew ||
+           orders->drain != report->drained ||
            !sk_str_eq(report->roots, sk_str_from_c(fleet_ca_roots_digest(process->ca))) ||
            !sk_str_eq(report->expelled, sk_str_from_c(process->view.expelled_digest));
 }

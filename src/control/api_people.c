@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "control/process.h"
+#include "control/members.h"
 #include "fleet/admin_json.h"
 #include "fleet/deep.h"
 
@@ -133,8 +133,8 @@ sk_err control_api_rollout(void *role, struct fleet_admin_request *request,
 
 /* --- nodes --------------------------------------------------------------------------------------------------- */
 
-static void add_node(yyjson_mut_doc *doc, yyjson_mut_val *list, const struct control_process *process,
-                     const struct control_record *record) {
+static yyjson_mut_val *add_node(yyjson_mut_doc *doc, yyjson_mut_val *list,
+                                const struct control_process *process, const struct control_record *record) {
     yyjson_mut_val *item = yyjson_mut_arr_add_obj(doc, list);
     const struct control_node *node = &record->node;
     char text[FLEET_ID_TEXT_BYTES];
@@ -155,18 +155,49 @@ static void add_node(yyjson_mut_doc *doc, yyjson_mut_val *list, const struct con
     yyjson_mut_obj_add_uint(doc, item, "errors", node->after.errors);
     yyjson_mut_obj_add_uint(doc, item, "p99_us", node->after.p99_us);
     fleet_json_add(doc, item, "version", record->version);
+    yyjson_mut_obj_add_bool(doc, item, "drained", control_is_drained(process, &node->id));
+    return item;
+}
+
+/* What it says itself, on the bus; nothing of who has none, or is not believed. */
+static void add_beat(yyjson_mut_doc *doc, yyjson_mut_val *item, const struct control_member *member) {
+    const struct fleet_heartbeat *beat = &member->beat;
+    uint64_t asked = beat->hits + beat->misses;
+    yyjson_mut_obj_add_str(doc, item, "serving", fleet_state_word(beat->state));
+    fleet_json_add(doc, item, "serving_why", beat->why);
+    fleet_json_add(doc, item, "address", beat->address);
+    yyjson_mut_obj_add_bool(doc, item, "hears_bus", !beat->silent);
+    yyjson_mut_obj_add_uint(doc, item, "connections", beat->connections);
+    yyjson_mut_obj_add_real(doc, item, "load", (double)beat->load_permille / 1000);
+    if (asked) yyjson_mut_obj_add_real(doc, item, "hit_ratio", (double)beat->hits / (double)asked);
+    yyjson_mut_obj_add_uint(doc, item, "used_bytes", beat->used_bytes);
+    yyjson_mut_obj_add_uint(doc, item, "budget_bytes", beat->budget_bytes);
+    if (member->has_position) yyjson_mut_obj_add_uint(doc, item, "purges_behind", member->behind);
+}
+
+static void add_beat_of(yyjson_mut_doc *doc, yyjson_mut_val *item, const struct fleet_id *id,
+                        const struct control_member *members, size_t count) {
+    char text[FLEET_ID_TEXT_BYTES];
+    sk_str name = fleet_id_format(id, text);
+    for (size_t i = 0; i < count; i++)
+        if (sk_str_eq(members[i].beat.name, name)) add_beat(doc, item, &members[i]);
 }
 
 sk_err control_api_nodes(void *role, struct fleet_admin_request *request, struct fleet_admin_answer *answer) {
     struct control_process *process = role;
     struct control_record *records;
     size_t count;
+    struct control_member *members;
+    size_t member_count;
     sk_err err = control_records(&process->store, sk_wall_now_s(), &request->arena, &records, &count);
+    if (!err) err = control_members(process, &request->arena, &members, &member_count);
     if (err) return err;
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *root = yyjson_mut_obj(doc), *list = yyjson_mut_obj_add_arr(doc, root, "nodes");
     yyjson_mut_doc_set_root(doc, root);
-    for (size_t i = 0; i < count; i++) add_node(doc, list, process, &records[i]);
+    for (size_t i = 0; i < count; i++)
+        add_beat_of(doc, add_node(doc, list, process, &records[i]), &records[i].node.id, members,
+                    member_count);
     return fleet_json_answer(answer, doc);
 }
 

@@ -63,6 +63,16 @@ static sk_err use_expelled(struct control_view *view, struct sk_buf *text, bool 
     return SK_OK;
 }
 
+static sk_err read_drained(struct control_process *process, struct sk_arena *arena, bool *out_changed) {
+    struct sk_buf *known = &process->view.drained;
+    sk_str text;
+    sk_err err = control_drained_read(process, arena, &text);
+    if (err || sk_str_eq(text, sk_buf_str(known))) return err;
+    sk_buf_clear(known);
+    *out_changed = true;
+    return sk_buf_append(known, text);
+}
+
 static sk_err read_view(struct control_process *process, struct sk_arena *arena, struct sk_buf *text) {
     struct control_view *view = &process->view;
     struct control_rollout rollout = {0};
@@ -73,6 +83,7 @@ static sk_err read_view(struct control_process *process, struct sk_arena *arena,
     if (err == SK_ERR_NOT_FOUND) err = SK_OK;
     if (!err) err = read_expelled(process, arena, text);
     if (!err) err = use_expelled(view, text, &changed);
+    if (!err) err = read_drained(process, arena, &changed);
     if (err) return err;
     changed |= !view->known || head != view->head || rollout.number != view->rollout.number ||
                rollout.stage != view->rollout.stage || rollout.since != view->rollout.since;

@@ -98,10 +98,12 @@ static void tear_down(struct control_process *process) {
     fleet_valkey_destroy(process->store.valkey); /* its socket is the loop's as long as there is one */
     if (process->loop) io_loop_destroy(process->loop);
     SSL_CTX_free(process->tls);
+    fleet_signers_free(process->signers);
     fleet_identity_unref(process->identity);
     fleet_ca_free(process->ca);
     fleet_expelled_free(&process->view.expelled);
     sk_buf_free(&process->view.expelled_text);
+    sk_buf_free(&process->view.drained);
 }
 
 /* --- the beginning ------------------------------------------------------------------------------------------- */
@@ -142,6 +144,9 @@ static sk_err open_store(struct control_process *process) {
     if (err) return failed("Valkey", err);
     snprintf(url, sizeof url, "unix:%s/valkey.sock", folder);
     err = fleet_valkey_where_parse(config->valkey.len ? config->valkey : sk_str_from_c(url), &where);
+    where.ca = config->valkey_ca;
+    where.cert = config->valkey_cert;
+    where.key = config->valkey_key;
     if (!err) err = fleet_valkey_create(process->loop, &where, &process->store.valkey);
     if (!err) err = control_purges_start(process, &where);
     process->store.fleet = config->fleet;
@@ -193,6 +198,7 @@ int control_main(struct config_control *config) {
     process.config = config;
     sk_list_init(&process.waiting);
     sk_buf_init(&process.view.expelled_text, 0);
+    sk_buf_init(&process.view.drained, 0);
     sk_log_set_level((enum sk_log_level)config->log_level);
     io_signals_block();
     sk_err err = set_up(&process);

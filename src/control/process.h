@@ -23,6 +23,7 @@ struct control_view {
     struct sk_buf expelled_text;
     char expelled_digest[FLEET_HEX_BYTES];
     struct fleet_expelled expelled;
+    struct sk_buf drained; /* ids, a newline before and after each */
 };
 
 struct control_process {
@@ -36,6 +37,7 @@ struct control_process {
     struct control_valkey_server *valkey_server; /* NULL: another's */
     struct control_store store;
     struct fleet_publisher *publisher; /* NULL until there is a store */
+    struct fleet_signers *signers;     /* of heartbeats; NULL before the first is looked at */
     struct observe_thread *metrics;
     uint64_t number_used; /* numbers.c; 0: the file was not read yet */
     bool watching;        /* a purge that nobody waits for, for the figures */
@@ -93,12 +95,17 @@ sk_err control_snapshot(struct control_process *process, uint64_t number, struct
 sk_err control_rollout_put(struct control_process *process, const struct control_rollout *rollout);
 sk_err control_rollout_get(struct control_process *process, struct control_rollout *out_rollout);
 
+/* drain.c: ids of the nodes that are to take no clients, in order, as the view has them; ARENA's. */
+sk_err control_drained_read(struct control_process *process, struct sk_arena *arena, sk_str *out_text);
+bool control_is_drained(const struct control_process *process, const struct fleet_id *id);
+
 /* The names of the store's tables. */
 #define CONTROL_TABLE_SNAPSHOTS "configurations"
 #define CONTROL_TABLE_NODES "nodes"
 #define CONTROL_TABLE_INVITES "invitations"
 #define CONTROL_TABLE_TOKENS "tokens"
 #define CONTROL_TABLE_EXPELLED "expelled"
+#define CONTROL_TABLE_DRAINED "drained"
 #define CONTROL_TABLE_AUDIT "audit"
 #define CONTROL_TABLE_STATE "state"
 

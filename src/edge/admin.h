@@ -11,6 +11,8 @@
     X(GET, "/metrics", metrics, "counters, gauges and histograms: Prometheus text")                          \
     X(GET, "/config", config, "the configuration in force: JSON")                                            \
     X(POST, "/purge", purge, "makes stored responses invalid: `skerry help purge`")                          \
+    X(POST, "/erase", erase,                                                                                 \
+      "makes all that the encrypted disk holds of a site unreadable for good: {\"site\": NAME}")             \
     X(GET, "/explain", explain,                                                                              \
       "what would happen to a request, and why: ?url=URL&method=GET&header=A:%20b")                          \
     X(GET, "/rtt", rtt, "load, hit ratio and clients' round trip times by network, for routers: text")       \

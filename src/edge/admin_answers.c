@@ -39,7 +39,7 @@ sk_err edge_admin_health(void *role, struct fleet_admin_request *request, struct
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     if (!doc) return SK_ERR_NO_MEMORY;
     yyjson_mut_val *root = yyjson_mut_obj(doc), *sites = yyjson_mut_arr(doc);
-    bool running = process->stage == EDGE_RUNNING && !edge_health_draining();
+    bool running = process->stage == EDGE_RUNNING && !edge_withdrawn_why();
     answer->status = running ? 200 : 503;
     yyjson_mut_doc_set_root(doc, root);
     yyjson_mut_obj_add_str(doc, root, "status", running ? "ok" : "draining");
@@ -64,13 +64,13 @@ sk_err edge_admin_rtt(void *role, struct fleet_admin_request *request, struct fl
 }
 
 sk_err edge_admin_drain(void *role, struct fleet_admin_request *request, struct fleet_admin_answer *answer) {
-    edge_health_drain(true);
+    edge_withdraw(EDGE_WITHDRAWN_BY_OPERATOR, true);
     return fleet_admin_say(answer, 200, "draining: " EDGE_HEALTH_PATH " answers 503");
 }
 
 sk_err edge_admin_undrain(void *role, struct fleet_admin_request *request,
                           struct fleet_admin_answer *answer) {
-    edge_health_drain(false);
+    edge_withdraw(EDGE_WITHDRAWN_BY_OPERATOR, false);
     return fleet_admin_say(answer, 200, "taking clients again");
 }
 

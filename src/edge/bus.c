@@ -5,16 +5,22 @@
 
 #include "base/log.h"
 #include "base/version.h"
+#include "edge/bus_keep.h"
+#include "edge/health.h"
 #include "edge/purge.h"
 #include "fleet/follower.h"
 #include "io/file.h"
 
-enum { IDENTITY_LOOK_MS = 5000, EXPELLED_MOST = 4 << 20 };
+enum { IDENTITY_LOOK_MS = 5000, EXPELLED_MOST = 4 << 20, AWAIT_MS = 2000, AWAIT_LOOK_MS = 5 };
 
 struct edge_bus {
     struct edge_process *process;
     struct fleet_follower *follower;
     bool unresolved; /* a purge meant nothing under the configuration in force */
+    struct edge_bus_keep keep;
+    bool doubtful; /* what is stored may be older than what was purged while we were away */
+    struct io_timer await_timer;
+    sk_time_ns await_until;
 
     /* who we are and whom not to believe, read again when the files have changed */
     struct fleet_identity *identity;
@@ -162,34 +168,79 @@ void edge_bus_config_changes(struct edge_bus *bus, const struct config *config) 
     revalidate(bus, "purges that meant nothing may mean something under the new configuration");
 }
 
+/* ---- where we stand ------------------------------------------------------------------------------------------------- */
+
+static void keep_place(void *arg, const struct fleet_bus_follow *follow, sk_time_ns heard, bool last) {
+    struct edge_bus *bus = arg;
+    edge_bus_keep_write(&bus->keep, follow, heard, bus->unresolved, last);
+}
+
+/* True when reading goes on from FOLLOW. Else all that is stored is revalidated: what a disk has kept is older than what
+ * was purged meanwhile. */
+static bool go_on(struct edge_bus *bus, int64_t silence_ms, struct fleet_bus_follow *follow,
+                  sk_time_ns *out_heard) {
+    *out_heard = 0;
+    if (edge_bus_keep_read(&bus->keep, follow, out_heard, &bus->unresolved) != SK_OK || bus->unresolved) {
+        bus->unresolved = false;
+        make_all_stale(bus);
+        return false;
+    }
+    /* Within the silence, it is as if the process had run on and had not heard anybody. */
+    bus->doubtful = !*out_heard || sk_time_now() - *out_heard >= silence_ms * SK_NS_PER_MS;
+    if (bus->doubtful) *out_heard = 0;
+    return true;
+}
+
+/* A stop while we wait is left to run its course. */
+static void look_whether_caught_up(struct io_timer *timer) {
+    struct edge_bus *bus = SK_CONTAINER_OF(timer, struct edge_bus, await_timer);
+    struct io_loop *loop = bus->process->loop;
+    struct fleet_follower_counts counts;
+    fleet_follower_counts(bus->follower, &counts);
+    if (bus->process->stage != EDGE_RUNNING) return;
+    bus->doubtful = !counts.caught_up;
+    if (counts.caught_up || sk_time_now() >= bus->await_until) return io_loop_stop(loop);
+    io_timer_start(loop, timer, sk_time_now() + AWAIT_LOOK_MS * SK_NS_PER_MS, look_whether_caught_up);
+}
+
+void edge_bus_await(struct edge_bus *bus) {
+    if (!bus || !bus->doubtful) return;
+    bus->await_until = sk_time_now() + AWAIT_MS * SK_NS_PER_MS;
+    look_whether_caught_up(&bus->await_timer);
+    io_loop_run(bus->process->loop);
+    io_timer_stop(&bus->await_timer);
+    if (bus->doubtful) revalidate(bus, "what was purged while this edge was away is not known");
+    bus->doubtful = false;
+}
+
 /* ---- telling ------------------------------------------------------------------------------------------------------ */
 
-static void add(struct fleet_pair *pairs, size_t *count, const char *name, sk_str value) {
-    if (value.data) pairs[(*count)++] = (struct fleet_pair){sk_str_from_c(name), value};
+static enum fleet_state state_of(const struct edge_process *process) {
+    if (process->stage != EDGE_RUNNING) return FLEET_STATE_STOPPING;
+    if (edge_is_withdrawn(EDGE_WITHDRAWN_BY_OPERATOR) || edge_is_withdrawn(EDGE_WITHDRAWN_BY_CONTROL))
+        return FLEET_STATE_DRAINED;
+    return edge_is_withdrawn(EDGE_WITHDRAWN_BY_ITSELF) ? FLEET_STATE_SICK : FLEET_STATE_RUNNING;
 }
 
-static sk_str number(struct sk_arena *arena, uint64_t value) {
-    return sk_arena_printf(arena, "%llu", (unsigned long long)value);
-}
-
-static size_t describe(void *arg, struct fleet_pair *pairs, struct sk_arena *arena) {
+static void describe(void *arg, struct fleet_heartbeat *beat, struct sk_arena *arena) {
     struct edge_bus *bus = arg;
     const struct edge_process *process = bus->process;
+    const struct config *config = process->snapshot->config;
     struct cache_usage usage;
-    size_t count = 0;
     look_at_identity(bus);
     cache_usage(process->cache, &usage);
-    add(pairs, &count, "state", process->stage == EDGE_RUNNING ? SK_STR("running") : SK_STR("draining"));
-    add(pairs, &count, "version", SK_STR(SK_VERSION));
-    add(pairs, &count, "config", number(arena, process->snapshot->config->number));
-    add(pairs, &count, "connections", number(arena, edge_limits_count(process->limits)));
-    add(pairs, &count, "requests", number(arena, observe_total(OBSERVE_REQUESTS)));
-    add(pairs, &count, "hits", number(arena, observe_total(OBSERVE_HITS)));
-    add(pairs, &count, "misses", number(arena, observe_total(OBSERVE_MISSES)));
-    add(pairs, &count, "used_bytes", number(arena, usage.used_bytes));
-    add(pairs, &count, "budget_bytes", number(arena, usage.budget_bytes));
-    add(pairs, &count, "seen_ms", number(arena, (uint64_t)(sk_wall_now_ns() / SK_NS_PER_MS)));
-    return count;
+    beat->state = state_of(process);
+    beat->why = sk_str_from_c(edge_withdrawn_why());
+    beat->address = config->peers.listen;
+    beat->version = SK_STR(SK_VERSION);
+    beat->config = config->number;
+    beat->connections = edge_limits_count(process->limits);
+    beat->requests = observe_total(OBSERVE_REQUESTS);
+    beat->hits = observe_total(OBSERVE_HITS);
+    beat->misses = observe_total(OBSERVE_MISSES);
+    beat->used_bytes = usage.used_bytes;
+    beat->budget_bytes = usage.budget_bytes;
+    beat->load_permille = (uint64_t)(process->load.load * 1000);
 }
 
 /* ---- life --------------------------------------------------------------------------------------------------------- */
@@ -200,6 +251,7 @@ static sk_err failed(const char *what, sk_str which, sk_err err) {
 }
 
 static sk_err follow(struct edge_bus *bus, const struct config_fleet *fleet) {
+    struct fleet_bus_follow begin;
     struct fleet_follower_options options = {
         .silence_ms = fleet->silence_ms,
         .metrics = bus->process->metrics,
@@ -209,6 +261,7 @@ static sk_err follow(struct edge_bus *bus, const struct config_fleet *fleet) {
         .bus_key = key_of,
         .apply = apply,
         .revalidate = revalidate,
+        .keep = keep_place,
         .describe = describe,
     };
     sk_str primary = fleet->bus_primary.len ? fleet->bus_primary : fleet->bus;
@@ -216,6 +269,13 @@ static sk_err follow(struct edge_bus *bus, const struct config_fleet *fleet) {
     if (err) return failed("fleet.bus", SK_STR(""), err);
     err = fleet_valkey_where_parse(primary, &options.primary);
     if (err) return failed("fleet.bus_primary", SK_STR(""), err);
+    struct fleet_valkey_where *const both[] = {&options.where, &options.primary};
+    for (size_t i = 0; i < SK_COUNT(both); i++) {
+        both[i]->ca = fleet->bus_ca;
+        both[i]->cert = fleet->bus_cert;
+        both[i]->key = fleet->bus_key;
+    }
+    if (go_on(bus, fleet->silence_ms, &begin, &options.begin_heard)) options.begin = &begin;
     err = fleet_follower_start(bus->process->loop, &options, &bus->follower);
     return err ? failed("the bus", SK_STR(""), err) : SK_OK;
 }
@@ -228,7 +288,7 @@ sk_err edge_bus_start(struct edge_process *process, struct edge_bus **out_bus) {
     if (!bus) return SK_ERR_NO_MEMORY;
     bus->process = process;
     snprintf(bus->folder, sizeof bus->folder, "%.*s", SK_STR_ARGS(fleet->state));
-    make_all_stale(bus); /* what a disk has kept is older than what was purged meanwhile */
+    edge_bus_keep_init(&bus->keep, process);
     sk_err err = read_identity(bus);
     err = err ? failed("fleet.state", fleet->state, err) : follow(bus, fleet);
     if (err)
@@ -251,6 +311,14 @@ void edge_bus_free(struct edge_bus *bus) {
     fleet_identity_unref(bus->identity);
     fleet_expelled_free(&bus->expelled);
     free(bus);
+}
+
+void edge_bus_others(struct edge_bus *bus, uint32_t *out_others, uint32_t *out_running) {
+    struct fleet_follower_counts counts = {0};
+    if (bus) fleet_follower_counts(bus->follower, &counts);
+    if (bus) fleet_follower_look_around(bus->follower);
+    *out_others = counts.others;
+    *out_running = counts.others_running;
 }
 
 double edge_bus_silent(const struct edge_bus *bus) {

@@ -10,6 +10,10 @@ struct edge_bus;
 /* Follows the bus that the configuration names, or none: then *out_bus is NULL. A bus that cannot be reached is no
  * failure. SK_ERR_NOT_FOUND, SK_ERR_INVALID and others (logged): no identity that can be used, no address. */
 sk_err edge_bus_start(struct edge_process *process, struct edge_bus **out_bus);
+/* Before anybody is served: runs the loop for a moment, where what a disk has kept may be older than what was purged while
+ * the process was not there, until that is known; else it is revalidated. When it returns, the stage may be another:
+ * the process was told to stop, and has. BUS may be NULL. */
+void edge_bus_await(struct edge_bus *bus);
 /* Before CONFIG is put in force: what was purged while the old one could not tell what it meant must not be found under
  * the new one. BUS may be NULL. */
 void edge_bus_config_changes(struct edge_bus *bus, const struct config *config);
@@ -18,6 +22,10 @@ void edge_bus_config_changes(struct edge_bus *bus, const struct config *config);
 void edge_bus_leave(struct edge_bus *bus, void (*left)(void *arg), void *arg);
 /* After the loop has ended. BUS may be NULL. */
 void edge_bus_free(struct edge_bus *bus);
+
+/* Other edges of our PoP and how many of them take clients, as of a moment ago; asks again when it is called. 0 without
+ * a bus. */
+void edge_bus_others(struct edge_bus *bus, uint32_t *out_others, uint32_t *out_running);
 
 /* For the gauges: 0 without a bus. */
 double edge_bus_silent(const struct edge_bus *bus);

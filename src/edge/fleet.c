@@ -1,5 +1,6 @@
 #include "edge/fleet.h"
 
+#include <errno.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <poll.h>
@@ -15,6 +16,7 @@
 #include "base/random.h"
 #include "base/version.h"
 #include "edge/fleet_health.h"
+#include "edge/health.h"
 #include "edge/reload.h"
 #include "fleet/admin_client.h"
 #include "fleet/messages.h"
@@ -207,6 +209,19 @@ static void take_expelled(struct edge_fleet *fleet, sk_str text) {
     if (err) sk_log(SK_LOG_ERROR, "fleet", "the list of expelled nodes is not kept: %s", sk_err_text(err));
 }
 
+/* Control's wish outlives a restart, also one without control. */
+static void take_drain(struct edge_fleet *fleet, bool drain) {
+    char path[FLEET_PATH_BYTES];
+    if (drain == edge_is_withdrawn(EDGE_WITHDRAWN_BY_CONTROL)) return;
+    edge_withdraw(EDGE_WITHDRAWN_BY_CONTROL, drain);
+    sk_log(SK_LOG_INFO, "fleet",
+           drain ? "control wants no clients here" : "control wants clients here again");
+    sk_err err = fleet_path(sk_str_from_c(fleet->folder), FLEET_FILE_DRAINED, path);
+    if (!err && drain) err = io_file_replace(path, "", 0, 0600);
+    if (!err && !drain && unlink(path) != 0) err = sk_err_from_errno(errno);
+    if (err) sk_log(SK_LOG_ERROR, "fleet", "that is forgotten at a restart: %s", sk_err_text(err));
+}
+
 /* KEY NULL: the key and certificate that we have. */
 static sk_err save_identity(struct edge_fleet *fleet, EVP_PKEY *key, sk_str certificate, sk_str roots) {
     struct sk_buf node;
@@ -263,6 +278,7 @@ static sk_err obey(struct edge_fleet *fleet, const struct fleet_orders *orders) 
     sk_unix_s now = sk_wall_now_s();
     fleet->again_ms = (int64_t)SK_MIN(orders->again_ms, 60000);
     take_expelled(fleet, orders->expelled);
+    take_drain(fleet, orders->drain);
     sk_err err = take_snapshot(fleet, orders->number);
     if (err) return err;
     take_roots(fleet, orders->roots);
@@ -280,6 +296,7 @@ static sk_err write_report(struct edge_fleet *fleet, struct sk_buf *out) {
         .roots = sk_str_from_c(fleet_identity_roots_digest(fleet->identity)),
         .expelled = sk_str_from_c(fleet->expelled_digest),
         .version = SK_STR(SK_VERSION),
+        .drained = edge_is_withdrawn(EDGE_WITHDRAWN_BY_CONTROL),
     };
     edge_fleet_health_since(&fleet->health, &report.requests, &report.errors, &report.p99_us);
     return fleet_report_write(&report, out);
@@ -376,6 +393,12 @@ static void read_expelled(struct edge_fleet *fleet) {
     sk_buf_free(&text);
 }
 
+static void read_drained(struct edge_fleet *fleet) {
+    char path[FLEET_PATH_BYTES];
+    if (fleet_path(sk_str_from_c(fleet->folder), FLEET_FILE_DRAINED, path) == SK_OK)
+        edge_withdraw(EDGE_WITHDRAWN_BY_CONTROL, access(path, F_OK) == 0);
+}
+
 sk_err edge_fleet_start(struct edge_process *process, struct edge_fleet **out_fleet) {
     const struct config *config = process->snapshot->config;
     *out_fleet = NULL;
@@ -392,6 +415,7 @@ sk_err edge_fleet_start(struct edge_process *process, struct edge_fleet **out_fl
     sk_err err = fleet->stop_fd < 0 ? SK_ERR_FULL : use_identity(fleet);
     if (!err) err = read_controls(fleet);
     if (!err) read_expelled(fleet);
+    if (!err) read_drained(fleet);
     if (!err && pthread_create(&fleet->thread, NULL, run, fleet) != 0) err = SK_ERR_NO_MEMORY;
     if (err) {
         sk_log(SK_LOG_ERROR, "fleet", "%s holds no node's identity (skerry join makes it): %s", fleet->folder,

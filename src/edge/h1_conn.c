@@ -78,7 +78,7 @@ void h1_abort(struct h1_conn *conn) {
 /* How long the next request is waited for on a connection that was not told of its end. */
 static int64_t idle_ms(const struct h1_conn *conn) {
     int64_t keep_alive_ms = config_of(conn)->timeouts.keep_alive_ms;
-    bool ends = conn->worker->stage != EDGE_RUNNING || !keep_alive_ms;
+    bool ends = edge_worker_lets_go(conn->worker) || !keep_alive_ms;
     return ends ? EDGE_DRAIN_IDLE_MS : keep_alive_ms;
 }
 
@@ -159,8 +159,8 @@ static void serve(struct h1_conn *conn) {
     struct http_request *request = &conn->exchange.request;
     begin_exchange(conn);
     conn->continue_due = request->expect_continue && request->version >= HTTP_1_1;
-    conn->close_after = !request->keep_alive || conn->worker->stage != EDGE_RUNNING ||
-                        !config_of(conn)->timeouts.keep_alive_ms;
+    conn->close_after =
+        !request->keep_alive || edge_worker_lets_go(conn->worker) || !config_of(conn)->timeouts.keep_alive_ms;
     edge_serve(&conn->exchange);
 }
 

@@ -76,7 +76,7 @@ void h1_respond(struct edge_exchange *exchange, const struct edge_response *resp
     exchange->responded = true;
     exchange->outcome.status = response->status;
     /* Without its body the request's end is not known: nothing may follow (RFC 9112 section 9.3). */
-    if (response->close || conn->worker->stage != EDGE_RUNNING) conn->close_after = true;
+    if (response->close || edge_worker_lets_go(conn->worker)) conn->close_after = true;
     if (h1_body_unread(conn) && !h1_body_discard(conn)) conn->close_after = conn->linger = true;
     open_body(conn, response);
     sk_str head[H1_HEAD_PIECES] = {status_line(response->status, line), response->head, response->extra_head,

@@ -7,17 +7,36 @@
 #include "edge/error_page.h"
 #include "edge/worker.h"
 
-/* Relaxed: a word by itself, which nothing else hangs on. */
-static _Atomic bool drain_wanted;
+/* A bit for each reason. Relaxed: a word by itself, which nothing else hangs on. */
+static _Atomic unsigned withdrawn_bits;
 
-void edge_health_drain(bool drain) { atomic_store_explicit(&drain_wanted, drain, memory_order_relaxed); }
-bool edge_health_draining(void) { return atomic_load_explicit(&drain_wanted, memory_order_relaxed); }
+void edge_withdraw(enum edge_withdrawn why, bool withdrawn) {
+    unsigned bit = 1u << why;
+    if (withdrawn)
+        atomic_fetch_or_explicit(&withdrawn_bits, bit, memory_order_relaxed);
+    else
+        atomic_fetch_and_explicit(&withdrawn_bits, ~bit, memory_order_relaxed);
+}
+
+bool edge_is_withdrawn(enum edge_withdrawn why) {
+    return atomic_load_explicit(&withdrawn_bits, memory_order_relaxed) >> why & 1;
+}
+
+const char *edge_withdrawn_why(void) {
+    static const char *const texts[] = {
+#define X(name, text) [EDGE_WITHDRAWN_##name] = text,
+        EDGE_WITHDRAWN_TABLE(X)
+#undef X
+    };
+    for (unsigned i = 0; i < EDGE_WITHDRAWN_COUNT_; i++)
+        if (edge_is_withdrawn((enum edge_withdrawn)i)) return texts[i];
+    return NULL;
+}
 
 /* Why no client should come here; NULL: they may. */
 static const char *sickness(const struct edge_worker *worker) {
     if (worker->stage != EDGE_RUNNING) return "stopping";
-    if (edge_health_draining()) return "draining: the operator's wish";
-    return NULL;
+    return edge_withdrawn_why();
 }
 
 void edge_answer_health(struct edge_exchange *exchange) {

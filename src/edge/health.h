@@ -15,8 +15,21 @@ static inline bool edge_asks_health(const struct http_request *request) {
 /* Answers EXCHANGE. Worker's thread. */
 void edge_answer_health(struct edge_exchange *exchange);
 
-/* The operator's wish, any thread: no new clients, please. What comes all the same is served. */
-void edge_health_drain(bool drain);
-bool edge_health_draining(void);
+/* Why it takes no clients though it runs: name, what health says. What comes all the same is served. */
+#define EDGE_WITHDRAWN_TABLE(X)                                                                              \
+    X(BY_OPERATOR, "draining: the operator's wish")                                                          \
+    X(BY_CONTROL, "draining: control's wish")                                                                \
+    X(BY_ITSELF, "sick: see its log")
+enum edge_withdrawn {
+#define X(name, text) EDGE_WITHDRAWN_##name,
+    EDGE_WITHDRAWN_TABLE(X)
+#undef X
+        EDGE_WITHDRAWN_COUNT_
+};
+/* Any thread. */
+void edge_withdraw(enum edge_withdrawn why, bool withdrawn);
+bool edge_is_withdrawn(enum edge_withdrawn why);
+/* The first reason's text; NULL: it takes clients. */
+const char *edge_withdrawn_why(void);
 
 #endif

@@ -8,6 +8,7 @@
 #include "edge/forward.h"
 #include "edge/ring.h"
 #include "edge/rules.h"
+#include "edge/search.h"
 #include "edge/selecting.h"
 #include "edge/slices.h"
 #include "edge/tunnel.h"
@@ -255,6 +256,7 @@ static void fetch_shared(struct edge_exchange *exchange, struct cache_object *st
     for (int i = 0; i < SHARED_TRIES && !alone; i++) {
         if (fetch_shared_once(exchange, stale, &alone)) return;
         exchange->outcome.collapsed = false;
+        edge_search_again(exchange);
     }
     fetch_alone(exchange, exchange->outcome.reason != HTTP_REASON_PASS_REMEMBERED);
 }

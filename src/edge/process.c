@@ -21,6 +21,7 @@
 #include "edge/ring.h"
 #include "edge/tier.h"
 #include "edge/upgrade.h"
+#include "edge/withdraw.h"
 
 /* --- workers and messages --------------------------------------------------------------------------------- */
 
@@ -340,6 +341,7 @@ static sk_err start(struct edge_process *process, struct config *config) {
     if (!err) err = edge_reclaim_start(process, &process->reclaim);
     if (!err) err = edge_bus_start(process, &process->bus);
     if (!err) err = edge_fleet_start(process, &process->fleet);
+    if (!err) err = edge_withdrawal_start(process, &process->withdrawal);
     if (err) return err;
     edge_limits_set(process->limits, edge_connection_limit(config), config->limits.connections_per_client);
     if (origin_health_start(process->origins, process->snapshot->groups, config->site_count) != SK_OK)
@@ -347,7 +349,8 @@ static sk_err start(struct edge_process *process, struct config *config) {
     edge_gauges_register(process);
     edge_load_start(process);
     edge_certificates_watch(process);
-    return accept_all(process);
+    edge_bus_await(process->bus);
+    return process->stage == EDGE_RUNNING ? accept_all(process) : SK_OK;
 }
 
 /* The process ends right after it: what a running worker still uses is left to the kernel when start failed. */
@@ -362,6 +365,7 @@ static void tear_down(struct edge_process *process) {
     edge_reclaim_stop(process->reclaim);
     edge_quic_end(process);
     edge_bus_free(process->bus);
+    edge_withdrawal_free(process->withdrawal);
     if (process->upgrade) edge_upgrade_free(process);
     fleet_admin_stop(process->admin);
     access_log_close(process->log);
@@ -395,8 +399,10 @@ int edge_main(struct config *config, const struct edge_start *start_options) {
     edge_quic_begin(&process);
     if (!process.workers || !process.reachable || sem_init(&process.started_workers, 0, 0) != 0) return 1;
     if (start(&process, config) != SK_OK) return 1;
-    say_ready(&process);
-    io_loop_run(process.loop);
+    if (process.stage == EDGE_RUNNING) {
+        say_ready(&process);
+        io_loop_run(process.loop);
+    }
     tear_down(&process);
     return 0;
 }

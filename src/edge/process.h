@@ -17,6 +17,7 @@ struct edge_reclaim;
 struct edge_bus;
 struct edge_fleet;
 struct edge_ring;
+struct edge_withdrawal;
 
 struct edge_process {
     /* set once at start */
@@ -46,6 +47,7 @@ struct edge_process {
     struct edge_bus *bus;       /* NULL: no fleet's */
     struct edge_fleet *fleet;   /* NULL: the same */
     struct edge_ring *ring;     /* set before anybody is accepted */
+    struct edge_withdrawal *withdrawal;
     enum edge_stage stage;
     uint64_t refused_files; /* changed certificates as they were when they could not be used */
     bool handed_over;       /* another process has the listening sockets */

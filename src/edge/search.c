@@ -15,6 +15,12 @@ bool edge_search_key(struct cache_thread *thread, const struct config_rule *rule
     return other;
 }
 
+void edge_search_again(struct edge_exchange *exchange) {
+    if (!cache_search_rule(exchange->key.text).len)
+        edge_search_key(exchange->worker->cache, exchange->rule, &exchange->request, exchange->arena,
+                        &exchange->key);
+}
+
 static sk_str key_rule(const struct edge_fetch *fetch) {
     return cache_search_rule(cache_fill_key(fetch->fill)->text);
 }

@@ -10,6 +10,10 @@
 bool edge_search_key(struct cache_thread *thread, const struct config_rule *rule,
                      const struct http_request *request, struct sk_arena *arena, struct cache_key *key);
 
+/* A list may have come for the path since exchange->key was made of the request as it came: it becomes the one to look
+ * under now. */
+void edge_search_again(struct edge_exchange *exchange);
+
 /* Before a response is stored: the fill gets the key, and HEAD the tag, of its rule. False: it must not be stored under the
  * key that the request had. */
 bool edge_fetch_search(struct edge_fetch *fetch, const struct http_response *response,

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/random.h"
+#include "cache/search.h"
 #include "cache/slices.h"
 #include "cache/tier.h"
 #include "edge/process.h"
@@ -42,6 +43,11 @@ static void note(struct edge_fetch *fetch, const struct cache_tier_found *found,
 static bool take_object(struct edge_fetch *fetch) {
     struct cache_tier_found found;
     sk_time_ns started = sk_time_now();
+    if (fetch->rule->cache.no_vary_search &&
+        cache_search_recall(fetch->worker->cache, &fetch->arena, cache_fill_primary_key(fetch->fill))) {
+        cache_fill_again(fetch->fill);
+        return true;
+    }
     sk_err err = cache_tier_find(fetch->worker->cache, &fetch->arena, cache_fill_primary_key(fetch->fill),
                                  &fetch->client_request, &found);
     if (err == SK_ERR_AGAIN) {

@@ -1,16 +1,10 @@
-/* Replacing the running program by a new one without losing a connection: the new process gets duplicates of
- * the listening sockets (and the admin socket), says when it is ready, and then the old one drains. Until that
- * word comes the old one stays in service; if it never comes, nothing has changed. Main thread.
- *
- * The new process learns of them by SKERRY_UPGRADE, a line each: "ready=3", "admin=4",
- * "127.0.0.1:8080=5,6",
- * then "udp:127.0.0.1:8080=7,8" where HTTP/3 is spoken, and "quic=9" (edge/quic_upgrade.h); descriptor numbers. */
+/* Replacing the running edge by a new program (io/upgrade.h): the new process gets duplicates of the listening sockets
+ * (and the admin socket), and when it is ready the old one drains. Main thread. What goes along, by name: "quic"
+ * (edge/quic_upgrade.h), "admin", "127.0.0.1:8080", then "udp:127.0.0.1:8080" where HTTP/3 is spoken. */
 #ifndef SK_EDGE_UPGRADE_H
 #define SK_EDGE_UPGRADE_H
 
 #include "edge/process.h"
-
-#define EDGE_UPGRADE_VARIABLE "SKERRY_UPGRADE"
 
 /* Starts the new process (SIGUSR2). Failures are logged. */
 void edge_upgrade_start(struct edge_process *process);

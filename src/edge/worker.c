@@ -253,6 +253,11 @@ static void on_told(struct io_task *task) {
     case EDGE_TELL_ACCEPT: start_accepting(worker, message.fd, message.source_fd, &message.addr); break;
     case EDGE_TELL_QUIC: edge_quic_listen(worker->quic, message.fd, message.source_fd, &message.addr); break;
     case EDGE_TELL_REFUSE: refuse_from(worker, message.source_fd); break;
+    case EDGE_TELL_LET_GO:
+        worker->lets_go = true;
+        for_connections(worker, drain_one);
+        break;
+    case EDGE_TELL_KEEP: worker->lets_go = false; break;
     case EDGE_TELL_DRAIN: drain(worker, true); break;
     case EDGE_TELL_HAND_OVER:
         edge_quic_stop_reading(worker->quic);

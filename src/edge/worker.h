@@ -75,6 +75,7 @@ struct edge_worker {
     struct edge_snapshot *snapshot; /* in force, a reference */
     bool log_wanted;                /* by the configuration in force */
     enum edge_stage stage;
+    bool lets_go;            /* it serves, but each client is to go elsewhere for the next request */
     struct sk_arena scratch; /* reset before each request */
     struct sk_pool connection_pool, mux_stream_pool;
     struct edge_quic *quic;
@@ -105,6 +106,8 @@ enum edge_message_kind {
     EDGE_TELL_ACCEPT,    /* accept from FD, a duplicate of SOURCE_FD that the worker owns, from now on */
     EDGE_TELL_QUIC,      /* the same of a datagram socket */
     EDGE_TELL_REFUSE,    /* stop accepting from SOURCE_FD's duplicate: accept what waits and close it */
+    EDGE_TELL_LET_GO,    /* connections end after their next answer; idle ones now */
+    EDGE_TELL_KEEP,      /* not any more */
     EDGE_TELL_DRAIN,     /* accept what waits, close the listening sockets, end connections gracefully */
     EDGE_TELL_HAND_OVER, /* the same without accepting: another process has the sockets */
     EDGE_TELL_STOP,      /* end now */
@@ -128,6 +131,10 @@ void edge_connection_remove(struct edge_worker *worker, struct edge_connection *
 struct edge_tls_room *edge_worker_tls_room(struct edge_worker *worker);
 /* Own thread: something ended; a draining worker looks whether it may stop. */
 void edge_worker_check_drained(struct edge_worker *worker);
+/* Own thread: no further request than this one is wanted of a client. */
+static inline bool edge_worker_lets_go(const struct edge_worker *worker) {
+    return worker->lets_go || worker->stage != EDGE_RUNNING;
+}
 /* The Date field's value for now. */
 sk_str edge_worker_date(struct edge_worker *worker);
 

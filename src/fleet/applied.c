@@ -31,16 +31,35 @@ sk_str fleet_applied_text(sk_str publisher, sk_str edge, struct fleet_bus_mark m
                            (unsigned long long)mark.sequence, code);
 }
 
+/* *TEXT is the code afterwards. */
+static bool read_mark(sk_str *text, struct fleet_bus_mark *out_mark) {
+    sk_str epoch, sequence;
+    return sk_str_cut(text, ':', &epoch) && sk_str_cut(text, ':', &sequence) &&
+           sk_str_to_u64(epoch, &out_mark->epoch) == SK_OK &&
+           sk_str_to_u64(sequence, &out_mark->sequence) == SK_OK;
+}
+
+static bool is_proven(sk_str code, sk_str publisher, sk_str edge, struct fleet_bus_mark mark,
+                      const struct fleet_bus_keys *keys) {
+    char message[MESSAGE_BYTES];
+    sk_str said = message_of(publisher, edge, mark, message);
+    return said.len && fleet_bus_code_good(keys, said, code);
+}
+
+bool fleet_applied_read(sk_str text, sk_str publisher, sk_str edge, const struct fleet_bus_keys *keys,
+                        struct fleet_bus_mark *out_mark) {
+    struct fleet_bus_mark mark;
+    if (!read_mark(&text, &mark) || !is_proven(text, publisher, edge, mark, keys)) return false;
+    *out_mark = mark;
+    return true;
+}
+
+/* The cheap part first: most of what is asked for is not there yet. */
 bool fleet_applied_reached(sk_str text, sk_str publisher, sk_str edge, struct fleet_bus_mark wanted,
                            const struct fleet_bus_keys *keys) {
-    char message[MESSAGE_BYTES];
     struct fleet_bus_mark mark;
-    sk_str epoch, sequence;
-    if (!sk_str_cut(&text, ':', &epoch) || !sk_str_cut(&text, ':', &sequence)) return false;
-    if (sk_str_to_u64(epoch, &mark.epoch) || sk_str_to_u64(sequence, &mark.sequence)) return false;
-    if (mark.epoch != wanted.epoch || mark.sequence < wanted.sequence) return false;
-    sk_str said = message_of(publisher, edge, mark, message);
-    return said.len && fleet_bus_code_good(keys, said, text);
+    return read_mark(&text, &mark) && mark.epoch == wanted.epoch && mark.sequence >= wanted.sequence &&
+           is_proven(text, publisher, edge, mark, keys);
 }
 
 /* ---- asking ------------------------------------------------------------------------------------------------------ */

@@ -12,6 +12,9 @@
 /* What EDGE says to PUBLISHER. KEY NULL: unproven, which counts for nothing. Text is ARENA's; empty: no memory. */
 sk_str fleet_applied_text(sk_str publisher, sk_str edge, struct fleet_bus_mark mark,
                           const struct fleet_bus_key *key, struct sk_arena *arena);
+/* What TEXT says under one of KEYS; false: nothing that EDGE has said to PUBLISHER. */
+bool fleet_applied_read(sk_str text, sk_str publisher, sk_str edge, const struct fleet_bus_keys *keys,
+                        struct fleet_bus_mark *out_mark);
 /* Whether TEXT says, under one of KEYS, that EDGE is at or behind WANTED. */
 bool fleet_applied_reached(sk_str text, sk_str publisher, sk_str edge, struct fleet_bus_mark wanted,
                            const struct fleet_bus_keys *keys);

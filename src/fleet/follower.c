@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "fleet/applied.h"
 #include "fleet/bus_follow.h"
+#include "fleet/deep.h"
 #include "fleet/members.h"
 #include "fleet/publisher.h"
 
@@ -13,6 +14,9 @@ enum {
     LOOK_MS = 1000, /* between looks at the server */
     CALL_MS = 5000,
     MEMBER_MS = 1000,
+    SEAL_MS =
+        3000, /* a heartbeat is sealed anew after that, or when the state changes; until then it is said again */
+    PUBLISHERS_KEPT = 8,
     LEAVE_MS = 1000,
     REFUSED_PAUSE_MS = 250,
     SAY_AGAIN_LEAST_MS = 500,
@@ -27,7 +31,7 @@ struct fleet_follower {
     unsigned fibers; /* that have not ended; the last one releases an abandoned follower */
     bool abandoned;
     char name[FLEET_ID_TEXT_BYTES];
-    bool leaving;
+    bool leaving, looking;
     void (*left)(void *arg);
     void *left_arg;
 
@@ -38,6 +42,9 @@ struct fleet_follower {
     sk_time_ns next_look;
     struct fleet_bus_mark told[FLEET_BUS_PUBLISHERS_MAX]; /* of follow.publishers, by place */
     uint64_t told_generation;
+
+    struct fleet_stream_id end; /* of the stream, as it was first seen */
+    bool seen;                  /* END is set */
 
     /* silence */
     struct io_timer timer;
@@ -97,7 +104,10 @@ static void hear(struct fleet_follower *follower) {
 
 /* True when the stream is to be read again from follow.read on. */
 static bool obey(struct fleet_follower *follower, unsigned verdict, const struct fleet_bus_entry *entry) {
-    if (verdict & FLEET_BUS_REVALIDATE) revalidate(follower, "purges may have been missed");
+    if (verdict & FLEET_BUS_REVALIDATE) {
+        revalidate(follower, "purges may have been missed");
+        follower->counts.caught_up = true;
+    }
     if (entry && verdict & FLEET_BUS_APPLY) apply(follower, entry);
     if (verdict & FLEET_BUS_ALIVE) hear(follower);
     if (verdict & FLEET_BUS_AGAIN) observe_count(follower->options.metrics, OBSERVE_BUS_AGAIN);
@@ -134,7 +144,15 @@ static bool take(struct fleet_follower *follower, const struct fleet_stream_entr
         return false;
     }
     observe_count(follower->options.metrics, OBSERVE_BUS_ENTRIES);
-    return obey(follower, fleet_bus_follow_entry(&follower->follow, in->id, &entry), &entry);
+    bool again = obey(follower, fleet_bus_follow_entry(&follower->follow, in->id, &entry), &entry);
+    /* Said before we looked, it may be as old as we were away. */
+    follower->counts.caught_up |= !again && fleet_stream_id_compare(in->id, follower->end) > 0;
+    return again;
+}
+
+static void keep(struct fleet_follower *follower, bool last) {
+    const struct fleet_follower_options *options = &follower->options;
+    if (options->keep) options->keep(options->arg, &follower->follow, follower->counts.heard, last);
 }
 
 static void take_all(struct io_task *task) {
@@ -144,6 +162,7 @@ static void take_all(struct io_task *task) {
     for (size_t i = 0; i < entries->count && !again && !follower->leaving; i++)
         again = take(follower, &entries->items[i]);
     if (!again && entries->count < READ_MOST) fleet_bus_follow_end(&follower->follow);
+    keep(follower, false);
     follower->done = true;
     io_fiber_wake(follower->waiting);
 }
@@ -158,6 +177,8 @@ static sk_err look_at_server(struct fleet_follower *follower) {
     sk_err err = fleet_valkey_source(follower->reading, SK_STR(FLEET_BUS_STREAM), in_ms(CALL_MS),
                                      &follower->arena, &source);
     if (err) return err;
+    if (!follower->seen) follower->end = source.last;
+    follower->seen = true;
     obey(follower, fleet_bus_follow_server(&follower->follow, source.history, source.last), NULL);
     follower->generation = fleet_valkey_generation(follower->reading);
     follower->next_look = in_ms(LOOK_MS);
@@ -267,35 +288,128 @@ static void on_timer(struct io_timer *timer) {
 
 /* ---- telling that one lives ------------------------------------------------------------------------------------------ */
 
-static sk_err tell_once(struct fleet_follower *follower, struct sk_arena *arena) {
-    struct fleet_pair pairs[FLEET_PAIRS_MAX];
-    const struct fleet_follower_options *options = &follower->options;
-    size_t count = options->describe(options->arg, pairs, arena);
-    SK_ASSERT(count < FLEET_PAIRS_MAX);
-    pairs[count++] =
-        (struct fleet_pair){SK_STR("bus"), follower->counts.silent ? SK_STR("silent") : SK_STR("heard")};
+/* A signature costs as much as fifty requests: not each second. */
+struct telling {
+    struct fleet_follower *follower;
+    struct fleet_heartbeat_sealed sealed;
+    enum fleet_state state;
+    sk_time_ns sealed_at; /* 0: not yet */
+    struct fleet_heartbeat beat;
+};
+
+static sk_err seal_now(void *arg) {
+    struct telling *telling = arg;
+    const struct fleet_follower_options *options = &telling->follower->options;
+    struct fleet_identity *identity = options->identity(options->arg);
+    sk_err err = fleet_heartbeat_seal(identity, &telling->beat, &telling->sealed);
+    fleet_identity_unref(identity);
+    telling->state = telling->beat.state;
+    telling->sealed_at = err ? 0 : sk_time_now();
+    return err;
+}
+
+static sk_err seal_if_due(struct telling *telling, struct sk_arena *arena) {
+    const struct fleet_follower *follower = telling->follower;
+    telling->beat = (struct fleet_heartbeat){0};
+    follower->options.describe(follower->options.arg, &telling->beat, arena);
+    if (telling->sealed_at && telling->beat.state == telling->state &&
+        sk_time_now() - telling->sealed_at < SEAL_MS * SK_NS_PER_MS)
+        return SK_OK;
+    telling->beat.name = sk_str_from_c(follower->name);
+    telling->beat.silent = follower->counts.silent;
+    telling->beat.made_ms = (uint64_t)(sk_wall_now_ns() / SK_NS_PER_MS);
+    return fleet_deeply(seal_now, telling);
+}
+
+static sk_err tell_once(struct telling *telling, struct sk_arena *arena) {
+    const struct fleet_follower *follower = telling->follower;
+    struct fleet_pair pairs[FLEET_HEARTBEAT_PAIRS];
+    int64_t silence_ms = follower->options.silence_ms;
+    sk_err err = seal_if_due(telling, arena);
+    if (err) return err;
+    size_t count = fleet_heartbeat_pairs(&telling->sealed, pairs);
     /* Until it revalidates by itself, it counts: who waits for a purge must not forget it. */
-    int64_t expire_ms = options->silence_ms + SK_MAX(options->silence_ms / 8, SAY_AGAIN_LEAST_MS);
+    int64_t expire_ms = silence_ms + SK_MAX(silence_ms / 8, SAY_AGAIN_LEAST_MS);
     return fleet_member_beat(follower->telling, sk_str_from_c(follower->name), pairs, count, expire_ms,
                              in_ms(CALL_MS), arena);
 }
 
 static void tell_on(void *arg) {
     struct fleet_follower *follower = arg;
+    struct telling telling = {.follower = follower};
     struct sk_arena arena;
-    sk_err err = SK_OK;
+    sk_err err = io_fiber_sleep_until(in_ms(1)); /* until the loop runs, which sealing needs */
+    if (err != SK_ERR_CANCELLED) err = SK_OK;
     sk_arena_init(&arena, 1024, 1 << 20);
+    fleet_heartbeat_sealed_init(&telling.sealed);
     while (!follower->leaving && err != SK_ERR_CANCELLED) {
         sk_arena_reset(&arena);
-        err = tell_once(follower, &arena);
+        err = tell_once(&telling, &arena);
         if (err && err != SK_ERR_CANCELLED)
             err = pause_after(follower, follower->telling, "cannot tell that it lives", err);
         if (!err && !follower->leaving && io_fiber_sleep_until(in_ms(MEMBER_MS)) == SK_ERR_CANCELLED)
             err = SK_ERR_CANCELLED;
     }
+    fleet_heartbeat_sealed_free(&telling.sealed);
     sk_arena_free(&arena);
     end_fiber(follower);
 }
+
+/* ---- the others ---------------------------------------------------------------------------------------------------- */
+
+struct look_around {
+    struct fleet_follower *follower;
+    struct fleet_members members;
+    uint32_t others, running;
+};
+
+/* What is not believed is nobody. */
+static sk_err count_others(void *arg) {
+    struct look_around *look = arg;
+    const struct fleet_follower_options *options = &look->follower->options;
+    struct fleet_identity *identity = options->identity(options->arg);
+    const struct fleet_id *self = &fleet_identity_self(identity)->id;
+    struct fleet_signers *signers;
+    sk_err err = fleet_signers_create(PUBLISHERS_KEPT, &signers);
+    for (size_t i = 0; i < look->members.count && !err; i++) {
+        struct fleet_id id;
+        struct fleet_heartbeat beat;
+        const struct fleet_member *member = &look->members.items[i];
+        if (fleet_id_parse(member->name, &id) || id.role != FLEET_ROLE_EDGE ||
+            strcmp(id.pop, self->pop) != 0 || fleet_id_eq(&id, self) ||
+            fleet_heartbeat_check(member, signers, identity, options->expelled(options->arg),
+                                  sk_wall_now_ns() / SK_NS_PER_MS, &beat) != SK_OK)
+            continue;
+        look->others++;
+        look->running += beat.state == FLEET_STATE_RUNNING;
+    }
+    if (!err) fleet_signers_free(signers);
+    fleet_identity_unref(identity);
+    return err;
+}
+
+static void look_around(void *arg) {
+    struct fleet_follower *follower = arg;
+    struct look_around look = {.follower = follower};
+    struct sk_arena arena;
+    sk_arena_init(&arena, 16384, ARENA_LIMIT);
+    sk_err err = fleet_members_read(follower->telling, in_ms(CALL_MS), &arena, &look.members);
+    if (!err && !follower->abandoned) err = fleet_deeply(count_others, &look);
+    if (err) look.others = look.running = 0;
+    follower->counts.others = look.others;
+    follower->counts.others_running = look.running;
+    follower->looking = false;
+    sk_arena_free(&arena);
+    end_fiber(follower);
+}
+
+void fleet_follower_look_around(struct fleet_follower *follower) {
+    if (follower->looking || follower->leaving) return;
+    follower->looking = true;
+    if (begin_fiber(follower, "bus-look", look_around, NULL) != SK_OK) follower->looking = false;
+}
+
+/* ---- leaving ------------------------------------------------------------------------------------------------------- */
 
 static void leave(void *arg) {
     struct fleet_follower *follower = arg;
@@ -321,16 +435,20 @@ sk_err fleet_follower_start(struct io_loop *loop, const struct fleet_follower_op
     struct fleet_identity *identity = options->identity(options->arg);
     fleet_id_format(&fleet_identity_self(identity)->id, follower->name);
     fleet_identity_unref(identity);
+    follower->since = sk_time_now();
+    if (options->begin) {
+        follower->follow = *options->begin;
+        if (options->begin_heard) follower->since = follower->counts.heard = options->begin_heard;
+    }
     sk_err err = fleet_valkey_create(loop, &options->where, &follower->reading);
     if (!err) err = fleet_valkey_create(loop, &options->primary, &follower->telling);
-    if (!err) err = fleet_signers_create(&follower->signers);
+    if (!err) err = fleet_signers_create(PUBLISHERS_KEPT, &follower->signers);
     if (!err) err = begin_fiber(follower, "bus-reader", read_on, &follower->reader);
     if (!err) err = begin_fiber(follower, "bus-teller", tell_on, NULL);
     if (err) {
         fleet_follower_free(follower);
         return err;
     }
-    follower->since = sk_time_now();
     on_timer(&follower->timer);
     *out_follower = follower;
     return SK_OK;
@@ -346,6 +464,7 @@ void fleet_follower_leave(struct fleet_follower *follower, void (*left)(void *ar
     follower->left = left;
     follower->left_arg = arg;
     io_timer_stop(&follower->timer);
+    keep(follower, true);
     if (follower->reader) io_fiber_cancel(follower->reader);
     if (begin_fiber(follower, "bus-leave", leave, NULL) == SK_OK) return;
     sk_log(SK_LOG_INFO, "bus", "the fleet was not told that this node leaves");

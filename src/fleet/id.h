@@ -36,6 +36,7 @@ sk_err fleet_role_lookup(sk_str word, enum fleet_role *out_role);
     X(SERVE_CONTROL, "control", 1, 0, 0)    /* to be asked as control at all */                              \
     X(PUBLISH_PURGE, "publish", 1, 0, 0)    /* on the bus */                                                 \
     X(REPORT_POSITION, "position", 0, 1, 0) /* on the bus: what it has applied */                            \
+    X(BEAT, "beat", 0, 1, 1)                /* in the members' table: how it is */                           \
     X(FETCH_PEER, "fetch", 0, 1, 0)         /* to an edge: what it has in its cache */                       \
     X(SERVE_PEER, "peer", 0, 1, 0)          /* to be asked as a peer at all */
 

@@ -9,6 +9,7 @@
  *     bus.key     with which an edge proves what it says on the purge bus (bus_key.h)
  *     expelled    nodes whose certificates are of no use any more (fleet_expelled_format)
  *     control     addresses of control, one a line
+ *     drained     it is there when control wants no clients here
  *     snapshot    the last good configuration (snapshot.h)
  *
  * An identity is immutable and counted: it may be used and given back on any thread; another certificate is
@@ -27,6 +28,7 @@
 #define FLEET_FILE_BUS_KEY "bus.key"
 #define FLEET_FILE_EXPELLED "expelled"
 #define FLEET_FILE_CONTROL "control"
+#define FLEET_FILE_DRAINED "drained"
 #define FLEET_FILE_SNAPSHOT "snapshot"
 #define FLEET_PATH_BYTES 1024
 #define FLEET_PEM_MAX (64 * 1024)

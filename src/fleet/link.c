@@ -100,6 +100,18 @@ sk_err fleet_link_create(SSL_CTX *context, enum fleet_link_side side, int fd, st
     return SK_OK;
 }
 
+sk_err fleet_link_expect(struct fleet_link *link, sk_str host) {
+    char text[256];
+    if (!host.len || host.len >= sizeof text) return SK_ERR_INVALID;
+    memcpy(text, host.data, host.len);
+    text[host.len] = 0;
+    X509_VERIFY_PARAM *expected = SSL_get0_param(link->tls);
+    if (X509_VERIFY_PARAM_set1_ip_asc(expected, text) == 1) return SK_OK;
+    ERR_clear_error();
+    bool set = SSL_set1_host(link->tls, text) == 1 && SSL_set_tlsext_host_name(link->tls, text) == 1;
+    return set ? SK_OK : SK_ERR_NO_MEMORY;
+}
+
 struct io_layer *fleet_link_layer(struct fleet_link *link) { return &link->layer; }
 
 sk_err fleet_link_handshake(struct fleet_link *link, bool *out_write) {

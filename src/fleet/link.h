@@ -14,6 +14,9 @@ enum fleet_link_side { FLEET_LINK_CLIENT, FLEET_LINK_SERVER };
 
 /* CONTEXT is counted by the link; FD stays its owner's. SK_ERR_NO_MEMORY. */
 sk_err fleet_link_create(SSL_CTX *context, enum fleet_link_side side, int fd, struct fleet_link **out_link);
+/* Before the handshake, as a client: the certificate must be of HOST, a name or an IP, which is sent as SNI if it is a
+ * name. SK_ERR_INVALID, SK_ERR_NO_MEMORY. */
+sk_err fleet_link_expect(struct fleet_link *link, sk_str host);
 /* The layer, which frees the link with itself. */
 struct io_layer *fleet_link_layer(struct fleet_link *link);
 /* Before any byte. SK_OK: done; SK_ERR_AGAIN: when the socket is readable, or writable if *OUT_WRITE; SK_ERR_TLS,

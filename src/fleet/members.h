@@ -1,7 +1,6 @@
 /* Who is in the fleet: each node writes a hash with an expiry, and its name into a set. A node chooses the expiry
  * so that it can do no harm after it: an edge that nobody hears any more, and that hears nobody, revalidates by then.
- * What a member says of itself is not signed: it is for people and for routing, never a reason
- * to trust. Fibers. */
+ * Who beats is believed only what its signature covers (heartbeat.h); a name alone is anybody's word. Fibers. */
 #ifndef SK_FLEET_MEMBERS_H
 #define SK_FLEET_MEMBERS_H
 

@@ -4,7 +4,7 @@
 #include <yyjson.h>
 
 /* Members of each message, in one table, for both directions. */
-enum kind { NUMBER, FLAG, TEXT };
+enum kind { NUMBER, FLAG, LATER_FLAG /* may be missing: false */, TEXT };
 struct member {
     const char *key;
     enum kind kind;
@@ -22,10 +22,12 @@ static const struct member report_members[] = {
     FIELD(NUMBER, struct fleet_report, errors, 0),
     FIELD(NUMBER, struct fleet_report, p99_us, 0),
     FIELD(TEXT, struct fleet_report, version, 32),
+    FIELD(LATER_FLAG, struct fleet_report, drained, 0),
 };
 static const struct member orders_members[] = {
     FIELD(NUMBER, struct fleet_orders, number, 0),
     FIELD(FLAG, struct fleet_orders, renew, 0),
+    FIELD(LATER_FLAG, struct fleet_orders, drain, 0),
     FIELD(TEXT, struct fleet_orders, roots, 64 * 1024),
     FIELD(TEXT, struct fleet_orders, expelled, FLEET_MESSAGE_MAX),
     FIELD(NUMBER, struct fleet_orders, again_ms, 0),
@@ -58,6 +60,9 @@ static sk_err read_member(yyjson_val *root, const struct member *member, struct 
         if (!yyjson_is_uint(value)) return SK_ERR_MALFORMED;
         *(uint64_t *)field = yyjson_get_uint(value);
         return SK_OK;
+    case LATER_FLAG:
+        if (!value) return SK_OK;
+        [[fallthrough]];
     case FLAG:
         if (!yyjson_is_bool(value)) return SK_ERR_MALFORMED;
         *(bool *)field = yyjson_get_bool(value);
@@ -86,6 +91,7 @@ static bool add_member(yyjson_mut_doc *doc, yyjson_mut_val *root, const struct m
     const sk_str *text = field;
     switch (member->kind) {
     case NUMBER: return yyjson_mut_obj_add_uint(doc, root, member->key, *(const uint64_t *)field);
+    case LATER_FLAG:
     case FLAG: return yyjson_mut_obj_add_bool(doc, root, member->key, *(const bool *)field);
     case TEXT:
         return yyjson_mut_obj_add_strncpy(doc, root, member->key, text->data ? text->data : "", text->len);

@@ -17,11 +17,13 @@ struct fleet_report {
     sk_str roots, expelled;            /* digests of what it has (FLEET_HEX_BYTES - 1), or empty */
     uint64_t requests, errors, p99_us; /* since the report before */
     sk_str version;
+    bool drained; /* takes no clients, as it was told; older nodes say nothing of it */
 };
 /* Control to a node: what it is to have. */
 struct fleet_orders {
     uint64_t number;   /* of the configuration; 0: none yet */
     bool renew;        /* the certificate, now */
+    bool drain;        /* take no clients; older controls say nothing of it */
     sk_str roots;      /* PEM */
     sk_str expelled;   /* fleet_expelled_format */
     uint64_t again_ms; /* how long control may keep the next report waiting */

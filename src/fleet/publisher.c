@@ -35,6 +35,7 @@ struct fleet_publisher {
     char name[FLEET_ID_TEXT_BYTES];
     uint64_t epoch; /* 0 until the server was asked for the last one */
     uint64_t sequence, serial;
+    struct fleet_bus_mark confirmed; /* by the server */
     struct io_fiber *pump;
     struct sk_list items;
     uint32_t waiting;
@@ -121,9 +122,10 @@ static void release_if_done(struct fleet_publisher *publisher) {
 
 static void done(struct fleet_publisher *publisher, struct item *item) {
     struct caller *caller = item->caller;
+    publisher->confirmed = (struct fleet_bus_mark){publisher->epoch, item->entry.mark.sequence};
     if (caller) {
         caller->open--;
-        caller->last = (struct fleet_bus_mark){publisher->epoch, item->entry.mark.sequence};
+        caller->last = publisher->confirmed;
         io_fiber_wake(caller->fiber);
     }
     publisher->last_sent = sk_time_now();
@@ -266,6 +268,11 @@ void fleet_publisher_end(struct fleet_publisher *publisher, sk_time_ns deadline)
     if (add_item(publisher, FLEET_BUS_END, &caller) && wait_for_items(publisher, &caller, deadline) != SK_OK)
         sk_log(SK_LOG_WARN, "bus", "the server was not told of our end: edges will revalidate");
     if (publisher->pump) io_fiber_cancel(publisher->pump);
+}
+
+sk_str fleet_publisher_name(const struct fleet_publisher *publisher) { return name_of(publisher); }
+struct fleet_bus_mark fleet_publisher_mark(const struct fleet_publisher *publisher) {
+    return publisher->confirmed;
 }
 
 /* ---- asking ------------------------------------------------------------------------------------------------------ */

@@ -49,6 +49,10 @@ struct fleet_receipt {
 sk_err fleet_publish(struct fleet_publisher *publisher, const struct fleet_purge_request *request,
                      sk_time_ns deadline, struct fleet_receipt *out_receipt);
 
+/* Its id, and the last purge that the server has confirmed; all 0 before the first. */
+sk_str fleet_publisher_name(const struct fleet_publisher *publisher);
+struct fleet_bus_mark fleet_publisher_mark(const struct fleet_publisher *publisher);
+
 /* Asks until all living edges have applied RECEIPT: fleet_applied_wait. */
 sk_err fleet_publisher_wait(struct fleet_publisher *publisher, const struct fleet_receipt *receipt,
                             sk_time_ns deadline, struct sk_arena *arena, struct fleet_stragglers *out);

@@ -4,9 +4,6 @@
 
 #include "fleet/identity_private.h"
 
-/* Controls publish, and a fleet has few. The oldest gives way. */
-enum { SIGNERS_KEPT = 8 };
-
 struct known {
     uint8_t digest[FLEET_DIGEST_BYTES]; /* SHA-256 of the certificate's bytes */
     struct fleet_signer signer;         /* certificate NULL: the place is free */
@@ -14,13 +11,15 @@ struct known {
 
 struct fleet_signers {
     struct fleet_identity *identity; /* whose roots they hang from; a reference */
-    struct known known[SIGNERS_KEPT];
-    unsigned next; /* to give way */
+    unsigned next, count;            /* of known: the next to give way, and how many */
+    struct known known[];
 };
 
-sk_err fleet_signers_create(struct fleet_signers **out_signers) {
-    struct fleet_signers *signers = calloc(1, sizeof *signers);
+sk_err fleet_signers_create(unsigned count, struct fleet_signers **out_signers) {
+    struct fleet_signers *signers = calloc(1, sizeof *signers + count * sizeof *signers->known);
+    SK_ASSERT(count);
     if (!signers) return SK_ERR_NO_MEMORY;
+    signers->count = count;
     *out_signers = signers;
     return SK_OK;
 }
@@ -31,7 +30,7 @@ static void forget(struct known *known) {
 }
 
 static void forget_all(struct fleet_signers *signers) {
-    for (unsigned i = 0; i < SIGNERS_KEPT; i++) forget(&signers->known[i]);
+    for (unsigned i = 0; i < signers->count; i++) forget(&signers->known[i]);
     fleet_identity_unref(signers->identity);
     signers->identity = NULL;
 }
@@ -44,7 +43,7 @@ void fleet_signers_free(struct fleet_signers *signers) {
 
 static const struct fleet_signer *find(const struct fleet_signers *signers,
                                        const uint8_t digest[FLEET_DIGEST_BYTES], sk_unix_s at) {
-    for (unsigned i = 0; i < SIGNERS_KEPT; i++) {
+    for (unsigned i = 0; i < signers->count; i++) {
         const struct known *known = &signers->known[i];
         if (known->signer.certificate && !memcmp(known->digest, digest, FLEET_DIGEST_BYTES) &&
             at >= known->signer.good_from && at < known->signer.good_until)
@@ -56,7 +55,7 @@ static const struct fleet_signer *find(const struct fleet_signers *signers,
 static void remember(struct fleet_signers *signers, const uint8_t digest[FLEET_DIGEST_BYTES],
                      const struct fleet_signer *signer) {
     struct known *known = &signers->known[signers->next];
-    signers->next = (signers->next + 1) % SIGNERS_KEPT;
+    signers->next = (signers->next + 1) % signers->count;
     forget(known);
     memcpy(known->digest, digest, FLEET_DIGEST_BYTES);
     known->signer = *signer;

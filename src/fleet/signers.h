@@ -8,8 +8,8 @@
 
 struct fleet_signers;
 
-/* SK_ERR_NO_MEMORY. */
-sk_err fleet_signers_create(struct fleet_signers **out_signers);
+/* Remembers at most COUNT; the oldest gives way. SK_ERR_NO_MEMORY. */
+sk_err fleet_signers_create(unsigned count, struct fleet_signers **out_signers);
 void fleet_signers_free(struct fleet_signers *signers); /* NULL is allowed */
 
 /* As fleet_verify. With another IDENTITY than at the last call (its roots may be others) all is forgotten. */

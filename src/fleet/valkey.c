@@ -1,10 +1,12 @@
 #include "fleet/valkey.h"
 
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/random.h"
 #include "fleet/valkey_shape.h"
+#include "fleet/valkey_tls.h"
 #include "io/resolver.h"
 
 enum {
@@ -43,25 +45,37 @@ struct fleet_valkey {
 
 /* ---- making ---------------------------------------------------------------------------------------------------- */
 
+/* With a NUL behind it, for who wants C text. */
 static char *keep(char *next, sk_str *text) {
     if (text->len) memcpy(next, text->data, text->len);
     text->data = next;
-    return next + text->len;
+    next[text->len] = 0;
+    return next + text->len + 1;
 }
 
 static sk_err keep_where(struct fleet_valkey *valkey, const struct fleet_valkey_where *where) {
     struct fleet_valkey_where *own = &valkey->where;
     *own = *where;
-    valkey->texts = malloc(where->path.len + where->host.len + where->user.len + where->password.len + 1);
+    sk_str *const texts[] = {&own->path, &own->host, &own->user, &own->password,
+                             &own->ca,   &own->cert, &own->key};
+    size_t bytes = 0;
+    for (size_t i = 0; i < SK_COUNT(texts); i++) bytes += texts[i]->len + 1;
+    valkey->texts = malloc(bytes);
     if (!valkey->texts) return SK_ERR_NO_MEMORY;
-    char *next = keep(valkey->texts, &own->path);
-    next = keep(next, &own->host);
-    next = keep(next, &own->user);
-    keep(next, &own->password);
+    char *next = valkey->texts;
+    for (size_t i = 0; i < SK_COUNT(texts); i++) next = keep(next, texts[i]);
     return SK_OK;
 }
 
 /* How the server is reached: a path's address now, a name's at each connection. */
+static sk_err check_files(const struct fleet_valkey_where *where) {
+    SSL_CTX *context;
+    if (!where->tls) return SK_OK;
+    sk_err err = fleet_valkey_context(where, &context);
+    if (!err) SSL_CTX_free(context);
+    return err;
+}
+
 static sk_err prepare(struct fleet_valkey *valkey) {
     char text[IO_ADDR_TEXT_BYTES + 8];
     const struct fleet_valkey_where *where = &valkey->where;
@@ -81,6 +95,7 @@ sk_err fleet_valkey_create(struct io_loop *loop, const struct fleet_valkey_where
     sk_buf_init(&valkey->out, FLEET_REPLY_MAX_BYTES);
     sk_err err = keep_where(valkey, where);
     if (!err) err = prepare(valkey);
+    if (!err) err = check_files(&valkey->where);
     if (err)
         fleet_valkey_destroy(valkey);
     else
@@ -215,6 +230,7 @@ static sk_err connect_now(struct fleet_valkey *valkey, sk_time_ns deadline, stru
     deadline = SK_MIN(deadline, sk_time_now() + CONNECT_MS * SK_NS_PER_MS);
     sk_err err = fleet_reply_reader_create(&valkey->reader);
     if (!err) err = open_stream(valkey, deadline);
+    if (!err && valkey->where.tls) err = fleet_valkey_secure(&valkey->where, valkey->stream, deadline);
     if (!err) err = authenticate(valkey, deadline, arena);
     if (err) {
         if (valkey->reader) fail(valkey, err);

@@ -23,12 +23,17 @@ struct fleet_valkey_where {
     sk_str host; /* name or IP, without brackets */
     uint16_t port;
     sk_str user, password; /* empty: none */
+    bool tls;
+    /* Of TLS, by whoever has them, paths of PEM files: authorities (empty: the system's), and what we show when asked for
+     * it (empty: nothing). */
+    sk_str ca, cert, key;
 };
-/* "unix:/run/valkey.sock", "valkey://[[USER]:PASSWORD@]HOST[:PORT]"; redis:// means the same. The port is 6379 unless
- * said. No escapes. Pure. SK_ERR_MALFORMED, SK_ERR_TOO_LARGE (port). */
+/* "unix:/run/valkey.sock", "valkey://[[USER]:PASSWORD@]HOST[:PORT]", "valkeys://..." over TLS; redis:// and rediss:// mean
+ * the same. The port is 6379 unless said. No escapes. Pure. SK_ERR_MALFORMED, SK_ERR_TOO_LARGE (port). */
 sk_err fleet_valkey_where_parse(sk_str url, struct fleet_valkey_where *out_where);
 
-/* Does not connect yet. Copies WHERE. SK_ERR_INVALID: no such path or port; SK_ERR_NO_MEMORY. */
+/* Does not connect yet. Copies WHERE. SK_ERR_INVALID: no such path or port, or a
+ * file of TLS that cannot be used; SK_ERR_NO_MEMORY. */
 sk_err fleet_valkey_create(struct io_loop *loop, const struct fleet_valkey_where *where,
                            struct fleet_valkey **out_valkey);
 /* No call may be under way, unless the loop has ended. NULL is allowed. */

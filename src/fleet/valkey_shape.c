@@ -47,7 +47,13 @@ static sk_str cut_credentials(sk_str text, struct fleet_valkey_where *where) {
 }
 
 sk_err fleet_valkey_where_parse(sk_str url, struct fleet_valkey_where *out_where) {
-    static const sk_str schemes[] = {SK_STR_INIT("valkey://"), SK_STR_INIT("redis://")};
+    static const struct {
+        sk_str text;
+        bool tls;
+    } schemes[] = {{SK_STR_INIT("valkey://"), false},
+                   {SK_STR_INIT("redis://"), false},
+                   {SK_STR_INIT("valkeys://"), true},
+                   {SK_STR_INIT("rediss://"), true}};
     struct fleet_valkey_where where = {0};
     if (sk_str_starts_with(url, SK_STR("unix:"))) {
         where.path = sk_str_slice(url, 5, url.len);
@@ -56,8 +62,9 @@ sk_err fleet_valkey_where_parse(sk_str url, struct fleet_valkey_where *out_where
         return SK_OK;
     }
     for (size_t i = 0; i < SK_COUNT(schemes); i++) {
-        if (!sk_str_istarts_with(url, schemes[i])) continue;
-        sk_str rest = cut_credentials(sk_str_slice(url, schemes[i].len, url.len), &where);
+        if (!sk_str_istarts_with(url, schemes[i].text)) continue;
+        sk_str rest = cut_credentials(sk_str_slice(url, schemes[i].text.len, url.len), &where);
+        where.tls = schemes[i].tls;
         sk_err err = parse_host(rest, &where);
         if (!err) *out_where = where;
         return err;

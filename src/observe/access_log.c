@@ -82,7 +82,13 @@ struct record {
     uint64_t sent_bytes, body_bytes;
     uint16_t status, origin_status;
     uint8_t version, reason, store_reason;
+<<<<<<< HEAD
     bool hit, stored, collapsed, aborted, tls_resumed, early_data;
+=======
+    bool hit, stored, collapsed, aborted, tls_resumed;
+    bool is_line; /* formatted already: nothing but `line_bytes` of text */
+    uint16_t line_bytes;
+>>>>>>> main
 #define X(name, max) uint16_t name##_bytes;
     RECORD_TEXT_TABLE(X)
 #undef X
@@ -129,6 +135,12 @@ static void record_fill(struct record *record, const struct access_log_entry *en
     record->early_data = entry->early_data;
 }
 
+static void publish(struct access_log_ring *ring, size_t bytes) {
+    bool hurry = access_ring_commit(&ring->bytes, bytes);
+    uint32_t state = atomic_load(&ring->log->state); /* seq_cst, after the record: see enum writer_state */
+    if (SK_UNLIKELY(state == ASLEEP || (hurry && state == NAPPING))) wake_writer(ring->log);
+}
+
 void access_log_write(struct access_log_ring *ring, const struct access_log_entry *entry) {
     struct access_log *log = ring->log;
     if (atomic_load_explicit(&log->off, memory_order_relaxed))
@@ -144,6 +156,7 @@ void access_log_write(struct access_log_ring *ring, const struct access_log_entr
         return;
     }
     *record = lengths;
+    record->is_line = false;
     record_fill(record, entry);
     char *text = (char *)(record + 1);
 #define X(name, max)                                                                                         \
@@ -151,9 +164,21 @@ void access_log_write(struct access_log_ring *ring, const struct access_log_entr
     text += record->name##_bytes;
     RECORD_TEXT_TABLE(X)
 #undef X
-    bool hurry = access_ring_commit(&ring->bytes, bytes);
-    uint32_t state = atomic_load(&log->state); /* seq_cst, after the record: see enum writer_state */
-    if (SK_UNLIKELY(state == ASLEEP || (hurry && state == NAPPING))) wake_writer(log);
+    publish(ring, bytes);
+}
+
+void access_log_line(struct access_log_ring *ring, sk_str line) {
+    size_t bytes = sizeof(struct record) + line.len;
+    if (atomic_load_explicit(&ring->log->off, memory_order_relaxed)) return; /* as above */
+    struct record *record = line.len > UINT16_MAX ? NULL : access_ring_begin(&ring->bytes, bytes);
+    if (!record) {
+        observe_count(ring->metrics, OBSERVE_LOG_DROPPED);
+        return;
+    }
+    record->is_line = true;
+    record->line_bytes = (uint16_t)line.len;
+    memcpy(record + 1, line.data, line.len);
+    publish(ring, bytes);
 }
 
 sk_err access_log_join(struct access_log *log, struct observe_thread *metrics,
@@ -251,6 +276,11 @@ static void flush(struct access_log *log) {
 }
 
 static void append(struct access_log *log, const struct record *record) {
+    if (record->is_line) {
+        sk_str line = sk_str_make((const char *)(record + 1), record->line_bytes);
+        if (sk_buf_append(&log->batch, line)) observe_count(log->metrics, OBSERVE_LOG_LOST);
+        return;
+    }
     struct access_log_entry entry = {
         .wall_ns = record->wall_ns,
         .duration_ns = record->duration_ns,

@@ -80,5 +80,7 @@ struct access_log_entry {
 /* Copies ENTRY, never blocks: makes no system call unless the writer sleeps, which it does only after 20 ms
  * without a line. RING's thread only. */
 void access_log_write(struct access_log_ring *ring, const struct access_log_entry *entry);
+/* The same for a LINE that is formatted already (of 64 KiB at most, with its line break). */
+void access_log_line(struct access_log_ring *ring, sk_str line);
 
 #endif

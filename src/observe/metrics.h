@@ -148,6 +148,8 @@
     X(DNS_TRUNCATED, "skerry_dns_truncated_total", "DNS answers that had to be truncated")                   \
     X(DNS_RATE_LIMITED, "skerry_dns_rate_limited_total", "DNS answers held back by the rate limit")          \
     X(DNS_SEND_FAILED, "skerry_dns_send_failed_total", "DNS answers that the kernel did not take")           \
+    X(QUERY_LOG_HELD_BACK, "skerry_query_log_held_back_total",                                               \
+      "Lines of the query log that `query_log.per_second` held back")                                        \
     X(DNS_TRANSFERS, "skerry_dns_transfers_total", "Zone transfers given out")                               \
     X(ROUTE_REDIRECTS, "skerry_route_redirects_total", "HTTP requests redirected to an edge")                \
     X(ROUTE_REPORTS, "skerry_route_reports_total", "Reports of edges about load and round trip times")       \

@@ -135,14 +135,18 @@ static bool pending(const struct origin_session *session) {
     return sk_buf_len(&session->out) || sk_buf_len(&session->connection->cipher);
 }
 
-/* What is to be said, as far as the socket takes it. */
+/* What is to be said, as far as the socket takes it. SK_ERR_MALFORMED: that was the end, though calls are open. */
 static sk_err give_out(struct origin_session *session) {
     for (;;) {
         sk_err err = SK_OK;
         if (!sk_buf_len(&session->out)) err = wire_h2_client_fill(session->wire, &session->out, OUT_BYTES);
         bool any = sk_buf_len(&session->out) > 0;
         if (!err) err = origin_connection_try_write(session->connection, &session->out);
-        if (err || pending(session) || !any) return err;
+        if (err || pending(session)) return err;
+        if (any) continue;
+        /* nghttp2 takes what comes after an error of the server's without a word: nobody would end the calls. */
+        bool cut = wire_h2_client_over(session->wire) && wire_h2_client_calls(session->wire);
+        return cut ? SK_ERR_MALFORMED : SK_OK;
     }
 }
 

@@ -1,8 +1,12 @@
 #include "route/admin.h"
 
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "fleet/admin_json.h"
 #include "route/alarm.h"
 #include "route/explain.h"
+#include "route/upgrade.h"
 #include "route/watch.h"
 
 static sk_err answer_health(void *role, struct fleet_admin_request *request,
@@ -12,10 +16,10 @@ static sk_err answer_health(void *role, struct fleet_admin_request *request,
     const struct table *table = answer_snapshot_table(process->plan->snapshot);
     sk_err err = sk_buf_printf(
         &answer->body,
-        "{\"status\":\"%s\",\"zones\":%u,\"sites\":%u,\"sites_up\":%u,\"names\":%u,\"table\":%llu,\"lists\":%u,"
+        "{\"status\":\"%s\",\"pid\":%d,\"zones\":%u,\"sites\":%u,\"sites_up\":%u,\"names\":%u,\"table\":%llu,\"lists\":%u,"
         "\"threads\":%u,\"signed\":%s,\"alarms\":",
-        route_alarm_status(process), config->zone_count, config->site_count, sites_up(process->sites),
-        config->name_count, table ? (unsigned long long)table_version(table) : 0,
+        route_alarm_status(process), (int)getpid(), config->zone_count, config->site_count,
+        sites_up(process->sites), config->name_count, table ? (unsigned long long)table_version(table) : 0,
         table ? table_list_count(table) : 0, process->worker_count,
         process->plan->config->is_signed ? "true" : "false");
     if (!err) err = route_alarm_json(process, &answer->body);
@@ -32,6 +36,32 @@ static sk_err answer_route(void *role, struct fleet_admin_request *request,
                            struct fleet_admin_answer *answer) {
     const struct route_process *process = role;
     return route_explain(process->plan, request->http.query, answer);
+}
+
+/* ?count=N; what is no number, or too much, is 20 or the most. */
+static size_t read_count(sk_str query) {
+    uint64_t count;
+    if (!sk_str_starts_with(query, SK_STR("count="))) return 20;
+    if (sk_str_to_u64(sk_str_slice(query, 6, query.len), &count)) return 20;
+    return (size_t)SK_MIN(count, TOP_SHOWN_MAX);
+}
+
+static sk_err answer_top(void *role, struct fleet_admin_request *request, struct fleet_admin_answer *answer) {
+    const struct route_process *process = role;
+    size_t count = 0;
+    struct top **tops = calloc(process->udp_running + process->running + 1, sizeof *tops);
+    yyjson_mut_doc *doc = tops ? yyjson_mut_doc_new(NULL) : NULL;
+    for (unsigned i = 0; doc && i < process->udp_running; i++) tops[count++] = process->udp[i].notes.top;
+    for (unsigned i = 0; doc && i < process->running; i++) tops[count++] = process->workers[i].notes.top;
+    yyjson_mut_val *root =
+        doc ? top_json(tops, count, read_count(request->http.query), sk_time_now(), doc) : NULL;
+    free(tops);
+    if (!root) {
+        yyjson_mut_doc_free(doc);
+        return SK_ERR_NO_MEMORY;
+    }
+    yyjson_mut_doc_set_root(doc, root);
+    return fleet_json_answer(answer, doc);
 }
 
 static sk_err answer_sites(void *role, struct fleet_admin_request *request,
@@ -68,6 +98,8 @@ static bool is_ours(const struct route_process *process) {
 static sk_err answer_acme_challenge(void *role, struct fleet_admin_request *request,
                                     struct fleet_admin_answer *answer) {
     struct route_process *process = role;
+    if (process->upgrade || process->handed_over)
+        return fleet_admin_say(answer, 503, "another process takes over: ask it in a moment");
     sk_err err = challenge_take(&process->challenges, sk_buf_str(&request->content), sk_time_now());
     if (err == SK_ERR_FULL) return fleet_admin_say(answer, 503, "too many records are there already");
     if (err)
@@ -78,7 +110,7 @@ static sk_err answer_acme_challenge(void *role, struct fleet_admin_request *requ
         process->challenges.count--;
         return fleet_admin_say(answer, 404, "the name is in none of the zones");
     }
-    err = route_process_reload(process);
+    err = route_process_challenges(process);
     return fleet_admin_say(answer, err ? 422 : 200,
                            err ? "not in force: what is wrong stands in the log" : "in force");
 }
@@ -133,7 +165,7 @@ sk_err route_admin_start(struct route_process *process) {
     struct fleet_admin_options options = {
         .role_name = "route",
         .where = process->plan->config->config->admin,
-        .inherited_fd = -1,
+        .inherited_fd = route_upgrade_take_admin(),
         .endpoints = endpoints,
         .endpoint_count = SK_COUNT(endpoints),
         .role = process,

@@ -10,6 +10,7 @@
     X(GET, "/health", health, "whether it answers, and from what: JSON")                                     \
     X(GET, "/metrics", metrics, "counters: Prometheus text")                                                 \
     X(GET, "/route", route, "the decision for a client, with every term: ?client=IP&name=NAME or &url=URL")  \
+    X(GET, "/top", top, "the busiest clients' networks and names of the last minutes: ?count=N; JSON")       \
     X(GET, "/sites", sites, "each site and edge as it is now: JSON")                                         \
     X(POST, "/acme-challenge", acme_challenge,                                                               \
       "a TXT record for a certificate authority: {\"name\": NAME, \"value\": TEXT, \"ttl\": SECONDS}")       \

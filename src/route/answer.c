@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "route/answer_private.h"
+#include "route/overlay.h"
 
 /* Of 16 and of 80 bytes each, a thread. */
 enum { RATE_BUCKETS = 65536, SIGNATURES_KEPT = 8192 };
@@ -14,11 +15,16 @@ enum { EDE_NONE = -1, EDE_NOT_AUTHORITATIVE = 20, EDE_INVALID_QUERY_TYPE = 30 };
 struct answerer {
     struct rate_table *rates;
     struct dnssec_memo *memo;
+    const struct overlay *overlay;  /* NULL: none */
     struct observe_thread *metrics; /* NULL: none */
     /* queries of the present second, for answer_options.badcookie_above */
     int64_t second;
     uint32_t queries;
 };
+
+void answerer_use_overlay(struct answerer *answerer, const struct overlay *overlay) {
+    answerer->overlay = overlay;
+}
 
 /* One query and what becomes of it. */
 struct exchange {
@@ -34,6 +40,7 @@ struct exchange {
     size_t limit; /* of the whole answer */
     struct dns_query query;
     struct dns_opt opt;
+    struct tsig_request *tsig; /* NULL: the query is not signed */
     uint8_t cookie[COOKIE_BYTES];
     bool cookie_good;
     enum rate_kind kind;
@@ -121,7 +128,7 @@ static bool take_cookie(struct exchange *x) {
     if (!options->cookies || edns->cookie_length == 0) return true;
     enum cookie_state state =
         cookie_check(&options->secrets, edns->cookie, edns->cookie_length, x->client, x->wall_s);
-    x->cookie_good = state == COOKIE_GOOD || state == COOKIE_RENEW;
+    x->cookie_good |= state == COOKIE_GOOD || state == COOKIE_RENEW;
     if (state == COOKIE_GOOD)
         memcpy(x->cookie, edns->cookie, COOKIE_BYTES);
     else
@@ -233,12 +240,29 @@ static size_t answer_node(struct exchange *x, const struct answer_node *node) {
     return copy_body(x, node->other[dnssec_ok]);
 }
 
+/* Nothing but what was encoded: where it does not fit, TC says so. */
+static size_t answer_overlaid(struct exchange *x, const struct answer_node *node) {
+    uint16_t type = x->query.type;
+    bool dnssec_ok = x->query.edns.dnssec_ok;
+    bool positive = type == DNS_TYPE_TXT || type == DNS_TYPE_ANY;
+    const struct answer_body *body = positive ? node->bodies[0][dnssec_ok] : node->other[dnssec_ok];
+    if (fits(x, body)) return copy_body(x, body);
+    struct dns_writer writer;
+    begin(x, &writer, DNS_FLAG_AA, DNS_NOERROR);
+    writer.truncated = true;
+    return finish(x, &writer);
+}
+
 static size_t answer_internet(struct exchange *x) {
     const struct answer_zones *zones = x->snapshot->zones;
     x->subject = sk_hash64(x->query.name.wire, x->query.name.length);
     const struct answer_node *node = answer_node_find(zones, &x->query.name, x->subject);
     size_t bytes = node ? answer_node(x, node) : 0;
     if (bytes) return bytes;
+    if (!node && x->answerer->overlay) {
+        node = overlay_find(x->answerer->overlay, &x->query.name);
+        if (node) return answer_overlaid(x, node);
+    }
     const struct zone *zone = node && x->query.type != DNS_TYPE_DS
                                   ? node->zone
                                   : answer_zone_for(zones, &x->query.name, x->query.type);
@@ -363,6 +387,10 @@ static void tell_log(const struct exchange *x, struct answer_log *out_log) {
     *out_log = (struct answer_log){.type = x->query.type,
                                    .name = x->query.name,
                                    .rcode = x->log.rcode,
+                                   .kind = x->kind,
+                                   .dnssec_ok = x->query.edns.dnssec_ok,
+                                   .subnet = x->query.edns.subnet,
+                                   .scope_sent = x->opt.scope_bits,
                                    .routed = x->log.routed,
                                    .truncated = x->log.truncated,
                                    .rate_limited = x->log.rate_limited,
@@ -371,12 +399,35 @@ static void tell_log(const struct exchange *x, struct answer_log *out_log) {
                                    .scope_bits = x->log.scope_bits};
 }
 
+/* --- signed queries (RFC 8945) ---------------------------------------------------------------------- */
+
+/* The answer without its signature, for which there is room behind it. */
+static size_t answer_signed(struct exchange *x) {
+    sk_err err = tsig_open(&x->snapshot->options.tsig, x->message, x->message_bytes, x->query.tsig_at,
+                           x->wall_s, x->tsig);
+    size_t least = 12 + (size_t)x->query.question_bytes + dns_opt_bytes(&x->opt);
+    if (!err && least + tsig_room(x->tsig) > x->limit) err = SK_ERR_FULL; /* absurdly long names */
+    if (err) {
+        x->tsig = NULL;
+        return bare(x, err == SK_ERR_NO_MEMORY ? DNS_SERVFAIL : DNS_FORMERR, EDE_NONE);
+    }
+    x->limit -= tsig_room(x->tsig);
+    if (x->tsig->error) return bare(x, DNS_NOTAUTH, EDE_NONE);
+    x->cookie_good = true; /* it has shown who it is */
+    return answer(x);
+}
+
+static size_t sign(struct exchange *x, size_t bytes, size_t capacity) {
+    return tsig_close(x->tsig, x->out, &bytes, capacity, x->wall_s) ? 0 : bytes;
+}
+
 /* NOLINTNEXTLINE(readability-function-size): its parameters are what a query is */
 size_t answer_query(struct answerer *answerer, const struct answer_snapshot *snapshot,
                     enum answer_transport transport, const struct io_addr *client, const uint8_t *query,
                     size_t query_bytes, sk_time_ns now, sk_unix_s wall_s, uint8_t *out, size_t capacity,
                     struct answer_log *out_log) {
     struct exchange x;
+    struct tsig_request tsig; /* left as it is but for signed queries */
     enum dns_rcode rcode;
     SK_ASSERT(capacity >= UDP_PLAIN);
     sk_err err = dns_query_parse(query, query_bytes, &x.query, &rcode);
@@ -390,14 +441,16 @@ size_t answer_query(struct answerer *answerer, const struct answer_snapshot *sna
     x.now = now;
     x.wall_s = wall_s;
     x.out = out;
+    x.tsig = err || !x.query.tsig_at ? NULL : &tsig;
     x.cookie_good = false;
     x.subject = 0;
     x.kind = RATE_ANSWER;
     memset(&x.log, 0, sizeof x.log);
     x.limit = limit_of(&x, capacity);
     prepare_opt(&x);
-    size_t bytes = err ? bare(&x, rcode, EDE_NONE) : answer(&x);
+    size_t bytes = err ? bare(&x, rcode, EDE_NONE) : x.tsig ? answer_signed(&x) : answer(&x);
     bytes = limit_rate(&x, bytes);
+    if (SK_UNLIKELY(x.tsig) && bytes) bytes = sign(&x, bytes, capacity);
     count_answer(&x, bytes);
     if (out_log) tell_log(&x, out_log);
     return bytes;

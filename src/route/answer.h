@@ -9,6 +9,7 @@
 #include "route/cookie.h"
 #include "route/rate.h"
 #include "route/table.h"
+#include "route/tsig.h"
 #include "route/zone.h"
 
 /* --- what is answered from -------------------------------------------------------------------------- */
@@ -45,6 +46,7 @@ struct answer_options {
     struct cookie_secrets secrets;
     uint32_t badcookie_above; /* queries a second of one thread, over which a wrong cookie gets BADCOOKIE */
     struct rate_options rate;
+    struct tsig_keys tsig;    /* of who keeps them as long as the snapshot */
     sk_str version, identity; /* of version.bind and id.server in class CH; empty: refused */
 };
 void answer_options_default(struct answer_options *out_options);
@@ -71,10 +73,13 @@ const struct table *answer_snapshot_table(const struct answer_snapshot *snapshot
 /* --- answering -------------------------------------------------------------------------------------- */
 
 struct answerer; /* one a thread: rate limits, scratch */
+struct overlay;  /* route/overlay.h */
 
 /* METRICS may be NULL. SK_ERR_NO_MEMORY. */
 sk_err answerer_create(struct observe_thread *metrics, struct answerer **out_answerer);
 void answerer_free(struct answerer *answerer);
+/* What lies over the zones of the snapshots from now on; the caller's, and stays while it is in force. NULL: nothing. */
+void answerer_use_overlay(struct answerer *answerer, const struct overlay *overlay);
 
 enum answer_transport { ANSWER_UDP, ANSWER_TCP };
 
@@ -82,10 +87,13 @@ struct answer_log { /* for the query log and explain */
     uint16_t type;
     struct dns_name name;
     enum dns_rcode rcode;
-    bool routed, truncated, rate_limited;
-    enum decide_reason reason;
+    enum rate_kind kind;
+    bool routed, truncated, rate_limited, dnssec_ok;
+    enum decide_reason reason; /* and what follows, where it was routed */
     uint16_t site;
     uint8_t scope_bits;
+    struct dns_client_subnet subnet;
+    uint8_t scope_sent; /* of the subnet, in its own family */
 };
 
 /* Writes at most CAPACITY bytes to OUT; returns the length, 0 when nothing may be sent (not a query, rate

@@ -1,7 +1,5 @@
 #include "route/challenge.h"
 
-#include <yyjson.h>
-
 static bool is_challenge_name(const struct dns_name *name) {
     static const char label[] = "_acme-challenge";
     return name->wire[0] == sizeof label - 1 && memcmp(name->wire + 1, label, sizeof label - 1) == 0;
@@ -28,15 +26,14 @@ static bool same(const struct challenge *a, const struct challenge *b) {
 }
 
 static void drop(struct challenges *challenges, size_t index) {
+    challenges->zones_differ |= challenges->items[index].in_zone;
     challenges->items[index] = challenges->items[--challenges->count];
 }
 
-sk_err challenge_take(struct challenges *challenges, sk_str json, sk_time_ns now) {
+static sk_err take(struct challenges *challenges, yyjson_val *root, sk_time_ns now) {
     struct challenge challenge = {0};
     uint64_t life_s = 0;
-    yyjson_doc *doc = yyjson_read(json.data, json.len, 0);
-    sk_err err = read_challenge(yyjson_doc_get_root(doc), &challenge, &life_s);
-    yyjson_doc_free(doc);
+    sk_err err = read_challenge(root, &challenge, &life_s);
     if (err) return err;
     (void)challenge_expire(challenges, now);
     for (size_t i = 0; i < challenges->count; i++)
@@ -45,6 +42,43 @@ sk_err challenge_take(struct challenges *challenges, sk_str json, sk_time_ns now
     if (challenges->count == CHALLENGES_MAX) return SK_ERR_FULL;
     challenge.expires = now + (sk_time_ns)life_s * SK_NS_PER_S;
     challenges->items[challenges->count++] = challenge;
+    return SK_OK;
+}
+
+sk_err challenge_take(struct challenges *challenges, sk_str json, sk_time_ns now) {
+    yyjson_doc *doc = yyjson_read(json.data, json.len, 0);
+    sk_err err = take(challenges, yyjson_doc_get_root(doc), now);
+    yyjson_doc_free(doc);
+    return err;
+}
+
+bool challenges_write(const struct challenges *challenges, yyjson_mut_doc *doc, yyjson_mut_val *object,
+                      const char *key, sk_time_ns now) {
+    yyjson_mut_val *array = yyjson_mut_obj_add_arr(doc, object, key);
+    for (size_t i = 0; array && i < challenges->count; i++) {
+        const struct challenge *challenge = &challenges->items[i];
+        char name[1024];
+        size_t name_bytes = dns_name_format(&challenge->name, name);
+        if (challenge->expires <= now) continue;
+        uint64_t left_s = (uint64_t)((challenge->expires - now + SK_NS_PER_S - 1) / SK_NS_PER_S);
+        yyjson_mut_val *item = yyjson_mut_arr_add_obj(doc, array);
+        if (!item || !yyjson_mut_obj_add_strncpy(doc, item, "name", name, name_bytes) ||
+            !yyjson_mut_obj_add_strncpy(doc, item, "value", (const char *)challenge->data + 1,
+                                        challenge->data[0]) ||
+            !yyjson_mut_obj_add_uint(doc, item, "ttl", left_s))
+            return false;
+    }
+    return array != NULL;
+}
+
+sk_err challenges_read(struct challenges *challenges, yyjson_val *array, sk_time_ns now) {
+    size_t index, count;
+    yyjson_val *item;
+    if (!yyjson_is_arr(array)) return SK_ERR_MALFORMED;
+    yyjson_arr_foreach(array, index, count, item) {
+        sk_err err = take(challenges, item, now);
+        if (err) return err;
+    }
     return SK_OK;
 }
 

@@ -4,7 +4,10 @@
 #include <stdlib.h>
 
 #define EARTH_RADIUS_KM 6371.0
-#define LOAD_EXPONENT 6
+#define LOAD_EXPONENT 20
+/* What a way out costs in score when the lot has to fall twice (20 ms by the usual weights), and how often at most. */
+#define SHED_DEAR 0.1
+#define SHED_LOTS_MOST 4.0
 #define UNKNOWN_TERM 0.5 /* what an unknown distance or hit ratio counts: neither good nor bad */
 
 void decide_weights_default(struct decide_weights *out_weights) {
@@ -73,9 +76,12 @@ static double proximity(const struct decide_site *site, struct decide_score *sco
     return UNKNOWN_TERM * drawn / (1 + drawn);
 }
 
-/* A site that is half loaded answers as fast as an idle one; near its limit, work queues. What is beyond is shed, in steps:
- * a score without bound would send all clients away at once, and back. */
-static double load_term(double load) { return pow(fmin(load, 1), LOAD_EXPONENT); }
+/* A site that is half loaded answers as fast as an idle one; near its limit, work queues. What is beyond the high watermark
+ * is shed, in steps: a score that follows a load told late sends all who find another site as near away at once, and back. */
+static double load_term(const struct decide_site *site, const struct decide_weights *weights) {
+    double most = site->sheds_in_steps ? fmin(1, weights->high_watermark) : 1;
+    return pow(fmin(site->load, most), LOAD_EXPONENT);
+}
 
 /* What a site has that nobody asked yet: no better and no worse than the others. */
 static double usual_hit_ratio(const struct decide_site *sites, size_t count) {
@@ -108,7 +114,7 @@ static struct decide_score score_site(const struct decide_site *site, uint16_t i
     };
     score.proximity =
         weights->distance * proximity(site, &score, client->over_light_ms, weights, client_hash);
-    score.load = weights->load * load_term(site->load);
+    score.load = weights->load * load_term(site, weights);
     score.hit_ratio = weights->hit_ratio * (1 - (isnan(site->hit_ratio) ? usual_hits : site->hit_ratio));
     score.cost = weights->cost * site->cost;
     score.total = score.proximity + score.load + score.hit_ratio + score.cost;
@@ -142,11 +148,37 @@ void decide_rank(const struct decide_site *sites, size_t count, const struct dec
     for (size_t i = 0; i < count; i++) out_scores[i] = scores[orders[i].site];
 }
 
-bool decide_sheds(const struct decide_score *score, const struct decide_site *sites, uint64_t client_hash) {
+/* The client's lot at a site, uniform in (0, 1). */
+static double lot(const struct decide_site *site, uint64_t client_hash) {
+    return decide_spread(client_hash ^ UINT64_C(0x5ed), name_hash(site->name));
+}
+
+/* Whether the site might turn this client away, however dear its way out is. */
+static bool may_shed(const struct decide_site *sites, const struct decide_score *score,
+                     uint64_t client_hash) {
     const struct decide_site *site = &sites[score->site];
     if (site->capacity <= 0) return true;
-    if (score->shed <= 0) return false;
-    return decide_spread(client_hash ^ UINT64_C(0x5ed), name_hash(site->name)) < score->shed;
+    return score->shed > 0 && lot(site, client_hash) < score->shed;
+}
+
+bool decide_sheds(const struct decide_site *sites, const struct decide_score *scores, size_t usable,
+                  size_t rank, uint64_t client_hash) {
+    const struct decide_score *score = &scores[rank];
+    if (!may_shed(sites, score, client_hash)) return false;
+    size_t out = 0;
+    while (out < usable && may_shed(sites, &scores[out], client_hash)) out++;
+    if (out == usable) return false;
+    if (sites[score->site].capacity <= 0) return true;
+    /* A share of s turns away s of those with a way out at hand and s^4 of those without: growing with the share for each
+     * client, everybody at 1, and never by a jump, which the loop over the reports of load would answer with swings. */
+    double dear = fmax(0, scores[out].total - score->total);
+    return lot(&sites[score->site], client_hash) <
+           pow(score->shed, fmin(SHED_LOTS_MOST, 1 + dear / SHED_DEAR));
+}
+
+double decide_least_total(const struct decide_score *score, const struct decide_weights *weights) {
+    double least_ms = isnan(score->distance_km) ? 0 : score->distance_km / DECIDE_KM_PER_MS;
+    return score->total - score->proximity + weights->distance * least_ms / weights->rtt_scale_ms;
 }
 
 static void add_site(struct decide_answer *answer, uint32_t wanted, uint16_t site) {
@@ -170,7 +202,7 @@ static struct decide_answer last_good(const struct decide_answer *previous, cons
 static size_t first_choice(const struct decide_site *sites, const struct decide_score *scores, size_t usable,
                            uint64_t client_hash) {
     for (size_t i = 0; i < usable; i++)
-        if (!decide_sheds(&scores[i], sites, client_hash)) return i;
+        if (!decide_sheds(sites, scores, usable, i, client_hash)) return i;
     return 0;
 }
 
@@ -182,7 +214,7 @@ static size_t sticky_choice(const struct decide_answer *previous, const struct d
     for (size_t i = 0; i < usable; i++) {
         if (scores[i].site != previous->sites[0] || i == chosen) continue;
         bool better = scores[chosen].total <= scores[i].total * (1 - hysteresis);
-        return better || decide_sheds(&scores[i], sites, client_hash) ? chosen : i;
+        return better || decide_sheds(sites, scores, usable, i, client_hash) ? chosen : i;
     }
     return chosen;
 }
@@ -210,7 +242,7 @@ struct decide_answer decide_choose(const struct decide_site *sites, size_t count
     add_site(&answer, wanted, scores[first].site);
     /* Those that shed this client come last: as the second address they are better than none. */
     for (size_t i = 0; i < usable; i++)
-        if (!decide_sheds(&scores[i], sites, client_hash)) add_site(&answer, wanted, scores[i].site);
+        if (!decide_sheds(sites, scores, usable, i, client_hash)) add_site(&answer, wanted, scores[i].site);
     for (size_t i = 0; i < usable; i++) add_site(&answer, wanted, scores[i].site);
     return answer;
 }

@@ -56,7 +56,7 @@ void decide_weights_default(struct decide_weights *out_weights);
     X(OVERRIDE, "operator's override")                                                                       \
     X(STICKY, "kept: the new best is not better enough")                                                     \
     X(SHED, "nearer site sheds load")                                                                        \
-    X(EXPLORE, "the second best, to measure it")                                                             \
+    X(EXPLORE, "not measured yet, might be better")                                                          \
     X(LAST_GOOD, "all sites look dead: last good answer")
 enum decide_reason {
 #define X(name, text) DECIDE_##name,
@@ -96,8 +96,13 @@ struct decide_answer decide_choose(const struct decide_site *sites, size_t count
                                    uint64_t client_hash, const struct decide_answer *previous);
 /* The share of its clients that a site of this LOAD should turn away: none below the low watermark, all above the high. */
 double decide_shed_share(double load, const struct decide_weights *weights);
-/* Whether the site of SCORE turns this client away. */
-bool decide_sheds(const struct decide_score *score, const struct decide_site *sites, uint64_t client_hash);
+/* Whether the site at RANK of the USABLE ones turns this client away. It does so by lot, always the same ones first, and
+ * later those for whom the way out is dear: while a site is far from its limit, nobody is sent across an ocean. Nobody is
+ * turned away when no other site could take him. */
+bool decide_sheds(const struct decide_site *sites, const struct decide_score *scores, size_t usable,
+                  size_t rank, uint64_t client_hash);
+/* The total that SCORE would have if packets went straight, at light's speed: no measurement can be better. */
+double decide_least_total(const struct decide_score *score, const struct decide_weights *weights);
 /* Both at once. */
 struct decide_answer decide(const struct decide_site *sites, size_t count, const struct decide_client *client,
                             const struct decide_weights *weights, uint64_t client_hash,

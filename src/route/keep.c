@@ -48,6 +48,7 @@ void keep_save(struct route_process *process, bool now) {
     const struct config_route *config = process->plan->config->config;
     const struct table *table = answer_snapshot_table(process->plan->snapshot);
     char path[PATH_BYTES];
+    if (process->handed_over) return; /* another process writes */
     if (!table || table_version(table) == process->kept_version || !path_of(config, "table", path)) return;
     if (!now && sk_time_now() < process->keep_at) return;
     process->keep_at = sk_time_now() + KEEP_EVERY_NS;

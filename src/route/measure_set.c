@@ -8,6 +8,10 @@
 #include "base/arena.h"
 #include "route/measure_private.h"
 
+/* Of the samples, that take no longer beyond light's time than what stands in where nothing is known. More than half: who
+ * is served well should not be sent to a site that nobody measured by a hope, but to find out. */
+#define USUAL_SHARE 0.75
+
 struct row {
     struct io_prefix prefix;
     char country[3];
@@ -107,14 +111,14 @@ static int by_value(const void *a, const void *b) { return compare_values(a, b);
 
 /* --- items ------------------------------------------------------------------------------------------ */
 
-/* The median of rows of one site, which are in the order of their values, weighted by their counts; NAN: too few. */
-static float median(const struct row *rows, size_t count) {
+/* The value below which SHARE of the samples are, of rows in the order of their values; NAN: too few. */
+static float quantile(const struct row *rows, size_t count, double share) {
     uint64_t total = 0, seen = 0;
     for (size_t i = 0; i < count; i++) total += rows[i].count;
     if (total < MEASURE_COUNT_MIN) return NAN;
     for (size_t i = 0; i < count; i++) {
         seen += rows[i].count;
-        if (2 * seen >= total) return rows[i].value_ms;
+        if ((double)seen >= share * (double)total) return rows[i].value_ms;
     }
     return NAN;
 }
@@ -137,8 +141,10 @@ static sk_err join_rows(struct making *m, const struct row *rows, size_t count,
     uint16_t used = 0;
     for (size_t from = 0, to; from < count; from = to) {
         for (to = from; to < count && rows[to].site == rows[from].site; to++) continue;
-        float p50_ms = median(rows + from, to - from);
-        if (!isnan(p50_ms)) m->rtts[used++] = (struct table_rtt){rows[from].site, m->is_over_light, p50_ms};
+        float p50_ms = quantile(rows + from, to - from, 0.5);
+        if (isnan(p50_ms)) continue;
+        m->rtts[used++] = (struct table_rtt){
+            .site = rows[from].site, .over_light = m->is_over_light, .p50_ms = p50_ms, .own = key->by_prefix};
     }
     if (used == 0) return SK_OK;
     struct table_rtt *copy = sk_arena_alloc(&m->set->arena, used * sizeof *copy);
@@ -206,7 +212,7 @@ static void count_over_light(struct making *m) {
     m->count = placed;
     m->is_over_light = true;
     qsort(m->rows, m->count, sizeof *m->rows, by_value);
-    float usual = median(m->rows, m->count);
+    float usual = quantile(m->rows, m->count, USUAL_SHARE);
     m->set->table.over_light_ms = isnan(usual) ? 0 : usual;
 }
 

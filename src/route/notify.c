@@ -5,9 +5,15 @@
 
 #include "base/log.h"
 #include "base/random.h"
+#include "base/time.h"
 #include "io/socket.h"
 
-enum { TRIES_MAX = 5, FIRST_WAIT_MS = 1000, PENDING_MAX = 4096, MESSAGE_BYTES = 12 + DNS_NAME_MAX + 4 };
+enum {
+    TRIES_MAX = 5,
+    FIRST_WAIT_MS = 1000,
+    PENDING_MAX = 4096,
+    MESSAGE_BYTES = 12 + DNS_NAME_MAX + 4 + DNS_TSIG_BYTES_MAX
+};
 
 struct notify_service;
 
@@ -18,6 +24,8 @@ struct pending {
     struct notify_service *service;
     struct io_addr to;
     struct dns_name apex;
+    bool is_signed;
+    struct dns_tsig_key key; /* a copy: the configuration may go */
     uint16_t id;
     int tries;
 };
@@ -50,7 +58,13 @@ static size_t write_message(const struct pending *p, uint8_t out[MESSAGE_BYTES])
     out[5] = 1;
     memcpy(out + 12, p->apex.wire, p->apex.length);
     memcpy(out + 12 + p->apex.length, (uint8_t[]){0, DNS_TYPE_SOA, 0, 1}, 4);
-    return 12 + (size_t)p->apex.length + 4;
+    size_t bytes = 12 + (size_t)p->apex.length + 4;
+    struct dns_tsig_chain chain = {0};
+    sk_unix_s now = sk_wall_now_s();
+    if (p->is_signed &&
+        dns_tsig_sign(out, &bytes, MESSAGE_BYTES, &p->key, &chain, (uint64_t)now, DNS_TSIG_FINE, now))
+        return 0;
+    return bytes;
 }
 
 static void on_timer(struct io_timer *timer);
@@ -60,7 +74,7 @@ static void try_now(struct pending *p) {
     size_t bytes = write_message(p, message);
     int fd = p->service->sockets[p->to.any.sa_family == AF_INET6].watch.fd;
     /* A failure is as a loss on the way: it is tried again. */
-    if (fd >= 0) (void)!sendto(fd, message, bytes, MSG_DONTWAIT, &p->to.any, p->to.len);
+    if (fd >= 0 && bytes) (void)!sendto(fd, message, bytes, MSG_DONTWAIT, &p->to.any, p->to.len);
     int64_t wait_ms = (int64_t)FIRST_WAIT_MS << p->tries++;
     io_timer_start(p->service->loop, &p->timer, io_loop_now(p->service->loop) + wait_ms * SK_NS_PER_MS,
                    on_timer);
@@ -140,7 +154,7 @@ void notify_free(struct notify_service *service) {
     free(service);
 }
 
-static void tell(struct notify_service *service, const struct dns_name *apex, const struct io_addr *to) {
+static void tell(struct notify_service *service, const struct plan_zone *zone, const struct io_addr *to) {
     struct pending *p = service->count < PENDING_MAX ? calloc(1, sizeof *p) : NULL;
     if (!p) {
         sk_log(SK_LOG_WARN, "route", "too many secondaries to tell: the rest learns by its refresh timer");
@@ -148,7 +162,9 @@ static void tell(struct notify_service *service, const struct dns_name *apex, co
     }
     p->service = service;
     p->to = *to;
-    p->apex = *apex;
+    p->apex = zone->apex;
+    p->is_signed = zone->tsig_key != NULL;
+    if (zone->tsig_key) p->key = *zone->tsig_key;
     sk_random_secret(&p->id, sizeof p->id);
     sk_list_push_back(&service->pending, &p->link);
     service->count++;
@@ -163,6 +179,6 @@ void notify_changes(struct notify_service *service, const struct route_plan *pre
         const struct zone *before = previous ? answer_zones_find(previous->config->zones, &zone->apex) : NULL;
         if (before && zone_serial(before) == zone_serial(now)) continue;
         for (uint32_t j = 0; j < zone->config->notify_count; j++)
-            tell(service, &zone->apex, &zone->config->notify[j]);
+            tell(service, zone, &zone->config->notify[j]);
     }
 }

@@ -8,10 +8,12 @@
 #include "route/challenge.h"
 #include "route/dnssec.h"
 #include "route/measure.h"
+#include "route/overlay.h"
 
 struct plan_zone { /* of config->zones[] by index */
     struct dns_name apex;
     const struct config_route_zone *config;
+    const struct dns_tsig_key *tsig_key; /* of transfers and NOTIFY; NULL: none */
 };
 
 struct route_config;
@@ -21,6 +23,7 @@ struct route_plan {
     struct route_config *config; /* a reference */
     struct answer_snapshot *snapshot;
     struct measure_set *measured; /* a reference; NULL: nothing was */
+    struct overlay *overlay;      /* a reference; NULL: none */
     struct table_site *sites;     /* as they were when it was made; config->site_count of them */
 };
 
@@ -35,7 +38,7 @@ struct route_config {
     struct table_site *sites; /* config->site_count of them; addresses up, load unknown: as they begin */
     struct table_override *overrides;
     struct decide_weights weights;
-    double explore;  /* share of networks, when something is measured */
+    double explore;  /* share of networks at a time, when something is measured */
     struct geo *geo; /* NULL: none */
     bool is_signed;  /* a zone is */
     bool is_lost;    /* the databases could not be read, and it does without */
@@ -52,7 +55,12 @@ struct route_config_input {
 /* Loads the zones (with the marks of routed names and the challenges), databases and keys that the configuration names.
  * SK_ERR_INVALID, SK_ERR_NO_MEMORY. */
 sk_err route_config_create(const struct route_config_input *input, struct route_config **out_config);
+struct route_config *route_config_ref(struct route_config *config);
 void route_config_unref(struct route_config *config);
+
+/* A copy of COUNT sites with what is up of them; one piece of memory, names and addresses stay the configuration's. NULL without
+ * memory. */
+struct table_site *route_sites_copy(const struct table_site *sites, size_t count);
 
 struct route_plan_input {
     struct route_config *config;       /* a reference is taken */
@@ -67,6 +75,11 @@ struct route_plan_input {
 };
 /* A plan with the routing table that the sites give. SK_ERR_NO_MEMORY. */
 sk_err route_plan_create(const struct route_plan_input *from, struct route_plan **out_plan);
+/* PLAN with another OVERLAY, a reference to which is taken. SK_ERR_NO_MEMORY. */
+sk_err route_plan_overlaid(const struct route_plan *plan, struct overlay *overlay,
+                           struct route_plan **out_plan);
+/* The same for a plan that nobody else has yet. */
+void route_plan_overlay(struct route_plan *plan, struct overlay *overlay);
 /* What a table made now of PLAN would be made of; PLAN's. */
 struct table_input route_plan_table_input(const struct route_plan *plan);
 struct route_plan *route_plan_ref(struct route_plan *plan);

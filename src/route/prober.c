@@ -286,11 +286,12 @@ sk_err prober_start(struct io_loop *main_loop, prober_told *told, void *arg, str
 }
 
 void prober_stop(struct prober *prober) {
-    if (!prober) return;
+    if (!prober || !prober->loop) return;
     prober->told = NULL;
     if (command(prober, NULL)) io_loop_stop(prober->loop);
     pthread_join(prober->thread, NULL);
     io_loop_destroy(prober->loop);
+    prober->loop = NULL;
 }
 
 void prober_free(struct prober *prober) { free(prober); }

@@ -14,11 +14,13 @@
 #include "config/value.h"
 #include "route/admin.h"
 #include "route/alarm.h"
+#include "route/builder.h"
 #include "route/keep.h"
 #include "route/notify.h"
 #include "route/prober.h"
 #include "route/redirect.h"
 #include "route/sites.h"
+#include "route/upgrade.h"
 #include "route/watch.h"
 
 enum { SIGNATURES_KEPT = 65536 }; /* of routed names */
@@ -36,32 +38,37 @@ static void tell_problems(sk_str problems, bool at_start) {
         if (line.len) sk_log(SK_LOG_ERROR, "route", "%.*s", SK_STR_ARGS(line));
 }
 
-static sk_err plan_of(struct route_process *process, struct route_config *config, const struct sites *sites,
-                      struct route_plan **out_plan) {
-    enum { EXPLORE_S = 60 };
-    struct route_plan_input input = {.config = config,
-                                     .sites = sites->items,
-                                     .previous = process->plan,
-                                     .kept = process->kept,
-                                     .stay = process->settle_until > 0,
-                                     .version = ++process->version,
-                                     .explore_round = (uint64_t)sk_wall_now_s() / EXPLORE_S,
-                                     .memo = process->memo};
+/* What a plan of CONFIG would be made of now; the caller lets go of input->measured. */
+static sk_err plan_input(struct route_process *process, struct route_config *config,
+                         const struct sites *sites, struct route_plan_input *out_input) {
+    enum { EXPLORE_S = 10 };
+    *out_input = (struct route_plan_input){.config = config,
+                                           .sites = sites->items,
+                                           .previous = process->plan,
+                                           .kept = process->kept,
+                                           .stay = process->settle_until > 0,
+                                           .version = ++process->version,
+                                           .explore_round = (uint64_t)sk_wall_now_s() / EXPLORE_S,
+                                           .memo = process->memo};
     process->table_at = sk_time_now();
     process->learned = false;
-    sk_err err = measure_set_create(process->measure, sites->items, sites->count, config->geo,
-                                    process->table_at, &input.measured);
+    return measure_set_create(process->measure, sites->items, sites->count, config->geo, process->table_at,
+                              &out_input->measured);
+}
+
+static sk_err plan_of(struct route_process *process, struct route_config *config, const struct sites *sites,
+                      struct route_plan **out_plan) {
+    struct route_plan_input input;
+    sk_err err = plan_input(process, config, sites, &input);
     if (err) return err;
     err = route_plan_create(&input, out_plan);
     measure_set_unref(input.measured);
     return err;
 }
 
-/* Takes CONFIG in every case. */
-static sk_err make_plan(struct route_process *process, struct config_route *config,
-                        struct route_plan **out_plan) {
+static sk_err make_config(struct route_process *process, struct config_route *config,
+                          struct route_config **out_made) {
     struct sk_buf problems;
-    struct route_config *made;
     sk_buf_init(&problems, 64 * 1024);
     struct route_config_input input = {.config = config,
                                        .secrets = &process->secrets,
@@ -70,10 +77,30 @@ static sk_err make_plan(struct route_process *process, struct config_route *conf
                                        /* A router that served before starts again in any case. */
                                        .without_places = !process->plan && keep_is_there(config),
                                        .problems = &problems};
-    sk_err err = route_config_create(&input, &made);
+    sk_err err = route_config_create(&input, out_made);
     tell_problems(sk_buf_str(&problems), !process->plan);
-    if (err) config_route_free(config);
     sk_buf_free(&problems);
+    return err;
+}
+
+/* What lies over the zones of MADE. A challenge that these cannot do without comes in by the next load. */
+static sk_err overlay_of(struct route_process *process, const struct route_config *made) {
+    struct overlay *overlay = NULL;
+    sk_err err = overlay_create(made->zones, &process->challenges, &overlay);
+    process->reload_due = err == SK_ERR_UNSUPPORTED;
+    if (err && err != SK_ERR_UNSUPPORTED) return err;
+    if (err) return SK_OK; /* what is in force stays */
+    overlay_unref(process->overlay);
+    process->overlay = overlay;
+    return SK_OK;
+}
+
+/* Takes CONFIG in every case. */
+static sk_err make_plan(struct route_process *process, struct config_route *config,
+                        struct route_plan **out_plan) {
+    struct route_config *made;
+    sk_err err = make_config(process, config, &made);
+    if (err) config_route_free(config);
     if (err) return err;
     route_alarm_set(process, ROUTE_ALARM_PLACES, made->is_lost);
     if (!process->plan) keep_load(process, made);
@@ -82,6 +109,7 @@ static sk_err make_plan(struct route_process *process, struct config_route *conf
     struct route_plan *plan = NULL;
     err = sites_create(made, process->sites, &sites);
     if (!err) err = plan_of(process, made, sites, &plan);
+    if (!err) err = overlay_of(process, made);
     if (!err) err = watch_use(process, sites, made->config);
     route_config_unref(made); /* the plan has its own reference */
     if (err) {
@@ -96,6 +124,7 @@ static sk_err make_plan(struct route_process *process, struct config_route *conf
 /* Takes over the reference to PLAN. */
 static void use_plan(struct route_process *process, struct route_plan *plan) {
     struct route_plan *old = process->plan;
+    route_plan_overlay(plan, process->overlay); /* it may have changed while the plan was made */
     process->plan = plan;
     for (unsigned i = 0; i < process->udp_running; i++) udp_thread_use(&process->udp[i], plan);
     for (unsigned i = 0; i < process->running; i++)
@@ -108,11 +137,38 @@ static void use_plan(struct route_process *process, struct route_plan *plan) {
     keep_save(process, false);
 }
 
-sk_err route_process_replan(struct route_process *process) {
+void route_process_replan(struct route_process *process) {
+    struct route_plan_input input;
+    if (builder_runs(process->builder)) {
+        process->replan_again = true;
+        return;
+    }
+    process->replan_again = false;
+    sk_err err = plan_input(process, process->plan->config, process->sites, &input);
+    if (!err) {
+        err = builder_start(process->builder, &input);
+        measure_set_unref(input.measured);
+    }
+    if (err) sk_log(SK_LOG_ERROR, "route", "the table before stays in force: %s", sk_err_text(err));
+}
+
+sk_err route_process_challenges(struct route_process *process) {
     struct route_plan *plan;
-    sk_err err = plan_of(process, process->plan->config, process->sites, &plan);
+    if (process->challenges.zones_differ) return route_process_reload(process);
+    sk_err err = overlay_of(process, process->plan->config);
+    if (!err && process->reload_due) return route_process_reload(process);
+    if (!err) err = route_plan_overlaid(process->plan, process->overlay, &plan);
     if (!err) use_plan(process, plan);
     return err;
+}
+
+static void on_built(void *arg, sk_err err, struct route_plan *plan) {
+    struct route_process *process = arg;
+    if (err)
+        sk_log(SK_LOG_ERROR, "route", "the table before stays in force: %s", sk_err_text(err));
+    else
+        use_plan(process, plan);
+    if (process->replan_again) watch_changed(process);
 }
 
 static sk_err load_again(const struct route_process *process, struct config_route **out_config) {
@@ -141,67 +197,53 @@ static bool same_listeners(const struct config_route *a, const struct config_rou
     return true;
 }
 
+/* Also the same file is opened again: it may have been rotated. */
+static void use_query_log(struct route_process *process, const struct config_route *config) {
+    sk_err err = access_log_change(
+        process->query_log, config->query_log.path.len ? config->query_log.path.data : NULL, ACCESS_LOG_JSON);
+    if (err)
+        sk_log(SK_LOG_ERROR, "route", "query_log %.*s: %s; the one before stays in use",
+               SK_STR_ARGS(config->query_log.path), sk_err_text(err));
+}
+
+static sk_err open_query_log(struct route_process *process, const struct config_route *config) {
+    sk_err err = access_log_open(config->query_log.path.len ? config->query_log.path.data : NULL,
+                                 ACCESS_LOG_JSON, &process->query_log);
+    if (err)
+        sk_log(SK_LOG_ERROR, "route", "query_log %.*s: %s", SK_STR_ARGS(config->query_log.path),
+               sk_err_text(err));
+    return err;
+}
+
 sk_err route_process_reload(struct route_process *process) {
     struct config_route *config;
     struct route_plan *plan;
+    builder_cancel(process->builder); /* what it makes would be of the old configuration */
     sk_err err = load_again(process, &config);
     if (!err && !same_listeners(config, process->plan->config->config))
         sk_log(SK_LOG_WARN, "route", "listen has changed: this needs a restart");
     if (!err) err = make_plan(process, config, &plan);
+    if (!err && process->reload_due) { /* once more, with challenges that belong into the zones */
+        route_plan_unref(plan);
+        err = load_again(process, &config);
+        if (!err) err = make_plan(process, config, &plan);
+    }
     observe_count(process->metrics, err ? OBSERVE_RELOADS_REFUSED : OBSERVE_RELOADS);
     route_alarm_set(process, ROUTE_ALARM_CONFIG, err != SK_OK);
     if (err) {
         sk_log(SK_LOG_ERROR, "route", "not reloaded (%s): what was loaded before stays in force",
                sk_err_text(err));
+        watch_changed(process); /* for the table that was cancelled */
         return err;
     }
-    sk_log_set_level((enum sk_log_level)plan->config->config->log_level);
+    process->challenges.zones_differ = false;
+    const struct config_route *in_force = plan->config->config;
+    sk_log_set_level((enum sk_log_level)in_force->log_level);
+    use_query_log(process, in_force);
     use_plan(process, plan);
     watch_look(process);
     sk_log(SK_LOG_INFO, "route", "reloaded: %u zones", plan->config->config->zone_count);
     return SK_OK;
-}
-
-/* --- sockets ---------------------------------------------------------------------------------------- */
-
-/* Both sockets of one address; port 0 gets the same port for both. */
-static sk_err bind_pair(struct io_addr *addr, int *out_udp, int *out_tcp) {
-    struct io_listen_options options = {.reuse_port = true};
-    sk_err err = io_bind_datagram(addr, &options, out_udp);
-    if (!err) err = io_socket_local_addr(*out_udp, addr);
-    if (!err) err = io_listen(addr, &options, out_tcp);
-    return err;
-}
-
-static sk_err bind_all(struct route_process *process, const struct config_route *config) {
-    size_t count = (size_t)process->worker_count * config->listener_count;
-    process->listener_count = config->listener_count;
-    process->udp_fds = malloc(count * sizeof(int));
-    process->tcp_fds = malloc(count * sizeof(int));
-    struct io_addr *addrs = malloc(config->listener_count * sizeof *addrs);
-    sk_err err = process->udp_fds && process->tcp_fds && addrs ? SK_OK : SK_ERR_NO_MEMORY;
-    if (!err) memcpy(addrs, config->listeners, config->listener_count * sizeof *addrs);
-    for (size_t i = 0; !err && i < count; i++) process->udp_fds[i] = process->tcp_fds[i] = -1;
-    for (size_t i = 0; !err && i < count; i++) {
-        char text[IO_ADDR_TEXT_BYTES];
-        struct io_addr *addr = &addrs[i % config->listener_count];
-        err = bind_pair(addr, &process->udp_fds[i], &process->tcp_fds[i]);
-        io_addr_format(addr, text);
-        if (err) sk_log(SK_LOG_ERROR, "route", "cannot listen on %s: %s", text, sk_err_text(err));
-        if (!err && i < config->listener_count) sk_log(SK_LOG_INFO, "route", "answering on %s", text);
-    }
-    free(addrs);
-    return err;
-}
-
-static void close_all(struct route_process *process) {
-    bool opened = process->udp_fds && process->tcp_fds;
-    for (size_t i = 0; opened && i < (size_t)process->worker_count * process->listener_count; i++) {
-        if (process->udp_fds[i] >= 0) close(process->udp_fds[i]);
-        if (process->tcp_fds[i] >= 0) close(process->tcp_fds[i]);
-    }
-    free(process->udp_fds);
-    free(process->tcp_fds);
 }
 
 /* Becomes the configured user, when started as root; never gains privileges again in any case. */
@@ -249,23 +291,30 @@ static void on_sign_timer(struct io_timer *timer) {
 
 static void on_stop(int signo, void *arg) { route_process_stop(arg); }
 
-static void on_reload(int signo, void *arg) { (void)!route_process_reload(arg); }
+static void on_reload(int signo, void *arg) {
+    const struct route_process *process = arg;
+    if (!process->handed_over) (void)!route_process_reload(arg);
+}
+
+static void on_upgrade(int signo, void *arg) { route_upgrade_start(arg); }
 
 static sk_err watch_signals(struct route_process *process) {
     sk_err err = io_loop_on_signal(process->loop, SIGTERM, on_stop, process);
     if (!err) err = io_loop_on_signal(process->loop, SIGINT, on_stop, process);
     if (!err) err = io_loop_on_signal(process->loop, SIGHUP, on_reload, process);
+    if (!err) err = io_loop_on_signal(process->loop, SIGUSR2, on_upgrade, process);
     return err;
 }
 
 static sk_err start_udp(struct route_process *process) {
-    size_t count = (size_t)process->worker_count * process->listener_count;
+    size_t count = (size_t)process->worker_count * process->sockets.listeners;
     if (!count) return SK_OK;
     process->udp = calloc(count, sizeof *process->udp);
     if (!process->udp) return SK_ERR_NO_MEMORY;
     for (unsigned i = 0; i < count; i++) {
         process->udp[i].index = i;
-        sk_err err = udp_thread_start(&process->udp[i], process->udp_fds[i], process->plan);
+        process->udp[i].log = process->query_log;
+        sk_err err = udp_thread_start(&process->udp[i], process->sockets.udp[i], process->plan);
         if (err) return err;
         process->udp_running++;
     }
@@ -275,9 +324,10 @@ static sk_err start_udp(struct route_process *process) {
 static sk_err start_workers(struct route_process *process) {
     for (unsigned i = 0; i < process->worker_count; i++) {
         process->workers[i].index = i;
-        sk_err err =
-            route_worker_start(&process->workers[i], process->tcp_fds + (size_t)i * process->listener_count,
-                               process->listener_count, process->plan);
+        process->workers[i].log = process->query_log;
+        sk_err err = route_worker_start(&process->workers[i],
+                                        process->sockets.tcp + (size_t)i * process->sockets.listeners,
+                                        process->sockets.listeners, process->plan);
         if (err) return err;
         process->running++;
     }
@@ -287,10 +337,13 @@ static sk_err start_workers(struct route_process *process) {
 static sk_err set_up(struct route_process *process, struct config_route *config) {
     sk_log_set_level((enum sk_log_level)config->log_level);
     process->worker_count = config->threads ? config->threads : config_machine_cores();
+    process->worker_count =
+        SK_MAX(process->worker_count, route_inherited_threads(&process->inherited, config));
     process->workers = calloc(process->worker_count, sizeof *process->workers);
     sk_err err = process->workers ? io_loop_create("route", &process->loop) : SK_ERR_NO_MEMORY;
     if (!err) err = observe_thread_join(&process->metrics);
     if (!err) err = dnssec_memo_create(SIGNATURES_KEPT, &process->memo);
+    if (!err) err = builder_create(process->loop, on_built, process, &process->builder);
     if (!err) err = notify_create(process->loop, &process->notify);
     if (!err) err = watch_start(process);
     if (!err) err = watch_signals(process);
@@ -300,13 +353,17 @@ static sk_err set_up(struct route_process *process, struct config_route *config)
 static void tear_down(struct route_process *process) {
     for (unsigned i = 0; i < process->udp_running; i++) udp_thread_join(&process->udp[i]);
     for (unsigned i = 0; i < process->running; i++) route_worker_join(&process->workers[i]);
+    io_upgrade_free(process->upgrade);
     redirect_stop(process->redirect);
     fleet_admin_stop(process->admin);
+    builder_free(process->builder);
     notify_free(process->notify);
     watch_stop(process);
     if (process->loop) io_loop_destroy(process->loop);
     watch_free(process);
     route_plan_unref(process->plan);
+    overlay_unref(process->overlay);
+    access_log_close(process->query_log);
     table_free(process->kept);
     dnssec_memo_free(process->memo);
     free(process->workers);
@@ -319,14 +376,16 @@ static int run(struct route_process *process, struct config_route *config) {
     struct route_plan *plan;
     sk_err err = make_plan(process, config, &plan);
     if (err) return err == SK_ERR_NO_MEMORY ? FAILED : USAGE;
+    route_plan_overlay(plan, process->overlay);
     process->plan = plan;
     table_free(process->kept);
     process->kept = NULL;
     config = plan->config->config;
-    err = bind_all(process, config);
+    err = route_sockets_open(&process->sockets, config, process->worker_count, &process->inherited);
     if (!err) err = route_admin_start(process);
     if (!err) err = redirect_create(plan, &process->redirect);
     if (!err) err = become_user(config->user);
+    if (!err) err = open_query_log(process, config);
     if (!err) keep_save(process, true);
     if (!err) err = redirect_start(process->redirect);
     if (!err) err = start_workers(process);
@@ -341,6 +400,8 @@ static int run(struct route_process *process, struct config_route *config) {
     watch_look(process);
     io_timer_start(process->loop, &process->sign_timer, sk_time_now() + 3600 * SK_NS_PER_S, on_sign_timer);
     sk_log(SK_LOG_INFO, "route", "ready: %u zones, %u threads", config->zone_count, process->worker_count);
+    if (process->reload_due) (void)!route_process_reload(process); /* for challenges of the process before */
+    route_upgrade_say_ready(process);
     io_loop_run(process->loop);
     keep_save(process, true);
     return FINE;
@@ -354,11 +415,12 @@ int route_main(struct config_route *config, const struct route_start *start) {
     sk_random_secret(process.secrets.current, sizeof process.secrets.current);
     io_signals_block();
     int code = 1;
-    if (set_up(&process, config) == SK_OK)
+    if (route_upgrade_inherit(&process) == SK_OK && set_up(&process, config) == SK_OK)
         code = run(&process, config);
     else
         config_route_free(config);
     tear_down(&process);
-    close_all(&process);
+    route_sockets_close(&process.sockets);
+    route_inherited_free(&process.inherited);
     return code;
 }

@@ -3,15 +3,18 @@
 #define SK_ROUTE_PROCESS_H
 
 #include "route/route.h"
+#include "route/sockets.h"
 #include "route/udp.h"
 #include "route/worker.h"
 
+struct builder;
 struct notify_service;
 struct prober;
 struct redirect;
 struct sites;
 struct route_gauges;
 struct fleet_admin_server;
+struct io_upgrade;
 
 struct route_process {
     /* set once at start */
@@ -24,9 +27,11 @@ struct route_process {
     unsigned running;       /* of them */
     struct udp_thread *udp; /* one for each UDP socket */
     unsigned udp_running;
-    int *udp_fds, *tcp_fds; /* [worker][listener] */
-    unsigned listener_count;
+    struct route_sockets sockets;
+    struct route_inherited inherited; /* of the process before this one, until it is ready */
     struct notify_service *notify;
+    struct builder *builder;
+    bool replan_again;                /* something changed while a table was made */
     struct fleet_admin_server *admin; /* NULL: none */
     struct redirect *redirect;        /* NULL: none */
     /* main thread */
@@ -35,6 +40,9 @@ struct route_process {
     struct dnssec_memo *memo;
     sk_unix_s signed_at;
     struct challenges challenges; /* of certificate authorities */
+    struct overlay *overlay;      /* of those that are not in the zones; NULL: none */
+    bool reload_due;              /* a challenge can be answered by its zone only */
+    struct access_log *query_log;
     struct io_timer sign_timer;
     /* main thread; route/watch.h */
     struct sites *sites; /* of plan->config, as they are now */
@@ -55,13 +63,19 @@ struct route_process {
     sk_time_ns keep_at;      /* no earlier again */
     uint64_t kept_version;   /* of the table on disk */
     bool stopping;
+    /* main thread; route/upgrade.h */
+    struct io_upgrade *upgrade; /* NULL: none is running */
+    bool handed_over;           /* another process answers */
+    struct io_timer leave_timer;
 };
 
-/* Makes a plan of the configuration in force with a new table and puts it in force: after a site's state has
- * changed. SK_ERR_NO_MEMORY: the old plan stays. */
-sk_err route_process_replan(struct route_process *process);
+/* Makes a plan of the configuration in force with a new table, beside this thread, and then puts it in force: after a site's
+ * state has changed. */
+void route_process_replan(struct route_process *process);
 /* Reads the configuration again. What is wrong is logged, and the old one stays. */
 sk_err route_process_reload(struct route_process *process);
+/* The challenges have changed: answers them from now on. Errors as of a reload, which some need. */
+sk_err route_process_challenges(struct route_process *process);
 /* Makes signatures anew where it is time. */
 void route_process_sign(struct route_process *process);
 void route_process_stop(struct route_process *process);

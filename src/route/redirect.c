@@ -8,6 +8,7 @@
 #include "observe/metrics.h"
 #include "route/explain.h"
 #include "route/target.h"
+#include "route/upgrade.h"
 
 struct redirect {
     /* set once at start */
@@ -17,6 +18,8 @@ struct redirect {
     bool running;
     unsigned count;
     struct fleet_admin_server **servers;
+    struct io_addr *addrs; /* as configured */
+    struct io_task hand_over;
     /* own thread */
     struct route_plan *plan; /* a reference */
 };
@@ -73,7 +76,7 @@ static sk_err listen_all(struct redirect *redirect, const struct config_route_ht
         struct fleet_admin_options options = {
             .role_name = "route",
             .where = {text, io_addr_format(&config->listeners[i], text)},
-            .inherited_fd = -1,
+            .inherited_fd = route_upgrade_take_http(&config->listeners[i]),
             .endpoints = endpoints,
             .endpoint_count = SK_COUNT(endpoints),
             .role = redirect,
@@ -82,6 +85,7 @@ static sk_err listen_all(struct redirect *redirect, const struct config_route_ht
         };
         sk_err err = fleet_admin_start(redirect->loop, &options, &redirect->servers[i]);
         if (err) return err;
+        redirect->addrs[i] = config->listeners[i];
         redirect->count++;
     }
     return SK_OK;
@@ -95,7 +99,9 @@ sk_err redirect_create(struct route_plan *plan, struct redirect **out_redirect) 
     if (!redirect) return SK_ERR_NO_MEMORY;
     redirect->plan = route_plan_ref(plan);
     redirect->servers = calloc(config->listener_count, sizeof *redirect->servers);
-    sk_err err = redirect->servers ? io_loop_create("redirect", &redirect->loop) : SK_ERR_NO_MEMORY;
+    redirect->addrs = calloc(config->listener_count, sizeof *redirect->addrs);
+    sk_err err =
+        redirect->servers && redirect->addrs ? io_loop_create("redirect", &redirect->loop) : SK_ERR_NO_MEMORY;
     if (!err) err = observe_thread_join(&redirect->metrics);
     if (!err) err = listen_all(redirect, config);
     if (err)
@@ -140,6 +146,28 @@ sk_err redirect_use(struct redirect *redirect, struct route_plan *plan) {
     return SK_OK;
 }
 
+sk_err redirect_package(const struct redirect *redirect, struct io_upgrade_package *package) {
+    sk_err err = SK_OK;
+    for (unsigned i = 0; redirect && !err && i < redirect->count; i++) {
+        char text[5 + IO_ADDR_TEXT_BYTES] = "http:";
+        size_t bytes = 5 + io_addr_format(&redirect->addrs[i], text + 5);
+        int fd = fleet_admin_fd(redirect->servers[i]);
+        err = io_upgrade_package_add(package, sk_str_make(text, bytes), &fd, 1);
+    }
+    return err;
+}
+
+static void on_hand_over(struct io_task *task) {
+    struct redirect *redirect = SK_CONTAINER_OF(task, struct redirect, hand_over);
+    for (unsigned i = 0; i < redirect->count; i++) fleet_admin_hand_over(redirect->servers[i]);
+}
+
+void redirect_hand_over(struct redirect *redirect) {
+    if (!redirect) return;
+    redirect->hand_over.run = on_hand_over;
+    io_loop_post(redirect->loop, &redirect->hand_over);
+}
+
 void redirect_stop(struct redirect *redirect) {
     if (!redirect) return;
     if (redirect->running) {
@@ -149,6 +177,7 @@ void redirect_stop(struct redirect *redirect) {
     for (unsigned i = 0; i < redirect->count; i++) fleet_admin_stop(redirect->servers[i]);
     if (redirect->loop) io_loop_destroy(redirect->loop);
     free(redirect->servers);
+    free(redirect->addrs);
     route_plan_unref(redirect->plan);
     free(redirect);
 }

@@ -6,6 +6,8 @@
 #include "config/route.h"
 
 struct route_start {
+    const char *program;     /* path of this binary, for the upgrade */
+    const char *const *argv; /* as given, NULL-terminated; [0] is replaced by PROGRAM */
     const struct config_route_arguments *arguments; /* laid over the file again at each reload */
 };
 

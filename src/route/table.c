@@ -242,7 +242,8 @@ sk_err table_making_init(struct table_making *build, const struct table_input *i
     build->sites = calloc(input->site_count, sizeof *build->sites);
     build->scores = calloc(input->site_count, sizeof *build->scores);
     build->rtts = calloc(input->site_count, sizeof *build->rtts);
-    if (!build->sites || !build->scores || !build->rtts) {
+    build->measured = calloc(input->site_count, sizeof *build->measured);
+    if (!build->sites || !build->scores || !build->rtts || !build->measured) {
         table_making_free(build);
         return SK_ERR_NO_MEMORY;
     }
@@ -256,6 +257,7 @@ void table_making_free(struct table_making *build) {
     free(build->sites);
     free(build->scores);
     free(build->rtts);
+    free(build->measured);
     free(build->pieces);
     free(build->list_table);
 }

@@ -30,6 +30,7 @@ struct table_rtt {
     uint16_t site;
     bool over_light; /* the time is what it takes beyond light's (DECIDE_KM_PER_MS) over the distance */
     float p50_ms;
+    bool own; /* the network itself measured it, not another one that stands in */
 };
 struct table_measurement {
     struct io_prefix prefix; /* by_prefix; else COUNTRY and, when not 0, AS_NUMBER */
@@ -53,8 +54,10 @@ struct table_input {
     const struct geo *geo; /* NULL: no database */
     const struct decide_weights *weights;
     const struct table_measurements *measurements; /* route/measure.h; NULL: none */
-    double explore;         /* share of networks that get their second-best site first for a while; 0: none */
-    uint64_t explore_round; /* says which ones */
+    /* Share of networks that for a while get a site first which they did not measure yet and which might be better than
+     * their best: the most promising one. 0: none. */
+    double explore;
+    uint64_t explore_round;       /* says which ones */
     const struct table *previous; /* stickiness, last good; NULL at first */
     /* What PREVIOUS says stays wherever its site can still serve, piece by piece: too little is known to do better. */
     bool stay;

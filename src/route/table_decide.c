@@ -3,6 +3,9 @@
 
 #include "route/table_private.h"
 
+/* A site whose score is worse than the best's by more than this (20 ms by the usual weights) is not worth a try. */
+#define EXPLORE_REACH 0.1
+
 /* --- deciding --------------------------------------------------------------------------------------- */
 
 const struct geo_place *table_place_of(const struct table_making *build, const struct table_piece *piece) {
@@ -58,6 +61,18 @@ static float rtt_from(const struct table_rtt *rtt, const struct geo_place *place
     return (float)(rtt->p50_ms + km / DECIDE_KM_PER_MS);
 }
 
+static void use_measurement(struct table_making *build, const struct table_measurement *measurement,
+                            const struct geo_place *place) {
+    size_t count = build->input->site_count;
+    for (size_t i = 0; i < count; i++) build->rtts[i] = NAN, build->measured[i] = false;
+    for (size_t i = 0; measurement && i < measurement->rtt_count; i++) {
+        const struct table_rtt *rtt = &measurement->rtts[i];
+        if (rtt->site >= count) continue;
+        build->rtts[rtt->site] = rtt_from(rtt, place, &build->sites[rtt->site]);
+        build->measured[rtt->site] = rtt->own;
+    }
+}
+
 void table_rank(struct table_making *build, const struct table_piece *piece) {
     const struct table_input *input = build->input;
     const struct geo_place *place = table_place_of(build, piece);
@@ -65,14 +80,8 @@ void table_rank(struct table_making *build, const struct table_piece *piece) {
         .latitude = place->latitude, .longitude = place->longitude, .as_number = place->as_number};
     const struct table_measurement *measurement = table_measurement_of(build, piece, &client.rtt_level);
     memcpy(client.country, place->country, sizeof client.country);
-    if (measurement) {
-        for (size_t i = 0; i < input->site_count; i++) build->rtts[i] = NAN;
-        for (size_t i = 0; i < measurement->rtt_count; i++)
-            if (measurement->rtts[i].site < input->site_count)
-                build->rtts[measurement->rtts[i].site] =
-                    rtt_from(&measurement->rtts[i], place, &build->sites[measurement->rtts[i].site]);
-        client.rtt_ms = build->rtts;
-    }
+    use_measurement(build, measurement, place);
+    if (measurement) client.rtt_ms = build->rtts;
     if (input->measurements) client.over_light_ms = input->measurements->over_light_ms;
     uint64_t place_hash =
         isnan(place->latitude) ? piece->block + UINT64_C(0x10000) * piece->place : piece->place;
@@ -85,11 +94,23 @@ static bool lists_site(const struct decide_answer *answer, uint16_t site) {
     return false;
 }
 
+/* How many of the ranking can serve: they come first. */
+static size_t usable_count(const struct table_making *build) {
+    size_t usable = 0;
+    while (usable < build->input->site_count && build->scores[usable].eligible) usable++;
+    return usable;
+}
+
+static const struct decide_score *score_of(const struct table_making *build, uint16_t site) {
+    const struct decide_score *score = build->scores;
+    while (score->site != site) score++;
+    return score;
+}
+
 /* Those whom a site sheds need not wait: how many they are changes in steps itself (route/shed.h). */
 static bool turned_away(const struct table_making *build, uint16_t site, uint64_t client_hash) {
-    size_t i = 0;
-    while (i < build->input->site_count && build->scores[i].site != site) i++;
-    return i < build->input->site_count && decide_sheds(&build->scores[i], build->sites, client_hash);
+    return decide_sheds(build->sites, build->scores, usable_count(build),
+                        (size_t)(score_of(build, site) - build->scores), client_hash);
 }
 
 /* Whether a network that could as well stay has to wait for a later table: only max_step of them move at once. */
@@ -138,17 +159,37 @@ static bool answer_before(const struct table_making *build, const uint8_t ip[16]
     return true;
 }
 
-/* A few networks get the second-best site first for a while, so that it is measured too. */
+/* Of the sites that this network did not measure yet the first by score, if it could be better than BEST where packets
+ * went straight, and is not known to be much worse by those who stand in. To measure others again is not needed: what
+ * nobody renews fades at the edges. */
+static bool find_promising(const struct table_making *build, uint16_t best, uint16_t *out_site) {
+    const struct table_input *input = build->input;
+    double total = score_of(build, best)->total;
+    for (size_t i = 0; i < input->site_count && build->scores[i].eligible; i++) {
+        const struct decide_score *score = &build->scores[i];
+        if (score->total > total + EXPLORE_REACH) return false;
+        if (score->site == best || build->measured[score->site] || score->shed > 0) continue;
+        if (build->sites[score->site].capacity <= 0) continue;
+        if (decide_least_total(score, input->weights) >= total) continue;
+        *out_site = score->site;
+        return true;
+    }
+    return false;
+}
+
+/* A few networks get a promising site first for a while, so that it is measured too. */
 static void explore(const struct table_making *build, uint64_t client_hash, struct decide_answer *answer) {
     const struct table_input *input = build->input;
     bool settled = answer->reason == DECIDE_RTT || answer->reason == DECIDE_DISTANCE ||
                    answer->reason == DECIDE_WEIGHT || answer->reason == DECIDE_STICKY;
     if (!settled || answer->count < 2 || input->explore <= 0) return;
     if (decide_spread(client_hash, ~input->explore_round) >= input->explore) return;
-    uint16_t best = answer->sites[0];
-    answer->sites[0] = answer->sites[1];
-    answer->sites[1] = best;
-    answer->reason = DECIDE_EXPLORE;
+    uint16_t best = answer->sites[0], promising;
+    if (!find_promising(build, best, &promising)) return;
+    struct decide_answer explored = {.count = 2, .sites = {promising, best}, .reason = DECIDE_EXPLORE};
+    for (size_t i = 1; i < answer->count && explored.count < answer->count; i++)
+        if (!lists_site(&explored, answer->sites[i])) explored.sites[explored.count++] = answer->sites[i];
+    *answer = explored;
 }
 
 struct decide_answer table_decide(struct table_making *build, const struct table_piece *piece) {

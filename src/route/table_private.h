@@ -34,6 +34,7 @@ struct table_making {
     struct decide_site *sites;
     struct decide_score *scores;
     float *rtts;
+    bool *measured; /* by site: by the network itself */
     struct table_piece *pieces;
     size_t piece_count, piece_capacity;
     uint32_t *list_table; /* of list indexes + 1, open addressing */

@@ -51,7 +51,7 @@ static void end(struct connection *c) {
     sk_list_remove(&c->link);
     --*client_count(worker, &c->client);
     sk_pool_put(&worker->connection_pool, c);
-    if (--worker->connection_count == 0 && worker->draining) io_loop_stop(worker->loop);
+    if (--worker->connection_count == 0 && worker->leaving) io_loop_stop(worker->loop);
 }
 
 static void on_idle(struct io_timer *timer) { end(SK_CONTAINER_OF(timer, struct connection, idle)); }
@@ -76,48 +76,84 @@ static sk_err queue(struct connection *c, size_t bytes) {
     return sk_buf_append(&c->out, sk_str_make((const char *)answer, 2 + bytes));
 }
 
-/* Begins a transfer if MESSAGE asks for one; what cannot be given is refused as an ordinary answer. */
+/* A transfer that cannot be given is refused as an ordinary answer. */
+static sk_err refuse_transfer(struct connection *c, const uint8_t *message, const struct dns_query *asked,
+                              struct tsig_request *tsig, sk_err why) {
+    struct route_worker *worker = c->worker;
+    struct dns_writer writer;
+    struct dns_query query = *asked;
+    query.edns.present = false;
+    enum dns_rcode rcode = why == SK_ERR_NOT_FOUND ? DNS_NOTAUTH
+                           : why == SK_ERR_DENIED  ? DNS_REFUSED
+                                                   : DNS_SERVFAIL;
+    dns_writer_begin(&writer, worker->tcp_answer + 2, UINT16_MAX, 0, message, &query, 0, rcode);
+    size_t bytes = dns_writer_finish(&writer);
+    sk_err err =
+        tsig ? tsig_close(tsig, worker->tcp_answer + 2, &bytes, UINT16_MAX, io_loop_wall_s(worker->loop))
+             : SK_OK;
+    return err ? err : queue(c, bytes);
+}
+
+/* Begins a transfer if MESSAGE asks for one. False: it is to be answered as all others, also where its signature is
+ * wrong. */
 static bool begin_transfer(struct connection *c, const uint8_t *message, size_t bytes) {
+    struct route_worker *worker = c->worker;
     struct dns_query query;
     enum dns_rcode rcode;
-    struct dns_writer writer;
+    struct tsig_request request, *tsig = NULL;
     if (dns_query_parse(message, bytes, &query, &rcode) != SK_OK || !transfer_wanted(&query)) return false;
-    sk_err err = transfer_begin(c->worker->plan, message, &query, &c->client, &c->transfer);
+    if (query.tsig_at) {
+        tsig = &request;
+        if (tsig_open(&worker->plan->config->options.tsig, message, bytes, query.tsig_at,
+                      io_loop_wall_s(worker->loop), tsig) ||
+            tsig->error)
+            return false;
+    }
+    sk_err err = transfer_begin(worker->plan, message, &query, &c->client, tsig, &c->transfer);
     char name[1024], ip[IO_ADDR_TEXT_BYTES];
     dns_name_format(&query.name, name);
     io_addr_format_ip(&c->client, ip);
     SK_LOG_LIMITED(SK_LOG_INFO, "route", "transfer of %s to %s: %s", name, ip,
                    err ? sk_err_text(err) : "begins");
-    if (!err) {
-        observe_count(c->worker->metrics, OBSERVE_DNS_TRANSFERS);
-        return true;
-    }
-    query.edns.present = false;
-    rcode = err == SK_ERR_NOT_FOUND ? DNS_NOTAUTH : err == SK_ERR_DENIED ? DNS_REFUSED : DNS_SERVFAIL;
-    dns_writer_begin(&writer, c->worker->tcp_answer + 2, UINT16_MAX, 0, message, &query, 0, rcode);
-    if (queue(c, dns_writer_finish(&writer))) c->peer_done = true;
+    if (!err)
+        observe_count(worker->metrics, OBSERVE_DNS_TRANSFERS);
+    else if (refuse_transfer(c, message, &query, tsig, err))
+        c->peer_done = true;
     return true;
 }
 
 static sk_err answer(struct connection *c, const uint8_t *message, size_t bytes) {
     struct route_worker *worker = c->worker;
     if (begin_transfer(c, message, bytes)) return SK_OK;
-    size_t used = answer_query(worker->answerer, worker->plan->snapshot, ANSWER_TCP, &c->client, message,
-                               bytes, io_loop_now(worker->loop), io_loop_wall_s(worker->loop),
-                               worker->tcp_answer + 2, UINT16_MAX, NULL);
+    struct answer_log log;
+    log.name.length = 0;
+    sk_time_ns now = io_loop_now(worker->loop);
+    size_t used =
+        answer_query(worker->answerer, worker->plan->snapshot, ANSWER_TCP, &c->client, message, bytes, now,
+                     io_loop_wall_s(worker->loop), worker->tcp_answer + 2, UINT16_MAX, &log);
+    struct route_note note = {ANSWER_TCP,
+                              &c->client,
+                              &log,
+                              used,
+                              query_log_wants(&worker->notes.log),
+                              top_due(worker->notes.top, 1, now)};
+    if (log.name.length) route_notes_take(&worker->notes, worker->plan, &note, now);
     return used ? queue(c, used) : SK_ERR_MALFORMED;
 }
 
 /* Fills the output from the transfer under way, as far as there is room. */
 static sk_err go_on_transfer(struct connection *c) {
     while (c->transfer && sk_buf_len(&c->out) < OUTPUT_MAX) {
-        size_t bytes = transfer_next(c->transfer, c->worker->tcp_answer + 2);
-        if (bytes == 0) {
+        size_t bytes;
+        sk_err err =
+            transfer_next(c->transfer, io_loop_wall_s(c->worker->loop), c->worker->tcp_answer + 2, &bytes);
+        if (err) return err;
+        if (bytes) {
+            err = queue(c, bytes);
+            if (err) return err;
+        } else {
             transfer_free(c->transfer);
             c->transfer = NULL;
-        } else {
-            sk_err err = queue(c, bytes);
-            if (err) return err;
         }
     }
     return SK_OK;

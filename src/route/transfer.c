@@ -12,7 +12,9 @@ struct transfer {
     uint8_t question[QUESTION_BYTES];
     struct dns_query query;
     enum stage stage;
-    size_t node;                    /* the next one in canonical order */
+    size_t node; /* the next one in canonical order */
+    bool is_signed;
+    struct tsig_request tsig;
     const struct zone_rrset *rrset; /* of the present node; NULL: go to the next */
 };
 
@@ -21,22 +23,30 @@ bool transfer_wanted(const struct dns_query *query) {
            (query->type == DNS_TYPE_AXFR || query->type == DNS_TYPE_IXFR);
 }
 
-static bool allowed(const struct config_route_zone *zone, const struct io_addr *client) {
+/* A key alone is enough where no networks are named. */
+static bool allowed(const struct plan_zone *plan_zone, const struct io_addr *client,
+                    const struct tsig_request *tsig) {
+    const struct config_route_zone *zone = plan_zone->config;
+    if (plan_zone->tsig_key && (!tsig || tsig->key != plan_zone->tsig_key)) return false;
+    if (plan_zone->tsig_key && zone->allow_transfer_count == 0) return true;
     for (uint32_t i = 0; i < zone->allow_transfer_count; i++)
         if (io_prefix_match(&zone->allow_transfer[i], client)) return true;
     return false;
 }
 
 sk_err transfer_begin(struct route_plan *plan, const uint8_t *message, const struct dns_query *query,
-                      const struct io_addr *client, struct transfer **out_transfer) {
+                      const struct io_addr *client, const struct tsig_request *tsig,
+                      struct transfer **out_transfer) {
     const struct plan_zone *zone = route_plan_zone(plan, &query->name);
     if (!zone) return SK_ERR_NOT_FOUND;
-    if (!allowed(zone->config, client)) return SK_ERR_DENIED;
+    if (!allowed(zone, client, tsig)) return SK_ERR_DENIED;
     struct transfer *transfer = calloc(1, sizeof *transfer);
     if (!transfer) return SK_ERR_NO_MEMORY;
     transfer->plan = route_plan_ref(plan);
     transfer->zone = answer_zones_find(plan->config->zones, &zone->apex);
     transfer->query = *query;
+    transfer->is_signed = tsig != NULL;
+    if (tsig) transfer->tsig = *tsig;
     memcpy(transfer->question, message, 12 + (size_t)query->question_bytes);
     *out_transfer = transfer;
     return SK_OK;
@@ -166,12 +176,13 @@ static bool put_soa(struct dns_writer *writer, const struct zone_rrset *soa) {
                             soa->count) == SK_OK;
 }
 
-size_t transfer_next(struct transfer *transfer, uint8_t *out) {
+/* The next message without its signature, for which RESERVE bytes stay free; 0: there is none. */
+static size_t next_message(struct transfer *transfer, size_t reserve, uint8_t *out) {
     struct dns_writer writer;
     if (transfer->stage == DONE) return 0;
     /* A set beyond the usual size gets a message of its own. */
     for (size_t limit = MESSAGE_BYTES;; limit = UINT16_MAX) {
-        dns_writer_begin(&writer, out, limit, 0, transfer->question, &transfer->query, DNS_FLAG_AA,
+        dns_writer_begin(&writer, out, limit, reserve, transfer->question, &transfer->query, DNS_FLAG_AA,
                          DNS_NOERROR);
         if (transfer->stage == FIRST_SOA && put(transfer, &writer, soa_of(transfer)))
             transfer->stage = RECORDS;
@@ -183,4 +194,14 @@ size_t transfer_next(struct transfer *transfer, uint8_t *out) {
     writer.truncated = false;
     if (writer.counts[DNS_ANSWER] == 0) transfer->stage = DONE;
     return writer.counts[DNS_ANSWER] ? dns_writer_finish(&writer) : 0;
+}
+
+/* Each message carries a signature of its own, over the one before (RFC 8945 section 5.3.1). */
+sk_err transfer_next(struct transfer *transfer, sk_unix_s now, uint8_t *out, size_t *out_bytes) {
+    size_t reserve = transfer->is_signed ? tsig_room(&transfer->tsig) : 0;
+    size_t bytes = next_message(transfer, reserve, out);
+    sk_err err = SK_OK;
+    if (bytes && transfer->is_signed) err = tsig_close(&transfer->tsig, out, &bytes, UINT16_MAX, now);
+    if (!err) *out_bytes = bytes;
+    return err;
 }

@@ -4,7 +4,6 @@
  * answer. */
 #include "route/udp.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,12 +14,13 @@ enum { CONTROL_BYTES = 64, LOOK_UP_MS = 100 /* how often an idle thread sees whe
 
 /* A thread's buffers. */
 struct udp_batch {
-    struct mmsghdr in[UDP_BATCH], out[UDP_BATCH];
-    struct iovec in_iov[UDP_BATCH], out_iov[UDP_BATCH];
+    struct mmsghdr in[UDP_BATCH];
+    struct iovec in_iov[UDP_BATCH];
     struct io_addr clients[UDP_BATCH];
     _Alignas(struct cmsghdr) uint8_t control[UDP_BATCH][CONTROL_BYTES];
     uint8_t queries[UDP_BATCH][UDP_QUERY_BYTES];
     uint8_t answers[UDP_BATCH][DNS_UDP_PAYLOAD];
+    struct udp_sender sender;
 };
 
 static struct udp_batch *new_batch(void) {
@@ -57,34 +57,55 @@ static void turn_control(struct msghdr *header) {
     }
 }
 
+/* Time, once for a batch. */
+struct moment {
+    sk_time_ns now;
+    sk_unix_s wall_s;
+};
+
+/* The answer to datagram FROM in place TO; a NOTE of it is wanted or NULL. */
+static size_t ask(struct udp_thread *thread, int from, int to, const struct moment *at,
+                  struct answer_log *note) {
+    struct udp_batch *batch = thread->batch;
+    return answer_query(thread->answerer, thread->plan->snapshot, ANSWER_UDP, &batch->clients[from],
+                        batch->queries[from], batch->in[from].msg_len, at->now, at->wall_s,
+                        batch->answers[to], DNS_UDP_PAYLOAD, note);
+}
+
+/* WEIGHT: of how many queries this one is to be noted for; 0: of none. */
+[[gnu::noinline]] static size_t ask_and_note(struct udp_thread *thread, int from, int to,
+                                             const struct moment *at, bool is_logged, uint32_t weight) {
+    struct answer_log answer;
+    answer.name.length = 0;
+    size_t bytes = ask(thread, from, to, at, &answer);
+    if (answer.name.length == 0) return bytes; /* no query at all */
+    struct route_note note = {ANSWER_UDP, &thread->batch->clients[from], &answer, bytes, is_logged, weight};
+    route_notes_take(&thread->notes, thread->plan, &note, at->now);
+    return bytes;
+}
+
 /* Answers datagram FROM into place TO of what is sent; false when there is nothing to send. */
-static bool answer_one(struct udp_thread *thread, int from, int to, sk_time_ns now, sk_unix_s wall_s) {
+static bool answer_one(struct udp_thread *thread, int from, int to, const struct moment *at,
+                       uint32_t weight) {
     struct udp_batch *batch = thread->batch;
     struct msghdr *in = &batch->in[from].msg_hdr;
     batch->clients[from].len = in->msg_namelen;
-    size_t bytes = answer_query(thread->answerer, thread->plan->snapshot, ANSWER_UDP, &batch->clients[from],
-                                batch->queries[from], batch->in[from].msg_len, now, wall_s,
-                                batch->answers[to], DNS_UDP_PAYLOAD, NULL);
+    bool is_logged = query_log_wants(&thread->notes.log);
+    size_t bytes = SK_UNLIKELY(is_logged || weight) ? ask_and_note(thread, from, to, at, is_logged, weight)
+                                                    : ask(thread, from, to, at, NULL);
     if (bytes == 0) return false;
     if (thread->wildcard) turn_control(in);
-    batch->out_iov[to] = (struct iovec){batch->answers[to], bytes};
-    batch->out[to].msg_hdr = (struct msghdr){.msg_name = in->msg_name,
-                                             .msg_namelen = in->msg_namelen,
-                                             .msg_iov = &batch->out_iov[to],
-                                             .msg_iovlen = 1,
-                                             .msg_control = in->msg_control,
-                                             .msg_controllen = in->msg_controllen};
+    udp_sender_add(&batch->sender, in, batch->answers[to], bytes);
     return true;
 }
 
-/* One that the kernel refuses (no route, no buffer) is left out; UDP promises nothing. */
-static void send_all(struct udp_thread *thread, int count) {
-    for (int sent = 0; sent < count;) {
-        int n = sendmmsg(thread->fd, thread->batch->out + sent, (unsigned)(count - sent), MSG_DONTWAIT);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) observe_count(thread->metrics, OBSERVE_DNS_SEND_FAILED);
-        sent += SK_MAX(n, 1);
-    }
+/* Takes the reference. */
+static void use_plan(struct udp_thread *thread, struct route_plan *plan) {
+    struct route_plan *old = thread->plan;
+    thread->plan = plan;
+    answerer_use_overlay(thread->answerer, plan->overlay);
+    route_notes_use(&thread->notes, plan);
+    route_plan_unref(old);
 }
 
 /* The newest plan, if main has left one. */
@@ -92,8 +113,7 @@ static void take_plan(struct udp_thread *thread) {
     if (!atomic_load_explicit(&thread->next_plan, memory_order_relaxed)) return; /* the exchange orders */
     struct route_plan *plan = atomic_exchange_explicit(&thread->next_plan, NULL, memory_order_acquire);
     if (!plan) return;
-    route_plan_unref(thread->plan);
-    thread->plan = plan;
+    use_plan(thread, plan);
 }
 
 /* One batch; how many datagrams came, -1 when none did. */
@@ -101,10 +121,11 @@ static int turn(struct udp_thread *thread, int flags) {
     int answers = 0, count = recvmmsg(thread->fd, thread->batch->in, UDP_BATCH, flags, NULL);
     take_plan(thread); /* after the wait: what is asked after a reload is answered from what was loaded */
     if (count <= 0) return -1;
-    sk_time_ns now = sk_time_now();
-    sk_unix_s wall_s = sk_wall_now_s();
-    for (int i = 0; i < count; i++) answers += answer_one(thread, i, answers, now, wall_s);
-    send_all(thread, answers);
+    struct moment at = {sk_time_now(), sk_wall_now_s()};
+    uint32_t weight = top_due(thread->notes.top, (uint32_t)count, at.now);
+    int noted = weight ? (int)((uint64_t)at.now % (uint64_t)count) : -1;
+    for (int i = 0; i < count; i++) answers += answer_one(thread, i, answers, &at, i == noted ? weight : 0);
+    udp_sender_flush(&thread->batch->sender);
     prepare(thread->batch, thread->wildcard, count);
     return count;
 }
@@ -138,6 +159,7 @@ static sk_err make_blocking(int fd) {
 
 static void release(struct udp_thread *thread) {
     answerer_free(thread->answerer);
+    route_notes_end(&thread->notes);
     free(thread->batch);
     route_plan_unref(thread->plan);
     route_plan_unref(
@@ -147,12 +169,14 @@ static void release(struct udp_thread *thread) {
 sk_err udp_thread_start(struct udp_thread *thread, int fd, struct route_plan *plan) {
     thread->fd = fd;
     thread->wildcard = is_wildcard(fd);
-    thread->plan = route_plan_ref(plan);
     thread->batch = new_batch();
     sk_err err = thread->batch ? make_blocking(fd) : SK_ERR_NO_MEMORY;
     /* Joined on behalf of the thread that begins now: from then on only it counts there. */
     if (!err) err = observe_thread_join(&thread->metrics);
     if (!err) err = answerer_create(thread->metrics, &thread->answerer);
+    if (!err) err = route_notes_start(&thread->notes, thread->log, thread->metrics);
+    if (!err) use_plan(thread, route_plan_ref(plan));
+    if (!err) udp_sender_init(&thread->batch->sender, fd, thread->metrics);
     if (!err) prepare(thread->batch, thread->wildcard, UDP_BATCH);
     if (!err && pthread_create(&thread->thread, NULL, run, thread) != 0) err = SK_ERR_NO_MEMORY;
     if (err) release(thread);

@@ -6,9 +6,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "route/notes.h"
 #include "route/plan.h"
+#include "route/udp_send.h"
 
-#define UDP_BATCH 32
 #define UDP_QUERY_BYTES 1536 /* longer datagrams are no queries that we answer otherwise than malformed */
 
 struct udp_batch;
@@ -21,6 +22,8 @@ struct udp_thread {
     pthread_t thread;
     struct observe_thread *metrics;
     struct answerer *answerer;
+    struct access_log *log; /* the process's; NULL: none */
+    struct route_notes notes;
     struct udp_batch *batch;
     /* own thread */
     struct route_plan *plan; /* in force, a reference */
@@ -29,7 +32,7 @@ struct udp_thread {
     _Atomic bool stop;
 };
 
-/* INDEX is set, all else zero. FD stays the caller's and must outlive the thread; it becomes a blocking one.
+/* INDEX and LOG are set, all else zero. FD stays the caller's and must outlive the thread; it becomes a blocking one.
  * SK_ERR_NO_MEMORY, SK_ERR_IO. */
 sk_err udp_thread_start(struct udp_thread *thread, int fd, struct route_plan *plan);
 /* Main thread. What is asked after it is answered from PLAN. */

@@ -32,12 +32,15 @@ static void check_events(struct route_process *process) {
     route_alarm_set(process, ROUTE_ALARM_TABLE, now < process->table_calm);
 }
 
-/* After a start with the table of the last run: when all edges were checked, clients may move. */
+/* One bad result is no verdict yet: it takes some until an edge counts as down. */
+static bool is_known(const struct sites_edge *edge) { return edge->checked && edge->own.run == 0; }
+
+/* After a start with the table of the last run: when it is known of all edges what they are, clients may move. */
 static void check_settled(struct route_process *process) {
     const struct sites *sites = process->sites;
     bool known = process->plan->config->config->health.check == CONFIG_ROUTE_CHECK_NONE;
     uint32_t checked = 0;
-    while (checked < sites->edge_count && sites->edges[checked].checked) checked++;
+    while (checked < sites->edge_count && is_known(&sites->edges[checked])) checked++;
     if (!process->settle_until) return;
     if (!known && checked < sites->edge_count && sk_time_now() < process->settle_until) return;
     process->settle_until = 0;
@@ -47,8 +50,7 @@ static void check_settled(struct route_process *process) {
 static void on_settle(struct io_timer *timer) {
     struct route_process *process = SK_CONTAINER_OF(timer, struct route_process, settle_timer);
     check_alarm(process);
-    if (route_process_replan(process))
-        sk_log(SK_LOG_ERROR, "route", "the table before stays in force: out of memory");
+    route_process_replan(process);
 }
 
 void watch_changed(struct route_process *process) {
@@ -101,7 +103,7 @@ void watch_look(struct route_process *process) {
     check_events(process);
     check_settled(process);
     keep_save(process, false);
-    if (challenge_expire(&process->challenges, sk_time_now()) && route_process_reload(process))
+    if (challenge_expire(&process->challenges, sk_time_now()) && route_process_challenges(process))
         sk_log(SK_LOG_ERROR, "route", "an expired challenge is still answered");
     const struct table *table = answer_snapshot_table(process->plan->snapshot);
     bool due = process->learned || (table && table_waiting(table));

@@ -7,9 +7,9 @@
 
 #include "base/log.h"
 
-enum { DRAIN_MS = 2000, TCP_ANSWER_BYTES = 2 + 65535 };
+enum { DRAIN_MS = 2000, LEAVE_MS = 30000, TCP_ANSWER_BYTES = 2 + 65535 };
 
-enum tell { TELL_PLAN, TELL_STOP };
+enum tell { TELL_PLAN, TELL_LEAVE, TELL_STOP };
 struct message {
     struct io_task task;
     struct route_worker *worker;
@@ -21,25 +21,49 @@ static void end_loop(struct io_timer *timer) {
     io_loop_stop(SK_CONTAINER_OF(timer, struct route_worker, drain_timer)->loop);
 }
 
+static void stop_accepting(struct route_worker *worker) {
+    for (unsigned i = 0; i < worker->socket_count; i++) tcp_stop_accepting(&worker->tcp[i]);
+}
+
 static void drain(struct route_worker *worker) {
     if (worker->draining) return;
-    worker->draining = true;
-    for (unsigned i = 0; i < worker->socket_count; i++) {
-        tcp_stop_accepting(&worker->tcp[i]);
-    }
+    worker->leaving = worker->draining = true;
+    stop_accepting(worker);
     tcp_drain(worker);
     io_timer_start(worker->loop, &worker->drain_timer, io_loop_now(worker->loop) + DRAIN_MS * SK_NS_PER_MS,
                    end_loop);
     if (worker->connection_count == 0) io_loop_stop(worker->loop);
 }
 
+static void on_left_long_ago(struct io_timer *timer) {
+    drain(SK_CONTAINER_OF(timer, struct route_worker, drain_timer));
+}
+
+static void leave(struct route_worker *worker) {
+    if (worker->leaving) return;
+    worker->leaving = true;
+    stop_accepting(worker);
+    io_timer_start(worker->loop, &worker->drain_timer, io_loop_now(worker->loop) + LEAVE_MS * SK_NS_PER_MS,
+                   on_left_long_ago);
+    if (worker->connection_count == 0) io_loop_stop(worker->loop);
+}
+
+/* Takes the reference. */
+static void use_plan(struct route_worker *worker, struct route_plan *plan) {
+    struct route_plan *old = worker->plan;
+    worker->plan = plan;
+    answerer_use_overlay(worker->answerer, plan->overlay);
+    route_notes_use(&worker->notes, plan);
+    route_plan_unref(old);
+}
+
 static void on_message(struct io_task *task) {
     struct message *message = SK_CONTAINER_OF(task, struct message, task);
     struct route_worker *worker = message->worker;
     if (message->tell == TELL_PLAN) {
-        struct route_plan *old = worker->plan;
-        worker->plan = message->plan;
-        route_plan_unref(old);
+        use_plan(worker, message->plan);
+    } else if (message->tell == TELL_LEAVE) {
+        leave(worker);
     } else {
         drain(worker);
     }
@@ -60,14 +84,23 @@ sk_err route_worker_use(struct route_worker *worker, struct route_plan *plan) {
     return err;
 }
 
+bool route_worker_ended(const struct route_worker *worker) {
+    return atomic_load_explicit(&worker->ended, memory_order_relaxed); /* nothing is read because of it */
+}
+
 void route_worker_stop(struct route_worker *worker) {
-    if (tell(worker, TELL_STOP, NULL)) io_loop_stop(worker->loop);
+    if (!route_worker_ended(worker) && tell(worker, TELL_STOP, NULL)) io_loop_stop(worker->loop);
+}
+
+void route_worker_leave(struct route_worker *worker) {
+    if (tell(worker, TELL_LEAVE, NULL)) io_loop_stop(worker->loop);
 }
 
 static void *run(void *arg) {
     struct route_worker *worker = arg;
     io_loop_run(worker->loop);
     tcp_close_all(worker);
+    atomic_store_explicit(&worker->ended, true, memory_order_relaxed); /* as above */
     return NULL;
 }
 
@@ -99,6 +132,7 @@ static sk_err allocate(struct route_worker *worker, unsigned count) {
     /* Joined on behalf of the thread that begins soon: from then on only it counts there. */
     sk_err err = observe_thread_join(&worker->metrics);
     if (!err) err = answerer_create(worker->metrics, &worker->answerer);
+    if (!err) err = route_notes_start(&worker->notes, worker->log, worker->metrics);
     if (!err) err = io_loop_create(name, &worker->loop);
     return err;
 }
@@ -106,6 +140,7 @@ static sk_err allocate(struct route_worker *worker, unsigned count) {
 static void release(struct route_worker *worker) {
     if (worker->loop) io_loop_destroy(worker->loop);
     answerer_free(worker->answerer);
+    route_notes_end(&worker->notes);
     free(worker->tcp);
     free(worker->tcp_answer);
     route_plan_unref(worker->plan);
@@ -115,8 +150,8 @@ sk_err route_worker_start(struct route_worker *worker, const int *tcp_fds, unsig
                           struct route_plan *plan) {
     sk_list_init(&worker->connections);
     tcp_pool_init(worker);
-    worker->plan = route_plan_ref(plan);
     sk_err err = allocate(worker, count);
+    if (!err) use_plan(worker, route_plan_ref(plan));
     if (!err) err = start_sockets(worker, tcp_fds);
     if (!err && pthread_create(&worker->thread, NULL, run, worker) != 0) err = SK_ERR_NO_MEMORY;
     if (err) release(worker);

@@ -4,10 +4,12 @@
 #define SK_ROUTE_WORKER_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/pool.h"
 #include "io/socket.h"
 #include "route/answer.h"
+#include "route/notes.h"
 #include "route/plan.h"
 
 struct route_worker;
@@ -25,6 +27,8 @@ struct route_worker {
     struct io_loop *loop;
     struct observe_thread *metrics;
     struct answerer *answerer;
+    struct access_log *log; /* the process's */
+    struct route_notes notes;
     struct tcp_listener *tcp;
     unsigned socket_count;
     uint8_t *tcp_answer; /* scratch for one answer with its length */
@@ -34,18 +38,24 @@ struct route_worker {
     struct sk_pool connection_pool;
     uint32_t connection_count;
     uint16_t per_client[4096]; /* connections by hash of the client's address */
-    bool draining;
+    bool leaving, draining;    /* nobody new; and each connection ends after its present answers */
     struct io_timer drain_timer;
+    _Atomic bool ended; /* any thread reads */
 };
 
-/* Takes a duplicate of each of COUNT listening sockets. SK_ERR_NO_MEMORY, SK_ERR_FULL (descriptors). */
+/* INDEX and LOG are set, all else zero. Takes a duplicate of each of COUNT listening sockets. SK_ERR_NO_MEMORY, SK_ERR_FULL (descriptors). */
 sk_err route_worker_start(struct route_worker *worker, const int *tcp_fds, unsigned count,
                           struct route_plan *plan);
 /* Main thread. A reference to PLAN goes to the worker. SK_ERR_NO_MEMORY. */
 sk_err route_worker_use(struct route_worker *worker, struct route_plan *plan);
 /* Main thread: answer what waits, end connections, and let the thread end. */
 void route_worker_stop(struct route_worker *worker);
-/* Main thread, after stop: waits for the thread and frees what it had. */
+/* Main thread: nobody new; connections go on until their clients are done or have been idle, for half a minute at most, then the
+ * thread ends. */
+void route_worker_leave(struct route_worker *worker);
+/* Main thread: whether the thread has ended, or will without waiting for anybody. */
+bool route_worker_ended(const struct route_worker *worker);
+/* Main thread, after stop or leave: waits for the thread and frees what it had. */
 void route_worker_join(struct route_worker *worker);
 
 /* Own thread; tcp.c. */

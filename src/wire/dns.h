@@ -37,6 +37,7 @@
     X(SVCB, 64)                                                                                              \
     X(HTTPS, 65)                                                                                             \
     X(NXNAME, 128)                                                                                           \
+    X(TSIG, 250)                                                                                             \
     X(IXFR, 251)                                                                                             \
     X(AXFR, 252)                                                                                             \
     X(ANY, 255)                                                                                              \
@@ -116,11 +117,12 @@ struct dns_query {
     struct dns_name name;
     uint16_t question_bytes; /* of the question as received, at offset 12: echoed with its case */
     struct dns_edns edns;
+    uint16_t tsig_at; /* where the TSIG record begins (RFC 8945), the last one; 0: none */
 };
 
 /* Reads one query. SK_ERR_MALFORMED with *out_rcode: the answer to give (DNS_FORMERR, DNS_NOTIMP, ...), and
  * *out_query filled as far as was read; SK_ERR_INVALID when nothing may be answered (too short, QR set).
- * Trailing bytes, more than one question, compression in the question, a second OPT, more than four records
+ * Trailing bytes, more than one question, compression in the question, a second OPT, a TSIG that is not the last record of all, more than four records
  * and options over 4 KiB are malformed. */
 sk_err dns_query_parse(const uint8_t *message, size_t bytes, struct dns_query *out_query,
                        enum dns_rcode *out_rcode);

@@ -108,8 +108,10 @@ static bool read_options(struct cursor c, struct dns_edns *edns) {
 
 enum { OPTIONS_MAX = 4096, ADDITIONAL_MAX = 4 };
 
-/* One additional record: an OPT is taken, others (TSIG, ...) are only stepped over. */
-static bool read_additional(struct cursor *c, struct dns_edns *edns) {
+/* One additional record: an OPT is taken, the place of a TSIG is noted, others are only stepped over. */
+static bool read_additional(struct cursor *c, struct dns_query *query) {
+    struct dns_edns *edns = &query->edns;
+    size_t start = c->at;
     bool root;
     uint16_t type, class_, flags, bytes;
     uint8_t extended, version;
@@ -119,6 +121,10 @@ static bool read_additional(struct cursor *c, struct dns_edns *edns) {
     if (c->end - c->at < bytes) return false;
     struct cursor data = {c->data, c->at, c->at + bytes};
     c->at += bytes;
+    if (type == DNS_TYPE_TSIG) {
+        query->tsig_at = (uint16_t)start;
+        return c->at == c->end; /* RFC 8945 section 5.1 */
+    }
     if (type != DNS_TYPE_OPT) return true;
     if (edns->present || !root || bytes > OPTIONS_MAX) return false;
     edns->present = true;
@@ -142,8 +148,8 @@ static enum dns_rcode read_sections(struct cursor *c, struct dns_query *query) {
     size_t records = (size_t)counts[1] + counts[2] + counts[3];
     if (records > ADDITIONAL_MAX) return DNS_FORMERR;
     for (size_t i = 0; i < records; i++)
-        if (!read_additional(c, &query->edns)) return DNS_FORMERR;
-    if (c->at != c->end) return DNS_FORMERR;
+        if (!read_additional(c, query)) return DNS_FORMERR;
+    if (c->at != c->end || (query->tsig_at && counts[3] == 0)) return DNS_FORMERR;
     return query->edns.version != 0 ? DNS_BADVERS : DNS_NOERROR;
 }
 
@@ -162,6 +168,7 @@ sk_err dns_query_parse(const uint8_t *message, size_t bytes, struct dns_query *o
     out_query->name.length = 1;
     out_query->name.labels = out_query->name.wire[0] = 0;
     out_query->edns = (struct dns_edns){0};
+    out_query->tsig_at = 0;
     *out_rcode = read_sections(&c, out_query);
     return *out_rcode == DNS_NOERROR ? SK_OK : SK_ERR_MALFORMED;
 }

@@ -261,6 +261,10 @@ sk_err wire_h2_client_fill(struct wire_h2_client *client, struct sk_buf *out, si
     return SK_OK;
 }
 
+bool wire_h2_client_over(const struct wire_h2_client *client) {
+    return !nghttp2_session_want_read(client->session) && !nghttp2_session_want_write(client->session);
+}
+
 uint32_t wire_h2_client_room(const struct wire_h2_client *client) {
     if (wire_h2_client_leaving(client)) return 0;
     uint32_t most =

@@ -73,6 +73,9 @@ sk_err wire_h2_client_receive(struct wire_h2_client *client, sk_str input, sk_ti
 /* Appends frames to OUT until it has ENOUGH bytes or there are none. SK_ERR_NO_MEMORY; SK_ERR_MALFORMED. Not from
  * inside an event. */
 sk_err wire_h2_client_fill(struct wire_h2_client *client, struct sk_buf *out, size_t enough);
+/* The connection has come to its end: all that was to be said is filled, and what comes is not looked at any more. Also
+ * after an error of the other end's that was answered with GOAWAY. */
+bool wire_h2_client_over(const struct wire_h2_client *client);
 /* How many more calls may begin now: 0 when the server's or our limit is reached, or it has said GOAWAY. */
 uint32_t wire_h2_client_room(const struct wire_h2_client *client);
 uint32_t wire_h2_client_calls(const struct wire_h2_client *client);

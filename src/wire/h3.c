@@ -249,7 +249,6 @@ static int make_conn(struct wire_h3 *h3) {
     settings.qpack_max_dtable_capacity = QPACK_TABLE_BYTES;
     settings.qpack_encoder_max_dtable_capacity = 0; /* no memory for it: answers differ too much to gain */
     settings.qpack_blocked_streams = QPACK_BLOCKED_STREAMS;
-    settings.enable_connect_protocol = 1;
     int result = nghttp3_conn_server_new(&h3->conn, &callbacks, &settings, nghttp3_mem_default(), h3);
     if (!result) nghttp3_conn_set_max_client_streams_bidi(h3->conn, WIRE_QUIC_STREAMS);
     return result;

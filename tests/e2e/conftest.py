@@ -1,5 +1,6 @@
 """Fixtures: a running edge, scripted origins, certificates. Each test has its own unless it says otherwise."""
 
+import os
 import sys
 
 import pytest
@@ -11,7 +12,13 @@ from harness.origin import Origin
 sys.dont_write_bytecode = True
 
 
+BUILD = os.environ.get("SKERRY_BUILD", "release")
+
+
 def pytest_collection_modifyitems(items):
+    marks = {"asan": ["release_only"], "tsan": ["release_only", "one_by_one"]}.get(BUILD, [])
+    if not scale.LONG:
+        items[:] = [item for item in items if not any(item.get_closest_marker(mark) for mark in marks)]
     for item in items:
         if protocol.NAME != "h1" and item.get_closest_marker("h1_only"):
             item.add_marker(pytest.mark.skip(reason="HTTP/1.1 only"))

@@ -28,7 +28,8 @@ def targets(size, start, count):
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("mix", ["small", "medium", "large", "all"])
+@pytest.mark.parametrize("mix", [*(pytest.param(mix, marks=pytest.mark.release_only) for mix in ("small", "medium", "large")),
+                                 "all"])
 def test_resident_memory_stays_within_the_budget(new_edge, endless, mix, capsys):
     sizes = {"small": [300], "medium": [4_000], "large": [60_000, 1_000_000], "all": [300, 4_000, 60_000, 1_000_000]}[mix]
     edge = new_edge(endless.url, memory=f"{BUDGET}MiB", access_log=None)

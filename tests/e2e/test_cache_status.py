@@ -12,6 +12,8 @@ from harness.message import build
 from harness.origin import cacheable, reply, sequence
 from harness.scale import seconds
 
+pytestmark = pytest.mark.one_by_one
+
 BODY = b"The quick brown fox jumps over the lazy dog.\n" * 30
 FRESH = [("Cache-Control", "max-age=60")]
 ETAG = [("ETag", '"v1"')]

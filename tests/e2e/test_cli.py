@@ -11,6 +11,8 @@ import yaml
 
 from harness.edge import binary, execution_environment, run
 
+pytestmark = pytest.mark.one_by_one
+
 TOP = Path(__file__).resolve().parents[2]
 TOPICS = ["configuration", "metrics", "reasons", "cache-status", "access-log", "admin", "signals", "exit-codes", "examples", "edge", "check", "help"]
 

@@ -35,6 +35,7 @@ def test_once_compares_every_file_and_ends_with_0(environment, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.release_only
 @pytest.mark.skipif(SERVER is None, reason="no valkey-server")
 def test_the_fleet_once(environment):
     """Issue 6, line 1: three PoPs of two edges, a purge everywhere, an edge killed and back; line 4: all served with
@@ -47,6 +48,7 @@ def test_the_fleet_once(environment):
         assert os.listdir(folder) == []
 
 
+@pytest.mark.release_only
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "TERM"])
 def test_a_signal_ends_all_of_it(environment, tmp_path, number):
     family = Family()

@@ -10,6 +10,8 @@ import pytest
 from harness.origin import cacheable
 from harness.scale import wait_until
 
+pytestmark = pytest.mark.one_by_one
+
 WORDS = [hashlib.sha256(str(i).encode()).hexdigest() for i in range(400)]
 OLD = " ".join(WORDS).encode()
 NEW = " ".join(WORDS[:200] + ["what is new"] + WORDS[200:]).encode()

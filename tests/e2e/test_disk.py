@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import threading
+from urllib.parse import quote
 
 import pytest
 
@@ -23,10 +24,15 @@ def tier(new_edge, new_origin, tmp_path):
         origin = new_origin()
         store = tmp_path / "store"
 
-        def __call__(self, start=True, **more):
+        def __call__(self, start=True, opens=True, **more):
+            """OPENS: waits until the store is open; an edge does so for a second at most."""
             disk = {"path": str(self.store), "size": "64MiB", **more.pop("disk", {})}
             site = {"name": "shop", "hosts": [HOST], "origins": [self.origin], **more.pop("site", {})}
-            return new_edge(memory=more.pop("memory", "16MiB"), disk=disk, sites=[site], start=start, **more)
+            sites = more.pop("sites", [site])
+            edge = new_edge(memory=more.pop("memory", "16MiB"), disk=disk, sites=sites, start=start, **more)
+            if start and opens:
+                wait_until(lambda: edge.metrics()["skerry_disk_devices"] > 0, 20, "the store to be open")
+            return edge
 
     return Tier()
 
@@ -273,6 +279,34 @@ def test_an_older_response_does_not_come_back(tier):
     assert edge.fetch("/a", host=HOST).body == b"new"
 
 
+def test_an_older_response_does_not_come_back_with_its_device(tier):
+    """RFC 9111 4: the most recent response, which came while the device with the older one was away."""
+    version = ["old"]
+    tier.origin.default = lambda x: (
+        x.reply(status=304, fields=[("ETag", f'"{version[0]}"')])
+        if x.request.fields.get("if-none-match") == f'"{version[0]}"' else
+        x.reply(version[0].encode(), fields=[("Cache-Control", "max-age=3600"), ("ETag", f'"{version[0]}"')]))
+    edge = tier()
+    for target in ("/a", "/b"):
+        for _ in range(2):
+            edge.fetch(target, host=HOST)
+    edge.stop()
+    away = tier.store.rename(tier.store.parent / "away")
+    tier.store.write_bytes(b"somebody's thesis")
+    edge = tier(opens=False)
+    version[0] = "new"
+    assert edge.fetch("/a", host=HOST).body == b"new"
+    edge.stop()
+    away.rename(tier.store)
+    for how in ("validated", "with a restart in between"):
+        edge = tier()
+        assert edge.fetch("/a", host=HOST).body == b"new", how
+        edge.stop()
+    version[0] = "old"
+    edge = tier()
+    assert edge.fetch("/b", host=HOST).cache_status.get("fwd-status") == 304  # it was not replaced: nothing is lost
+
+
 def test_without_its_log_a_store_is_not_believed(tier):
     serve(tier.origin)
     edge = tier()
@@ -297,6 +331,86 @@ def test_with_a_damaged_log_everything_is_validated(tier):
     assert get(edge, "/a").hit
 
 
+# --- No-Vary-Search
+
+
+def serve_search(origin, rule='params=("utm")'):
+    origin.default = lambda x: x.reply(x.request.target.encode(), fields=[
+        ("Cache-Control", "max-age=3600"), ("ETag", '"1"'), ("Surrogate-Key", "red"),
+        *([("No-Vary-Search", rule)] if rule else [])])
+
+
+def search(edge, target):
+    response = edge.fetch(target, host=HOST)
+    assert response.status == 200
+    return response
+
+
+@pytest.mark.parametrize("how", ["restart", "kill"])
+def test_equivalent_queries_find_what_is_on_disk(tier, how):
+    serve_search(tier.origin)
+    edge = tier()
+    for target in ("/a?id=1&utm=x", "/a?utm=y&id=1", "/a?id=2", "/a?id=2&utm=z", "/other", "/other"):
+        search(edge, target)
+    assert tier.origin.count() == 3
+    edge.stop()
+    if how == "kill":
+        kill(tier())
+    edge = tier()
+    one = search(edge, "/a?id=1&utm=never-seen")
+    assert is_from_disk(one) and one.body == b"/a?id=1&utm=x", one
+    two = search(edge, "/a?utm=new&id=2")
+    assert is_from_disk(two) and two.body == b"/a?id=2"
+    assert is_from_disk(search(edge, "/other"))
+    assert search(edge, "/a?id=1").hit  # in RAM now
+    assert search(edge, "/a?id=3&utm=x").body == b"/a?id=3&utm=x"
+    assert tier.origin.count() == 4
+
+
+@pytest.mark.parametrize("when", ["before the stop", "after it"])
+@pytest.mark.parametrize("what", [{"url": f"http://{HOST}/a?id=1"}, {"tag": "red"}, {"prefix": f"http://{HOST}/a"}],
+                         ids=["url", "tag", "prefix"])
+def test_a_purge_hits_what_is_on_disk_under_a_rule(tier, what, when):
+    serve_search(tier.origin)
+    edge = tier()
+    for _ in range(2):
+        search(edge, "/a?id=1&utm=x")
+    if when == "after it":
+        edge.stop()
+        edge = tier()
+    purge(edge, **what)
+    edge.stop()
+    edge = tier()
+    fresh = search(edge, "/a?id=1&utm=y")
+    assert not fresh.hit and fresh.body == b"/a?id=1&utm=y"
+
+
+def test_a_rule_that_was_taken_back_does_not_come_back(tier):
+    serve_search(tier.origin)
+    edge = tier()
+    for _ in range(2):
+        search(edge, "/a?id=1&utm=x")
+    edge.stop()
+    edge = tier()
+    serve_search(tier.origin, rule=None)
+    assert search(edge, "/a?id=2").body == b"/a?id=2"  # and says that there is no rule any more
+    kill(edge)
+    edge = tier()
+    assert search(edge, "/a?id=1&utm=z").body == b"/a?id=1&utm=z"
+
+
+def test_explain_sees_what_is_on_disk_under_a_rule(tier):
+    serve_search(tier.origin)
+    edge = tier()
+    for _ in range(2):
+        search(edge, "/a?id=1&utm=x")
+    edge.stop()
+    edge = tier()
+    said = explain(edge, quote("/a?utm=q&id=1", safe=""))
+    assert said["verdict"]["step"] == "answer" and "detail=disk" in said["verdict"]["cache_status"], said
+    assert tier.origin.count() == 1
+
+
 # --- what devices do
 
 
@@ -319,7 +433,7 @@ def test_a_foreign_file_is_left_alone(tier):
     serve(tier.origin)
     text = b"This is somebody's thesis.\n" * 1000
     tier.store.write_bytes(text)
-    edge = tier()
+    edge = tier(opens=False)
     assert not get(edge, "/a").hit
     assert get(edge, "/a").hit
     edge.stop()
@@ -341,7 +455,7 @@ def test_a_second_process_serves_without_it_and_takes_over(tier):
     serve(tier.origin)
     first = tier()
     store(first, "/a")
-    second = tier()
+    second = tier(opens=False)
     assert not get(second, "/a").hit
     first.stop()
     store(second, "/b")
@@ -356,7 +470,7 @@ def test_a_purge_before_the_take_over_holds(tier):
     serve(tier.origin)
     first = tier()
     store(first, "/a", "/b")
-    second = tier()
+    second = tier(opens=False)
     purge(second, url=f"http://{HOST}/a")
     first.stop()
     wait_until(lambda: second.metrics()["skerry_disk_devices"] == 1, what="the second to have the store")
@@ -375,7 +489,7 @@ def test_an_upgrade_hands_the_store_over(tier):
 
 def test_a_full_file_system_costs_only_the_tier(tier):
     serve(tier.origin)
-    edge = tier(disk={"size": "60TiB"})
+    edge = tier(opens=False, disk={"size": "60TiB"})
     store(edge, "/a")
     edge.stop()
     assert "make room" in edge.log()
@@ -393,7 +507,7 @@ def test_encrypted_nothing_can_be_read_without_the_key(tier, tmp_path):
     assert is_from_disk(get(edge, "/a"))
     edge.stop()
     key.write_bytes(bytes(32))
-    edge = tier(disk={"key_file": str(key)})
+    edge = tier(opens=False, disk={"key_file": str(key)})
     assert not get(edge, "/a").hit
 
 

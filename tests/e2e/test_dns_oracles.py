@@ -15,6 +15,8 @@ from harness.router import Router
 from harness.scale import seconds
 from harness.secondary import Secondary
 
+pytestmark = pytest.mark.one_by_one
+
 ZONE = """$TTL 3600
 @ IN SOA ns1 hostmaster 7 3600 900 604800 300
   NS ns1

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import signal
-
+import time
 
 import pytest
 
@@ -166,9 +166,10 @@ def test_an_edge_that_leaves_is_not_waited_for(new_fleet, cacheable):
     assert answer["living"] == 1 and answer["behind"] == [], answer
 
 
-@pytest.mark.parametrize("end", ["stop", "kill"])
-def test_a_purge_while_an_edge_was_away_holds_for_what_lies_on_its_disk(tmp_path, new_fleet, origin, end):
-    """What an edge brings back from its disk is older than all that it has heard on the bus: it is validated."""
+@pytest.fixture
+def away(tmp_path, new_fleet, origin):
+    """An edge that has /a and /b of version 1 on its disk and has stopped; then the origin has version 2 of both, and /a
+    is purged. Called: it starts again after SECONDS, with MEANWHILE done before."""
     version = ["1"]
 
     def answer(x):
@@ -178,28 +179,70 @@ def test_a_purge_while_an_edge_was_away_holds_for_what_lies_on_its_disk(tmp_path
             return x.reply(status=304, fields=fields)
         return x.reply(version[0].encode(), fields=fields)
 
-    origin.default = answer
-    fleet = new_fleet(1, origin, disk={"path": str(tmp_path / "store"), "size": "64MiB"})
-    edge, publisher = fleet.edges[0], fleet.publisher()
-    edge.expected_codes = {0, -signal.SIGKILL}
-    store([edge], "/a")
-    store([edge], "/b")
-    if end == "stop":
-        edge.stop()
-    else:
+    def go(away_s, end="stop", meanwhile=lambda fleet: None):
+        fleet = new_fleet(1, origin, fleet={"silence": "3s"}, disk={"path": str(tmp_path / "store"), "size": "64MiB"})
+        edge, publisher = fleet.edges[0], fleet.publisher()
+        edge.expected_codes = {0, -signal.SIGKILL}
+        for target in ("/a", "/b"):  # what comes before the bus was heard is revalidated
+            wait_until(lambda target=target: edge.fetch(target, host=HOST).hit, 10, "a hit")
+        wait_until(lambda: (tmp_path / "store.state.bus").exists(), 10, "its place on the bus")
+        if end == "stop":
+            edge.stop()
+        else:
+            os.kill(edge.pid, signal.SIGKILL)
+            edge.wait_end()
+        version[0] = "2"
+        publisher.purge({"url": f"http://{HOST}/a"})
+        time.sleep(away_s)
+        meanwhile(fleet)
+        edge.start(wait=False)
+        edge.wait_ready(2)
         wait_until(lambda: edge.metrics()["skerry_disk_devices"] == 1, 10, "the store")
-        os.kill(edge.pid, signal.SIGKILL)
-        edge.wait_end()
-    version[0] = "2"
-    publisher.purge({"url": f"http://{HOST}/a"})
-    edge.start(wait=False)
-    edge.wait_ready(2)
-    wait_until(lambda: edge.metrics()["skerry_disk_devices"] == 1, 10, "the store")
-    wait_until(lambda: edge.metrics()["skerry_bus_revalidations_total"] > 0, 10, "the bus")
+        return edge
+
+    origin.default = answer
+    return go
+
+
+@pytest.mark.parametrize("away_s", [0, 4])
+def test_an_edge_that_was_away_catches_up_from_its_place(away, origin, away_s):
+    """Within its silence it goes on at once, after it when it has heard somebody again; either way only what was purged
+    meanwhile is asked about."""
+    edge = away(away_s)
+    wait_until(lambda: edge.fetch("/a", host=HOST).body == b"2", 10, "the purge")
     asked = origin.count()
+    assert edge.fetch("/b", host=HOST).body == b"1"
+    assert origin.count() == asked
+    assert edge.metrics()["skerry_bus_revalidations_total"] == 0
+
+
+def damage(fleet):
+    path = fleet.directory.parent / "store.state.bus"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+
+
+LOST = {"its place is damaged": damage,
+        "its place is gone": lambda fleet: (fleet.directory.parent / "store.state.bus").unlink(),
+        "its log of purges is older": lambda fleet: (fleet.directory.parent / "store.state").unlink(),
+        "the server is another": lambda fleet: (fleet.valkey.kill(), fleet.valkey.start()),
+        "the bus was trimmed": lambda fleet: fleet.valkey.ask("XTRIM", "skerry:purges", "MAXLEN", "0")}
+
+
+@pytest.mark.parametrize("meanwhile", LOST.values(), ids=LOST.keys())
+def test_what_may_have_been_missed_while_away_is_asked_about(away, meanwhile):
+    edge = away(0, meanwhile=meanwhile)
+    wait_until(lambda: all(edge.fetch(target, host=HOST).body == b"2" for target in ("/a", "/b")), 10, "version 2")
+
+
+def test_after_its_silence_an_edge_that_hears_nobody_asks_about_everything(away):
+    edge = away(4, meanwhile=lambda fleet: fleet.valkey.pause())
     for target in ("/a", "/b"):
         assert edge.fetch(target, host=HOST).body == b"2"
-    assert origin.count() == asked + 2
+
+
+def test_a_purge_while_an_edge_was_dead_holds_for_what_lies_on_its_disk(away):
+    edge = away(0, end="kill")
+    wait_until(lambda: edge.fetch("/a", host=HOST).body == b"2", 10, "the purge")
 
 
 def test_purges_for_sites_of_another_configuration_count_when_it_comes(new_fleet, cacheable):

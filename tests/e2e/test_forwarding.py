@@ -7,6 +7,8 @@ import pytest
 from harness import protocol
 from harness.origin import cacheable, reply
 
+pytestmark = pytest.mark.one_by_one
+
 NO_STORE = [("Cache-Control", "no-store")]
 
 

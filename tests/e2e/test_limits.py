@@ -151,6 +151,7 @@ def test_an_upload_with_progress_may_take_its_time(new_edge, origin):
         assert conn.response().body == b"0123456789"
 
 
+@pytest.mark.release_only
 def test_an_upload_below_the_minimum_rate_is_ended(new_edge, origin):
     edge = new_edge(origin, timeouts={"body": duration(5), "min_rate": 1000})
     with edge.connect(timeout=60) as conn:
@@ -171,6 +172,7 @@ def test_a_reader_without_progress_is_ended(new_edge, origin):
     assert wait_until(lambda: edge.metrics()["skerry_client_timeouts_total"] >= 1)
 
 
+@pytest.mark.release_only
 def test_a_reader_below_the_minimum_rate_is_ended(new_edge, origin):
     edge = new_edge(origin, timeouts={"write": duration(10), "min_rate": 100_000})
     origin.on("/d", cacheable(b"x" * (16 << 20)))

@@ -4,6 +4,8 @@ import pytest
 
 from harness.origin import reply, sequence
 
+pytestmark = pytest.mark.one_by_one
+
 
 def nvs(rule, *more, age=60):
     """A cacheable answer that shows its target."""

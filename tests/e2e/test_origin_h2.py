@@ -2,11 +2,12 @@
 
 import os
 import threading
+import time
 
 import pytest
 from harness.h2origin import INTERNAL, REFUSED, H2Origin, answer
 from harness.message import build
-from harness.scale import wait_until
+from harness.scale import seconds, wait_until
 
 
 @pytest.fixture
@@ -312,7 +313,7 @@ def test_abuse_by_an_origin_is_bounded(front, h2, what):
     h2.on("/abuse", abuse)
     h2.on("/fine", answer(b"fine"))
     edge = front(h2, origin_options={"retries": 0, "between_bytes_timeout": "3s"})
-    before = edge.rss_kib()
+    before, began = edge.rss_kib(), time.monotonic()
     with edge.connect() as conn:
         conn.send(build(target="/abuse"))
         try:
@@ -320,6 +321,7 @@ def test_abuse_by_an_origin_is_bounded(front, h2, what):
             assert got.status == 502, got
         except AssertionError:
             pass
+    assert time.monotonic() - began < seconds(8)  # told, not waited for until a time limit
     assert edge.rss_kib() - before < 20_000
     assert edge.fetch("/fine").body == b"fine"
 

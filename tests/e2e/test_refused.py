@@ -8,6 +8,8 @@ from harness.edge import soon
 from harness.message import build
 from harness.origin import reply
 
+pytestmark = pytest.mark.one_by_one
+
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: example.test\r\n\r\n"
 POST = b"POST /p HTTP/1.1\r\nHost: example.test\r\n"
 GET = b"GET /p HTTP/1.1\r\nHost: example.test\r\n"

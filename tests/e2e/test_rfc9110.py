@@ -9,6 +9,8 @@ import pytest
 from harness.message import build
 from harness.origin import cacheable, reply
 
+pytestmark = pytest.mark.one_by_one
+
 BODY = b"0123456789" * 20
 FRESH = ("Cache-Control", "max-age=3600")
 MODIFIED = ("Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT")

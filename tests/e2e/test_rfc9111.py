@@ -11,6 +11,8 @@ from harness.message import build
 from harness.origin import cacheable, reply, sequence
 from harness.scale import seconds
 
+pytestmark = pytest.mark.one_by_one
+
 BODY = b"0123456789" * 20
 FRESH = ("Cache-Control", "max-age=3600")
 SOON_STALE = ("Cache-Control", "max-age=1")

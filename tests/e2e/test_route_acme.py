@@ -57,3 +57,32 @@ def test_a_name_of_another_zone_is_told(router):
 def test_what_is_no_challenge_is_refused(router, members):
     assert challenge(router, **members) == 400
     assert texts(router) == dns.rcode.NXDOMAIN
+
+
+def test_no_file_is_read_for_a_record(router):
+    """A zone file that is gone or wrong keeps no certificate from being renewed."""
+    router.write_zone("example.com", "nonsense")
+    assert challenge(router, name=NAME, value="token") == 200
+    assert texts(router) == ["token"]
+    assert challenge(router, name=NAME, value="token", ttl=0) == 200
+    assert texts(router) == dns.rcode.NXDOMAIN
+    router.write_zone("example.com", ZONE)
+
+
+def test_a_name_below_one_that_is_not_there_is_in_its_zone(router):
+    """RFC 8020: a resolver that hears that `deep` does not exist asks for nothing below it."""
+    name = "_acme-challenge.deep.example.com"
+    assert challenge(router, name=name, value="token") == 200
+    assert router.ask(name, "TXT").answer[0][0].strings == (b"token",)
+    assert router.ask("deep.example.com", "TXT").rcode() == dns.rcode.NOERROR
+    assert challenge(router, name=name, value="token", ttl=0) == 200
+    assert router.ask("deep.example.com", "TXT", want_dnssec=False).rcode() == dns.rcode.NXDOMAIN
+
+
+def test_other_types_of_the_name_have_no_data(router):
+    assert challenge(router, name=NAME, value="token") == 200
+    for type_ in ("A", "DS", "MX"):
+        answer = router.ask(NAME, type_, want_dnssec=True)
+        assert answer.rcode() == dns.rcode.NOERROR and not answer.answer
+        assert answer.authority[0].rdtype.name == "SOA"
+    assert router.ask(NAME, "ANY").answer[0][0].strings == (b"token",)

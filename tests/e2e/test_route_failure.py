@@ -126,7 +126,8 @@ def test_when_all_checks_fail_from_the_start_the_kept_answers_stay(new_router):
     """A router that restarts while it cannot reach anybody knows from its table what was good."""
     edges = {"eu": Site("127.0.3.1"), "us": Site("127.0.3.2"), "asia": Site("127.0.3.3")}
     try:
-        checks = {"check": "http", "interval": "200ms", "timeout": "500ms"}
+        # Those that are gone refuse at once; it takes ten checks to be sure.
+        checks = {"check": "http", "interval": "200ms", "timeout": "5s", "down_after": 10}
         router = new_router({name: edge.address for name, edge in edges.items()}, health=checks)
         edges["eu"].kill()
         wait_until(lambda: edges["eu"].ip not in everybody(router).values(), 10, "the dead site gone")
@@ -135,9 +136,16 @@ def test_when_all_checks_fail_from_the_start_the_kept_answers_stay(new_router):
         router.wait_log("all sites look dead")
         good = everybody(router)
         assert edges["eu"].ip not in good.values()
+        verdicts, looked = router.log().count(" is down"), 0
         restart(router)
         router.wait_log("begins with the kept routing table", 1)
-        assert everybody(router) == good
+        while True:
+            answers = everybody(router)
+            if router.log().count(" is down") > verdicts:
+                break
+            assert answers == good  # a bad result or two move nobody
+            looked += 1
+        assert looked
         wait_until(lambda: health(router)["status"] == "all sites look dead", 10, "the alarm")
         assert set(everybody(router).values()) <= {edge.ip for edge in edges.values()}
     finally:

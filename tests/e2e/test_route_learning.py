@@ -65,12 +65,21 @@ def test_measured_networks_go_where_they_are_fastest(new_router, new_site):
     told = explain(router, "198.51.100.9")
     assert told["measured_by"] == "network" and told["sites"][0]["name"] == "b" and told["sites"][0]["rtt_ms"] == 12
     assert {site["load"] for site in told["sites"]} == {0.1}
+    b.bodies["/rtt"] = b"load 0.1\n198.51.100.0/24 20 12"
+    router.wait_log("an edge's report is not taken")
+
+
+@pytest.mark.release_only
+def test_a_loaded_site_sheds_its_clients_in_steps(new_router, new_site):
+    a, b = new_site("127.0.2.1"), new_site("127.0.2.2")
+    a.bodies["/rtt"] = b"load 0.1\n198.51.100.0/24 20 24 30\n"
+    b.bodies["/rtt"] = b"load 0.1\n198.51.100.0/24 20 12 20\n"
+    router = new_router({"a": ("192.0.2.1", a), "b": ("192.0.2.2", b)}, token="0123456789abcdef")
+    wait_until(lambda: first(router, "198.51.100.0") == "192.0.2.2", 15, "a table of what was measured")
     b.bodies["/rtt"] = b"load 3\n198.51.100.0/24 20 12 20\n203.0.113.0/24 20 95 99\n"
     wait_until(lambda: first(router, "198.51.100.0") == "192.0.2.1", 40, "the loaded site sheds its clients")
     shed = {site["name"]: site["shed"] for site in explain(router, "198.51.100.9")["sites"]}
     assert shed["a"] == 0 and 0.1 < shed["b"] < 0.9  # in steps
-    b.bodies["/rtt"] = b"load 0.1\n198.51.100.0/24 20 12"
-    router.wait_log("an edge's report is not taken")
     b.bodies["/rtt"] = b"load 0.1\n198.51.100.0/24 20 12 20\n"
     wait_until(lambda: first(router, "198.51.100.0") == "192.0.2.2", 40, "the site is well again")
 

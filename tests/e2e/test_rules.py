@@ -8,6 +8,8 @@ from harness.edge import run
 from harness.origin import cacheable, reply, sequence
 from harness.scale import seconds, wait_until
 
+pytestmark = pytest.mark.one_by_one
+
 FRESH = [("Cache-Control", "max-age=60")]
 
 

@@ -352,7 +352,14 @@ def test_a_listener_may_become_tls_at_a_reload(new_edge, origin, pair, client):
     configuration["listen"] = f"https://{edge.listen}"
     configuration["certificates"] = [{"cert": str(pair[0]), "key": str(pair[1])}]
     edge.reload(configuration)
-    assert handshake(edge, client)[0] == "TLSv1.3"
+
+    def version():
+        """The reload is answered when it is accepted; each worker follows a moment later."""
+        try:
+            return handshake(edge, client)[0]
+        except (ssl.SSLError, ConnectionError):
+            return None
+    assert wait_until(version, what="a handshake") == "TLSv1.3"
 
 
 # --- what is told

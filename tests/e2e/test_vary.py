@@ -4,6 +4,8 @@ import pytest
 
 from harness.origin import cacheable
 
+pytestmark = pytest.mark.one_by_one
+
 FRESH = [("Cache-Control", "max-age=60")]
 
 

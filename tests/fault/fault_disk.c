@@ -1,35 +1,43 @@
-/* The SSD tier through crashes: several devices with records, purges and notes of them, used as an edge uses them,
- * killed at any moment, and looked through after each restart. No wrong byte is ever served, and nothing that was
- * purged comes back.
+/* The SSD tier through crashes: several devices with records, a log of purges, and the keys of sites, used as an edge uses
+ * them, killed at any moment, and looked through after each restart. No wrong byte is ever served, nothing that was purged
+ * comes back, and nothing of a site is readable whose key was erased.
  *
  *   fault_disk [--crashes N] [--seed S] [--kind devices|process]
  *
  * devices: simulated ones, which lose, tear and reorder what was not synced, fail reads, writes and syncs, are full,
  * and rot; the same seed does the same again. process: a real one with real files, killed with SIGKILL; what it does
  * follows from the seed, the moment at which it dies does not. SKERRY_TEST_LONG=1: 1,000 crashes of each. */
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cache/disk_keys.h"
 #include "cache/disk_set.h"
+#include "cache/tier_log.h"
 #include "disk_sim.h"
 
-enum { KEYS = 300, DEVICES = 3, SEGMENT = 64 * 1024, SEGMENTS = 20, HEAD_BYTES = 24 };
+enum { KEYS = 300, SITES = 5, DEVICES = 3, SEGMENT = 64 * 1024, SEGMENTS = 20, HEAD_BYTES = 24 };
 #define DEVICE_BYTES ((uint64_t)SEGMENTS * SEGMENT + UINT64_C(64) * 1024)
 
 static uint64_t crashes_wanted, seed_wanted = 1;
 static const char *kind_wanted = "";
+static char folder[32], log_path[64], keys_path[64];
+static const uint8_t secret[SK_HASH_SECRET_BYTES] = "of the hashes, for the tests";
+static const uint8_t node_key[32] = "a key for the tests of crashes";
 
 /* What the clients know, and what survives the crash. Of a process that is killed: in shared memory. */
 struct model {
     uint64_t random;
     uint64_t put[KEYS];    /* the latest version that was begun to be put */
     uint64_t purged[KEYS]; /* versions up to this are gone for ever: the purge was told to be done */
-    uint64_t served, missed, stale, unproven, outages, revived, purges, notes_lost, rejected;
+    uint64_t erased[KEYS]; /* and up to this unreadable */
+    uint64_t served, missed, stale, outages, revived, purges, erasures, logs_torn;
     bool sealed;
     _Atomic uint64_t begun; /* lives that have looked through everything */
 };
@@ -43,8 +51,9 @@ struct table {
 struct life {
     struct model *model;
     struct disk_set *set;
+    struct disk_keys *keys; /* NULL: not sealed */
+    struct tier_log *log;
     struct table table;
-    uint64_t bound[KEYS]; /* versions up to this are gone, in this life */
 };
 
 static uint64_t draw(struct model *model, uint64_t below) {
@@ -74,12 +83,18 @@ static sk_str key_text(uint64_t key, char out[24]) {
     return sk_str_make(out, (size_t)snprintf(out, 24, "/object/%llu", (unsigned long long)key));
 }
 
+static sk_str site_text(uint64_t site, char out[24]) {
+    return sk_str_make(out, (size_t)snprintf(out, 24, "site%llu", (unsigned long long)site));
+}
+
 static void put(struct life *life, uint64_t key) {
     uint64_t version = ++life->model->put[key], head[3] = {key, version, life->table.generation};
     uint8_t *body;
+    uint32_t site = 0;
     char text[24];
     size_t bytes = body_of(key, version, &body);
-    sk_err err = disk_set_put(life->set, hash_of(key), key_text(key, text),
+    if (life->keys) assert_ok(disk_keys_for(life->keys, site_text(key % SITES, text), &site));
+    sk_err err = disk_set_put(life->set, hash_of(key), site, key_text(key, text),
                               sk_str_make((char *)head, HEAD_BYTES), body, bytes);
     assert_true(!err || err == SK_ERR_FULL || err == SK_ERR_IO);
     free(body);
@@ -112,11 +127,11 @@ static void serve(struct life *life, uint64_t key) {
     assert_int_equal(reader.one.record.head.len, HEAD_BYTES);
     memcpy(head, reader.one.record.head.data, HEAD_BYTES);
     assert_int_equal(head[0], key);
-    assert_in_range(head[1], 1, model->put[key]);
+    assert_in_range(head[1], model->erased[key] + 1, model->put[key]);
     if (head[2] < life->table.gone[key] || head[2] < life->table.floor) {
         model->stale++;
     } else {
-        if (head[1] <= model->purged[key] || head[1] <= life->bound[key])
+        if (head[1] <= model->purged[key])
             fail_msg("key %llu: version %llu was purged", (unsigned long long)key,
                      (unsigned long long)head[1]);
         model->served += body_is_right(&reader, key, head[1]);
@@ -124,45 +139,86 @@ static void serve(struct life *life, uint64_t key) {
     disk_set_reader_close(&reader);
 }
 
-/* ---- purges, and notes of them -------------------------------------------------------------------------------- */
+/* ---- purges, and the log of them -------------------------------------------------------------------------------- */
 
-static bool keep_table(struct life *life) {
-    bool kept = true;
-    for (size_t i = 0; i < DEVICES; i++)
-        kept = disk_set_note_write(life->set, NULL, i, &life->table, sizeof life->table) == SK_OK && kept;
-    return kept;
+static struct cache_purge purge_of(uint64_t key, char text[24]) {
+    return (struct cache_purge){.kind = CACHE_PURGE_KEY, .text = key_text(key, text)};
 }
 
-/* Told to be done, for ever, when every device has it. */
+/* Told to be done, for ever, when the log has it. */
 static void purge(struct life *life, uint64_t key) {
     uint64_t before = life->model->put[key];
+    char text[24];
+    struct cache_purge purge = purge_of(key, text);
     life->table.gone[key] = ++life->table.generation;
-    life->bound[key] = before;
-    if (!keep_table(life)) return;
+    tier_log_append(life->log, &purge, life->table.generation);
     life->model->purged[key] = before;
     life->model->purges++;
 }
 
-/* The latest of what the devices know. A device that cannot tell may have known more: then nothing from before
- * is proven. */
+/* What the log says. When it is damaged, it may have known more: then nothing from before is proven. */
 static void recall_table(struct life *life) {
-    bool proven = true;
+    struct tier_log_reading reading;
+    struct cache_purge purge;
+    struct sk_buf data;
+    uint64_t tick;
+    size_t at = TIER_LOG_HEADER_BYTES;
     life->table = (struct table){0};
-    for (size_t i = 0; i < DEVICES; i++) {
-        void *note;
-        size_t bytes;
-        sk_err err = disk_set_note_read(life->set, NULL, i, &note, &bytes);
-        if (err && err != SK_ERR_NOT_FOUND) proven = false;
-        if (err) continue;
-        assert_int_equal(bytes, sizeof life->table);
-        struct table *table = note;
-        if (table->generation >= life->table.generation) life->table = *table;
-        free(note);
+    assert_ok(tier_log_open(log_path, secret, &life->log, &data, &reading));
+    while (tier_log_next(&reading, sk_buf_str(&data), &at, &purge, &tick)) {
+        char text[24] = "";
+        unsigned long long key;
+        assert_true(purge.text.len < sizeof text);
+        memcpy(text, purge.text.data, purge.text.len);
+        assert_int_equal(sscanf(text, "/object/%llu", &key), 1);
+        assert_true(key < KEYS);
+        life->table.gone[key] = tick;
     }
-    if (proven) return;
-    life->model->notes_lost++;
-    life->table.generation += UINT64_C(1) << 32;
-    life->table.floor = life->table.generation;
+    bool proven = life->model->begun == 0 || !reading.damaged;
+    life->table.generation = SK_MAX(reading.last_tick, reading.state.floor);
+    life->table.floor = reading.state.floor;
+    if (!proven) {
+        life->model->logs_torn++;
+        life->table.floor = ++life->table.generation;
+    }
+    sk_str kept = sk_str_slice(sk_buf_str(&data), TIER_LOG_HEADER_BYTES, reading.purge_bytes);
+    if (!proven) kept.len = 0;
+    assert_ok(tier_log_restart(life->log, life->table.floor, kept));
+    sk_buf_free(&data);
+}
+
+/* The end of what was not synced is not whole after a power cut. */
+static void tear_log(struct model *model) {
+    struct stat status;
+    if (stat(log_path, &status) || status.st_size <= TIER_LOG_HEADER_BYTES) return;
+    assert_int_equal(truncate(log_path, status.st_size - 1 - (off_t)draw(model, 8)), 0);
+}
+
+/* ---- sites, whose keys are erased ------------------------------------------------------------------------------ */
+
+/* Told to be done: nothing of it is ever found again, whatever the devices hold. */
+static void erase(struct life *life, uint64_t site) {
+    char text[24];
+    if (!life->keys) return;
+    sk_err err = disk_keys_erase(life->keys, site_text(site, text));
+    assert_true(!err || err == SK_ERR_NOT_FOUND);
+    for (uint64_t key = site; key < KEYS; key += SITES) life->model->erased[key] = life->model->put[key];
+    life->model->erasures += !err;
+}
+
+/* A slot rots: that costs its site's records. */
+static void rot_keys(struct model *model) {
+    int fd = open(keys_path, O_RDWR | O_CLOEXEC);
+    struct stat status;
+    char byte;
+    if (fd < 0) return;
+    if (fstat(fd, &status) == 0 && status.st_size) {
+        off_t at = (off_t)draw(model, (uint64_t)status.st_size);
+        assert_int_equal(pread(fd, &byte, 1, at), 1);
+        byte ^= (char)(1 << draw(model, 8));
+        assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+    }
+    close(fd);
 }
 
 /* ---- a life ------------------------------------------------------------------------------------------------------ */
@@ -191,23 +247,31 @@ static void step(struct life *life) {
         work(life, what);
     else if (what < 975)
         revive(life);
-    else
+    else if (what < 998)
         purge(life, key);
+    else
+        erase(life, draw(life->model, SITES));
 }
 
 /* All that is there, some of it before all is loaded. */
 static void begin(struct life *life, struct model *model, const struct disk_set_options *options) {
+    struct disk_set_options with_keys = *options;
     *life = (struct life){.model = model};
-    assert_ok(disk_set_open(options, NULL, &life->set));
     recall_table(life);
+    if (model->sealed) assert_ok(disk_keys_open(keys_path, node_key, &life->keys));
+    with_keys.sites = life->keys;
+    assert_ok(disk_set_open(&with_keys, NULL, &life->set));
     for (uint64_t key = 0; key < KEYS; key++) serve(life, key);
     for (size_t i = 0; i < DEVICES; i++)
         while (disk_set_load(life->set, NULL, i) == SK_OK) continue;
     for (uint64_t key = 0; key < KEYS; key++) serve(life, key);
-    if (life->table.floor && keep_table(life)) model->unproven++;
 }
 
-static const uint8_t node_key[32] = "a key for the tests of crashes";
+static void end(struct life *life, bool in_order) {
+    (void)disk_set_close(life->set, NULL);
+    disk_keys_close(life->keys);
+    tier_log_close(life->log, in_order, life->table.generation);
+}
 
 static struct disk_set_options options_of(const struct model *model, const struct disk_set_path *paths) {
     return (struct disk_set_options){.paths = paths,
@@ -221,10 +285,10 @@ static struct disk_set_options options_of(const struct model *model, const struc
 
 static void report(const char *kind, const struct model *model, uint64_t crashes) {
 #define FIGURE(name) (unsigned long long)model->name
-    print_message("%s: %llu crashes, %llu served, %llu missed, %llu stale, %llu purges kept, %llu outages, "
-                  "%llu revived, %llu times unproven\n",
+    print_message("%s: %llu crashes, %llu served, %llu missed, %llu stale, %llu purges, %llu sites erased, "
+                  "%llu outages, %llu revived, %llu logs torn\n",
                   kind, (unsigned long long)crashes, FIGURE(served), FIGURE(missed), FIGURE(stale),
-                  FIGURE(purges), FIGURE(outages), FIGURE(revived), FIGURE(notes_lost));
+                  FIGURE(purges), FIGURE(erasures), FIGURE(outages), FIGURE(revived), FIGURE(logs_torn));
 #undef FIGURE
 }
 
@@ -261,7 +325,6 @@ static void rot(struct model *model) {
     for (uint64_t n = draw(model, 30); n > 0; n--) {
         struct disk_sim *sim = &sims[draw(model, DEVICES)];
         uint64_t at = DISK_SECTOR_BYTES + draw(model, sim->bytes - DISK_SECTOR_BYTES);
-        if (draw(model, 8) == 0) at = DISK_SECTOR_BYTES + draw(model, 4 * DISK_SECTOR_BYTES); /* the notes */
         sim->now[at] ^= (uint8_t)(1 << draw(model, 8));
     }
 }
@@ -279,7 +342,8 @@ static void die(struct life *life, bool killed) {
         memcpy(images[i], sims[i].now, sims[i].bytes);
         sims[i].write_fails = 1;
     }
-    (void)disk_set_close(life->set, NULL);
+    end(life, false);
+    if (!killed) tear_log(life->model);
     no_trouble();
     for (size_t i = 0; i < DEVICES; i++) {
         memcpy(sims[i].now, images[i], sims[i].bytes);
@@ -288,7 +352,21 @@ static void die(struct life *life, bool killed) {
     }
 }
 
+static void make_folder(void) {
+    snprintf(folder, sizeof folder, "/tmp/skerry-fault-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    snprintf(log_path, sizeof log_path, "%s/log", folder);
+    snprintf(keys_path, sizeof keys_path, "%s/keys", folder);
+}
+
+static void clear_folder(void) {
+    (void)unlink(log_path);
+    (void)unlink(keys_path);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 static void devices_crash(uint64_t crashes, uint64_t seed) {
+    make_folder();
     struct model model = {.random = seed * 2 + 1, .sealed = seed % 2 == 0};
     struct life life;
     for (size_t i = 0; i < DEVICES; i++) sim_open(&sims[i], DEVICE_BYTES, seed * DEVICES + i);
@@ -297,17 +375,21 @@ static void devices_crash(uint64_t crashes, uint64_t seed) {
     options.close = close_sim;
     for (uint64_t i = 0; i < crashes; i++) {
         begin(&life, &model, &options);
+        model.begun++;
         draw_trouble(&model);
         for (uint64_t n = 20 + draw(&model, 400); n > 0; n--) step(&life);
         if (draw(&model, 8) == 0) rot(&model);
         if (draw(&model, 8) == 0) { /* now and then a clean stop, as far as the devices let it */
-            (void)disk_set_close(life.set, NULL);
+            end(&life, true);
             no_trouble();
         } else {
             die(&life, draw(&model, 2));
         }
+        if (draw(&model, 16) == 0) rot_keys(&model);
     }
     report("devices", &model, crashes);
+    assert_true(!model.sealed || model.erasures > 0);
+    clear_folder();
     assert_true(model.served > crashes && model.purges > crashes / 4);
     for (size_t i = 0; i < DEVICES; i++) sim_close(&sims[i]);
 }
@@ -338,9 +420,9 @@ static void kill_soon(pid_t child, struct model *model, uint64_t begun, uint64_t
 }
 
 static void process_crash(uint64_t crashes, uint64_t seed) {
-    char folder[] = "/tmp/skerry-fault-XXXXXX", names[DEVICES][64];
+    char names[DEVICES][64];
     struct disk_set_path paths[DEVICES];
-    assert_non_null(mkdtemp(folder));
+    make_folder();
     for (size_t i = 0; i < DEVICES; i++) {
         snprintf(names[i], sizeof names[i], "%s/%zu", folder, i);
         paths[i] = (struct disk_set_path){names[i], DEVICE_BYTES};
@@ -348,7 +430,7 @@ static void process_crash(uint64_t crashes, uint64_t seed) {
     struct model *model =
         mmap(NULL, sizeof *model, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(model != MAP_FAILED);
-    *model = (struct model){.random = seed * 2 + 1, .sealed = seed % 2 == 0};
+    *model = (struct model){.random = seed * 2 + 1, .sealed = seed % 2}; /* as the usual one is */
     uint64_t random = seed;
     for (uint64_t i = 0; i < crashes; i++) {
         random = random * UINT64_C(6364136223846793005) + 1;
@@ -362,7 +444,7 @@ static void process_crash(uint64_t crashes, uint64_t seed) {
     assert_true(model->served > crashes && model->purges > 0);
     munmap(model, sizeof *model);
     for (size_t i = 0; i < DEVICES; i++) unlink(names[i]);
-    rmdir(folder);
+    clear_folder();
 }
 
 /* ---- the program --------------------------------------------------------------------------------------------------- */

@@ -6,11 +6,11 @@
 #include "cache/disk_survey.h"
 #include "fuzz.h"
 
-/* A note of two sectors, twice, and a checkpoint of two. */
+/* A checkpoint of two sectors. */
 enum {
     SEGMENT = 16 * DISK_SECTOR_BYTES,
     SEGMENTS = 6,
-    BASE = 7 * DISK_SECTOR_BYTES,
+    BASE = 3 * DISK_SECTOR_BYTES,
     BYTES = BASE + SEGMENTS * SEGMENT,
     RECORDS = 96
 };
@@ -37,20 +37,9 @@ static void seal(uint8_t *data, size_t sum_at) {
     memcpy(data + sum_at, &sum, sizeof sum);
 }
 
-/* The input lies over segment 0 and is repeated in the others; sector sums and the first record's are mended. */
-static void lay_out_note(uint8_t *image, const uint8_t *data, size_t bytes) {
-    uint8_t *note = image + DISK_SECTOR_BYTES;
-    struct disk_note_head head = {.sequence = 1, .bytes = bytes};
-    size_t n = SK_MIN(bytes, (size_t)DISK_SECTOR_BYTES);
-    if (n) memcpy(note + DISK_SECTOR_BYTES, data, n);
-    if (bytes > 8) memcpy(&head.bytes, data, bytes % 8); /* lengths of all sizes */
-    head.sum = disk_checksum(note + DISK_SECTOR_BYTES, SK_MIN(head.bytes, (uint64_t)DISK_SECTOR_BYTES), 1);
-    disk_note_head_encode(&head, 1, note);
-}
-
 /* An index that points wherever the input says, and holds by its sum. */
 static void lay_out_checkpoint(uint8_t *image, const uint8_t *data, size_t bytes) {
-    uint8_t *checkpoint = image + 5 * DISK_SECTOR_BYTES, *table = checkpoint + DISK_SECTOR_BYTES;
+    uint8_t *checkpoint = image + DISK_SECTOR_BYTES, *table = checkpoint + DISK_SECTOR_BYTES;
     size_t n = SK_MIN(bytes, (size_t)DISK_SECTOR_BYTES);
     if (n) memcpy(table, data, n);
     struct disk_checkpoint_head head = {.sequence = bytes % 3 ? SEGMENTS : 0,
@@ -60,14 +49,13 @@ static void lay_out_checkpoint(uint8_t *image, const uint8_t *data, size_t bytes
     disk_checkpoint_head_encode(&head, 1, checkpoint);
 }
 
+/* The input lies over segment 0 and is repeated in the others; sector sums and the first record's are mended. */
 static void lay_out(uint8_t *image, const uint8_t *data, size_t bytes) {
     struct disk_superblock super = {.id = 1,
                                     .segment_bytes = SEGMENT,
                                     .segment_count = SEGMENTS,
-                                    .note_bytes = 2 * DISK_SECTOR_BYTES,
                                     .checkpoint_bytes = 2 * DISK_SECTOR_BYTES};
     disk_superblock_encode(&super, image);
-    lay_out_note(image, data, bytes);
     lay_out_checkpoint(image, data, bytes);
     for (uint32_t i = 0; i < SEGMENTS; i++) {
         uint8_t *segment = image + BASE + i * (size_t)SEGMENT;
@@ -113,11 +101,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
             for (uint64_t i = 0; disk_read_block(&reader, NULL, i, &block) == SK_OK; i++) continue;
             disk_reader_close(&reader);
         }
-        void *note;
-        size_t note_bytes;
-        if (disk_note_read(disk, NULL, &note, &note_bytes) == SK_OK) free(note);
         if (bytes % 4 == 1) (void)disk_load(disk, NULL);
-        for (int i = 0; i < 8; i++) (void)disk_put(disk, hash, SK_STR("k"), SK_STR("h"), image, 9000);
+        for (int i = 0; i < 8; i++) (void)disk_put(disk, hash, 0, SK_STR("k"), SK_STR("h"), image, 9000);
         (void)disk_write(disk, NULL);
         (void)disk_reclaim(disk, NULL);
         (void)disk_close(disk, NULL);

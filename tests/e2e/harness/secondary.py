@@ -52,7 +52,7 @@ remote-control:
   name: {self.zone}
   zonefile: {self.zone}.zone
   request-xfr: AXFR {HOST}@{primary} {name}
-  allow-notify: {HOST} NOKEY
+  allow-notify: {HOST} {name}
 """)
         self.reservation.close()  # it binds without SO_REUSEPORT
         self.process = subprocess.Popen([self.program, "-d", "-c", str(folder / "conf")], stdout=subprocess.DEVNULL,

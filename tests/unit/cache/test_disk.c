@@ -47,17 +47,16 @@ struct model {
     struct disk_sim sim;
     struct disk *disk;
     bool sealed;
-    uint64_t put[KEYS];             /* the latest version that was put; 0: none */
-    uint64_t lived[KEYS];           /* of these, in this life; what an earlier one put may be lost */
-    uint64_t least[KEYS];           /* no older one may be found */
-    uint64_t note_kept, note_tried; /* the last note that was written for certain; that was begun */
+    uint64_t put[KEYS];   /* the latest version that was put; 0: none */
+    uint64_t lived[KEYS]; /* of these, in this life; what an earlier one put may be lost */
+    uint64_t least[KEYS]; /* no older one may be found */
     uint64_t found, missed, crashes, stops;
 };
 
 static sk_err put(struct model *model, uint64_t key) {
     struct content content = content_of(key, model->put[key] + 1);
-    sk_err err = disk_put(model->disk, hash_of(key), sk_str_from_c(content.key), sk_str_from_c(content.head),
-                          content.body, content.body_bytes);
+    sk_err err = disk_put(model->disk, hash_of(key), 0, sk_str_from_c(content.key),
+                          sk_str_from_c(content.head), content.body, content.body_bytes);
     if (!err) model->lived[key] = model->least[key] = ++model->put[key];
     free(content.body);
     return err;
@@ -103,40 +102,6 @@ static void forget_key(struct model *model, uint64_t key) {
     disk_remove(model->disk, hash_of(key));
     model->least[key] = model->put[key] + 1;
     assert_false(look(model, key));
-}
-
-/* ---- the note: its number, and bytes that follow from it ----------------------------------------------------- */
-
-static size_t note_of(uint64_t number, uint8_t *out) {
-    size_t bytes = 8 + spread(number) % 9000;
-    memcpy(out, &number, 8);
-    for (size_t i = 8; i < bytes; i++) out[i] = (uint8_t)(number * 31 + i);
-    return bytes;
-}
-
-static void write_note(struct model *model) {
-    uint8_t note[9008];
-    size_t bytes = note_of(++model->note_tried, note);
-    if (disk_note_write(model->disk, NULL, note, bytes) == SK_OK) model->note_kept = model->note_tried;
-}
-
-/* Never an older one than was told to be safe, and never one that was not written. */
-static void read_note(struct model *model, bool may_be_lost) {
-    uint8_t expected[9008];
-    uint64_t number;
-    void *note;
-    size_t bytes;
-    sk_err err = disk_note_read(model->disk, NULL, &note, &bytes);
-    if (err) {
-        assert_true(may_be_lost || (!model->note_kept && err == SK_ERR_NOT_FOUND) ||
-                    (!model->note_kept && model->note_tried && err == SK_ERR_CORRUPT));
-        return;
-    }
-    memcpy(&number, note, 8);
-    assert_in_range(number, model->note_kept, model->note_tried);
-    assert_int_equal(bytes, note_of(number, expected));
-    assert_memory_equal(note, expected, bytes);
-    free(note);
 }
 
 static const uint8_t node_key[32] = "a key for the tests of the store";
@@ -248,12 +213,9 @@ static uint64_t run(const struct trouble *trouble, uint64_t seed, uint64_t steps
         } else if (what < 998 && trouble->crashes) {
             forget_safety(&model, trouble->rots || trouble->read_fails ? (uint64_t[KEYS]){0} : flushed);
             crash(&model, !trouble->power || sim_random(&model.sim, 2));
-            read_note(&model, trouble->rots || trouble->read_fails);
         } else if (what < 999) {
             stop_cleanly(&model, flushed, !trouble->rots && !trouble->read_fails);
-            read_note(&model, trouble->rots || trouble->read_fails);
         } else {
-            write_note(&model);
             forget_key(&model, key);
         }
     }
@@ -439,7 +401,7 @@ static void a_file_is_for_one_process_and_keeps_its_records(void **state) {
     assert_int_equal(disk_io_open(path, 0, &second), SK_ERR_BUSY);
     struct disk_options options = {.io = io, .segment_bytes = SEGMENT, .create = true};
     assert_ok(disk_open(&options, NULL, &disk));
-    assert_ok(disk_put(disk, hash_of(1), SK_STR("key"), SK_STR("head"), "body", 4));
+    assert_ok(disk_put(disk, hash_of(1), 0, SK_STR("key"), SK_STR("head"), "body", 4));
     assert_ok(disk_close(disk, NULL));
     disk_io_close(&io);
     assert_ok(disk_io_open(path, 0, &options.io));

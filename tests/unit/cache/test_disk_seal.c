@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cache/disk_seal.h"
+#include "cache/disk_keys.h"
 #include "disk_sim.h"
 
 enum { SEGMENT = 64 * 1024, SIM_BYTES = 64 * SEGMENT };
@@ -73,7 +73,7 @@ struct sealed {
 };
 
 static struct sealed make_sealed(uint32_t place) {
-    struct sealed out = {.place = {.key = other_key, .place = place, .seed = 5}};
+    struct sealed out = {.place = {.key = {1}, .place = place, .seed = 5}}; /* other_key */
     struct disk_record record = {.sequence = 9,
                                  .key = SK_STR("the key"),
                                  .head = SK_STR("the head"),
@@ -87,7 +87,7 @@ static struct sealed make_sealed(uint32_t place) {
     disk_record_encode(&record, out.body, 5, out.data);
     memcpy(out.data + disk_record_meta_size(&record), out.body, BODY);
     assert_ok(disk_seal_create(node_key, &out.seal));
-    assert_ok(disk_seal_record(out.seal, out.place, out.data));
+    assert_ok(disk_seal_record(out.seal, &out.place, out.data));
     return out;
 }
 
@@ -107,12 +107,12 @@ static void a_sealed_record_opens_as_it_was(void **state) {
     uint8_t *body = sealed.data + disk_record_meta_size(&record);
     assert_true(disk_record_block_good(&record, 0, body, DISK_BLOCK_BYTES, 5)); /* verified without a key */
     assert_true(disk_record_block_good(&record, 1, body + DISK_BLOCK_BYTES, 1000, 5));
-    assert_ok(disk_seal_open_meta(sealed.seal, sealed.place, &record, meta));
+    assert_ok(disk_seal_open_meta(sealed.seal, &sealed.place, &record, meta));
     assert_memory_equal(meta, "the keythe head", 15);
     assert_ok(
-        disk_seal_open_block(sealed.seal, sealed.place, &record, 1, body + DISK_BLOCK_BYTES, 1000, block));
+        disk_seal_open_block(sealed.seal, &sealed.place, &record, 1, body + DISK_BLOCK_BYTES, 1000, block));
     assert_memory_equal(block, sealed.body + DISK_BLOCK_BYTES, 1000);
-    assert_ok(disk_seal_open_record(sealed.seal, sealed.place, sealed.data));
+    assert_ok(disk_seal_open_record(sealed.seal, &sealed.place, sealed.data));
     assert_ok(disk_record_decode(sealed.data, sealed.bytes, 5, &record));
     assert_str(record.key, SK_STR("the key"));
     assert_memory_equal(body, sealed.body, BODY);
@@ -129,22 +129,22 @@ static void what_was_changed_does_not_open(void **state) {
     uint8_t *body = sealed.data + disk_record_meta_size(&record);
     struct disk_seal_place elsewhere = sealed.place, other = sealed.place;
     elsewhere.place++;
-    other.key = node_key;
-    assert_err(disk_seal_open_meta(sealed.seal, elsewhere, &record, meta), SK_ERR_CORRUPT);
-    assert_err(disk_seal_open_meta(sealed.seal, other, &record, meta), SK_ERR_CORRUPT);
+    memcpy(other.key, node_key, sizeof other.key);
+    assert_err(disk_seal_open_meta(sealed.seal, &elsewhere, &record, meta), SK_ERR_CORRUPT);
+    assert_err(disk_seal_open_meta(sealed.seal, &other, &record, meta), SK_ERR_CORRUPT);
     /* a block in the place of another one */
-    assert_err(disk_seal_open_block(sealed.seal, sealed.place, &record, 1, body, 1000, block),
+    assert_err(disk_seal_open_block(sealed.seal, &sealed.place, &record, 1, body, 1000, block),
                SK_ERR_CORRUPT);
     for (size_t at = 8; at < 48; at += 8) { /* hash, sequence, lengths */
         sealed.data[at] ^= 1;
-        assert_err(disk_seal_open_meta(sealed.seal, sealed.place, &record, meta), SK_ERR_CORRUPT);
+        assert_err(disk_seal_open_meta(sealed.seal, &sealed.place, &record, meta), SK_ERR_CORRUPT);
         sealed.data[at] ^= 1;
     }
     body[5] ^= 1;
-    assert_err(disk_seal_open_block(sealed.seal, sealed.place, &record, 0, body, DISK_BLOCK_BYTES, block),
+    assert_err(disk_seal_open_block(sealed.seal, &sealed.place, &record, 0, body, DISK_BLOCK_BYTES, block),
                SK_ERR_CORRUPT);
     disk_record_resum(sealed.data, &record, 5);
-    assert_err(disk_seal_open_record(sealed.seal, sealed.place, sealed.data), SK_ERR_CORRUPT);
+    assert_err(disk_seal_open_record(sealed.seal, &sealed.place, sealed.data), SK_ERR_CORRUPT);
     drop_sealed(&sealed);
     (void)state;
 }
@@ -153,9 +153,15 @@ static void what_was_changed_does_not_open(void **state) {
 
 static struct disk_sim sim;
 
+static struct disk_keys *site_keys; /* NULL: none */
+
 static sk_err open_with(const uint8_t *key, bool create, struct disk **out_disk) {
-    struct disk_options options = {
-        .io = sim_io(&sim), .segment_bytes = SEGMENT, .records = 1000, .create = create, .key = key};
+    struct disk_options options = {.io = sim_io(&sim),
+                                   .segment_bytes = SEGMENT,
+                                   .records = 1000,
+                                   .create = create,
+                                   .key = key,
+                                   .sites = site_keys};
     return disk_open(&options, NULL, out_disk);
 }
 
@@ -174,7 +180,7 @@ static bool has(struct disk *disk, uint64_t number) {
 static void put(struct disk *disk, uint64_t number) {
     sk_hash128 hash = sk_hash128_of(&number, sizeof number);
     assert_ok(
-        disk_put(disk, hash, SK_STR("a readable key"), SK_STR("a readable head"), "a readable body", 15));
+        disk_put(disk, hash, 0, SK_STR("a readable key"), SK_STR("a readable head"), "a readable body", 15));
 }
 
 static void a_store_opens_with_its_key_alone(void **state) {
@@ -241,6 +247,75 @@ static void each_life_of_a_segment_has_its_own_key(void **state) {
     (void)state;
 }
 
+/* ---- sites ------------------------------------------------------------------------------------------------------- */
+
+static char keys_path[64];
+
+static void open_keys(void) { assert_ok(disk_keys_open(keys_path, node_key, &site_keys)); }
+static void close_keys(void) {
+    disk_keys_close(site_keys);
+    site_keys = NULL;
+}
+
+static void put_for(struct disk *disk, uint64_t number, const char *site) {
+    sk_hash128 hash = sk_hash128_of(&number, sizeof number);
+    uint32_t key;
+    sk_err err;
+    assert_ok(disk_keys_for(site_keys, sk_str_from_c(site), &key));
+    while ((err = disk_put(disk, hash, key, SK_STR("a readable key"), SK_STR("a readable head"),
+                           "a readable body", 15)) == SK_ERR_FULL) {
+        assert_ok(disk_write(disk, NULL));
+        while (disk_reclaim(disk, NULL) == SK_OK) continue;
+    }
+    assert_ok(err);
+}
+
+/* In memory, on the device, in a copy of the device that was made before, and after the records were moved. */
+static void an_erased_site_cannot_be_read_anywhere(void **state) {
+    struct disk *disk;
+    char folder[] = "/tmp/skerry-sites-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    snprintf(keys_path, sizeof keys_path, "%s/keys", folder);
+    sim_open(&sim, SIM_BYTES, 1);
+    open_keys();
+    assert_ok(open_with(node_key, true, &disk));
+    for (uint64_t i = 0; i < 40; i++) put_for(disk, i, i % 2 ? "stays" : "goes");
+    for (uint64_t i = 0; i < 40; i++) assert_true(has(disk, i));
+    assert_ok(disk_flush(disk, NULL));
+    uint8_t *copy = malloc(sim.bytes);
+    assert_non_null(copy);
+    memcpy(copy, sim.now, sim.bytes);
+    assert_ok(disk_keys_erase(site_keys, SK_STR("goes")));
+    for (uint64_t i = 0; i < 40; i++) assert_int_equal(has(disk, i), i % 2);
+    put_for(disk, 0, "goes"); /* a new life */
+    assert_true(has(disk, 0));
+    for (uint64_t i = 100; i < 60000; i++) { /* the segments are taken back, what is asked for moves */
+        put_for(disk, i, "stays");
+        if (i % 500 == 0)
+            for (uint64_t k = 0; k < 40; k++) assert_int_equal(has(disk, k) && k && k % 2 == 0, false);
+    }
+    struct disk_usage usage;
+    disk_usage(disk, &usage);
+    assert_true(usage.reclaimed > 10 && usage.reinserted > 0 && usage.damaged == 0);
+    assert_true(has(disk, 1));
+    assert_ok(disk_close(disk, NULL));
+    memcpy(sim.now, copy, sim.bytes); /* with the node key, and what is left of the others */
+    free(copy);
+    close_keys();
+    open_keys();
+    assert_ok(open_with(node_key, false, &disk));
+    for (uint64_t i = 0; i < 40; i++) assert_int_equal(has(disk, i), i % 2);
+    assert_ok(disk_close(disk, NULL));
+    close_keys();
+    assert_ok(open_with(node_key, false, &disk)); /* the node key alone is not enough */
+    for (uint64_t i = 0; i < 40; i++) assert_false(has(disk, i));
+    assert_ok(disk_close(disk, NULL));
+    unlink(keys_path);
+    rmdir(folder);
+    sim_close(&sim);
+    (void)state;
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_segment_key_is_hkdf_of_all_that_names_the_segment),
@@ -250,6 +325,7 @@ int main(void) {
         cmocka_unit_test(a_store_opens_with_its_key_alone),
         cmocka_unit_test(a_store_that_is_not_sealed_is_made_anew),
         cmocka_unit_test(each_life_of_a_segment_has_its_own_key),
+        cmocka_unit_test(an_erased_site_cannot_be_read_anywhere),
     };
     return SK_RUN_TESTS(tests);
 }

@@ -65,7 +65,7 @@ static sk_str text_of(uint64_t key, char out[32]) {
 static sk_err put(struct disk_set *set, uint64_t key) {
     char text[32];
     sk_str name = text_of(key, text);
-    return disk_set_put(set, hash_of(key), name, SK_STR("head"), name.data, name.len);
+    return disk_set_put(set, hash_of(key), 0, name, SK_STR("head"), name.data, name.len);
 }
 
 static bool has(struct disk_set *set, uint64_t key) {
@@ -227,8 +227,8 @@ static void a_device_that_cannot_be_read_goes(void **state) {
     (void)state;
 }
 
-/* After a crash each device is loaded by itself, and each has its own note. */
-static void a_device_is_loaded_and_noted_alone(void **state) {
+/* After a crash each device is loaded by itself. */
+static void a_device_is_loaded_alone(void **state) {
     struct disk_set_options options = {.paths = paths,
                                        .count = 2,
                                        .segment_bytes = SEGMENT,
@@ -238,13 +238,8 @@ static void a_device_is_loaded_and_noted_alone(void **state) {
                                        .open = open_sim,
                                        .close = close_sim};
     struct disk_set *set, *dead;
-    void *note;
-    size_t bytes;
     assert_ok(disk_set_open(&options, NULL, &dead));
     put_all(dead);
-    assert_ok(disk_set_note_write(dead, NULL, 1, "note", 4));
-    assert_err(disk_set_note_read(dead, NULL, 0, &note, &bytes), SK_ERR_NOT_FOUND);
-    assert_true(disk_set_note_limit(dead) > 4);
     assert_ok(disk_set_open(&options, NULL, &set));
     for (uint64_t key = 0; key < KEYS; key++) assert_false(has(set, key));
     assert_true(usage_of(set, 0).disk.loading);
@@ -254,9 +249,6 @@ static void a_device_is_loaded_and_noted_alone(void **state) {
         assert_int_equal(has(set, key), disk_set_device_of(set, hash_of(key)) == 0);
     while (disk_set_load(set, NULL, 1) == SK_OK) continue;
     for (uint64_t key = 0; key < KEYS; key++) assert_true(has(set, key));
-    assert_ok(disk_set_note_read(set, NULL, 1, &note, &bytes));
-    assert_str(sk_str_make(note, bytes), SK_STR("note"));
-    free(note);
     assert_ok(disk_set_close(set, NULL));
     assert_ok(disk_set_close(dead, NULL));
     (void)state;
@@ -344,7 +336,7 @@ int main(void) {
         CASE(a_device_that_is_not_there_costs_its_share),
         CASE(a_device_that_fails_goes_and_comes_back),
         CASE(a_device_that_cannot_be_read_goes),
-        CASE(a_device_is_loaded_and_noted_alone),
+        CASE(a_device_is_loaded_alone),
         CASE(a_set_needs_a_device_and_has_a_limit),
         CASE(a_crowd_survives_revivals),
     };

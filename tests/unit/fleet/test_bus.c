@@ -46,9 +46,9 @@ static void on_apply(void *arg, const struct fleet_bus_entry *entry) {
     edge->applied += entry->wish_count;
 }
 static void on_revalidate(void *arg, const char *why) { ((struct edge_double *)arg)->revalidated++; }
-static size_t on_describe(void *arg, struct fleet_pair *pairs, struct sk_arena *arena) {
-    pairs[0] = (struct fleet_pair){SK_STR("state"), SK_STR("running")};
-    return 1;
+static void on_describe(void *arg, struct fleet_heartbeat *beat, struct sk_arena *arena) {
+    beat->state = FLEET_STATE_RUNNING;
+    beat->address = SK_STR("127.0.0.1:7444");
 }
 
 static void has_left(void *arg) { ((struct edge_double *)arg)->left++; }

@@ -115,7 +115,7 @@ static void test_signatures(void **state) {
                           *edge = test_identity(ca, "spiffe://acme/fra/edge/a", now),
                           *stranger = test_identity(foreign, "spiffe://acme/fra/control/c", now),
                           *judge = test_identity(ca, "spiffe://acme/fra/edge/b", now);
-    assert_ok(fleet_signers_create(&memory));
+    assert_ok(fleet_signers_create(8, &memory));
     struct fleet_identity *signers[] = {control, edge, stranger};
     const sk_err wanted[] = {SK_OK, SK_ERR_DENIED, SK_ERR_TLS_CERTIFICATE};
     for (size_t i = 0; i < SK_COUNT(signers); i++) {

@@ -199,9 +199,7 @@ static void sendfile_sends_a_part_of_a_file(void **state) {
     close(pipe_fds[0]), close(pipe_fds[1]), close(file), close(client), close(server), close(fd);
 }
 
-static void on_alarm(int signal) {
-    (void)signal;
-}
+static void on_alarm(int signal) { (void)signal; }
 
 /* Alarms every MICROSECONDS; 0 ends them. */
 static void alarm_every(suseconds_t microseconds) {
@@ -227,8 +225,7 @@ static void sendfile_stops_short_only_at_a_full_socket(void **state) {
     for (int round = 0; round < 3000; round++) {
         assert_ok(io_sendfile(pair[0], file, 0, FILE_BYTES, &n));
         if (n < FILE_BYTES) assert_err(io_sendv(pair[0], &one, 1, false, &more), SK_ERR_AGAIN);
-        while (io_recv(pair[1], drained, sizeof drained, &n) == SK_OK)
-            ;
+        while (io_recv(pair[1], drained, sizeof drained, &n) == SK_OK);
     }
     alarm_every(0);
     close(file), close(pair[0]), close(pair[1]);

@@ -8,7 +8,7 @@
 #include "io/addr.h"
 #include "unit.h"
 
-enum { MMDB_TEST_NODES = 2048, MMDB_TEST_DATA = 8192 };
+enum { MMDB_TEST_NODES = 2048, MMDB_TEST_DATA = 32768 };
 
 struct mmdb_writer {
     uint32_t nodes[MMDB_TEST_NODES][2]; /* 0: empty; below FLAG: a node; else FLAG + data offset */

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#include "unit.h"
+#include "mmdb_writer.h"
 
 enum { FRANKFURT, NEW_YORK, SINGAPORE, SITES };
 static struct table_site sites[SITES];
@@ -68,7 +68,8 @@ static void without_a_database_clients_spread_over_the_sites(void **state) {
 }
 
 static void a_measured_network_goes_where_it_is_fastest(void **state) {
-    static const struct table_rtt rtts[] = {{FRANKFURT, false, 90}, {SINGAPORE, false, 12}};
+    static const struct table_rtt rtts[] = {{.site = FRANKFURT, .p50_ms = 90},
+                                            {.site = SINGAPORE, .p50_ms = 12}};
     struct table_measurement measured = {.by_prefix = true, .rtts = rtts, .rtt_count = 2};
     struct table_measurements measurements = {&measured, 1, 1};
     (void)state;
@@ -80,6 +81,66 @@ static void a_measured_network_goes_where_it_is_fastest(void **state) {
     assert_int_equal(choice.answer->reason, DECIDE_RTT);
     assert_true(choice.scope_bits >= 96 + 12 && choice.scope_bits <= 96 + 24);
     table_free(table);
+}
+
+/* 192.0.2.0/24 is in Berlin. */
+static struct geo *berlin(void) {
+    static struct mmdb_writer writer;
+    char path[] = "/tmp/skerry-table-XXXXXX";
+    const char *paths[] = {path};
+    struct geo *geo;
+    struct sk_buf problems;
+    writer = (struct mmdb_writer){.node_count = 0};
+    mmdb_put_map(&writer, 2);
+    mmdb_put_text(&writer, "latitude");
+    mmdb_put_double(&writer, 52.5);
+    mmdb_put_text(&writer, "longitude");
+    mmdb_put_double(&writer, 13.4);
+    mmdb_network(&writer, "192.0.2.0/24", 0);
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    mmdb_save(&writer, path);
+    sk_buf_init(&problems, 0);
+    assert_ok(geo_load(paths, 1, &geo, &problems));
+    sk_buf_free(&problems);
+    unlink(path);
+    return geo;
+}
+
+static void what_could_be_better_and_nobody_measured_is_explored(void **state) {
+    static const struct {
+        float frankfurt_ms, new_york_ms; /* 0: not measured */
+        bool own;
+        int explored; /* -1: none */
+        const char *why;
+    } cases[] = {{30, 0, false, -1, "light itself takes longer to New York"},
+                 {80, 0, false, NEW_YORK, "New York could be better"},
+                 {80, 82, true, -1, "it is known that it is not"},
+                 {80, 82, false, NEW_YORK, "others of the country measured it, not this network"},
+                 {80, 140, false, -1, "others of the country say that it is far worse"}};
+    (void)state;
+    input.geo = berlin();
+    input.explore = 1;
+    for (size_t i = 0; i < SK_COUNT(cases); i++) {
+        struct table_rtt rtts[] = {{.site = FRANKFURT, .p50_ms = cases[i].frankfurt_ms, .own = true},
+                                   {.site = NEW_YORK, .p50_ms = cases[i].new_york_ms, .own = cases[i].own}};
+        struct table_measurement measured = {
+            .by_prefix = true, .rtts = rtts, .rtt_count = cases[i].new_york_ms > 0 ? 2 : 1};
+        struct table_measurements measurements = {&measured, 1, 1, 25};
+        assert_ok(io_prefix_parse(SK_STR("192.0.2.0/24"), &measured.prefix));
+        input.measurements = &measurements;
+        struct table *table = built();
+        const struct decide_answer *answer = find(table, "192.0.2.77").answer;
+        bool explores = answer->reason == DECIDE_EXPLORE;
+        if (explores != (cases[i].explored >= 0) || answer->sites[explores] != FRANKFURT ||
+            (explores && answer->sites[0] != cases[i].explored))
+            fail_msg("%s: %s %d %d", cases[i].why, decide_reason_name(answer->reason), answer->sites[0],
+                     answer->sites[1]);
+        assert_int_equal(answer->count, 2);
+        table_free(table);
+    }
+    geo_free((struct geo *)(uintptr_t)input.geo);
 }
 
 static void the_operators_word_wins_unless_its_sites_are_dead(void **state) {
@@ -231,6 +292,7 @@ int main(void) {
         cmocka_unit_test_setup(what_is_kept_stays_while_too_little_is_known, reset),
         cmocka_unit_test_setup(without_a_database_clients_spread_over_the_sites, reset),
         cmocka_unit_test_setup(a_measured_network_goes_where_it_is_fastest, reset),
+        cmocka_unit_test_setup(what_could_be_better_and_nobody_measured_is_explored, reset),
         cmocka_unit_test_setup(the_operators_word_wins_unless_its_sites_are_dead, reset),
         cmocka_unit_test_setup(a_dead_site_loses_all_its_networks_at_once, reset),
         cmocka_unit_test_setup(a_better_site_takes_over_in_bounded_steps, reset),
