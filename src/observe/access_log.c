@@ -82,13 +82,9 @@ struct record {
     uint64_t sent_bytes, body_bytes;
     uint16_t status, origin_status;
     uint8_t version, reason, store_reason;
-<<<<<<< HEAD
     bool hit, stored, collapsed, aborted, tls_resumed, early_data;
-=======
-    bool hit, stored, collapsed, aborted, tls_resumed;
     bool is_line; /* formatted already: nothing but `line_bytes` of text */
     uint16_t line_bytes;
->>>>>>> main
 #define X(name, max) uint16_t name##_bytes;
     RECORD_TEXT_TABLE(X)
 #undef X
