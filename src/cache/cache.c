@@ -142,6 +142,7 @@ void cache_usage(const struct cache *cache, struct cache_usage *out_usage) {
     usage.used_bytes = cache_slab_resident_bytes(store->slab) + store->ops->overhead_bytes(store->policy);
     usage.evicted_objects = store->evicted_objects;
     usage.evicted_bytes = store->evicted_bytes;
+    usage.guest_bytes = store->guest_bytes;
     pthread_mutex_unlock(&store->lock);
     /* relaxed: figures */
     usage.used_bytes += atomic_load_explicit(&cache->outside_bytes, memory_order_relaxed);

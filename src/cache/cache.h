@@ -57,6 +57,7 @@ struct cache_usage {
     uint64_t budget_bytes, used_bytes; /* of the budget */
     uint64_t objects, fills;           /* objects in the index, variant lists among them */
     uint64_t evicted_objects, evicted_bytes, rejected_objects;
+    uint64_t guest_bytes;    /* of objects that are another node's */
     uint64_t variant_bounds; /* times that a URL had too many variants and began anew */
 };
 /* Any thread; a consistent-enough snapshot. */

@@ -122,6 +122,9 @@ sk_err cache_fill_space(struct cache_fill *fill, sk_time_ns deadline, char **out
 void cache_fill_commit(struct cache_fill *fill, size_t bytes);
 /* What this fill brings is for those who come until its end, and is not kept beyond it. Before its end. */
 void cache_fill_not_to_keep(struct cache_fill *fill);
+/* What this fill brings is another node's: it is kept while guests have room (a sixteenth of the memory). Its length is
+ * known. Before the head. */
+void cache_fill_as_guest(struct cache_fill *fill);
 /* The content is as old as that: another cache has had it since AT (sk_time_now). Before the head. */
 void cache_fill_held_since(struct cache_fill *fill, sk_time_ns at);
 /* The body is complete. SK_ERR_CORRUPT when the announced length was not reached (then as _break). */

@@ -173,11 +173,16 @@ static void admit_packed(struct cache_fill *fill, uint64_t bytes) {
     struct cache *cache = fill->cache;
     struct cache_entry *packed = worth_packing(fill, bytes) ? create_packed(cache, fill->entry, bytes) : NULL;
     if (!packed) {
-        cache_store_admit(cache, fill->entry);
+        (void)cache_store_admit(cache, fill->entry); /* guests come with a length */
         return;
     }
-    if (cache_index_swap(cache, fill->entry, packed)) cache_store_admit(cache, packed);
+    if (cache_index_swap(cache, fill->entry, packed)) (void)cache_store_admit(cache, packed);
     cache_entry_unref(cache, packed);
+}
+
+void cache_fill_as_guest(struct cache_fill *fill) {
+    SK_CHECK_MAGIC(fill, CACHE_FILL_MAGIC);
+    fill->guest = true;
 }
 
 void cache_fill_not_to_keep(struct cache_fill *fill) {
@@ -201,10 +206,10 @@ sk_err cache_fill_finish(struct cache_fill *fill) {
         cache_index_remove(fill->cache, fill->entry);
         return SK_OK;
     }
-    if (known)
-        cache_store_admit(fill->cache, fill->entry);
-    else
+    if (!known)
         admit_packed(fill, bytes);
+    else if (!cache_store_admit(fill->cache, fill->entry))
+        cache_index_remove(fill->cache, fill->entry);
     return SK_OK;
 }
 

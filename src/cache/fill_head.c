@@ -57,6 +57,7 @@ static uint64_t new_number(struct cache *cache) {
 /* An entry that gets its bytes from this fill. */
 static void connect(struct cache_fill *fill, struct cache_entry *entry, bool shared) {
     entry->object.shared = shared;
+    entry->guest = fill->guest;
     entry->object.born = fill->born;
     entry->object.born_at = entry->object.from_tier ? 0 : fill->born_at;
     if (entry->object.codable && !entry->object.number) entry->object.number = new_number(fill->cache);
@@ -232,7 +233,7 @@ static enum published publish(struct cache_fill *fill, const struct plan *plan) 
     pthread_mutex_unlock(&stripe->lock);
     cache_section_end(fill->thread);
     if (how == PUBLISHED && plan->list && plan->list != plan->present) {
-        cache_store_admit(fill->cache, plan->list);
+        (void)cache_store_admit(fill->cache, plan->list);
         cache_tier_overtaken(fill->cache, &plan->list->object.key);
     }
     if (how == PUBLISH_NOT) cache_store_never_indexed(fill->cache, fill->entry);
@@ -270,7 +271,7 @@ static sk_err try_store(struct cache_fill *fill, const struct cache_head *head, 
 /* There is no more to come. */
 static void complete_head(struct cache_fill *fill) {
     fill_end(fill, CACHE_COMPLETE);
-    cache_store_admit(fill->cache, fill->entry);
+    (void)cache_store_admit(fill->cache, fill->entry);
 }
 
 sk_err cache_fill_store(struct cache_fill *fill, const struct cache_head *head) {
@@ -315,6 +316,7 @@ static struct cache_entry *create_fresh(struct cache_fill *fill, const struct ca
     if (inline_bytes) memcpy(entry->inline_body, stale->inline_body, inline_bytes);
     if (stale->body) cache_body_ref(entry->body = stale->body);
     entry->object.shared = true;
+    entry->guest = stale->guest;
     entry->object.born = fill->born;
     entry->object.born_at = fill->born_at;
     entry->object.number = stale->object.number; /* the same content, so its forms stay good */
@@ -333,9 +335,9 @@ static void publish_fresh(struct cache_fill *fill) {
     bool indexed = !fill->doomed && !cache_index_put(fill->cache, fill->entry, NULL);
     pthread_mutex_unlock(&stripe->lock);
     if (indexed) cache_tier_overtaken(fill->cache, &fill->entry->object.key);
-    if (indexed)
-        cache_store_admit(fill->cache, fill->entry);
-    else
+    if (indexed && !cache_store_admit(fill->cache, fill->entry))
+        cache_index_remove(fill->cache, fill->entry);
+    else if (!indexed)
         cache_store_never_indexed(fill->cache, fill->entry);
 }
 

@@ -57,6 +57,7 @@ struct cache_fill {
     uint32_t bytes;              /* of this allocation */
     sk_time_ns born_at;          /* when its content was asked for */
     bool unkept;                 /* fetch's thread: nothing of it stays */
+    bool guest;                  /* fetch's thread, before the head: it is another node's */
     uint64_t born;               /* purge clock; changed under the stripe's lock, before the head */
     struct cache_entry *stale;   /* a reference is held; may be NULL */
     /* set by the fetch before `state` says so */

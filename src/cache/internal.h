@@ -40,7 +40,8 @@
 /* A head and a body of known length up to this go into one chunk. */
 #define CACHE_SINGLE_MAX_BYTES 32768
 #define CACHE_TAGS_MAX                                                                                       \
-    HTTP_TAGS_MAX /* of one response; with more it is not stored, or purges would miss it */
+    HTTP_TAGS_MAX            /* of one response; with more it is not stored, or purges would miss it */
+#define CACHE_GUEST_SHARE 16 /* guests have at most so great a part of the budget */
 #define CACHE_WINDOW_MIN_BYTES (64 * 1024)
 /* A body whose length was not announced is packed when it is complete and at most so large. */
 #define CACHE_PACK_MAX_BYTES (256 * 1024)
@@ -71,6 +72,7 @@ enum cache_kind { CACHE_KIND_RESPONSE, CACHE_KIND_VARIANTS };
 struct cache_entry {
     struct cache_object object;
     /* set before it is published */
+    bool guest;              /* another node's: for a share of the memory, and never for the SSD tier */
     struct cache_body *body; /* blocks; a reference is held; NULL: inline_body */
     char *inline_body;
     uint32_t chunk_bytes; /* what the store was asked for */
@@ -109,6 +111,7 @@ struct cache_store {
     uint64_t limbo_bytes;       /* retired, not yet freed */
     uint32_t limbo_parts;       /* fills and tables retired since the last look */
     uint64_t evicted_objects, evicted_bytes;
+    uint64_t guest_bytes; /* of guests in the policy */
 };
 
 struct cache_shard {

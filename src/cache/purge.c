@@ -249,7 +249,9 @@ sk_err cache_purge(struct cache *cache, const struct cache_purge *purge, uint64_
     uint64_t tick = purge_load(&purges->clock) + 1;
     apply_at(cache, purge, tick);
     cache_tier_purged(cache, purge, tick);
-    purge_history_note(&purges->history, sk_time_now(), tick);
+    sk_time_ns now = sk_time_now();
+    purge_history_note(&purges->history, now, tick);
+    if (purges->witness) purges->witness(purges->witness_arg, now);
     /* Last: a fill that begins before this still counts as older, and who sees the tick sees the purge. */
     atomic_store_explicit(&purges->clock, tick, memory_order_release);
     pthread_mutex_unlock(&purges->lock);

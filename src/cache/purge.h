@@ -47,6 +47,9 @@ sk_err cache_purge(struct cache *cache, const struct cache_purge *purge, uint64_
 /* For what was fetched elsewhere (another node's cache): the tick of the last purge that had come at TIME (sk_time_now),
  * or an earlier one. */
 uint64_t cache_purge_tick_at(struct cache *cache, sk_time_ns time);
+/* From now on WITNESS hears of each purge before cache_purge returns: with the time that it has in the history. Called under
+ * a lock, so it takes microseconds. Before other threads are there, or after; NULL: nobody hears. */
+void cache_purge_witness(struct cache *cache, void (*witness)(void *arg, sk_time_ns at), void *arg);
 /* Purges up to now concern only what is stored here: those before count for nothing in cache_purge_tick_at. */
 void cache_purge_forget_history(struct cache *cache);
 enum cache_purge_effect { CACHE_PURGE_SPARES, CACHE_PURGE_STALES, CACHE_PURGE_REMOVES };

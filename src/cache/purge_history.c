@@ -31,6 +31,14 @@ uint64_t cache_purge_tick_at(struct cache *cache, sk_time_ns time) {
     return tick;
 }
 
+void cache_purge_witness(struct cache *cache, void (*witness)(void *arg, sk_time_ns at), void *arg) {
+    struct cache_purges *purges = cache->purges;
+    pthread_mutex_lock(&purges->lock);
+    purges->witness = witness;
+    purges->witness_arg = arg;
+    pthread_mutex_unlock(&purges->lock);
+}
+
 void cache_purge_forget_history(struct cache *cache) {
     struct cache_purges *purges = cache->purges;
     pthread_mutex_lock(&purges->lock);

@@ -52,8 +52,10 @@ struct cache_purges {
      * pattern. A table of its own, for what it folds is no purge. */
     struct purge_table *glob_table;
     _Atomic uint64_t glob_any_host,
-        glob_any_path;              /* the last tick of one without a host, or without a directory */
-    struct purge_history history;   /* under the lock */
+        glob_any_path;            /* the last tick of one without a host, or without a directory */
+    struct purge_history history; /* under the lock */
+    void (*witness)(void *arg, sk_time_ns at); /* set while one thread is there; NULL: none */
+    void *witness_arg;
     char text[CACHE_KEY_MAX_BYTES]; /* under the lock: a scope's, for a moment */
 };
 

@@ -71,7 +71,7 @@ static sk_err make_list(struct cache *cache, const struct cache_key *list_key, s
     if (err)
         cache_store_never_indexed(cache, list);
     else
-        cache_store_admit(cache, list);
+        (void)cache_store_admit(cache, list);
     cache_entry_unref(cache, list);
     if (err) return err;
     cache_tier_overtaken(cache, list_key);

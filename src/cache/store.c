@@ -174,18 +174,36 @@ void cache_store_free(struct cache *cache, void *chunk, bool sent) {
 
 /* ---- in and out of the policy ------------------------------------------------------------------------ */
 
-void cache_store_admit(struct cache *cache, struct cache_entry *entry) {
+/* Under the lock. */
+static bool has_room_for(const struct cache *cache, const struct cache_entry *entry) {
+    uint64_t share = cache->budget_bytes / CACHE_GUEST_SHARE;
+    return !entry->guest || cache->store.guest_bytes + entry->policy.bytes <= share;
+}
+
+/* Under the lock. */
+static void enter_policy(struct cache_store *store, struct cache_entry *entry) {
+    cache_slab_set_owner(store->slab, entry, entry);
+    if (entry->body) cache_body_set_holder(entry->body, entry);
+    entry->in_policy = true;
+    if (entry->guest) store->guest_bytes += entry->policy.bytes;
+    store->ops->insert(store->policy, &entry->policy);
+}
+
+/* Under the lock; the policy has let it go. */
+static void left_policy(struct cache_store *store, struct cache_entry *entry) {
+    entry->in_policy = false;
+    if (entry->guest) store->guest_bytes -= entry->policy.bytes;
+}
+
+bool cache_store_admit(struct cache *cache, struct cache_entry *entry) {
     struct cache_store *store = &cache->store;
     pthread_mutex_lock(&store->lock);
     entry->policy.bytes = cache_chunk_bytes(entry->chunk_bytes);
     if (entry->body) entry->policy.bytes += cache_body_bytes(entry->body);
-    if (!entry->removed) {
-        cache_slab_set_owner(store->slab, entry, entry);
-        if (entry->body) cache_body_set_holder(entry->body, entry);
-        entry->in_policy = true;
-        store->ops->insert(store->policy, &entry->policy);
-    }
+    bool room = has_room_for(cache, entry);
+    if (room && !entry->removed) enter_policy(store, entry);
     pthread_mutex_unlock(&store->lock);
+    return room;
 }
 
 uint64_t cache_store_bytes_of(struct cache *cache, const struct cache_entry *entry) {
@@ -205,8 +223,10 @@ void cache_store_forget(struct cache *cache, struct cache_entry *entry) {
     struct cache_store *store = &cache->store;
     pthread_mutex_lock(&store->lock);
     entry->removed = true;
-    if (entry->in_policy) store->ops->remove(store->policy, &entry->policy);
-    entry->in_policy = false;
+    if (entry->in_policy) {
+        store->ops->remove(store->policy, &entry->policy);
+        left_policy(store, entry);
+    }
     if (entry->body && cache_body_holder(entry->body) == entry) cache_body_set_holder(entry->body, NULL);
     pthread_mutex_unlock(&store->lock);
     cache_entry_unref(cache, entry);
@@ -215,8 +235,8 @@ void cache_store_forget(struct cache *cache, struct cache_entry *entry) {
 /* ---- making room ------------------------------------------------------------------------------------- */
 
 /* Taken out of the policy and kept by a reference until evict_all has it; linked through its policy entry. */
-static uint64_t add_victim(struct cache_entry *entry, struct sk_list *victims) {
-    entry->in_policy = false;
+static uint64_t add_victim(struct cache_store *store, struct cache_entry *entry, struct sk_list *victims) {
+    left_policy(store, entry);
     atomic_fetch_add_explicit(&entry->refs, 1, memory_order_relaxed); /* the index still has its own */
     sk_list_push_back(victims, &entry->policy.link);
     return entry->policy.bytes;
@@ -232,7 +252,7 @@ static uint64_t victims_by_policy(struct cache_store *store, uint64_t wanted_byt
         if (!chosen) break;
         struct cache_entry *entry = SK_CONTAINER_OF(chosen, struct cache_entry, policy);
         if (evictable(entry)) {
-            bytes += add_victim(entry, victims);
+            bytes += add_victim(store, entry, victims);
         } else {
             sk_list_push_back(&in_use, &chosen->link);
             skipped++;
@@ -252,7 +272,7 @@ static uint64_t victims_of_a_slab(struct cache_store *store, struct sk_list *vic
         struct cache_entry *entry = entry_of_owner(owner);
         if (!entry || !evictable(entry)) continue; /* chosen already, for another of its chunks */
         store->ops->remove(store->policy, &entry->policy);
-        bytes += add_victim(entry, victims);
+        bytes += add_victim(store, entry, victims);
     }
     return bytes;
 }

@@ -22,8 +22,8 @@ void cache_store_renew(struct cache *cache, void *chunk);
 void cache_store_outwait_sections(struct cache *cache);
 
 /* A complete object that is in the index may be evicted from now on; nothing happens when it was removed
- * meanwhile. */
-void cache_store_admit(struct cache *cache, struct cache_entry *entry);
+ * meanwhile. False: it is a guest, and their share is full; the caller takes it out of the index. */
+bool cache_store_admit(struct cache *cache, struct cache_entry *entry);
 /* What evicting the entry would free, as it was admitted; 0 before. */
 uint64_t cache_store_bytes_of(struct cache *cache, const struct cache_entry *entry);
 /* The object was taken out of the index by the caller: takes it out of the policy too and drops the index's

@@ -57,7 +57,7 @@ static sk_err restore_list(struct cache_thread *thread, const struct cache_key *
     pthread_mutex_unlock(&stripe->lock);
     cache_section_end(thread);
     if (put)
-        cache_store_admit(cache, list);
+        (void)cache_store_admit(cache, list);
     else
         cache_store_never_indexed(cache, list);
     cache_entry_unref(cache, list);

@@ -43,6 +43,7 @@ static bool is_spent(const struct cache_object *object) {
 /* What a purge has hit may go down: that is seen when it is found. */
 static bool is_one_of_ours(const struct cache_entry *entry) {
     const struct cache_object *object = &entry->object;
+    if (entry->guest) return false;
     if (object->kind == CACHE_KIND_VARIANTS) return true;
     /* acquire: with it, all bytes are seen */
     if (atomic_load_explicit(&object->complete, memory_order_acquire) != CACHE_COMPLETE) return false;

@@ -72,6 +72,8 @@ struct config_origin_options {
     uint32_t retry_budget_percent;      /* retries allowed as a share of requests */
     uint32_t fail_after;                /* consecutive failures that take an origin out (passive) */
     int64_t fail_for_ms;                /* for how long */
+    int64_t
+        patience_ms; /* over HTTP/2: without any sign of life it has failed; 0: no matter (between nodes alone) */
     struct config_health_check health;
 };
 
@@ -114,10 +116,13 @@ struct config_peer {
 /* The ring of a PoP (grid/ring.h). */
 struct config_peers {
     sk_str listen;        /* empty: there is none */
+    sk_str address;       /* where others reach it; empty: by its members' table nobody does */
+    sk_str state;         /* folder, ends with NUL; empty: nothing is remembered */
     sk_str ca, cert, key; /* paths of PEM files; end with NUL */
     struct config_peer *nodes;
     uint32_t node_count;
-    int64_t timeout_ms, warm_up_ms;
+    int64_t timeout_ms, patience_ms, warm_up_ms;
+    uint32_t hot; /* requests in ten seconds; 0: nothing is */
 };
 
 /* Who may use the PURGE method. */

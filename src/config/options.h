@@ -350,22 +350,35 @@ enum config_kind {
     X(S, VALUE, ADDRESS, address, address, "", "", "", "10.0.0.2:7444",                                      \
       "Where it listens for nodes. Required, but for ourselves.")
 
-#define CONFIG_PEERS_TABLE(X, S)                                                                             \
-    X(S, VALUE, LISTENER, listen, listen, "", "", "", "10.0.0.1:7444",                                       \
-      "Where to listen for other nodes, over TLS 1.3 with both certificates. With it, the edges of a PoP "   \
-      "share their caches: each key has an owner among them, and only that one asks the origin.")            \
-    X(S, SECTIONS, PEER, nodes, nodes, "", "0", "256", "",                                                   \
-      "The nodes of the ring, the same list on each, of our own PoP and of those that are shields.")         \
-    X(S, VALUE, FILE, ca, ca, "", "", "", "/etc/skerry/peers-ca.pem",                                        \
-      "Authorities of the nodes' certificates (PEM). Without it: the roots in `fleet.state`.")               \
-    X(S, VALUE, FILE, cert, cert, "", "", "", "/etc/skerry/peers.pem",                                       \
-      "This node's certificate (PEM), with its name in it as a URI: spiffe://FLEET/POP/edge/NAME. Without "  \
-      "it: the one in `fleet.state`.")                                                                       \
-    X(S, VALUE, FILE, key, key, "", "", "", "/etc/skerry/peers.key", "Its private key (PEM).")               \
-    X(S, VALUE, DURATION, timeout, timeout_ms, "10s", "100ms", "10m", "3s",                                  \
-      "For an owner's answer to begin; then the next one is asked, at last the origin itself.")              \
-    X(S, VALUE, DURATION, warm_up, warm_up_ms, "1m", "0s", "24h", "10m",                                     \
-      "For so long after its start an edge asks the key's next owner for what it has, before an origin.")
+#define CONFIG_PEERS_TABLE(X, S)                                                                              \
+    X(S, VALUE, LISTENER, listen, listen, "", "", "", "10.0.0.1:7444",                                        \
+      "Where to listen for other nodes, over TLS 1.3 with both certificates. With it, the edges of a PoP "    \
+      "share their caches: each key has an owner among them, and only that one asks the origin.")             \
+    X(S, VALUE, ADDRESS, address, address, "", "", "", "10.0.0.1:7444",                                       \
+      "Where other nodes reach that listener, as they are told by the bus. Without it: what `listen` says.")  \
+    X(S, SECTIONS, PEER, nodes, nodes, "", "0", "256", "",                                                    \
+      "The nodes of the ring, the same list on each, of our own PoP and of those that are shields. Without "  \
+      "it, and with `fleet.bus`: the members of the fleet, as they come and go.")                             \
+    X(S, VALUE, FILE, state, state, "", "", "", "/var/lib/skerry/peers",                                      \
+      "A folder where this edge remembers until when it has applied purges, and which nodes there were. "     \
+      "Without it: `fleet.state`. Without both, what other nodes have held since before its start is "        \
+      "validated once before it is used.")                                                                    \
+    X(S, VALUE, FILE, ca, ca, "", "", "", "/etc/skerry/peers-ca.pem",                                         \
+      "Authorities of the nodes' certificates (PEM). Without it: the roots in `fleet.state`.")                \
+    X(S, VALUE, FILE, cert, cert, "", "", "", "/etc/skerry/peers.pem",                                        \
+      "This node's certificate (PEM), with its name in it as a URI: spiffe://FLEET/POP/edge/NAME. Without "   \
+      "it: the one in `fleet.state`.")                                                                        \
+    X(S, VALUE, FILE, key, key, "", "", "", "/etc/skerry/peers.key", "Its private key (PEM).")                \
+    X(S, VALUE, DURATION, timeout, timeout_ms, "10s", "100ms", "10m", "3s",                                   \
+      "For an owner's answer to begin; then the origin itself is asked.")                                     \
+    X(S, VALUE, DURATION, patience, patience_ms, "500ms", "20ms", "1m", "200ms",                              \
+      "For a node that is asked to be reached, and to give any sign of life after that. Then the key's next " \
+      "owner is asked.")                                                                                      \
+    X(S, VALUE, DURATION, warm_up, warm_up_ms, "1m", "0s", "24h", "10m",                                      \
+      "For so long after its start an edge asks the key's next owner for what it has, before an origin.")     \
+    X(S, VALUE, COUNT, hot, hot, "16", "0", "65535", "100",                                                   \
+      "What belongs to another node and is asked for so often within some ten seconds is kept here too, in "  \
+      "at most a sixteenth of the memory. 0: never.")
 
 #define CONFIG_SITE_TABLE(X, S)                                                                              \
     X(S, VALUE, NAME, name, name, "", "", "", "shop",                                                        \

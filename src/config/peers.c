@@ -1,5 +1,6 @@
 /* `peers`: the other nodes, and the listener that they reach us by. */
 #include <stdio.h>
+#include <string.h>
 
 #include "config/compile_private.h"
 #include "config/value.h"
@@ -67,6 +68,23 @@ static void add_listener(struct compile *c, const struct config_peers *peers) {
     config->listener_count++;
 }
 
+static bool is_any(const struct io_addr *addr) {
+    static const uint8_t any[16], any4[16] = {[10] = 0xff, [11] = 0xff};
+    uint8_t ip[16];
+    return io_addr_ip16(addr, ip) && (!memcmp(ip, any, 16) || !memcmp(ip, any4, 16));
+}
+
+/* What others are to connect to; a listener on all addresses says nothing to them. */
+static void set_address(struct compile *c, struct config_peers *peers) {
+    struct io_addr addr;
+    bool tls = false;
+    if (peers->address.len || peers->node_count || !c->config->fleet.bus.len) return;
+    if (config_endpoint_parse(peers->listen, &addr, &tls) == SK_OK && !is_any(&addr))
+        peers->address = peers->listen;
+    else
+        told(c, "address", "found none, expected where other nodes reach `listen` (example: 10.0.0.1:7444)");
+}
+
 void config_compile_peers(struct compile *c, const struct config_raw_PEERS *raw, struct config_peers *peers) {
     config_compile_fill(c, section_of("peers"), raw, peers);
     if (!raw) return;
@@ -80,5 +98,7 @@ void config_compile_peers(struct compile *c, const struct config_raw_PEERS *raw,
     peers->ca = file_of(c, "ca", peers->ca, "roots.pem");
     peers->cert = file_of(c, "cert", peers->cert, "node.pem");
     peers->key = file_of(c, "key", peers->key, "node.pem");
+    peers->state = peers->state.len ? config_compile_path(c, peers->state) : c->config->fleet.state;
+    set_address(c, peers);
     if (c->config->listeners) add_listener(c, peers);
 }

@@ -97,15 +97,13 @@ static void look_at_identity(struct edge_bus *bus) {
                sk_err_text(err));
 }
 
-static struct fleet_identity *identity_of(void *arg) {
-    struct edge_bus *bus = arg;
-    return fleet_identity_ref(bus->identity);
-}
+struct fleet_identity *edge_bus_identity(struct edge_bus *bus) { return fleet_identity_ref(bus->identity); }
 
-static const struct fleet_expelled *expelled_of(void *arg) {
-    const struct edge_bus *bus = arg;
-    return &bus->expelled;
-}
+const struct fleet_expelled *edge_bus_expelled(const struct edge_bus *bus) { return &bus->expelled; }
+
+static struct fleet_identity *identity_of(void *arg) { return edge_bus_identity(arg); }
+
+static const struct fleet_expelled *expelled_of(void *arg) { return edge_bus_expelled(arg); }
 
 static const struct fleet_bus_key *key_of(void *arg) {
     const struct edge_bus *bus = arg;
@@ -231,7 +229,7 @@ static void describe(void *arg, struct fleet_heartbeat *beat, struct sk_arena *a
     cache_usage(process->cache, &usage);
     beat->state = state_of(process);
     beat->why = sk_str_from_c(edge_withdrawn_why());
-    beat->address = config->peers.listen;
+    beat->address = config->peers.address;
     beat->version = SK_STR(SK_VERSION);
     beat->config = config->number;
     beat->connections = edge_limits_count(process->limits);

@@ -23,6 +23,12 @@ void edge_bus_leave(struct edge_bus *bus, void (*left)(void *arg), void *arg);
 /* After the loop has ended. BUS may be NULL. */
 void edge_bus_free(struct edge_bus *bus);
 
+struct fleet_identity;
+struct fleet_expelled;
+/* Who we are and whom not to believe, as of now: a reference that is given back; borrowed until the next turn of the loop. */
+struct fleet_identity *edge_bus_identity(struct edge_bus *bus);
+const struct fleet_expelled *edge_bus_expelled(const struct edge_bus *bus);
+
 /* Other edges of our PoP and how many of them take clients, as of a moment ago; asks again when it is called. 0 without
  * a bus. */
 void edge_bus_others(struct edge_bus *bus, uint32_t *out_others, uint32_t *out_running);

@@ -20,7 +20,8 @@ sk_err edge_fetch_add_ask(struct edge_fetch *fetch, struct http_fields *fields) 
     if (ask.hop_count == GRID_HOPS_MAX) return SK_ERR_TOO_LARGE;
     ask.hops[ask.hop_count++] = fetch->peers->label;
     ask.fresh = SK_MAX(ask.fresh, fetch->fresh);
-    ask.only_stored = fetch->step->only_stored;
+    /* What it has is known by then: to validate it, it may ask. */
+    ask.only_stored = fetch->step->only_stored && fetch->fresh == GRID_AS_STORED;
     sk_str value = sk_arena_copy(&fetch->arena, (sk_str){text, grid_ask_format(&ask, text)});
     if (!value.data) return SK_ERR_NO_MEMORY;
     return http_fields_add(fields, &fetch->arena, SK_STR(GRID_FIELD), value);
@@ -69,6 +70,8 @@ static sk_err judge(struct edge_fetch *fetch, const struct http_response *respon
     if (fetch->word->failed) return fetch->step->only_stored ? SK_ERR_NOT_FOUND : SK_OK;
     sk_time_ns since = held_since(fetch->word, asked_at);
     enum cache_purge_effect effect = effect_on(fetch, since);
+    if (effect == CACHE_PURGE_SPARES && since < edge_past_unknown_until(fetch->peers->how.past))
+        effect = CACHE_PURGE_STALES; /* in a life of ours that we do not remember it may have been purged */
     if (effect == CACHE_PURGE_SPARES) {
         cache_fill_held_since(fetch->fill, since);
         return SK_OK;
@@ -92,7 +95,7 @@ static sk_err ask_peer(struct edge_fetch *fetch, struct origin_exchange **out_or
         if (err) return err;
         err = judge(fetch, *out_response, asked_at);
         if (err) origin_exchange_close(*out_origin);
-        if (fetch->step->only_stored) break;
+        if (fetch->step->only_stored && fetch->fresh == GRID_ANEW) break; /* it has nothing, then */
     }
     return err;
 }
@@ -144,13 +147,26 @@ sk_err edge_fetch_ask_peers(struct edge_fetch *fetch, struct origin_exchange **o
 
 /* ---- what is another node's ---------------------------------------------------------------------------------------- */
 
+/* Asked for so often here that the way to its owner is worth sparing. */
+static bool is_hot(struct edge_fetch *fetch) {
+    uint32_t hot = fetch->snapshot->config->peers.hot;
+    uint64_t hash = cache_fill_primary_key(fetch->fill)->hash.low;
+    return hot && grid_heat_count(fetch->peers->how.heat, hash, sk_time_now()) >= hot;
+}
+
 void edge_fetch_judge_foreign(struct edge_fetch *fetch, const struct http_response *response,
                               struct http_store_answer *answer) {
     if (!fetch->peer || fetch->by_node || !answer->store) return;
     if (!edge_peers_elsewhere(fetch->peers, edge_fetch_primary(fetch))) return;
     uint64_t length = edge_fetch_body_length(response);
+    bool small = length != CACHE_LENGTH_UNKNOWN && length <= SHARED_MOST_BYTES;
+    if (small && is_hot(fetch)) {
+        cache_fill_as_guest(fetch->fill);
+        observe_count(fetch->worker->metrics, OBSERVE_PEER_HOT);
+        return;
+    }
     fetch->foreign = true;
-    if (length != CACHE_LENGTH_UNKNOWN && length <= SHARED_MOST_BYTES) {
+    if (small) {
         cache_fill_not_to_keep(fetch->fill);
         return;
     }

@@ -16,7 +16,7 @@ bool edge_fetch_resume(struct edge_fetch *fetch, sk_err why, uint64_t received, 
 sk_err edge_fetch_add_range(struct edge_fetch *fetch, struct http_fields *fields);
 /* Adds who has asked, us included, to a request that goes to a node. SK_ERR_NO_MEMORY, SK_ERR_TOO_LARGE. */
 sk_err edge_fetch_add_ask(struct edge_fetch *fetch, struct http_fields *fields);
-/* What came belongs to another node: it is given to those who wait for it, and not kept.
+/* What came belongs to another node: it is given to those who wait for it, and kept only if it is hot.
  * ANSWER (that it may be stored) is changed where it is not even to be stored while it comes. */
 void edge_fetch_judge_foreign(struct edge_fetch *fetch, const struct http_response *response,
                               struct http_store_answer *answer);

@@ -41,7 +41,8 @@ bool edge_fetch_resume(struct edge_fetch *fetch, sk_err why, uint64_t received, 
                        struct origin_exchange **out_rest) {
     const struct http_response *response;
     struct origin_exchange *rest;
-    bool gone = why == SK_ERR_RESET || why == SK_ERR_CLOSED || why == SK_ERR_TIMEOUT;
+    bool gone =
+        why == SK_ERR_RESET || why == SK_ERR_CLOSED || why == SK_ERR_TIMEOUT || why == SK_ERR_UNREACHABLE;
     if (!gone || !fetch->peer || fetch->resumes == RESUMES_MOST) return false;
     if (total == CACHE_LENGTH_UNKNOWN || received >= total || !begun(fetch)) return false;
     fetch->resumes++;

@@ -35,6 +35,7 @@ static double read_used_bytes(void *arg) { return (double)usage_of(arg).used_byt
 static double read_budget_bytes(void *arg) { return (double)usage_of(arg).budget_bytes; }
 static double read_evicted_objects(void *arg) { return (double)usage_of(arg).evicted_objects; }
 static double read_evicted_bytes(void *arg) { return (double)usage_of(arg).evicted_bytes; }
+static double read_guest_bytes(void *arg) { return (double)usage_of(arg).guest_bytes; }
 static double read_rejected_objects(void *arg) { return (double)usage_of(arg).rejected_objects; }
 static double read_variant_bounds(void *arg) { return (double)usage_of(arg).variant_bounds; }
 

@@ -11,6 +11,7 @@
     X(fills, "skerry_cache_fills", "Fetches in progress")                                                    \
     X(used_bytes, "skerry_cache_used_bytes", "Bytes of the memory budget in use")                            \
     X(budget_bytes, "skerry_cache_budget_bytes", "The memory budget")                                        \
+    X(guest_bytes, "skerry_cache_guest_bytes", "Bytes of hot objects that belong to other nodes")            \
     X(evicted_objects, "skerry_cache_evicted_objects", "Objects evicted since the start")                    \
     X(evicted_bytes, "skerry_cache_evicted_bytes", "Bytes evicted since the start")                          \
     X(rejected_objects, "skerry_cache_rejected_objects", "Objects for which no room could be made")          \

@@ -9,7 +9,6 @@
 
 /* An owner that has failed once is left alone for so long: the next owner has its keys meanwhile. */
 #define OUT_FOR_MS 2000
-#define CONNECT_MS 1000
 #define IDLE_MS 60000
 #define EXPELLED_MOST (4u << 20)
 
@@ -55,10 +54,11 @@ static sk_str label_of(struct edge_peers *peers, const struct fleet_id *id) {
 
 /* ---- the nodes --------------------------------------------------------------------------------------------------- */
 
-/* The owner waits for its origin as long as the site says; only its first byte is bounded here. */
+/* The owner waits for its origin as long as the site says; only its first byte is bounded here. That it lives must show
+ * sooner: one that is stopped, or cut off, costs whoever asks it no more than our patience. */
 static void set_options(const struct config_peers *config, struct config_origin_options *options) {
     *options = (struct config_origin_options){
-        .connect_timeout_ms = SK_MIN(CONNECT_MS, config->timeout_ms),
+        .connect_timeout_ms = SK_MIN(config->patience_ms, config->timeout_ms),
         .first_byte_timeout_ms = config->timeout_ms,
         .between_bytes_timeout_ms = config->timeout_ms,
         .idle_timeout_ms = IDLE_MS,
@@ -66,6 +66,7 @@ static void set_options(const struct config_peers *config, struct config_origin_
         .max_idle = 4,
         .fail_after = 1,
         .fail_for_ms = OUT_FOR_MS,
+        .patience_ms = config->patience_ms,
     };
 }
 
@@ -141,7 +142,7 @@ static sk_err add_ring(struct edge_peers *peers, sk_str pop) {
     sk_str names[GRID_NODES_MAX];
     uint32_t count = 0;
     for (uint32_t i = 0; i < peers->peer_count; i++) {
-        if (!sk_str_eq(peers->peers[i].pop, pop)) continue;
+        if (!sk_str_eq(peers->peers[i].pop, pop) || (peers->peers[i].self && peers->how.out)) continue;
         if (count == GRID_NODES_MAX) return SK_ERR_TOO_LARGE;
         names[count] = peers->peers[i].label;
         ring->peers[count++] = &peers->peers[i];
@@ -193,14 +194,14 @@ static sk_err fill_in(struct edge_peers *peers, struct origin_registry *registry
 }
 
 sk_err edge_peers_make(struct config *config, struct origin_registry *registry,
-                       const struct edge_peer_heard *heard, size_t count, sk_time_ns warm_until,
+                       const struct edge_peer_heard *heard, size_t count, const struct edge_peers_self *how,
                        struct edge_peers **out_peers) {
     struct edge_peers *peers = calloc(1, sizeof *peers);
     if (!peers) return SK_ERR_NO_MEMORY;
     atomic_init(&peers->references, 1);
     sk_arena_init(&peers->arena, 4096, 0);
     peers->config = config_ref(config);
-    peers->warm_until = warm_until;
+    peers->how = *how;
     sk_err err = fill_in(peers, registry, heard, count);
     if (err)
         peers_free(peers);
@@ -296,7 +297,7 @@ uint32_t edge_peers_steps(const struct edge_peers *peers, const struct config_si
     uint32_t slot = grid_slot_of(primary);
     if (by_node && (by_node->only_stored || by_node->hop_count >= GRID_HOPS_MAX)) return 0;
     if (!by_node) add_owners(&steps, own, slot);
-    if (now < peers->warm_until && !steps.count) add_former(&steps, own, slot);
+    if (now < peers->how.warm_until && !steps.count) add_former(&steps, own, slot);
     if (site->shield.len && !sk_str_eq(site->shield, own->pop) && !came_through_pop(&steps, site->shield))
         shield = edge_peers_ring_of(peers, site->shield);
     if (shield) add_owners(&steps, shield, slot);

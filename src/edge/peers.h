@@ -5,7 +5,9 @@
 #define SK_EDGE_PEERS_H
 
 #include "config/config.h"
+#include "edge/past.h"
 #include "fleet/id.h"
+#include "grid/heat.h"
 #include "grid/peer_field.h"
 #include "grid/ring.h"
 #include "origin/origin.h"
@@ -27,6 +29,15 @@ struct edge_peer_ring {
     struct edge_peer *peers[GRID_NODES_MAX]; /* as the ring counts them */
 };
 
+/* How it is with ourselves. */
+struct edge_peers_self {
+    sk_time_ns warm_until; /* then we have been here long enough */
+    bool out;              /* we take no part: every key is another's */
+    /* both outlive all views */
+    struct edge_past *past;
+    struct grid_heat *heat;
+};
+
 struct edge_peers {
     _Atomic uint32_t references;
     struct sk_arena arena;
@@ -38,17 +49,17 @@ struct edge_peers {
     uint32_t peer_count;
     struct edge_peer_ring *rings; /* the first is that of our own PoP */
     uint32_t ring_count;
-    sk_time_ns warm_until;
+    struct edge_peers_self how;
 };
 
 /* One that was heard of: from the configuration, or from the members of the fleet. */
 struct edge_peer_heard {
     sk_str name, pop, address;
 };
-/* Reads our identity and builds the rings of HEARD and ourselves. What is logged tells why it failed. WARM_UNTIL: when
- * we have been here long enough. SK_ERR_INVALID (a file, a name), SK_ERR_NO_MEMORY, SK_ERR_TOO_LARGE. */
+/* Reads our identity and builds the rings of HEARD and ourselves. What is logged tells why it failed.
+ * SK_ERR_INVALID (a file, a name), SK_ERR_NO_MEMORY, SK_ERR_TOO_LARGE. */
 sk_err edge_peers_make(struct config *config, struct origin_registry *registry,
-                       const struct edge_peer_heard *heard, size_t count, sk_time_ns warm_until,
+                       const struct edge_peer_heard *heard, size_t count, const struct edge_peers_self *how,
                        struct edge_peers **out_peers);
 struct edge_peers *edge_peers_ref(struct edge_peers *peers);
 void edge_peers_unref(struct edge_peers *peers); /* NULL is allowed; the last one frees, on any thread */

@@ -55,7 +55,7 @@ struct edge_process {
     struct io_timer drain_timer;
     struct io_timer certificates_timer;
     struct edge_load load;
-    struct observe_gauge gauges[32];
+    struct observe_gauge gauges[33];
     /* workers, under the mutex, which is held for one post */
     pthread_mutex_t posts;
     bool *reachable; /* by worker index: its loop is there */

@@ -5,7 +5,7 @@
 
 #include "io/fiber.h"
 
-/* From a fiber of the running loop: calls WORK, which must not park, and returns what it does. Goes on to its end
+/* From a fiber: calls WORK, which must not park, and returns what it does. Goes on to its end
  * also when the fiber is cancelled meanwhile. */
 sk_err fleet_deeply(sk_err (*work)(void *arg), void *arg);
 

@@ -37,7 +37,7 @@ struct fleet_heartbeat {
     sk_str name;            /* the node's id */
     enum fleet_state state; /* and in words why, when it is not running */
     sk_str why;
-    sk_str address; /* HOST:PORT of its listener for nodes (peers.listen); empty: none */
+    sk_str address; /* HOST:PORT of its listener for nodes (peers.address); empty: none */
     sk_str version;
     bool silent; /* it hears nobody on the bus */
     uint64_t made_ms, config, connections, requests, hits, misses, used_bytes, budget_bytes;

@@ -77,6 +77,7 @@ sk_err fleet_members_read(struct fleet_valkey *valkey, sk_time_ns deadline, stru
         err = fleet_reply_pairs(replies[i], arena, &pairs, &member.pair_count);
         if (!err && !member.pair_count) {
             err = strike(valkey, member.name, deadline, arena);
+            if (err == SK_ERR_BUSY) err = SK_OK; /* a replica takes no writes: who reads the primary will */
         } else if (!err) {
             member.pairs = pairs;
             members.items[members.count++] = member;

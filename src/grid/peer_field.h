@@ -9,7 +9,12 @@
  * stored under. The edge that asked counts back by its own clock from the moment when it asked, which makes the content
  * older than it is and never younger, and holds all purges since then against it, as if it had stored it itself. If one
  * covers it, the edge asks again with `fresh`: the owner then validates (soft) or fetches anew (hard). No wall clock, no
- * position on the bus and no order between nodes is needed, and purges that one edge alone knows hold as well. */
+ * position on the bus and no order between nodes is needed, and purges that one edge alone knows hold as well.
+ *
+ * An edge that starts again knows the purges of its former life no more, whose positions on the bus would not name those
+ * that came by another way. It keeps one moment instead, until when it has applied any (edge/past.h): what an owner has held
+ * since before that is asked for with `fresh=soft`, once, for then the owner has held it since a moment ago. Whoever cannot
+ * prove that moment takes its own start for it. */
 #ifndef SK_GRID_PEER_FIELD_H
 #define SK_GRID_PEER_FIELD_H
 

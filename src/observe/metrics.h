@@ -68,6 +68,8 @@
       "Requests to an origin because no owner could be asked")                                               \
     X(PEER_RESUMED, "skerry_peer_resumed_total",                                                             \
       "Bodies whose node has gone in the middle, and whose rest came from elsewhere")                        \
+    X(PEER_HOT, "skerry_peer_hot_total",                                                                     \
+      "Objects of other nodes that were kept here too, because they are asked for often")                    \
     X(PEER_SERVED, "skerry_peer_served_total", "Requests of other nodes that were answered")                 \
     X(PEER_REFUSED, "skerry_peer_refused_total",                                                             \
       "Requests of other nodes that were refused: no right to it, a loop, nothing for nodes")                \

@@ -31,6 +31,27 @@ static sk_err begin(struct origin_exchange *exchange, bool content) {
     return err;
 }
 
+/* --- waiting -------------------------------------------------------------------------------------------- */
+
+/* As io_fiber_park, for what the origin says next; SK_OK may be for nothing. Where options say so, an origin that has said
+ * nothing, on any call, since SINCE and for half of that time is asked for a sign of life by a PING, which an origin that is
+ * only slow answers at once; SK_ERR_UNREACHABLE: it gives none in the other half. */
+static sk_err await(struct origin_exchange *exchange, sk_time_ns since, sk_time_ns deadline) {
+    struct origin_session *session = exchange->call.session;
+    sk_time_ns half = exchange->options->patience_ms * SK_NS_PER_MS / 2;
+    if (!half) return io_fiber_park(deadline);
+    sk_time_ns heard_at = origin_session_heard_at(session), quiet_at = SK_MAX(heard_at, since) + half;
+    if (deadline <= quiet_at) return io_fiber_park(deadline);
+    sk_err err = io_fiber_park(quiet_at);
+    if (err != SK_ERR_TIMEOUT) return err;
+    if (origin_session_heard_at(session) > heard_at) return SK_OK;
+    err = origin_session_probe(session, SK_MIN(origin_exchange_now(exchange) + half, deadline));
+    if (!err || err == SK_ERR_CANCELLED) return err;
+    /* Also when it has failed meanwhile: this call was told. */
+    return origin_session_dead(session) || origin_session_heard_at(session) > heard_at ? SK_OK
+                                                                                       : SK_ERR_UNREACHABLE;
+}
+
 /* --- the head ------------------------------------------------------------------------------------------- */
 
 /* A 1xx came: it lives, and the wait for the final head begins anew. */
@@ -65,9 +86,9 @@ static sk_err await_head(struct origin_exchange *exchange) {
             return upload->error;
         }
         note_life(exchange);
-        sk_err err = io_fiber_park(origin_head_deadline(exchange));
+        sk_err err = await(exchange, exchange->sent_at, origin_head_deadline(exchange));
         if (upload->running) io_fiber_wake(upload->fiber); /* a source may have woken this fiber instead */
-        call->timed_out = err == SK_ERR_TIMEOUT;
+        call->timed_out = err == SK_ERR_TIMEOUT || err == SK_ERR_UNREACHABLE;
         if (err) return origin_head_failed(exchange, err);
     }
 }
@@ -103,6 +124,8 @@ static sk_err take(struct origin_exchange *exchange, char *data, size_t bytes, s
 
 sk_err origin_call_read(struct origin_exchange *exchange, char *data, size_t bytes, size_t *out_n) {
     struct origin_call *call = &exchange->call;
+    sk_time_ns since = origin_exchange_now(exchange);
+    sk_time_ns deadline = origin_exchange_within(exchange, exchange->options->between_bytes_timeout_ms);
     for (;;) {
         if (sk_buf_len(&exchange->body)) return take(exchange, data, bytes, out_n);
         if (call->wire.ended) {
@@ -112,9 +135,9 @@ sk_err origin_call_read(struct origin_exchange *exchange, char *data, size_t byt
         sk_err err = call->error;
         if (!err && call->closed) err = SK_ERR_CLOSED;
         if (err) return origin_body_fail(exchange, err, detail_of(call));
-        err = io_fiber_park(origin_exchange_within(exchange, exchange->options->between_bytes_timeout_ms));
+        err = await(exchange, since, deadline);
         if (err == SK_ERR_CANCELLED) return err;
-        call->timed_out = err == SK_ERR_TIMEOUT;
+        call->timed_out = err == SK_ERR_TIMEOUT || err == SK_ERR_UNREACHABLE;
         if (err) return origin_body_fail(exchange, err, NULL);
     }
 }

@@ -302,6 +302,8 @@ bool origin_session_quiet(const struct origin_session *session) {
     return now(session) - session->heard_at > QUIET_NS;
 }
 
+sk_time_ns origin_session_heard_at(const struct origin_session *session) { return session->heard_at; }
+
 bool origin_session_idle(const struct origin_session *session) { return session->idle; }
 
 bool origin_session_dead(const struct origin_session *session) { return session->error != SK_OK; }

@@ -46,6 +46,8 @@ struct origin_session *origin_session_of(struct sk_list *link);
 uint32_t origin_session_room(const struct origin_session *session);
 /* It has failed, with all calls of it. */
 bool origin_session_dead(const struct origin_session *session);
+/* When the origin said anything last, on any call. */
+sk_time_ns origin_session_heard_at(const struct origin_session *session);
 /* It lies in its pool without a call. */
 bool origin_session_idle(const struct origin_session *session);
 /* Nothing was heard of it for a while: before something that cannot be repeated it is better asked. */

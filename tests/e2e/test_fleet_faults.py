@@ -16,9 +16,9 @@ pytestmark = pytest.mark.skipif(SERVER is None, reason="no valkey-server")
 
 
 def test_a_fleet_that_is_hurt_keeps_its_promises(tmp_path):
-    minutes = scale.pick(0.4, 30)
+    minutes = scale.pick(0.12, 30)
     done = subprocess.run([sys.executable, "-B", str(PROGRAM), "--minutes", str(minutes)], capture_output=True, text=True,
                           timeout=minutes * 60 + scale.seconds(120), cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
-    assert told["wrong"] == 0 and told["acknowledged"] > 0 and told["requests"] > 100
+    assert told["wrong"] == 0 and told["acknowledged"] > 0 and told["requests"] > 50

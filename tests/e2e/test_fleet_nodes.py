@@ -10,6 +10,7 @@ import time
 import pytest
 from harness.certs import Authority
 from harness.control import SERVER, Control
+from harness.device import Mortal
 from harness.edge import run
 from harness.scale import seconds, wait_until
 
@@ -38,15 +39,15 @@ def new_node(new_edge, control, origin):
     """Starts an edge NAME that has joined, and has a site."""
     origin.default = lambda x: x.reply(b"body", fields=[("Cache-Control", "max-age=3600")])
 
-    def make(name):
+    def make(name, start=lambda edge: edge.start(), more=""):
         edge = new_edge.text(EDGE, start=False)
         bus = f"unix:{control.directory / 'state/valkey/valkey.sock'}"
-        edge.write(EDGE.replace("LISTEN", edge.listen).replace("ADMIN", edge.admin_path)
+        edge.write((EDGE + more).replace("LISTEN", edge.listen).replace("ADMIN", edge.admin_path)
                    .replace("DIR", str(edge.directory)).replace("BUS", bus))
         edge.expected_codes = {0, -signal.SIGKILL}
         done = control.join(edge.directory / "node", name)
         assert done.returncode == 0, done.stderr
-        edge.start()
+        start(edge)
         control.apply([{"host": HOST, "origin": origin.url}])
         wait_until(lambda: edge.fetch("/a", host=HOST).status == 200, 15, "the configuration")
         return edge
@@ -137,6 +138,34 @@ def test_drain_is_for_who_may_and_for_nodes_there_are(control, new_node):
     control.ask("node", "stop", "a", fails="unknown command")
     control.ask("node", "drain", "a", token=control.token("reader", "read"), fails="does not have that right")
     assert not control.node("a")["drained"]
+
+
+def test_a_sick_edge_withdraws_while_enough_others_are_well(control, new_node, origin, tmp_path):
+    """Its disk's device takes nothing more: it takes no clients after some seconds, and serves who comes."""
+    store, lives = tmp_path / "store", []
+
+    def start(edge):
+        lives.append(Mortal(edge, store).start())
+
+    new_node("well")
+    sick = new_node("sick", start, f"disk: {{path: {store}, size: 64MiB}}\n")
+    try:
+        origin.default = lambda x: x.reply(bytes(400_000), fields=[("Cache-Control", "max-age=3600")])
+        lives[0].tell("trouble write 1000")
+
+        def withdrawn():
+            for i in range(60):  # in the end more than the memory; the device is tried again every ten seconds
+                rounds.append(i)
+                assert sick.fetch(f"/{len(rounds) % 240}", host=HOST).status == 200
+            return health(sick) == (503, '{"status":"sick","reason":"sick: see its log"}\n')
+
+        rounds = []
+        wait_until(withdrawn, 60, "it to withdraw")
+        wait_until(lambda: serving(control, "sick") == "sick", 10, "its heartbeat")
+        assert "a device of its disk is out of service" in sick.log() and sick.fetch("/a", host=HOST).status == 200
+        lives[0].tell("trouble none")
+    finally:
+        lives[0].die()
 
 
 # --- TLS to Valkey

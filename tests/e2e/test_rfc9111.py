@@ -39,7 +39,7 @@ def stale(edge, origin, first, *then, path="/a"):
     """Stores FIRST, which lives for a second, and waits until it is stale; the scripts THEN come next."""
     origin.on(path, sequence(first, *then))
     assert edge.fetch(path).status == 200
-    time.sleep(2.1)
+    time.sleep(1.2)
 
 
 # --- 3.1 storing header and trailer fields

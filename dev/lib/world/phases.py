@@ -10,6 +10,7 @@ from nodes import WEIGHTS_OF_GEOGRAPHY
 from traffic import REQUESTS_OF_A_VISIT, Traffic
 
 REPORTS = {"interval": "2s"}
+SHED_S = 40  # after which shedding has found its measure
 SURGE = 1.8  # of its capacity is what clients want of the loaded PoP
 
 
@@ -85,13 +86,15 @@ class Run:
         ttl, start = self.ttl_s, self.nodes.start_router
         unit = seconds / 100
         geo = start("geography", ttl, weights=WEIGHTS_OF_GEOGRAPHY)
-        await self.policy("geography only", [geo], 6 * unit, 7 * unit)
+        await self.policy("geography only", [geo], 5 * unit, 10 * unit)
         seed = start("seed", ttl, reports={**REPORTS, "round_trips": False})
-        await self.policy("seed weights", [seed], 6 * unit, 7 * unit)
+        await self.policy("seed weights", [seed], 5 * unit, 10 * unit)
         self.full = [start(f"full-{i}", ttl, reports=REPORTS) for i in (1, 2)]
         self.nodes.stop_router("geography")
         self.nodes.stop_router("seed")
-        visits, began = await self.policy("full decision", self.full, 12 * unit, 15 * unit, learn_s=32 * unit)
+        visits, began = await self.policy("full decision", self.full, 12 * unit, 15 * unit, learn_s=28 * unit)
+        self.loaded[f"full decision, from {SHED_S} s on"] = report.figures(
+            self.world, [visit for visit in visits if visit.at > began + SHED_S])
         self.tell_shedding(visits, began, 15 * unit)
         await self.during("after the load", 5 * unit)
         await self.kill(10 * unit)

@@ -2,6 +2,7 @@
 
 from .certs import Authority
 from .ports import Reservation
+from .scale import duration
 
 FLEET = "acme"
 
@@ -22,6 +23,7 @@ class Ring:
 
     def __init__(self, directory, new_edge, nodes):
         directory.mkdir(exist_ok=True)
+        self.directory = directory
         self.authority = Authority(directory, "Nodes of acme")
         self.new_edge = new_edge
         self.nodes = [Node(name.split("/")[-1], name.split("/")[0] if "/" in name else "home") for name in nodes]
@@ -31,9 +33,11 @@ class Ring:
 
     def peers(self, node, **more):
         cert, key = self.certificate(node.name, node.pop)
-        return {"listen": node.address, "ca": str(self.authority.certificate), "cert": str(cert), "key": str(key),
-                "warm_up": "0s",
+        words = {"listen": node.address, "ca": str(self.authority.certificate), "cert": str(cert), "key": str(key),
+                "warm_up": "0s", "state": str(self.directory / f"{node.pop}-{node.name}"),
+                "patience": duration(5),  # who is slow in a test under load is not gone
                 "nodes": [{"name": each.name, "pop": each.pop, "address": each.address} for each in self.nodes], **more}
+        return {key: value for key, value in words.items() if value is not None}
 
     def start(self, *origins, nodes=None, peers=None, **more):
         for node in nodes or self.nodes:
