@@ -235,6 +235,14 @@ static void compile_purge(struct compile *c, const struct config_raw_PURGE *raw,
     purge->allow_count = raw->allow_count;
 }
 
+static void compile_qlog(struct compile *c, const struct config_raw_QLOG *raw, struct config_qlog *qlog) {
+    fill(c, section_of(config_top, "qlog"), raw, qlog);
+    if (!raw) return;
+    qlog->folder = resolve_path(c, qlog->folder);
+    qlog->clients = compile_prefixes(c, raw->clients, raw->clients_count);
+    qlog->client_count = qlog->clients ? raw->clients_count : 0;
+}
+
 /* ---- sites ---- */
 
 static void add_host(struct compile *c, struct config_site *site, const char *text) {
@@ -399,6 +407,7 @@ static void compile_top(struct compile *c, const struct config_raw_TOP *raw) {
     config_compile_disk(c, raw->disk, &config->disk);
     compile_trusted(c, raw);
     compile_purge(c, raw->purge, &config->purge);
+    compile_qlog(c, raw->qlog, &config->qlog);
 }
 
 void config_check_whole(const struct config *config, const struct config_source *source,

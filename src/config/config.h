@@ -70,6 +70,7 @@ struct config_listener {
     bool tls;
     bool http2; /* offered by ALPN */
     bool http3; /* over UDP, where there is TLS */
+    bool early_data;
     enum config_pq pq;
     enum config_tls_version min_version;
     sk_str client_ca; /* path of a PEM file; ends with NUL; empty: clients need no certificate */
@@ -150,6 +151,14 @@ struct config_peers {
 struct config_purge {
     struct io_prefix *allow;
     uint32_t allow_count;
+};
+
+/* Whose QUIC connections are told in files. */
+struct config_qlog {
+    sk_str folder; /* empty: nobody's */
+    struct io_prefix *clients;
+    uint32_t client_count;
+    uint64_t bytes; /* of all files together */
 };
 
 struct config_site {
@@ -233,6 +242,7 @@ struct config {
     struct config_fleet fleet;
     struct config_peers peers;
     struct config_purge purge;
+    struct config_qlog qlog;
     struct config_limits limits;
     struct config_timeouts timeouts;
     struct config_site *sites;

@@ -109,7 +109,7 @@ static void compile_section(struct compile *c, unsigned i, const struct config_r
     bool plain = sk_str_starts_with(sk_str_from_c(raw->address), SK_STR("http://"));
     if ((tls && !listener->tls) || (plain && listener->tls))
         config_compile_problem(c, path, "found a scheme before the address that contradicts tls");
-    if (!listener->tls && (raw->pq || raw->min_version || raw->client_ca))
+    if (!listener->tls && (raw->pq || raw->min_version || raw->early_data || raw->client_ca))
         config_compile_problem(c, path, "found options of TLS where tls is false");
     if (listener->client_ca.len) listener->client_ca = file_at(c, path, "client_ca", listener->client_ca);
     if (listener->pq == CONFIG_PQ_REQUIRE) listener->min_version = CONFIG_TLS_1_3; /* 1.2 has no such group */

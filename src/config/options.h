@@ -307,6 +307,10 @@ enum config_kind {
       "trip more; `require`: other clients are refused.")                                                    \
     X(S, VALUE, CHOICE, min_version, min_version, "1.2", "1.2 1.3", "", "1.3",                               \
       "Lowest version of TLS spoken.")                                                                       \
+    X(S, VALUE, FLAG, early_data, early_data, "false", "", "", "true",                                       \
+      "Answer what clients that were here before send with their first flight (0-RTT, TLS 1.3), if it is a " \
+      "safe method without content; other requests get 425. An eavesdropper can send a copy of such a "      \
+      "request to another edge, so what is said to be safe must be it.")                                     \
     X(S, VALUE, FILE, client_ca, client_ca, "", "", "", "/etc/skerry/clients-ca.pem",                        \
       "Only clients with a certificate from one of these authorities (PEM) are served. Without it: none is " \
       "asked for.")
@@ -314,6 +318,13 @@ enum config_kind {
 #define CONFIG_PURGE_TABLE(X, S)                                                                             \
     X(S, LIST, PREFIX, allow, allow, "", "0", "10000", "10.0.0.0/8",                                         \
       "Networks from which the PURGE method is obeyed, by the connection's address. Others get 405.")
+
+#define CONFIG_QLOG_TABLE(X, S)                                                                              \
+    X(S, VALUE, FILE, folder, folder, "", "", "", "/var/log/skerry/qlog",                                    \
+      "A folder for the files, one for each connection. Without it: none.")                                  \
+    X(S, LIST, PREFIX, clients, clients, "", "0", "16", "192.0.2.7", "Whose connections.")                   \
+    X(S, VALUE, SIZE, size, bytes, "16MiB", "64KiB", "1GiB", "64MiB",                                        \
+      "Of all files together, until the next reload; what is over it is not written.")
 
 #define CONFIG_FLEET_TABLE(X, S)                                                                              \
     X(S, VALUE, FILE, state, state, "", "", "", "/var/lib/skerry/fleet",                                      \
@@ -500,6 +511,8 @@ enum config_kind {
     X(S, VALUE, NAME, server_name, server_name, "skerry", "", "", "edge-fra-1",                              \
       "Name in Via, CDN-Loop and Cache-Status. Where one Skerry asks another, each has its own.")            \
     X(S, SECTION, ACCESS_LOG, access_log, access_log, "", "", "", "", "A line for each request.")            \
+    X(S, SECTION, QLOG, qlog, qlog, "", "", "", "",                                                          \
+      "What happens on the QUIC connections of certain clients, in qlog: for finding out why.")              \
     X(S, VALUE, CHOICE, log_level, log_level, "info", "error warn info debug", "", "warn",                   \
       "How much to say on stderr about the process itself.")                                                 \
     X(S, VALUE, RESOLVERS, resolver, resolver, "", "", "", "127.0.0.1:53",                                   \
@@ -521,6 +534,7 @@ enum config_kind {
     X(PEER, "nodes", struct config_peer)                                                                     \
     X(PEERS, "peers", struct config_peers)                                                                   \
     X(PURGE, "purge", struct config_purge)                                                                   \
+    X(QLOG, "qlog", struct config_qlog)                                                                      \
     X(LIMITS, "limits", struct config_limits)                                                                \
     X(TIMEOUTS, "timeouts", struct config_timeouts)                                                          \
     X(HEALTH_CHECK, "health_check", struct config_health_check)                                              \

@@ -40,6 +40,7 @@ void edge_access_write(const struct edge_exchange *exchange) {
         entry.tls_group = sk_str_from_c(exchange->tls->group);
         entry.tls_cipher = sk_str_from_c(exchange->tls->cipher);
         entry.tls_resumed = exchange->tls->resumed;
+        entry.early_data = exchange->traits & EDGE_TRAIT_EARLY;
     }
     access_log_write(worker->log, &entry);
 }

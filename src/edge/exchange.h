@@ -62,6 +62,20 @@ struct edge_exchange_ops {
      * of it already (in the exchange's arena). SK_ERR_UNSUPPORTED where the protocol has none. */
     sk_err (*take_stream)(struct edge_exchange *exchange, const struct http_response *response,
                           struct io_stream **out_stream, sk_str *out_read_already);
+    /* Instead of take_stream where the tunnel is a part of the connection (NULL where it takes all of it): answers, and
+     * the four below work. SK_ERR_UNSUPPORTED: no tunnel was asked for; SK_ERR_MALFORMED: RESPONSE does not fit. */
+    sk_err (*tunnel_open)(struct edge_exchange *exchange, const struct http_response *response);
+    /* What the client has sent. SK_ERR_AGAIN: READER is woken when there is more (NULL, with 0 BYTES: nobody waits now);
+     * SK_ERR_END, SK_ERR_CLOSED. */
+    sk_err (*tunnel_read)(struct edge_exchange *exchange, struct io_fiber *reader, char *data, size_t bytes,
+                          size_t *out_n);
+    /* All of it, parking. SK_ERR_CLOSED, SK_ERR_TIMEOUT, SK_ERR_CANCELLED, SK_ERR_NO_MEMORY. */
+    sk_err (*tunnel_write)(struct edge_exchange *exchange, const char *data, size_t bytes,
+                           sk_time_ns deadline);
+    /* Nothing more comes. */
+    void (*tunnel_end)(struct edge_exchange *exchange);
+    /* Nobody reads or writes any more; WELL: it was ended by both. */
+    void (*tunnel_close)(struct edge_exchange *exchange, bool well);
     /* The request fiber has ended, or an answer without a fiber is complete: maybe the exchange is over. */
     void (*fiber_ended)(struct edge_exchange *exchange);
 };
@@ -113,6 +127,7 @@ enum edge_trait {
     EDGE_TRAIT_ACCEPT_ENCODING = 32,
     EDGE_TRAIT_DICTIONARY = 64, /* Available-Dictionary */
     EDGE_TRAIT_NODE = 128,      /* another node asks, and may (edge/node.h) */
+    EDGE_TRAIT_EARLY = 256,     /* it came before the handshake was over (edge/early.h) */
     EDGE_TRAIT_MAYBE_LOOP = 8,  /* CDN-Loop or Via is there: look closer before forwarding */
 };
 

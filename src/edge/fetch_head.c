@@ -49,7 +49,7 @@ int64_t edge_fetch_remember_ms(enum http_reason reason, uint16_t status) {
     case HTTP_REASON_NO_STORE_SEARCH:
     case HTTP_REASON_NO_STORE_REQUEST:
     case HTTP_REASON_NO_STORE_AUTHORIZATION: return 0;
-    default: return status >= 500 || status == 416 ? 0 : REMEMBER_MS;
+    default: return status >= 500 || status == 416 || status == 425 ? 0 : REMEMBER_MS;
     }
 }
 

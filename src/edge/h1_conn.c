@@ -251,6 +251,7 @@ sk_err h1_receive(struct h1_conn *conn, char *data, size_t capacity, size_t *out
     sk_err err = io_layer_recv(conn->layer, conn->watch.fd, data, capacity, out_n, &drained);
     if (err == SK_OK) {
         if (drained) conn->may_read = false;
+        if (SK_UNLIKELY(conn->tls.early)) conn->tls.early = edge_tls_layer_of(conn->layer)->facts.early;
         observe_add(conn->worker->metrics, OBSERVE_CLIENT_BYTES_RECEIVED, *out_n);
     } else {
         conn->may_read = false;

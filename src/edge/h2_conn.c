@@ -150,6 +150,8 @@ static void read_some(struct h2_conn *conn) {
             return;
         }
         observe_add(conn->mux.worker->metrics, OBSERVE_CLIENT_BYTES_RECEIVED, n);
+        if (SK_UNLIKELY(conn->mux.tls.early))
+            conn->mux.tls.early = edge_tls_layer_of(conn->layer)->facts.early;
         feed(conn, (sk_str){room, n});
     }
     if (wants_input(conn)) queue(conn, true);

@@ -14,6 +14,7 @@ struct h3_conn {
     struct edge_quic_socket *socket;
     struct wire_quic *quic;
     struct wire_h3 *h3;
+    struct edge_quic_log *log; /* NULL: nobody wants to know */
     struct io_timer timer;
     struct io_task task;
     bool task_queued;

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "edge/load.h"
+#include "edge/quic_log.h"
 
 #define CHECK_MS 250
 #define RETRY_MS 1
@@ -27,6 +28,7 @@ static void conn_free(struct h3_conn *conn) {
     struct edge_worker *worker = conn->mux.worker;
     wire_h3_free(conn->h3);
     wire_quic_free(conn->quic);
+    edge_quic_log_close(conn->log);
     edge_connection_remove(worker, &conn->mux.connection);
     free(conn);
     edge_worker_check_drained(worker);
@@ -224,10 +226,18 @@ void h3_receive(struct h3_conn *conn, const struct io_train *train, sk_str datag
     if (!sk_list_linked(&conn->touched)) sk_list_push_back(&conn->endpoint->touched, &conn->touched);
 }
 
+/* Early data of a client whose address is not proven waits for the handshake: it would be work for nobody. */
+static bool may_serve(struct h3_conn *conn) {
+    if (SK_LIKELY(!wire_quic_early(conn->quic))) return true;
+    if (!conn->proven) return false;
+    if (!conn->mux.tls.early) wire_quic_facts(conn->quic, &conn->mux.tls);
+    return conn->mux.tls.early = true;
+}
+
 void h3_run(struct h3_conn *conn) {
     if (!conn->mux.closed && !conn->dying) {
         follow_client(conn);
-        mux_serve_fresh(&conn->mux);
+        if (may_serve(conn)) mux_serve_fresh(&conn->mux);
     }
     write_all(conn);
     if (is_over(conn)) {
@@ -355,7 +365,13 @@ static void on_handshaken(void *owner) {
     wire_quic_close(conn->quic, H3_EXCESSIVE_LOAD);
 }
 
+static void on_qlog(void *owner, sk_str record) {
+    struct h3_conn *conn = owner;
+    edge_quic_log_write(conn->log, record);
+}
+
 static const struct wire_quic_events quic_events = {
+    .qlog = on_qlog,
     .id_added = on_id_added,
     .id_removed = on_id_removed,
     .handshaken = on_handshaken,
@@ -368,8 +384,11 @@ static sk_err create_engines(struct h3_conn *conn, const struct io_train *train,
     struct wire_head_limits head = mux_head_limits(worker);
     sk_err err = wire_h3_create(&mux_events, &conn->mux, &head, &conn->endpoint->h3, &conn->h3);
     if (err) return err;
+    conn->log = edge_quic_log_open(worker->snapshot, &train->peer,
+                                   token == WIRE_QUIC_TOKEN_RETRY ? original : &packet->to);
     struct wire_quic_options options = {
         .tls = conn->socket->tls,
+        .qlog = conn->log,
         .keys = conn->endpoint->keys,
         .place = conn->endpoint->place,
         .packet = packet,
@@ -406,6 +425,7 @@ sk_err h3_accept(struct edge_quic_socket *socket, const struct io_train *train,
     if (err) {
         while (conn->id_count) edge_quic_ids_remove(&endpoint->ids, &conn->ids[--conn->id_count]);
         wire_h3_free(conn->h3);
+        edge_quic_log_close(conn->log);
         free(conn);
         return err;
     }

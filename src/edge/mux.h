@@ -5,6 +5,7 @@
  *   h3_conn.c      the same of HTTP/3
  *   mux_stream.c   one request: from its head to the end of exchange and fiber; its content for the fetch
  *   mux_answer.c   its answer, piece by piece as the client's windows allow
+ *   mux_tunnel.c   a WebSocket in the place of content
  *
  * A stream's memory lives until the engine has closed it and its fiber has ended; only then its place is free for
  * another one, so that a client who resets what it asked for gains nothing by it. */
@@ -80,6 +81,10 @@ struct mux_stream {
     bool waiting;      /* for the fill */
     bool at_end;       /* all content was given to the engine */
     sk_time_ns moved_at;
+    /* a WebSocket (wire.tunnel) */
+    sk_str tunnel_key;
+    bool tunnel_open, tunnel_ended; /* answered with 200; nothing more comes from the origin */
+    struct io_fiber *tunnel_reader, *tunnel_writer; /* parked, or NULL */
 };
 
 static inline struct mux_stream *mux_stream_of(struct edge_exchange *exchange) {
@@ -117,5 +122,16 @@ void mux_answer_framed(void *owner, struct wire_stream *wire, size_t bytes);
 sk_err mux_answer_lend(void *owner, struct wire_stream *wire, size_t most, sk_str *out_piece, bool *out_last,
                        void **out_loan);
 void mux_answer_give_back(void *owner, void *loan);
+
+/* mux_tunnel.c */
+/* Makes the request of an extended CONNECT one for HTTP/1.1. SK_ERR_NO_MEMORY. */
+sk_err mux_tunnel_ask(struct mux_stream *stream);
+/* The operations of edge_exchange_ops. */
+sk_err mux_tunnel_open(struct edge_exchange *exchange, const struct http_response *response);
+sk_err mux_tunnel_read(struct edge_exchange *exchange, struct io_fiber *reader, char *data, size_t bytes,
+                       size_t *out_n);
+sk_err mux_tunnel_write(struct edge_exchange *exchange, const char *data, size_t bytes, sk_time_ns deadline);
+void mux_tunnel_end(struct edge_exchange *exchange);
+void mux_tunnel_close(struct edge_exchange *exchange, bool well);
 
 #endif

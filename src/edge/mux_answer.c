@@ -96,6 +96,10 @@ sk_err mux_answer_content(void *owner, struct wire_stream *wire, size_t most, si
         if (err) return err;
     }
     size_t text = sk_buf_len(&stream->text);
+    if (!text && stream->tunnel_open && !stream->tunnel_ended) {
+        stream->waiting = true;
+        return SK_ERR_AGAIN;
+    }
     if (!text) {
         sk_err err = content_of_reader(stream, most, out_bytes, out_last, out_trailers);
         if (err == SK_ERR_RESET) stream->exchange.outcome.error = SK_STR("the origin's response was cut off");
@@ -142,6 +146,7 @@ sk_err mux_answer_take(void *owner, struct wire_stream *wire, size_t bytes, char
         SK_ASSERT(bytes <= text);
         memcpy(room, sk_buf_str(&stream->text).data, bytes);
         sk_buf_consume(&stream->text, bytes);
+        if (stream->tunnel_writer) io_fiber_wake(stream->tunnel_writer);
     } else {
         err = take_of_reader(stream, bytes, room);
     }
@@ -215,9 +220,22 @@ static sk_err open_body(struct mux_stream *stream, const struct edge_response *r
     return err;
 }
 
+/* RFC 8441 section 5: with a 2xx the client would take what follows for the tunnel. */
+static struct edge_response not_a_tunnel(struct mux_stream *stream, const struct edge_response *response) {
+    if (response->object && !response->borrowed)
+        cache_object_unref(stream->conn->worker->cache, response->object);
+    stream->exchange.outcome.error = SK_STR("the origin did not change its protocol");
+    return (struct edge_response){.status = 502, .extra_head = response->extra_head, .head_only = true};
+}
+
 void mux_respond(struct edge_exchange *exchange, const struct edge_response *response) {
     struct mux_stream *stream = mux_stream_of(exchange);
     struct mux_conn *conn = stream->conn;
+    struct edge_response instead;
+    if (stream->wire.tunnel && !stream->tunnel_open && response->status / 100 == 2) {
+        instead = not_a_tunnel(stream, response);
+        response = &instead;
+    }
     sk_str heads[] = {response->head, response->extra_head};
     exchange->responded = true;
     exchange->outcome.status = response->status;

@@ -15,6 +15,7 @@ static struct mux_stream *stream_of(struct wire_stream *wire) {
 /* --- the request's content for the fetch ------------------------------------------------------------------ */
 
 static void body_ready(struct mux_stream *stream) {
+    if (stream->tunnel_reader) io_fiber_wake(stream->tunnel_reader);
     if (!stream->body_wanted) return;
     stream->body_wanted = false;
     if (stream->exchange.fetch) edge_fetch_wake(stream->exchange.fetch);
@@ -95,6 +96,11 @@ static const struct edge_exchange_ops exchange_ops = {
     .read_body = read_body,
     .body_trailers = body_trailers,
     .take_stream = take_stream,
+    .tunnel_open = mux_tunnel_open,
+    .tunnel_read = mux_tunnel_read,
+    .tunnel_write = mux_tunnel_write,
+    .tunnel_end = mux_tunnel_end,
+    .tunnel_close = mux_tunnel_close,
     .fiber_ended = fiber_ended,
 };
 
@@ -144,6 +150,8 @@ static void serve(struct mux_stream *stream) {
     stream->continue_due = exchange->request.expect_continue;
     if (stream->wire.refusal)
         refuse(stream);
+    else if (stream->wire.tunnel && mux_tunnel_ask(stream) != SK_OK)
+        edge_respond_error(exchange, 503, "out of memory");
     else
         edge_serve(exchange);
     mux_stream_keep(stream);

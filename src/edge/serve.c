@@ -3,6 +3,7 @@
 
 #include "edge/acme_answer.h"
 #include "edge/answer.h"
+#include "edge/early.h"
 #include "edge/error_page.h"
 #include "edge/health.h"
 #include "edge/miss.h"
@@ -255,6 +256,7 @@ void edge_serve(struct edge_exchange *exchange) {
     exchange->site = edge_site_of(exchange->snapshot->config, &exchange->request);
     exchange->traits = edge_traits_of(&exchange->request.fields);
     if (SK_UNLIKELY(exchange->tls && exchange->tls->for_nodes) && !edge_node_admit(exchange)) return;
+    if (SK_UNLIKELY(exchange->tls && exchange->tls->early) && !edge_early_admit(exchange)) return;
     uint16_t status = edge_refusal(exchange->snapshot->config, exchange->site, &exchange->request, &detail);
     if (status) {
         edge_respond_error(exchange, status, detail);

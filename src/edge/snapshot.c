@@ -32,6 +32,7 @@ sk_err edge_snapshot_create(struct config *config, struct origin_registry *regis
     if (!snapshot) return SK_ERR_NO_MEMORY;
     snapshot->references = 1;
     snapshot->config = config;
+    snapshot->qlog_left = config->qlog.bytes;
     snapshot->groups = calloc(config->site_count + 1, sizeof(struct origin_group *));
     sk_err err = snapshot->groups ? create_groups(snapshot, registry) : SK_ERR_NO_MEMORY;
     if (!err) err = edge_tls_create(config, tickets, report, &snapshot->tls);

@@ -15,6 +15,7 @@ struct edge_snapshot {
     struct origin_group **groups;      /* by site index */
     struct wire_h1_limits head_limits; /* of client requests */
     struct edge_tls tls;
+    _Atomic uint64_t qlog_left; /* bytes of qlog that may yet be written; any thread */
 };
 
 /* Takes over the reference to CONFIG on success. SK_ERR_INVALID (an origin's CA file; a file of TLS, which is

@@ -74,9 +74,10 @@ sk_err edge_tls_load(const struct config *config, struct sk_buf *report, struct 
 
 /* --- servers ---------------------------------------------------------------------------------------------- */
 
-static sk_err create_server(const struct config_listener *listener, const struct config_peers *nodes,
+static sk_err create_server(const struct config *config, const struct config_listener *listener,
                             struct wire_tls_store *store, struct wire_tls_tickets *tickets,
                             struct sk_buf *report, struct wire_tls_server **out_server) {
+    const struct config_peers *nodes = &config->peers;
     static const enum wire_tls_pq pq[] = {
         [CONFIG_PQ_OFF] = WIRE_TLS_PQ_OFF,
         [CONFIG_PQ_OFFER] = WIRE_TLS_PQ_OFFER,
@@ -88,6 +89,8 @@ static sk_err create_server(const struct config_listener *listener, const struct
         .only_1_3 = listener->min_version == CONFIG_TLS_1_3,
         .http2 = listener->http2,
         .http3 = edge_speaks_http3(listener),
+        .early_data = listener->early_data,
+        .http3_promise = config->limits.header_bytes,
         .client_ca = listener->client_ca.len ? listener->client_ca.data : NULL,
         .node_cert = listener->for_nodes ? nodes->cert.data : NULL,
         .node_key = listener->for_nodes ? nodes->key.data : NULL,
@@ -114,8 +117,7 @@ sk_err edge_tls_create(const struct config *config, struct wire_tls_tickets *tic
     sk_err err = tls.servers ? edge_tls_load(config, report, &tls.store) : SK_ERR_NO_MEMORY;
     for (uint32_t i = 0; i < config->listener_count && !err; i++)
         if (config->listeners[i].tls)
-            err = create_server(&config->listeners[i], &config->peers, tls.store, tickets, report,
-                                &tls.servers[i]);
+            err = create_server(config, &config->listeners[i], tls.store, tickets, report, &tls.servers[i]);
     if (err)
         edge_tls_free(&tls, config);
     else

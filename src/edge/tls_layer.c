@@ -105,6 +105,7 @@ static sk_err recv_round(struct edge_tls_layer *layer, int fd, char *data, size_
         if (sk_buf_len(&layer->out) > UNTAKEN_MAX && !layer->claimed) layer->failed = SK_ERR_TLS;
     }
     if (err && err != SK_ERR_AGAIN) layer->failed = err;
+    if (SK_UNLIKELY(layer->facts.early)) layer->facts.early = wire_tls_conn_early(layer->tls);
     return kept;
 }
 
@@ -247,6 +248,7 @@ sk_err edge_tls_layer_handshake(struct edge_tls_layer *layer, int fd) {
         if (err) break;
         err = wire_tls_conn_handshake(layer->tls, &input, &layer->room->output);
         sk_err sent = send_out(layer, fd, false); /* the alert of a failure too */
+        if (err == SK_ERR_AGAIN && wire_tls_conn_early(layer->tls)) err = SK_OK;
         if (!err && sent && sent != SK_ERR_AGAIN) err = sent;
         if (!err && keep_input(layer, input, false) != SK_OK) err = SK_ERR_NO_MEMORY;
     }

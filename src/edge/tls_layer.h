@@ -31,7 +31,7 @@ struct edge_tls_layer {
 /* SK_ERR_NO_MEMORY. */
 sk_err edge_tls_layer_create(struct wire_tls_server *server, struct edge_tls_room *room,
                              struct edge_tls_layer **out_layer);
-/* Reads, goes on, answers. SK_OK: done, layer.facts are there; SK_ERR_AGAIN: at the next event; others: it has
+/* Reads, goes on, answers. SK_OK: done, or there is early data to be read (facts.early); layer.facts are there; SK_ERR_AGAIN: at the next event; others: it has
  * failed (SK_ERR_TLS, SK_ERR_END, SK_ERR_RESET, ...). */
 sk_err edge_tls_layer_handshake(struct edge_tls_layer *layer, int fd);
 static inline struct edge_tls_layer *edge_tls_layer_of(struct io_layer *layer) {

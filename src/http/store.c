@@ -57,9 +57,10 @@ static bool heuristic_status(uint16_t status) {
     }
 }
 
-/* Statuses whose caching asks for more than is done with any other, or that are for one client alone. */
+/* Statuses whose caching asks for more than is done with any other, or that are for one client alone. 425 says nothing of
+ * the resource (RFC 8470 section 5.2). */
 static bool special_status(uint16_t status) {
-    return status < 200 || status == 206 || status == 304 || status == 416 || status > 599;
+    return status < 200 || status == 206 || status == 304 || status == 416 || status == 425 || status > 599;
 }
 
 /* 5.2.2.3 */

@@ -192,6 +192,7 @@ sk_err access_format_json(struct access_format_clock *clock, const struct access
     json_string(&line, FIELD_TLS_GROUP, e->tls_group);
     json_string(&line, FIELD_TLS_CIPHER, e->tls_cipher);
     json_bool(&line, FIELD_TLS_RESUMED, e->tls_resumed);
+    json_bool(&line, FIELD_EARLY_DATA, e->early_data);
     json_number(&line, FIELD_STATUS, e->status);
     json_number(&line, FIELD_SENT_BYTES, e->sent_bytes);
     json_number(&line, FIELD_BODY_BYTES, e->body_bytes);

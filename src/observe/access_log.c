@@ -82,7 +82,7 @@ struct record {
     uint64_t sent_bytes, body_bytes;
     uint16_t status, origin_status;
     uint8_t version, reason, store_reason;
-    bool hit, stored, collapsed, aborted, tls_resumed;
+    bool hit, stored, collapsed, aborted, tls_resumed, early_data;
     bool is_line; /* formatted already: nothing but `line_bytes` of text */
     uint16_t line_bytes;
 #define X(name, max) uint16_t name##_bytes;
@@ -128,6 +128,7 @@ static void record_fill(struct record *record, const struct access_log_entry *en
     record->collapsed = entry->collapsed;
     record->aborted = entry->aborted;
     record->tls_resumed = entry->tls_resumed;
+    record->early_data = entry->early_data;
 }
 
 static void publish(struct access_log_ring *ring, size_t bytes) {
@@ -292,6 +293,7 @@ static void append(struct access_log *log, const struct record *record) {
         .collapsed = record->collapsed,
         .aborted = record->aborted,
         .tls_resumed = record->tls_resumed,
+        .early_data = record->early_data,
     };
     const char *text = (const char *)(record + 1);
 #define X(name, max)                                                                                         \

@@ -28,6 +28,7 @@ enum access_log_format { ACCESS_LOG_JSON, ACCESS_LOG_COMMON };
       "group of the key exchange; those with MLKEM withstand quantum computers")                             \
     X(TLS_CIPHER, "tls_cipher", false, "cipher suite")                                                       \
     X(TLS_RESUMED, "tls_resumed", false, "the handshake was abbreviated by a session ticket")                \
+    X(EARLY_DATA, "early_data", false, "the request came before the handshake was over (0-RTT)")             \
     X(STATUS, "status", true, "status of the response")                                                      \
     X(SENT_BYTES, "sent_bytes", true, "bytes sent to the client, head included")                             \
     X(BODY_BYTES, "body_bytes", true, "bytes of content sent to the client")                                 \
@@ -67,7 +68,7 @@ struct access_log_entry {
     int64_t wall_ns; /* when the request's head was complete */
     sk_str client_ip, method, host, target, user_agent, referer, site, upstream, error;
     sk_str tls_version, tls_group, tls_cipher; /* empty: plain */
-    bool tls_resumed;
+    bool tls_resumed, early_data;
     enum http_version version;
     enum http_reason reason, store_reason; /* NONE: nothing was there to be stored */
     uint16_t status, origin_status;

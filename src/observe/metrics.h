@@ -21,6 +21,9 @@
     X(TLS_HANDSHAKES_FAILED, "skerry_tls_handshakes_failed_total",                                           \
       "TLS handshakes with clients that failed")                                                             \
     X(REQUESTS, "skerry_requests_total", "Client requests answered")                                         \
+    X(EARLY_REQUESTS, "skerry_early_data_requests_total",                                                    \
+      "Of the requests, those that came before the TLS handshake was over (0-RTT)")                          \
+    X(EARLY_REFUSED, "skerry_early_data_refused_total", "Of these, answered with 425")                       \
     X(HEALTH_CHECKS, "skerry_health_checks_total", "Of the requests, those for this edge's own health")      \
     X(REQUESTS_MALFORMED, "skerry_requests_malformed_total", "Requests refused as malformed")                \
     X(H2_ABUSED, "skerry_h2_abused_total", "HTTP/2 connections ended because of abuse")                      \

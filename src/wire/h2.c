@@ -237,6 +237,7 @@ static int submit_settings(struct wire_h2 *h2) {
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, WIRE_H2_STREAM_WINDOW},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, h2->rules.limits.head_bytes},
         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+        {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
     };
     int result = nghttp2_submit_settings(h2->session, NGHTTP2_FLAG_NONE, settings, SK_COUNT(settings));
     if (result) return result;

@@ -70,6 +70,7 @@ static int on_stream_data(ngtcp2_conn *conn, uint32_t flags, int64_t stream, uin
                           const uint8_t *data, size_t bytes, void *user, void *stream_user) {
     struct wire_quic *quic = user;
     uint64_t error = 0;
+    quic->early = !quic->handshaken; /* RFC 9001 section 5.7: nothing else is read before */
     sk_err err = quic->app->received(quic->app_arg, stream, (sk_str){(const char *)data, bytes},
                                      flags & NGTCP2_STREAM_DATA_FLAG_FIN, quic->now, &error);
     return quic_app_verdict(quic, err, error);
@@ -159,6 +160,11 @@ static int on_id_over(ngtcp2_conn *conn, const ngtcp2_cid *cid, void *user) {
     return 0;
 }
 
+static void on_qlog(void *user, uint32_t flags, const void *data, size_t bytes) {
+    struct wire_quic *quic = user;
+    quic->events->qlog(quic->owner, (sk_str){data, bytes});
+}
+
 static void on_rand(uint8_t *out, size_t bytes, const ngtcp2_rand_ctx *context) {
     sk_random_secret(out, bytes);
 }
@@ -198,6 +204,7 @@ static void make_settings(struct wire_quic *quic, const struct wire_quic_options
     ngtcp2_settings_default(settings);
     settings->initial_ts = (ngtcp2_tstamp)options->now;
     settings->handshake_timeout = (ngtcp2_duration)(options->handshake_ms * SK_NS_PER_MS);
+    if (options->qlog) settings->qlog_write = on_qlog;
     if (options->token == WIRE_QUIC_TOKEN_NONE) return;
     settings->token = (const uint8_t *)options->packet->token.data;
     settings->tokenlen = options->packet->token.len;
@@ -254,6 +261,8 @@ static sk_err make_tls(struct wire_quic *quic) {
     quic->ref = (ngtcp2_crypto_conn_ref){.get_conn = conn_of_ref, .user_data = quic};
     SSL_set_app_data(quic->ssl, &quic->ref);
     if (ngtcp2_crypto_ossl_configure_server_session(quic->ssl) != 0) return SK_ERR_NO_MEMORY;
+    if (wire_tls_server_early_data(quic->tls) && SSL_set_quic_tls_early_data_enabled(quic->ssl, 1) != 1)
+        return SK_ERR_NO_MEMORY;
     return ngtcp2_crypto_ossl_ctx_new(&quic->crypto, quic->ssl) == 0 ? SK_OK : SK_ERR_NO_MEMORY;
 }
 
@@ -406,6 +415,8 @@ void wire_quic_facts(const struct wire_quic *quic, struct wire_tls_facts *out_fa
 }
 
 bool wire_quic_handshaken(const struct wire_quic *quic) { return quic->handshaken; }
+
+bool wire_quic_early(const struct wire_quic *quic) { return quic->early && !quic->handshaken; }
 
 void wire_quic_peer(struct wire_quic *quic, struct io_addr *out_peer) {
     set_addr(out_peer, &ngtcp2_conn_get_path(quic->conn)->remote);

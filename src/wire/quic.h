@@ -23,6 +23,8 @@ struct wire_quic_events {
     void (*id_removed)(void *owner, const struct wire_quic_id *id);
     /* The handshake is done: wire_quic_facts. */
     void (*handshaken)(void *owner);
+    /* What happens, one record of qlog at a time; where options.qlog asks for it. Also from within _accept and _free. */
+    void (*qlog)(void *owner, sk_str record);
 };
 
 struct wire_quic_options {
@@ -39,6 +41,7 @@ struct wire_quic_options {
     void *app_arg;
     sk_time_ns now;
     int64_t idle_ms, handshake_ms;
+    bool qlog;
 };
 
 /* SK_ERR_NO_MEMORY; SK_ERR_UNSUPPORTED (the server has no QUIC). */
@@ -59,9 +62,11 @@ sk_time_ns wire_quic_due(struct wire_quic *quic);
 sk_err wire_quic_tick(struct wire_quic *quic, sk_time_ns now);
 /* The next wire_quic_fill ends it with ERROR of the application. */
 void wire_quic_close(struct wire_quic *quic, uint64_t error);
-/* From within events.handshaken: then TLS is freed. */
+/* From within events.handshaken: then TLS is freed; or while it is early. */
 void wire_quic_facts(const struct wire_quic *quic, struct wire_tls_facts *out_facts);
 bool wire_quic_handshaken(const struct wire_quic *quic);
+/* The client's early data came (0-RTT, RFC 9001 section 4.6), and the handshake is not over: answers go out already. */
+bool wire_quic_early(const struct wire_quic *quic);
 /* The client's address as it is now: it may move (RFC 9000 section 9). */
 void wire_quic_peer(struct wire_quic *quic, struct io_addr *out_peer);
 /* For so long a client that still has to acknowledge something may say nothing before it counts as gone. */

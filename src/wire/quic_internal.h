@@ -54,7 +54,7 @@ struct quic_offer {
 
 struct wire_quic {
     uint32_t magic;
-    bool failed, closed, handshaken;
+    bool failed, closed, handshaken, early;
     ngtcp2_conn *conn;
     ngtcp2_crypto_ossl_ctx *crypto;
     ngtcp2_crypto_conn_ref ref;

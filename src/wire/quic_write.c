@@ -15,7 +15,7 @@ static void settle(struct wire_quic *quic, bool end) {
 /* Something to send, if there is anything and the client's window has room. */
 static sk_err ask(struct wire_quic *quic, uint64_t *out_error) {
     struct quic_offer *offer = &quic->offer;
-    if (!quic->handshaken || !ngtcp2_conn_get_max_data_left(quic->conn)) {
+    if ((!quic->handshaken && !quic->early) || !ngtcp2_conn_get_max_data_left(quic->conn)) {
         settle(quic, false);
         return SK_OK;
     }

@@ -22,8 +22,10 @@ struct wire_stream {
     bool in_trailer; /* a second header section is coming */
     bool answering, answered;
     bool reset; /* by us: what comes is of no interest */
+    bool
+        tunnel; /* an extended CONNECT (RFC 8441): REQUEST is the upgrade that it stands for, its content the tunnel */
     bool host_seen, mismatch, expect_other;
-    sk_str method, scheme, path;
+    sk_str method, scheme, path, protocol;
     uint32_t cookies; /* crumbs (RFC 9113 section 8.2.3) */
     void *sent;       /* wire/h3: content that the client has not acknowledged */
 };

@@ -35,6 +35,8 @@ static sk_err keep_pseudo(struct wire_stream *stream, sk_str name, sk_str value)
         stream->scheme = copy;
     else if (sk_str_eq(name, SK_STR(":path")))
         stream->path = copy;
+    else if (sk_str_eq(name, SK_STR(":protocol")))
+        stream->protocol = copy;
     else if (sk_str_eq(name, SK_STR(":authority")))
         stream->request.authority = copy;
     return SK_OK;
@@ -126,8 +128,12 @@ static void check_target(const struct wire_stream_rules *rules, struct wire_stre
 static void check_length(struct wire_stream *stream, bool end) {
     struct http_request *request = &stream->request;
     const struct http_field *length = http_fields_find(&request->fields, HTTP_FIELD_CONTENT_LENGTH);
-    request->body_kind = end ? HTTP_BODY_NONE : HTTP_BODY_CHUNKED;
+    request->body_kind = end || stream->tunnel ? HTTP_BODY_NONE : HTTP_BODY_CHUNKED;
     if (!length) return;
+    if (stream->tunnel) {
+        refuse(stream, 400, "a tunnel has no Content-Length");
+        return;
+    }
     request->body_kind = HTTP_BODY_LENGTH;
     if (length->value.len > 18 || sk_str_to_u64(length->value, &request->content_length))
         refuse(stream, 400, "malformed Content-Length");
@@ -146,6 +152,23 @@ static void check_expect(struct wire_stream *stream, bool end) {
         stream->request.expect_continue = !end;
 }
 
+/* RFC 8441 section 5: what GET with Upgrade is to HTTP/1.1. */
+static void check_connect(struct wire_stream *stream) {
+    struct http_request *request = &stream->request;
+    if (request->method != HTTP_METHOD_CONNECT) {
+        if (stream->protocol.data) refuse(stream, 400, ":protocol without CONNECT");
+        return;
+    }
+    if (!sk_str_ieq(stream->protocol, SK_STR("websocket"))) {
+        refuse(stream, 501, "CONNECT is served for WebSockets only");
+        return;
+    }
+    stream->tunnel = true;
+    request->method = HTTP_METHOD_GET;
+    request->method_text = SK_STR("GET");
+    request->upgrade = SK_STR("websocket");
+}
+
 sk_err wire_stream_head_end(const struct wire_stream_rules *rules, struct wire_stream *stream, bool end) {
     struct http_request *request = &stream->request;
     request->version = rules->version;
@@ -157,7 +180,7 @@ sk_err wire_stream_head_end(const struct wire_stream_rules *rules, struct wire_s
     sk_err err = join_cookies(stream);
     if (err) return err;
     if (!http_token_valid(stream->method)) refuse(stream, 400, "invalid method");
-    if (request->method == HTTP_METHOD_CONNECT) refuse(stream, 501, "CONNECT is not served here");
+    check_connect(stream);
     if (!stream->refusal && !sk_str_ieq(stream->scheme, SK_STR("https")) &&
         !sk_str_ieq(stream->scheme, SK_STR("http")))
         refuse(stream, 400, "unknown scheme");

@@ -19,6 +19,7 @@ struct wire_tls_facts {
     const char *version, *cipher; /* constant: "TLSv1.3", "TLS_AES_128_GCM_SHA256" */
     char group[24];               /* "X25519MLKEM768"; empty: none (TLS 1.2, resumed) */
     bool resumed, post_quantum, http2;
+    bool early;          /* the handshake is not over: what came is early data (RFC 8446 section 2.3) */
     bool for_nodes;      /* of a server that only nodes reach */
     const void *node;    /* the owner's: which one it is; as long as the connection's layer */
     uint16_t http3_port; /* the owner's: where the same is spoken over QUIC; 0: nowhere */

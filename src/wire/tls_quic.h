@@ -9,5 +9,7 @@
 /* A connection of SERVER for QUIC (TLS 1.3, ALPN h3, RFC 9114 section 3.1), in accept state, without records.
  * Nothing holds a reference to SERVER: the caller does. NULL: it was not made with http3, or out of memory. */
 SSL *wire_tls_server_quic(struct wire_tls_server *server);
+/* Whether its connections accept early data. */
+bool wire_tls_server_early_data(const struct wire_tls_server *server);
 
 #endif

@@ -1,9 +1,12 @@
 #include "wire/tls_server.h"
 
+#include <inttypes.h>
+#include <limits.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <threads.h>
 
@@ -23,6 +26,7 @@ static const char *const groups[] = {
     [WIRE_TLS_PQ_REQUIRE] = WIRE_TLS_HYBRID,
 };
 #define SESSION_S (6 * 3600)
+#define EARLY_BYTES 16384 /* of one connection */
 /* Nobody needs so many on one connection (RFC 8446 4.6.3); each costs us an answer. */
 #define KEY_UPDATES_MAX 64
 
@@ -34,6 +38,7 @@ struct wire_tls_server {
     struct wire_tls_store *store;
     struct wire_tls_tickets *tickets;
     bool http2;
+    bool early_data;
     bool for_nodes;
 };
 
@@ -46,6 +51,10 @@ struct wire_tls_conn {
     struct wire_tls_record record;
     struct wire_tls_facts facts; /* after the handshake */
     bool in_secret, out_secret;  /* RECORD has them */
+    bool done;                   /* the handshake is */
+    bool early_open;             /* early data may still come */
+    bool early_seen;
+    struct sk_buf early; /* of it, what nobody has read */
     /* during a call */
     sk_str *input;
     struct sk_buf *output;
@@ -153,12 +162,14 @@ static void note_secret(const SSL *ssl, const char *line) {
     }
 }
 
-/* A session of one list of authorities is none of another, or of none at all. */
-static bool set_context_id(SSL_CTX *ssl, const char *client_ca) {
+/* A session of one list of authorities is none of another, or of none at all; nor is one of another promise. */
+static bool set_context_id(SSL_CTX *ssl, const char *client_ca, uint64_t promise) {
     unsigned char id[EVP_MAX_MD_SIZE];
     unsigned bytes = 0;
-    const char *text = client_ca ? client_ca : "";
-    return EVP_Digest(text, strlen(text), id, &bytes, EVP_sha256(), NULL) == 1 &&
+    char text[PATH_MAX + 32];
+    int length = snprintf(text, sizeof text, "%" PRIu64 " %s", promise, client_ca ? client_ca : "");
+    return EVP_Digest(text, (size_t)SK_MIN(length, (int)sizeof text - 1), id, &bytes, EVP_sha256(), NULL) ==
+               1 &&
            SSL_CTX_set_session_id_context(ssl, id, bytes) == 1;
 }
 
@@ -200,10 +211,19 @@ static sk_err set_up_for_nodes(SSL_CTX *ssl, const struct wire_tls_server_option
     return ask_clients(ssl, options->client_ca);
 }
 
+/* Copies are told by us and not by the library, which knows no register that all its contexts share. */
+static void set_early_data(SSL_CTX *ssl, const struct wire_tls_server_options *options, uint32_t most) {
+    if (!options->early_data) return;
+    SSL_CTX_set_options(ssl, SSL_OP_NO_ANTI_REPLAY);
+    SSL_CTX_set_allow_early_data_cb(ssl, wire_tls_tickets_on_early, options->tickets);
+    SSL_CTX_set_max_early_data(ssl, most);
+}
+
 /* What TLS over TCP and over QUIC have in common. */
 static sk_err set_up(struct wire_tls_server *server, SSL_CTX *ssl,
                      const struct wire_tls_server_options *options) {
-    if (!ssl || !set_policy(ssl, options) || !set_context_id(ssl, options->client_ca))
+    uint64_t promise = ssl == server->quic ? options->http3_promise : 0;
+    if (!ssl || !set_policy(ssl, options) || !set_context_id(ssl, options->client_ca, promise))
         return SK_ERR_NO_MEMORY;
     if (options->node_cert) return set_up_for_nodes(ssl, options);
     SSL_CTX_set_app_data(ssl, server->tickets);
@@ -216,6 +236,7 @@ static sk_err set_up_tcp(struct wire_tls_server *server, const struct wire_tls_s
     server->ssl = SSL_CTX_new(TLS_server_method());
     sk_err err = set_up(server, server->ssl, options);
     if (err) return err;
+    set_early_data(server->ssl, options, EARLY_BYTES);
     SSL_CTX_set_alpn_select_cb(server->ssl, choose_protocol, server);
     SSL_CTX_set_msg_callback(server->ssl, note_message);
     SSL_CTX_set_keylog_callback(server->ssl, note_secret);
@@ -229,8 +250,10 @@ static sk_err set_up_quic(struct wire_tls_server *server, const struct wire_tls_
     ours.only_1_3 = true;
     server->quic = SSL_CTX_new(TLS_server_method());
     sk_err err = set_up(server, server->quic, &ours);
-    if (!err) SSL_CTX_set_alpn_select_cb(server->quic, choose_h3, server);
-    return err;
+    if (err) return err;
+    set_early_data(server->quic, options, UINT32_MAX); /* RFC 9001 section 4.6.1; the windows bound it */
+    SSL_CTX_set_alpn_select_cb(server->quic, choose_h3, server);
+    return SK_OK;
 }
 
 sk_err wire_tls_server_create(const struct wire_tls_server_options *options,
@@ -246,6 +269,7 @@ sk_err wire_tls_server_create(const struct wire_tls_server_options *options,
     server->tickets = wire_tls_tickets_ref(options->tickets);
     server->http2 = options->http2;
     server->for_nodes = options->node_cert != NULL;
+    server->early_data = options->early_data && !server->for_nodes;
     sk_err err = set_up_tcp(server, options);
     if (!err) err = set_up_quic(server, options);
     ERR_clear_error();
@@ -288,6 +312,8 @@ sk_err wire_tls_accept(struct wire_tls_server *server, struct wire_tls_conn **ou
         return SK_ERR_NO_MEMORY;
     }
     conn->server = wire_tls_server_ref(server);
+    conn->early_open = server->early_data;
+    sk_buf_init(&conn->early, 0);
     BIO_set_data(bio, conn);
     BIO_set_init(bio, 1);
     SSL_set_bio(conn->ssl, bio, bio);
@@ -301,6 +327,7 @@ void wire_tls_conn_free(struct wire_tls_conn *conn) {
     if (!conn) return;
     SK_CHECK_MAGIC(conn, CONN_MAGIC);
     SSL_free(conn->ssl);
+    sk_buf_free(&conn->early);
     wire_tls_record_free(&conn->record);
     wire_tls_server_unref(conn->server);
     conn->magic = 0;
@@ -342,15 +369,38 @@ static void take_over(struct wire_tls_conn *conn) {
     conn->ssl = NULL;
 }
 
+/* All early data that is there. SK_OK: no more of it comes. */
+static sk_err take_early(struct wire_tls_conn *conn) {
+    while (conn->early_open) {
+        char piece[4096];
+        size_t n = 0;
+        int result = SSL_read_early_data(conn->ssl, piece, sizeof piece, &n);
+        if (result == SSL_READ_EARLY_DATA_ERROR) return finish(conn, 0);
+        if (result == SSL_READ_EARLY_DATA_FINISH) {
+            conn->early_open = false;
+        } else {
+            if (sk_buf_append(&conn->early, (sk_str){piece, n}) != SK_OK) return SK_ERR_NO_MEMORY;
+            if (!conn->early_seen) wire_tls_facts_of(conn->ssl, &conn->facts);
+            conn->early_seen = conn->facts.early = true;
+        }
+    }
+    return SK_OK;
+}
+
 sk_err wire_tls_conn_handshake(struct wire_tls_conn *conn, sk_str *input, struct sk_buf *output) {
     begin(conn, input, output);
+    sk_err err = take_early(conn);
+    if (err) return err;
     int result = SSL_do_handshake(conn->ssl);
     if (result != 1) return finish(conn, result);
+    conn->done = true;
     wire_tls_facts_of(conn->ssl, &conn->facts);
     conn->facts.for_nodes = conn->server->for_nodes;
     if (!conn->facts.for_nodes) take_over(conn); /* who a node is, the library still has to say */
     return SK_OK;
 }
+
+bool wire_tls_conn_early(const struct wire_tls_conn *conn) { return conn->early_seen && !conn->done; }
 
 const void *wire_tls_conn_inside(const struct wire_tls_conn *conn) { return conn->ssl; }
 
@@ -365,8 +415,23 @@ SSL *wire_tls_server_quic(struct wire_tls_server *server) {
     return ssl;
 }
 
+/* A failure of the handshake behind it is told at the next call. */
+static sk_err read_early(struct wire_tls_conn *conn, char *data, size_t bytes, size_t *out_n) {
+    sk_str early = sk_buf_str(&conn->early);
+    *out_n = SK_MIN(bytes, early.len);
+    memcpy(data, early.data, *out_n);
+    sk_buf_consume(&conn->early, *out_n);
+    if (!sk_buf_len(&conn->early)) sk_buf_shrink(&conn->early);
+    return SK_OK;
+}
+
+bool wire_tls_server_early_data(const struct wire_tls_server *server) { return server->early_data; }
+
 sk_err wire_tls_conn_read(struct wire_tls_conn *conn, sk_str *input, struct sk_buf *output, char *data,
                           size_t bytes, size_t *out_n) {
+    sk_err err = conn->done ? SK_OK : wire_tls_conn_handshake(conn, input, output);
+    if (SK_UNLIKELY(sk_buf_len(&conn->early))) return read_early(conn, data, bytes, out_n);
+    if (err) return err;
     if (!conn->ssl) return wire_tls_record_read(&conn->record, input, output, data, bytes, out_n);
     begin(conn, input, output);
     int result = SSL_read_ex(conn->ssl, data, bytes, out_n);
@@ -378,6 +443,7 @@ sk_err wire_tls_conn_read(struct wire_tls_conn *conn, sk_str *input, struct sk_b
 }
 
 bool wire_tls_conn_has_plaintext(const struct wire_tls_conn *conn) {
+    if (SK_UNLIKELY(sk_buf_len(&conn->early))) return true;
     return conn->ssl ? SSL_pending(conn->ssl) > 0 : wire_tls_record_has_plaintext(&conn->record);
 }
 
@@ -387,7 +453,8 @@ sk_err wire_tls_conn_write(struct wire_tls_conn *conn, const char *data, size_t 
     if (!bytes) return SK_OK;
     if (!conn->ssl) return wire_tls_record_write(&conn->record, data, bytes, output);
     begin(conn, NULL, output);
-    int result = SSL_write_ex(conn->ssl, data, bytes, &n);
+    int result = conn->done ? SSL_write_ex(conn->ssl, data, bytes, &n)
+                            : SSL_write_early_data(conn->ssl, data, bytes, &n);
     if (result == 1 && n == bytes) return SK_OK;
     sk_err err = finish(conn, result);
     return err == SK_ERR_AGAIN ? SK_ERR_TLS : err; /* nothing can be awaited here */
@@ -398,6 +465,7 @@ void wire_tls_conn_close_notify(struct wire_tls_conn *conn, struct sk_buf *outpu
         wire_tls_record_close_notify(&conn->record, output);
         return;
     }
+    if (!conn->done) return;
     begin(conn, NULL, output);
     (void)SSL_shutdown(conn->ssl);
     ERR_clear_error();

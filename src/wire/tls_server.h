@@ -12,7 +12,7 @@ struct wire_tls_server;
 struct wire_tls_conn;
 
 /* Keys of session tickets, shared by all servers and threads of the process: random, changed every few hours,
- * and gone with the process. */
+ * and gone with the process; and what early data came with them (wire/tls_early.h). */
 struct wire_tls_tickets;
 sk_err wire_tls_tickets_create(struct wire_tls_tickets **out_tickets);
 struct wire_tls_tickets *wire_tls_tickets_ref(struct wire_tls_tickets *tickets);
@@ -21,8 +21,11 @@ void wire_tls_tickets_unref(struct wire_tls_tickets *tickets); /* NULL is allowe
 struct wire_tls_server_options {
     enum wire_tls_pq pq; /* not ADVERTISE */
     bool only_1_3;
-    bool http2;            /* offer h2 before http/1.1 (ALPN, RFC 7301) */
-    bool http3;            /* be ready for QUIC also (wire/quic.h) */
+    bool http2;      /* offer h2 before http/1.1 (ALPN, RFC 7301) */
+    bool http3;      /* be ready for QUIC also (wire/quic.h) */
+    bool early_data; /* accept it with our tickets, each ClientHello once */
+    uint64_t
+        http3_promise; /* what a client that resumes counts on (RFC 9114 section 7.2.4.2): another one, no resumption */
     const char *client_ca; /* PEM: clients must show a certificate from it; NULL: none is asked for */
     const char *node_cert,
         *node_key;                /* PEM: for other nodes, who see this certificate and none of STORE's, and
@@ -42,11 +45,14 @@ sk_err wire_tls_accept(struct wire_tls_server *server, struct wire_tls_conn **ou
 void wire_tls_conn_free(struct wire_tls_conn *conn);
 /* Goes on with the handshake: takes from *INPUT (ciphertext, shortened by what was taken), appends to OUTPUT.
  * SK_OK when it is done; SK_ERR_AGAIN: more input is needed; SK_ERR_TLS: an alert may be in OUTPUT;
- * SK_ERR_NO_MEMORY. */
+ * SK_ERR_NO_MEMORY. After SK_ERR_AGAIN early data may be there (wire_tls_conn_early): then the connection may be read and
+ * written already, and wire_tls_conn_read goes on with the handshake. */
 sk_err wire_tls_conn_handshake(struct wire_tls_conn *conn, sk_str *input, struct sk_buf *output);
+/* Early data was accepted, and the handshake is not over: whoever sent it may have copied it. */
+bool wire_tls_conn_early(const struct wire_tls_conn *conn);
 /* The library's own connection (an SSL *), for who reads certificates: of a server for nodes alone. */
 const void *wire_tls_conn_inside(const struct wire_tls_conn *conn);
-/* After the handshake. */
+/* After the handshake, or when there is early data. */
 void wire_tls_conn_facts(const struct wire_tls_conn *conn, struct wire_tls_facts *out_facts);
 /* Plaintext, at most BYTES. What is to be answered on the way (KeyUpdate) is appended to OUTPUT. SK_ERR_AGAIN:
  * all input is used up; SK_ERR_END: close_notify; SK_ERR_TLS. An end of the connection without SK_ERR_END
@@ -57,7 +63,7 @@ sk_err wire_tls_conn_read(struct wire_tls_conn *conn, sk_str *input, struct sk_b
 bool wire_tls_conn_has_plaintext(const struct wire_tls_conn *conn);
 /* Appends all BYTES as records to OUTPUT. SK_ERR_TLS; SK_ERR_NO_MEMORY. */
 sk_err wire_tls_conn_write(struct wire_tls_conn *conn, const char *data, size_t bytes, struct sk_buf *output);
-/* Nothing is written after it. */
+/* Nothing is written after it. Before the handshake is over there is no way to say it. */
 void wire_tls_conn_close_notify(struct wire_tls_conn *conn, struct sk_buf *output);
 /* Why the last call failed: constant text, never NULL. */
 const char *wire_tls_conn_error(const struct wire_tls_conn *conn);

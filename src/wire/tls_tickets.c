@@ -8,6 +8,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "wire/tls_early.h"
+
 #define TICKETS_MAGIC 0x746c746bu
 #define KEY_S (3 * 3600)
 /* The one in use and those that older tickets were made with. */
@@ -21,6 +23,7 @@ struct key {
 struct wire_tls_tickets {
     uint32_t magic;
     _Atomic uint32_t references;
+    struct wire_tls_early *early; /* has a lock of its own */
     /* protects what follows; held for a copy of 80 bytes, or to make a key every few hours */
     pthread_mutex_t lock;
     struct key keys[KEYS]; /* the newest first */
@@ -40,7 +43,9 @@ sk_err wire_tls_tickets_create(struct wire_tls_tickets **out_tickets) {
     tickets->magic = TICKETS_MAGIC;
     tickets->references = 1;
     tickets->next_at = sk_time_now() + KEY_S * SK_NS_PER_S;
-    if (pthread_mutex_init(&tickets->lock, NULL) != 0 || !make_key(&tickets->keys[0])) {
+    if (wire_tls_early_create(&tickets->early) != SK_OK || pthread_mutex_init(&tickets->lock, NULL) != 0 ||
+        !make_key(&tickets->keys[0])) {
+        wire_tls_early_free(tickets->early);
         free(tickets);
         return SK_ERR_NO_MEMORY;
     }
@@ -59,6 +64,7 @@ void wire_tls_tickets_unref(struct wire_tls_tickets *tickets) {
     if (!tickets || atomic_fetch_sub_explicit(&tickets->references, 1, memory_order_acq_rel) != 1) return;
     SK_CHECK_MAGIC(tickets, TICKETS_MAGIC);
     pthread_mutex_destroy(&tickets->lock);
+    wire_tls_early_free(tickets->early);
     OPENSSL_cleanse(tickets, sizeof *tickets);
     free(tickets);
 }
@@ -103,6 +109,13 @@ static bool set_keys(const struct key *key, const unsigned char *iv, EVP_CIPHER_
     };
     return EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->cipher, iv, encrypt) == 1 &&
            EVP_MAC_CTX_set_params(mac, params) == 1;
+}
+
+int wire_tls_tickets_on_early(SSL *ssl, void *arg) {
+    struct wire_tls_tickets *tickets = arg;
+    unsigned char random[WIRE_TLS_RANDOM_BYTES] = {0};
+    if (SSL_get_client_random(ssl, random, sizeof random) != sizeof random) return 0;
+    return wire_tls_early_first(tickets->early, random, sk_time_now());
 }
 
 int wire_tls_tickets_on_ticket(SSL *ssl, unsigned char name[16], unsigned char *iv, EVP_CIPHER_CTX *cipher,

@@ -1,5 +1,5 @@
-"""Clients that misbehave: floods of HTTP/2 frames, of HTTP/3 streams, of QUIC datagrams. In a process of its own, at the
-lowest priority, as if it were on another machine: `python3 -m harness.attacks NAME HOST PORT [CONNECTIONS]`, until it
+"""Clients that misbehave: floods of HTTP/2 frames, of HTTP/3 streams, of QUIC datagrams. In a process of its
+own: `python3 -m harness.attacks NAME HOST PORT [CONNECTIONS]`, until it
 has made so many or is told to stop (SIGTERM); then a line of JSON with what became of it."""
 
 import collections
@@ -225,7 +225,6 @@ def one(name, address, count):
 
 
 def main(name, host, port, connections=None):
-    os.nice(19)
     stopping = []
     signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
     count, address = Count(), (host, int(port))
@@ -242,16 +241,21 @@ def main(name, host, port, connections=None):
 
 
 class Attack:
-    """`with Attack(name, address): ...` as long as the block takes; or .run(CONNECTIONS). Then .result."""
+    """`with Attack(name, address): ...` as long as the block takes; or .run(CONNECTIONS). Then .result. CORES: it runs
+    there, and only when nobody else wants to, as if it were on another machine."""
 
-    def __init__(self, name, address):
+    def __init__(self, name, address, cores=None):
         self.arguments = [name, address[0], str(address[1])]
+        self.cores = cores
         self.result = None
 
     def _start(self, *more):
         top = str(Path(__file__).resolve().parent.parent)
         process = subprocess.Popen([sys.executable, "-B", "-m", "harness.attacks", *self.arguments, *more], cwd=top,
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        if self.cores:
+            os.sched_setaffinity(process.pid, self.cores)
+            os.sched_setscheduler(process.pid, os.SCHED_IDLE, os.sched_param(0))
         assert process.stdout.readline() == "begun\n"
         return process
 

@@ -1,3 +1,4 @@
+#include "edge/early.h"
 #include "edge/error_page.h"
 #include "edge/exchange.h"
 #include "unit.h"
@@ -41,6 +42,26 @@ static void traits_are_found_in_one_pass(void **state) {
     }
 }
 
+static void rfc8470_3_only_safe_requests_may_be_early(void **state) {
+    static const struct {
+        struct http_request request;
+        bool safe;
+    } cases[] = {
+        {{.version = HTTP_1_1, .method = HTTP_METHOD_GET}, true},
+        {{.version = HTTP_2, .method = HTTP_METHOD_HEAD}, true},
+        {{.version = HTTP_3, .method = HTTP_METHOD_OPTIONS}, true},
+        {{.version = HTTP_1_1, .method = HTTP_METHOD_POST}, false},
+        {{.version = HTTP_1_1, .method = HTTP_METHOD_PUT}, false},
+        {{.version = HTTP_1_1, .method = HTTP_METHOD_PURGE}, false},
+        {{.version = HTTP_1_1, .method = HTTP_METHOD_OTHER}, false},
+        {{.version = HTTP_1_0, .method = HTTP_METHOD_GET}, false},
+        {{.version = HTTP_2, .method = HTTP_METHOD_GET, .body_kind = HTTP_BODY_CHUNKED}, false},
+        {{.version = HTTP_1_1, .method = HTTP_METHOD_GET, .upgrade = SK_STR_INIT("websocket")}, false},
+    };
+    for (size_t i = 0; i < SK_COUNT(cases); i++)
+        assert_int_equal(edge_early_is_safe(&cases[i].request), cases[i].safe);
+}
+
 static void an_empty_body_is_no_content(void **state) {
     static const struct {
         enum http_body_kind kind;
@@ -77,6 +98,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_host_of_an_authority),
         cmocka_unit_test(traits_are_found_in_one_pass),
+        cmocka_unit_test(rfc8470_3_only_safe_requests_may_be_early),
         cmocka_unit_test(an_empty_body_is_no_content),
         cmocka_unit_test(the_status_names_whose_fault_it_was),
     };

@@ -52,7 +52,7 @@ static void a_full_json_line_has_every_key_of_the_table(void **state) {
     entry.referer = SK_STR("r");
     entry.error = SK_STR("e");
     entry.tls_version = entry.tls_group = entry.tls_cipher = SK_STR("t");
-    entry.tls_resumed = true;
+    entry.tls_resumed = entry.early_data = true;
     entry.store_reason = HTTP_REASON_STORE_EXPLICIT;
     entry.stored = entry.collapsed = entry.aborted = true;
     sk_buf_init(&buf, 0);

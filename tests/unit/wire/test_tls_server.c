@@ -419,6 +419,146 @@ static void tickets_are_shared_by_servers(void **state) {
     world_close(&stranger);
 }
 
+/* --- early data ------------------------------------------------------------------------------------------ */
+
+/* A session of WORLD's, to come back with. */
+static SSL_SESSION *get_session(struct world *world) {
+    SSL_SESSION *session = NULL;
+    char byte;
+    SSL_CTX_set_session_cache_mode(world->context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(world->context, keep_session);
+    struct link link = link_open(world);
+    SSL_set_app_data(link.client, &session);
+    assert_ok(shake(&link, 16384));
+    SSL_read(link.client, &byte, 1);
+    assert_non_null(session);
+    SSL_set_shutdown(link.client, SSL_SENT_SHUTDOWN);
+    link_close(&link);
+    return session;
+}
+
+/* The client's first flight with early data: how many bytes, in DATA. */
+static size_t first_flight(struct link *link, SSL_SESSION **session, const char *early, char *data,
+                           size_t bytes) {
+    size_t n;
+    SSL_set_app_data(link->client, session);
+    SSL_set_session(link->client, *session);
+    assert_int_equal(SSL_write_early_data(link->client, early, strlen(early), &n), 1);
+    return take(link, data, bytes);
+}
+
+static void rfc8446_2_3_early_data_is_answered_at_once(void **state) {
+    static const size_t steps[] = {1, 100, 16384};
+    for (size_t i = 0; i < SK_COUNT(steps); i++) {
+        static char data[16384], back[1000];
+        struct world world = world_open((struct wire_tls_server_options){.early_data = true});
+        SSL_SESSION *session = get_session(&world);
+        struct link link = link_open(&world);
+        struct wire_tls_facts facts;
+        size_t bytes = first_flight(&link, &session, "question", data, sizeof data), n = 0, at = 0;
+        sk_err err = SK_OK;
+        for (size_t from = 0; from < bytes && !wire_tls_conn_early(link.conn); from += steps[i]) {
+            sk_str input = {data + from, SK_MIN(steps[i], bytes - from)};
+            assert_int_equal(wire_tls_conn_handshake(link.conn, &input, &link.to_client), SK_ERR_AGAIN);
+        }
+        assert_true(wire_tls_conn_early(link.conn) && wire_tls_conn_has_plaintext(link.conn));
+        wire_tls_conn_facts(link.conn, &facts);
+        assert_true(facts.early && facts.resumed);
+        assert_string_not_equal(facts.group, "");
+        sk_str none = {0};
+        assert_ok(wire_tls_conn_read(link.conn, &none, &link.to_client, back, 3, &n));
+        assert_int_equal(n, 3);
+        assert_ok(wire_tls_conn_read(link.conn, &none, &link.to_client, back + 3, 100, &n));
+        assert_memory_equal(back, "question", 8);
+        assert_int_equal(wire_tls_conn_read(link.conn, &none, &link.to_client, back, 100, &n), SK_ERR_AGAIN);
+        assert_ok(wire_tls_conn_write(link.conn, "early answer", 12, &link.to_client));
+        give(&link);
+        assert_int_equal(SSL_do_handshake(link.client), 1);
+        assert_int_equal(SSL_get_early_data_status(link.client), SSL_EARLY_DATA_ACCEPTED);
+        assert_int_equal(SSL_read(link.client, back, sizeof back), 12);
+        /* the handshake's end, and what comes behind it */
+        assert_true(wire_tls_conn_early(link.conn));
+        assert_int_equal(SSL_write(link.client, "more", 4), 4);
+        sk_str input = {data, take(&link, data, sizeof data)};
+        while (!(err = wire_tls_conn_read(link.conn, &input, &link.to_client, back + at, 2, &n))) at += n;
+        assert_int_equal(err, SK_ERR_AGAIN);
+        assert_int_equal(at, 4);
+        assert_memory_equal(back, "more", 4);
+        assert_false(wire_tls_conn_early(link.conn));
+        wire_tls_conn_facts(link.conn, &facts);
+        assert_false(facts.early);
+        assert_ok(wire_tls_conn_write(link.conn, "late answer", 11, &link.to_client));
+        wire_tls_conn_close_notify(link.conn, &link.to_client);
+        give(&link);
+        assert_int_equal(SSL_read(link.client, back, sizeof back),
+                         11); /* the records before it were counted */
+        assert_int_equal(SSL_read(link.client, back, sizeof back), 0);
+        assert_int_equal(SSL_get_shutdown(link.client), SSL_RECEIVED_SHUTDOWN);
+        link_close(&link);
+        SSL_SESSION_free(session);
+        world_close(&world);
+    }
+}
+
+/* RFC 8446 section 8.2: also where another server of the same process gets the copy. */
+static void rfc8446_8_2_a_copy_of_early_data_is_not_taken(void **state) {
+    static char data[16384], back[100];
+    struct world world = world_open((struct wire_tls_server_options){.early_data = true});
+    SSL_SESSION *session = get_session(&world);
+    struct link link = link_open(&world);
+    struct wire_tls_server *again;
+    struct wire_tls_server_options options = {
+        .store = world.store, .tickets = world.tickets, .early_data = true};
+    assert_ok(wire_tls_server_create(&options, &again));
+    struct wire_tls_server *servers[] = {world.server, world.server, again};
+    size_t bytes = first_flight(&link, &session, "question", data, sizeof data), n;
+    for (size_t i = 0; i < SK_COUNT(servers); i++) {
+        struct sk_buf output;
+        struct wire_tls_conn *conn;
+        sk_str input = {data, bytes}, none = {0};
+        sk_buf_init(&output, 0);
+        assert_ok(wire_tls_accept(servers[i], &conn));
+        assert_int_equal(wire_tls_conn_handshake(conn, &input, &output), SK_ERR_AGAIN);
+        assert_int_equal(wire_tls_conn_early(conn), i == 0);
+        if (i)
+            assert_int_equal(wire_tls_conn_read(conn, &none, &output, back, sizeof back, &n), SK_ERR_AGAIN);
+        wire_tls_conn_free(conn);
+        sk_buf_free(&output);
+    }
+    SSL_set_shutdown(link.client, SSL_SENT_SHUTDOWN);
+    link_close(&link);
+    SSL_SESSION_free(session);
+    wire_tls_server_unref(again);
+    world_close(&world);
+}
+
+/* It is skipped, and the client learns that it has to send it again (RFC 8446 section 4.2.10). */
+static void early_data_is_not_taken_unless_allowed(void **state) {
+    static char data[16384], back[100];
+    struct world world = world_open((struct wire_tls_server_options){.early_data = true});
+    SSL_SESSION *session = get_session(&world);
+    struct wire_tls_server *careful;
+    struct wire_tls_server_options options = {.store = world.store, .tickets = world.tickets};
+    assert_ok(wire_tls_server_create(&options, &careful));
+    struct world other = {.server = careful, .context = world.context};
+    struct link link = link_open(&other);
+    size_t n, bytes = first_flight(&link, &session, "question", data, sizeof data);
+    sk_str input = {data, bytes};
+    assert_int_equal(wire_tls_conn_handshake(link.conn, &input, &link.to_client), SK_ERR_AGAIN);
+    assert_false(wire_tls_conn_early(link.conn));
+    give(&link);
+    assert_ok(shake(&link, 16384));
+    assert_int_equal(SSL_get_early_data_status(link.client), SSL_EARLY_DATA_REJECTED);
+    assert_int_equal(SSL_write(link.client, "again", 5), 5);
+    input = (sk_str){data, take(&link, data, sizeof data)};
+    assert_ok(wire_tls_conn_read(link.conn, &input, &link.to_client, back, sizeof back, &n));
+    assert_int_equal(n, 5);
+    link_close(&link);
+    SSL_SESSION_free(session);
+    wire_tls_server_unref(careful);
+    world_close(&world);
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(rfc6125_6_4_3_a_wildcard_is_one_whole_label),
@@ -431,6 +571,9 @@ int main(void) {
         cmocka_unit_test(garbage_is_an_error_with_an_alert),
         cmocka_unit_test(rfc8446_4_6_3_a_flood_of_key_updates_ends_it),
         cmocka_unit_test(tickets_are_shared_by_servers),
+        cmocka_unit_test(rfc8446_2_3_early_data_is_answered_at_once),
+        cmocka_unit_test(rfc8446_8_2_a_copy_of_early_data_is_not_taken),
+        cmocka_unit_test(early_data_is_not_taken_unless_allowed),
     };
     return cmocka_run_group_tests(tests, make_folder, drop_folder);
 }
