@@ -250,8 +250,7 @@ static void a_long_nsid_yields_to_the_question(void **state) {
     (void)state;
     char name[256] = "", nsid[255];
     struct answer_options options = *default_options();
-    for (size_t i = 0; i < sizeof name - 3; i++)
-        name[i] = i % 50 == 49 ? '.' : 'a';
+    for (size_t i = 0; i < sizeof name - 3; i++) name[i] = i % 50 == 49 ? '.' : 'a';
     memset(nsid, 'n', sizeof nsid);
     options.nsid = sk_str_make(nsid, sizeof nsid);
     struct world w = world_with(&options, true);
