@@ -118,14 +118,14 @@ def test_killing_one_fails_nothing_and_moves_a_sixth(new_ring, new_counting_orig
 
 
 def test_capacity_grows_with_the_nodes(new_ring, new_counting_origin, tmp_path):
-    """Objects asked for at random, of which one node can hold a sixth or so: hits, and bytes that are stored."""
-    objects, memory = pick((2400, 8), (24_000, 40))
+    """Objects asked for at random, of which all nodes together cannot hold all: hits, and bytes that are stored."""
+    objects, memory = pick((2400, 8), (40_000, 40))
     origin = new_counting_origin(size=10_000)
     paths = [f"/o{i}" for i in range(objects)]
     rows = []
     for count in pick((1, 3), (1, 2, 4, 6)):
         ring = new_ring(*NAMES[:count]).start(origin, memory=f"{memory}MiB")
-        for step in range(2):
+        for step in range(pick(2, 3)):
             before = len(origin.asked())
             results = visit(ring.edges, [paths] * count, tmp_path, origin, requests=2 * objects // count, zipf=0.001,
                             connections=2, seed=17 * step + 1)
