@@ -14,7 +14,7 @@ enum { LOOK_MS = 1000, STUCK_MS = 1500 };
 /* A worker is asked for a sign of life. */
 struct ping {
     struct io_task task;
-    _Atomic bool waiting; /* relaxed: a flag by itself */
+    _Atomic bool waiting; /* released by the worker when it is done with the task, which is then ours again */
     sk_time_ns posted;
 };
 
@@ -30,7 +30,7 @@ struct edge_withdrawal {
 
 static void on_ping(struct io_task *task) {
     struct ping *ping = SK_CONTAINER_OF(task, struct ping, task);
-    atomic_store_explicit(&ping->waiting, false, memory_order_relaxed);
+    atomic_store_explicit(&ping->waiting, false, memory_order_release);
 }
 
 /* True when one of the workers has not come round its loop for long. */
@@ -39,7 +39,7 @@ static bool worker_is_stuck(struct edge_withdrawal *withdrawal, sk_time_ns now) 
     for (unsigned i = 0; i < withdrawal->process->worker_count; i++) {
         struct ping *ping = &withdrawal->pings[i];
         struct edge_worker *worker;
-        if (atomic_load_explicit(&ping->waiting, memory_order_relaxed)) {
+        if (atomic_load_explicit(&ping->waiting, memory_order_acquire)) {
             stuck |= now - ping->posted > STUCK_MS * SK_NS_PER_MS;
             continue;
         }
