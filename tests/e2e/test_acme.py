@@ -81,8 +81,10 @@ class Place:
     def stop(self):
         if self.ca:
             self.ca.stop()
-        self.edge.stop()
-        self.router.stop()
+        try:
+            self.edge.stop()
+        finally:  # an edge may end with a complaint
+            self.router.stop()
         self.tls.close()
 
 
