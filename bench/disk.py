@@ -12,8 +12,8 @@ import tempfile
 import threading
 import time
 
-from lib.disk_peers import HOST, MEAN_BYTES, SERVERS, SIZES_KIB, origin, page_cache, skerry
 from lib.calm import calm, calm_note
+from lib.disk_peers import HOST, MEAN_BYTES, SERVERS, SIZES_KIB, origin, page_cache, skerry
 from lib.load import P999, wrk
 from lib.processes import children, free_port, resident_bytes
 from lib.report import machine, publish, table

@@ -96,7 +96,8 @@ static void on_look(struct io_timer *timer) {
     struct io_loop *loop = withdrawal->process->loop;
     sk_time_ns now = sk_time_now();
     if (withdrawal->process->stage != EDGE_RUNNING) return;
-    look_at_oneself(withdrawal, now);
+    /* Without a fleet nobody is known who could stand in: the threads need not be woken to ask how they are. */
+    if (withdrawal->process->bus) look_at_oneself(withdrawal, now);
     tell_workers(withdrawal, edge_withdrawn_why());
     io_timer_start(loop, timer, now + LOOK_MS * SK_NS_PER_MS, on_look);
 }

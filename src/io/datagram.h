@@ -8,7 +8,6 @@
 
 /* The longest train that one call sends. */
 #define IO_TRAIN_BYTES 65000
-#define IO_TRAIN_DATAGRAMS 64
 /* So many one call receives. */
 #define IO_TRAINS 8
 
