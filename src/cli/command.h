@@ -13,7 +13,8 @@ enum cli_exit {
 
 /* Name, function, arguments, one line of help. */
 #define CLI_COMMAND_TABLE(X)                                                                                 \
-    X("edge", cli_edge, "-c FILE | --origin URL [OPTION...]", "serve clients from the cache")                \
+    X("edge", cli_edge, "-c FILE | --origin URL | --join URL TOKEN [OPTION...]",                           \
+      "serve clients from the cache")                                                                        \
     X("route", cli_route, "-c FILE | --zone NAME=FILE [OPTION...]", "tell clients where to go, by DNS")      \
     X("control", cli_control, "-c FILE | COMMAND [OPTION...]", "what a fleet agrees on; ask it")             \
     X("join", cli_join, "URL TOKEN --state DIR", "make this machine a node of a fleet")                      \

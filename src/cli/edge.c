@@ -6,12 +6,14 @@
 
 #include "cli/arguments.h"
 #include "cli/command.h"
+#include "cli/edge_join.h"
 #include "config/load.h"
 #include "edge/fleet_config.h"
 
 struct edge_arguments {
     struct config_arguments config;
     const char *file;
+    struct cli_joining joining;
     const char *listen[CLI_LIST_MAX], *origins[CLI_LIST_MAX], *certs[CLI_LIST_MAX], *keys[CLI_LIST_MAX];
 };
 
@@ -26,8 +28,23 @@ static const struct argp_option options[] = {
     {"threads", 't', "N", 0, "Threads that serve (default: one for each core)", 2},
     {"admin", 'a', "ADDRESS", 0, "Health, metrics and reload: unix:PATH (default: none)", 2},
     {"access-log", 'A', "FILE", 0, "A line for each request; - is stdout (default: none)", 2},
+    {"join", 'j', "URL", 0, "Belong to the fleet of this control; TOKEN is the invitation, for the first time", 3},
+    {"state", 's', "DIR", 0, "With --join: folder of the node's identity, and of its own file edge.yaml unless "
+     "-c names one (default " CLI_EDGE_STATE ")", 3},
+    {"name", 'n', "NAME", 0, "With --join: the node's name (default: the host's)", 3},
     {0},
 };
+
+static void check_joining(struct argp_state *state, const struct edge_arguments *arguments) {
+    const struct cli_joining *joining = &arguments->joining;
+    if (!joining->url && joining->token) argp_error(state, "unexpected \"%s\"", joining->token);
+    if (!joining->url && (joining->state || joining->name))
+        argp_error(state, "--state and --name belong to --join URL TOKEN");
+    if (joining->state && arguments->file)
+        argp_error(state, "found --state beside -c: the file's fleet.state says where");
+    if (joining->url && arguments->config.origin_count)
+        argp_error(state, "found --origin beside --join: sites come from the fleet");
+}
 
 static error_t on_argument(int key, char *value, struct argp_state *state) {
     struct edge_arguments *arguments = state->input;
@@ -42,9 +59,16 @@ static error_t on_argument(int key, char *value, struct argp_state *state) {
     case 't': config->threads = cli_threads(state, value); return 0;
     case 'a': config->admin = value; return 0;
     case 'A': config->access_log = value; return 0;
-    case ARGP_KEY_ARG: argp_error(state, "unexpected \"%s\"", value); return 0;
+    case 'j': arguments->joining.url = value; return 0;
+    case 's': arguments->joining.state = value; return 0;
+    case 'n': arguments->joining.name = value; return 0;
+    case ARGP_KEY_ARG:
+        if (state->arg_num) argp_error(state, "unexpected \"%s\"", value);
+        arguments->joining.token = value;
+        return 0;
     case ARGP_KEY_END:
-        if (!arguments->file && !config->origin_count)
+        check_joining(state, arguments);
+        if (!arguments->file && !config->origin_count && !arguments->joining.url)
             argp_error(state, "where from? Give -c FILE or --origin URL (example: skerry edge --origin "
                               "http://127.0.0.1:9000)");
         return 0;
@@ -72,6 +96,7 @@ int cli_edge(int argc, char **argv) {
     static const struct argp argp = {
         .options = options,
         .parser = on_argument,
+        .args_doc = "[TOKEN]",
         .doc =
             "A caching reverse proxy: answers clients from memory, and asks the origins for what it does not "
             "have.\v"
@@ -80,7 +105,10 @@ int cli_edge(int argc, char **argv) {
             "  skerry edge --listen https://127.0.0.1:8443 --cert www.pem --key www.key --origin "
             "http://127.0.0.1:9000\n"
             "  skerry edge -c /etc/skerry/edge.yaml\n"
-            "  skerry edge -c edge.yaml --listen :8081 --access-log -\n\n"
+            "  skerry edge -c edge.yaml --listen :8081 --access-log -\n"
+            "  skerry edge --join https://10.0.0.2:7443 skj1.... --listen :80\n\n"
+            "With --join this machine becomes a node of a fleet before it serves, and serves what its control has "
+            "for it. Once that is done it starts from what is on disk, and the token is not looked at again.\n\n"
             "What the command line says wins over the file. All keys of the file: skerry help configuration. "
             "Signals: skerry help signals.\n\n"
             "Exit codes: 0 stopped by a signal, 1 failed at run time, 2 bad usage or configuration.",
@@ -96,6 +124,12 @@ int cli_edge(int argc, char **argv) {
     arguments.config.certs = arguments.certs;
     arguments.config.keys = arguments.keys;
     cli_parse(&argp, "edge", argc, argv, &arguments);
+    if (arguments.joining.url) {
+        arguments.joining.file = arguments.file;
+        code = cli_edge_join(&arguments.joining);
+        if (code != CLI_FINE) return code;
+        arguments.file = arguments.joining.file;
+    }
     struct config *config = load(&arguments, &start.fleet_number, &code);
     if (!config) return code;
     return edge_main(config, &start);

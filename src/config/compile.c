@@ -427,7 +427,8 @@ void config_check_whole(const struct config *config, const struct config_source 
                    "found one of bus_cert and bus_key, expected both or none");
     if (config->max_object_bytes > config->memory_bytes)
         problem_at(source, problems, "max_object", "found more than memory");
-    if (config_serves_tls(config) && !config_has_certificate(config))
+    /* A fleet's are with its sites, which may yet come. */
+    if (config_serves_tls(config) && !config_has_certificate(config) && !config->fleet.state.len)
         problem_at(source, problems, "",
                    "found no certificate, expected one because a listener speaks TLS (example: certificates: "
                    "[{cert: /etc/skerry/www.pem, key: /etc/skerry/www.key}])");

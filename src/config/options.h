@@ -328,7 +328,7 @@ enum config_kind {
 
 #define CONFIG_FLEET_TABLE(X, S)                                                                              \
     X(S, VALUE, FILE, state, state, "", "", "", "/var/lib/skerry/fleet",                                      \
-      "The folder with this node's identity: key, certificate, the fleet's roots (`skerry join` makes it) "   \
+      "The folder with this node's identity: key, certificate, the fleet's roots (`skerry edge --join` makes it) "  \
       "and the last good configuration. With it, sites come from control.")                                   \
     X(S, VALUE, BUS, bus, bus, "", "", "", "valkey://:secret@10.0.0.5",                                       \
       "The server (Valkey, or another that speaks the Redis protocol and has streams) that purges come "      \
