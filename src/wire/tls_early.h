@@ -5,10 +5,11 @@
  * who holds a ticket gets an entry (the library has verified the binder by then), and who is not remembered is asked to
  * go the whole way round: when the register is full, that is everybody.
  *
- * A ticket is of use only where its key is. Our keys live in one process and die with it (wire/tls_server.h), so the
- * register of that process sees every use of each of its tickets, whatever thread, listener or protocol it comes to; a
- * copy sent to another node, or to the process after an upgrade, meets no key and so no early data. Whoever lets nodes
- * share ticket keys has to let them share this first. Any thread. */
+ * A ticket is of use only where its key is. Early data is accepted with tickets under a process's own keys alone, which
+ * live and die with it (wire/tls_server.h), so the register of that process sees every use of each of them, whatever thread,
+ * listener or protocol it comes to; a copy sent to another node, or to the process after an upgrade, meets no key and so no
+ * early data. With a ticket under a key that nodes share, early data is always refused: another node may have accepted the
+ * same. Any thread. */
 #ifndef SK_WIRE_TLS_EARLY_H
 #define SK_WIRE_TLS_EARLY_H
 

@@ -37,6 +37,7 @@ struct wire_tls_server {
     SSL_CTX *quic; /* NULL: none */
     struct wire_tls_store *store;
     struct wire_tls_tickets *tickets;
+    enum wire_tls_sharing sharing;
     bool http2;
     bool early_data;
     bool for_nodes;
@@ -211,6 +212,19 @@ static sk_err set_up_for_nodes(SSL_CTX *ssl, const struct wire_tls_server_option
     return ask_clients(ssl, options->client_ca);
 }
 
+static int on_ticket(SSL *ssl, unsigned char name[16], unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                     EVP_MAC_CTX *mac, int encrypt) {
+    const struct wire_tls_server *server = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    return wire_tls_tickets_on_ticket(server->tickets, server->sharing, ssl, name, iv, cipher, mac, encrypt);
+}
+
+/* Where clients show certificates, a session says that this was looked at, by the authorities of this machine: no other
+ * has to believe that. Tickets for early data are one node's, which sees each use of them (wire/tls_early.h). */
+static enum wire_tls_sharing sharing_of(const struct wire_tls_server_options *options) {
+    if (options->client_ca || options->node_cert) return WIRE_TLS_SHARES_NOTHING;
+    return options->early_data ? WIRE_TLS_SHARES_OTHERS : WIRE_TLS_SHARES;
+}
+
 /* Copies are told by us and not by the library, which knows no register that all its contexts share. */
 static void set_early_data(SSL_CTX *ssl, const struct wire_tls_server_options *options, uint32_t most) {
     if (!options->early_data) return;
@@ -226,8 +240,8 @@ static sk_err set_up(struct wire_tls_server *server, SSL_CTX *ssl,
     if (!ssl || !set_policy(ssl, options) || !set_context_id(ssl, options->client_ca, promise))
         return SK_ERR_NO_MEMORY;
     if (options->node_cert) return set_up_for_nodes(ssl, options);
-    SSL_CTX_set_app_data(ssl, server->tickets);
-    SSL_CTX_set_tlsext_ticket_key_evp_cb(ssl, wire_tls_tickets_on_ticket);
+    SSL_CTX_set_app_data(ssl, server);
+    SSL_CTX_set_tlsext_ticket_key_evp_cb(ssl, on_ticket);
     SSL_CTX_set_cert_cb(ssl, choose_certificate, server);
     return options->client_ca ? ask_clients(ssl, options->client_ca) : SK_OK;
 }
@@ -267,6 +281,7 @@ sk_err wire_tls_server_create(const struct wire_tls_server_options *options,
     server->references = 1;
     server->store = wire_tls_store_ref(options->store);
     server->tickets = wire_tls_tickets_ref(options->tickets);
+    server->sharing = sharing_of(options);
     server->http2 = options->http2;
     server->for_nodes = options->node_cert != NULL;
     server->early_data = options->early_data && !server->for_nodes;

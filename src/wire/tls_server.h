@@ -12,18 +12,35 @@ struct wire_tls_server;
 struct wire_tls_conn;
 
 /* Keys of session tickets, shared by all servers and threads of the process: random, changed every few hours,
- * and gone with the process; and what early data came with them (wire/tls_early.h). */
+ * and gone with the process; and what early data came with them (wire/tls_early.h). Beside them those that nodes of a fleet
+ * have in common, so that a client resumes at each of them; early data never comes with these. */
 struct wire_tls_tickets;
 sk_err wire_tls_tickets_create(struct wire_tls_tickets **out_tickets);
 struct wire_tls_tickets *wire_tls_tickets_ref(struct wire_tls_tickets *tickets);
 void wire_tls_tickets_unref(struct wire_tls_tickets *tickets); /* NULL is allowed */
 
+#define WIRE_TLS_SHARED_KEYS 3
+/* Random: 16 bytes that name it, 32 for AES-256, 32 for HMAC-SHA256 (RFC 5077 section 4). */
+struct wire_tls_ticket_key {
+    unsigned char bytes[80];
+};
+struct wire_tls_shared_key {
+    struct wire_tls_ticket_key key;
+    sk_time_ns use_until;    /* tickets are made under the first whose time this is not over */
+    sk_time_ns accept_until; /* and taken until then */
+};
+/* These are the shared ones from now on, the newest first. When none of them may be used any more, tickets are made under the
+ * process's own again. Any thread. */
+void wire_tls_tickets_share(struct wire_tls_tickets *tickets, const struct wire_tls_shared_key *keys,
+                            unsigned count);
+
 struct wire_tls_server_options {
     enum wire_tls_pq pq; /* not ADVERTISE */
     bool only_1_3;
-    bool http2;      /* offer h2 before http/1.1 (ALPN, RFC 7301) */
-    bool http3;      /* be ready for QUIC also (wire/quic.h) */
-    bool early_data; /* accept it with our tickets, each ClientHello once */
+    bool http2; /* offer h2 before http/1.1 (ALPN, RFC 7301) */
+    bool http3; /* be ready for QUIC also (wire/quic.h) */
+    bool
+        early_data; /* accept it with our tickets, each ClientHello once; no tickets under shared keys are made then */
     uint64_t
         http3_promise; /* what a client that resumes counts on (RFC 9114 section 7.2.4.2): another one, no resumption */
     const char *client_ca; /* PEM: clients must show a certificate from it; NULL: none is asked for */

@@ -1,6 +1,7 @@
 #include "wire/tls_store.h"
 
 #include <arpa/inet.h>
+#include <limits.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -180,8 +181,8 @@ static sk_err wrong(char why[WIRE_TLS_WHY_BYTES], const char *file, const char *
 /* A key with a password is refused: nobody is there to be asked for it. */
 static int no_password(char *text, int bytes, int writing, void *arg) { return 0; }
 
-static sk_err read_chain(struct pair *pair, const char *file, char why[WIRE_TLS_WHY_BYTES]) {
-    BIO *bio = BIO_new_file(file, "r");
+/* Takes BIO over, as the next does. */
+static sk_err read_chain(struct pair *pair, BIO *bio, const char *file, char why[WIRE_TLS_WHY_BYTES]) {
     if (!bio) return wrong(why, file, "cannot be read");
     pair->leaf = PEM_read_bio_X509_AUX(bio, NULL, no_password, NULL);
     pair->chain = sk_X509_new_null();
@@ -193,9 +194,8 @@ static sk_err read_chain(struct pair *pair, const char *file, char why[WIRE_TLS_
     return pair->leaf && pair->chain ? SK_OK : wrong(why, file, "holds no certificate in PEM");
 }
 
-static sk_err read_key(struct pair *pair, const char *cert_file, const char *file,
+static sk_err read_key(struct pair *pair, BIO *bio, const char *cert_file, const char *file,
                        char why[WIRE_TLS_WHY_BYTES]) {
-    BIO *bio = BIO_new_file(file, "r");
     if (!bio) return wrong(why, file, "cannot be read");
     pair->key = PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
     BIO_free(bio);
@@ -222,16 +222,34 @@ static sk_err keep_pair(struct wire_tls_store *store, struct pair *pair, const c
     return pair->seen.file ? read_names(store, pair) : SK_ERR_NO_MEMORY;
 }
 
+static sk_err add(struct wire_tls_store *store, BIO *cert, BIO *key, const char *cert_file,
+                  const char *key_file, char why[WIRE_TLS_WHY_BYTES]) {
+    struct pair *pair = calloc(1, sizeof *pair);
+    sk_err err = pair ? read_chain(pair, cert, cert_file, why) : SK_ERR_NO_MEMORY;
+    if (err)
+        BIO_free(key);
+    else
+        err = read_key(pair, key, cert_file, key_file, why);
+    if (!err) return keep_pair(store, pair, cert_file);
+    if (pair)
+        pair_free(pair);
+    else
+        BIO_free(cert);
+    return err;
+}
+
 sk_err wire_tls_store_add(struct wire_tls_store *store, const char *cert_file, const char *key_file,
                           char why[WIRE_TLS_WHY_BYTES]) {
-    struct pair *pair = calloc(1, sizeof *pair);
-    if (!pair) return SK_ERR_NO_MEMORY;
     ERR_clear_error();
-    sk_err err = read_chain(pair, cert_file, why);
-    if (!err) err = read_key(pair, cert_file, key_file, why);
-    if (!err) return keep_pair(store, pair, cert_file);
-    pair_free(pair);
-    return err;
+    return add(store, BIO_new_file(cert_file, "r"), BIO_new_file(key_file, "r"), cert_file, key_file, why);
+}
+
+sk_err wire_tls_store_add_text(struct wire_tls_store *store, const char *name, sk_str pem,
+                               char why[WIRE_TLS_WHY_BYTES]) {
+    ERR_clear_error();
+    if (!pem.len || pem.len > INT_MAX) return wrong(why, name, "holds no certificate in PEM");
+    return add(store, BIO_new_mem_buf(pem.data, (int)pem.len), BIO_new_mem_buf(pem.data, (int)pem.len), name,
+               name, why);
 }
 
 /* --- looking -------------------------------------------------------------------------------------------- */

@@ -27,6 +27,9 @@ sk_err wire_tls_store_create(struct wire_tls_store **out_store);
  * that one stays. SK_ERR_INVALID and what is wrong, file included, in WHY; SK_ERR_NO_MEMORY. */
 sk_err wire_tls_store_add(struct wire_tls_store *store, const char *cert_file, const char *key_file,
                           char why[WIRE_TLS_WHY_BYTES]);
+/* The same of a text that holds both; NAME stands for the files. */
+sk_err wire_tls_store_add_text(struct wire_tls_store *store, const char *name, sk_str pem,
+                               char why[WIRE_TLS_WHY_BYTES]);
 /* Any thread. */
 struct wire_tls_store *wire_tls_store_ref(struct wire_tls_store *store);
 void wire_tls_store_unref(struct wire_tls_store *store); /* NULL is allowed */

@@ -6,6 +6,7 @@
 #include <openssl/rand.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "wire/tls_early.h"
@@ -19,6 +20,7 @@ struct key {
     unsigned char name[16], cipher[32], mac[32];
     bool valid;
 };
+_Static_assert(sizeof(struct wire_tls_ticket_key) == offsetof(struct key, valid), "a key's bytes");
 
 struct wire_tls_tickets {
     uint32_t magic;
@@ -28,7 +30,14 @@ struct wire_tls_tickets {
     pthread_mutex_t lock;
     struct key keys[KEYS]; /* the newest first */
     sk_time_ns next_at;
+    struct wire_tls_shared_key shared[WIRE_TLS_SHARED_KEYS]; /* those of other nodes too, the newest first */
+    unsigned shared_count;
 };
+
+/* Of a connection: it came with a ticket that another node may have seen as well. */
+static int shared_mark = -1;
+static pthread_once_t shared_mark_once = PTHREAD_ONCE_INIT;
+static void make_shared_mark(void) { shared_mark = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL); }
 
 static bool make_key(struct key *key) {
     key->valid = RAND_bytes(key->name, sizeof key->name) == 1 &&
@@ -40,6 +49,7 @@ static bool make_key(struct key *key) {
 sk_err wire_tls_tickets_create(struct wire_tls_tickets **out_tickets) {
     struct wire_tls_tickets *tickets = calloc(1, sizeof *tickets);
     if (!tickets) return SK_ERR_NO_MEMORY;
+    pthread_once(&shared_mark_once, make_shared_mark);
     tickets->magic = TICKETS_MAGIC;
     tickets->references = 1;
     tickets->next_at = sk_time_now() + KEY_S * SK_NS_PER_S;
@@ -80,22 +90,81 @@ static void rotate(struct wire_tls_tickets *tickets) {
     OPENSSL_cleanse(&fresh, sizeof fresh);
 }
 
-static bool current_key(struct wire_tls_tickets *tickets, struct key *out_key) {
+void wire_tls_tickets_share(struct wire_tls_tickets *tickets, const struct wire_tls_shared_key *keys,
+                            unsigned count) {
+    SK_CHECK_MAGIC(tickets, TICKETS_MAGIC);
+    SK_ASSERT(count <= WIRE_TLS_SHARED_KEYS);
+    pthread_mutex_lock(&tickets->lock);
+    OPENSSL_cleanse(tickets->shared, sizeof tickets->shared);
+    if (count) memcpy(tickets->shared, keys, count * sizeof *keys);
+    tickets->shared_count = count;
+    pthread_mutex_unlock(&tickets->lock);
+}
+
+static void take_shared(const struct wire_tls_shared_key *shared, struct key *out_key) {
+    memcpy(out_key, &shared->key, sizeof shared->key);
+    out_key->valid = true;
+}
+
+/* Lock held. The newest that may still be used; NULL: there is none. */
+static const struct wire_tls_shared_key *shared_in_use(const struct wire_tls_tickets *tickets,
+                                                       sk_time_ns now) {
+    for (unsigned i = 0; i < tickets->shared_count; i++)
+        if (now < tickets->shared[i].use_until) return &tickets->shared[i];
+    return NULL;
+}
+
+static bool current_key(struct wire_tls_tickets *tickets, enum wire_tls_sharing sharing,
+                        struct key *out_key) {
     pthread_mutex_lock(&tickets->lock);
     rotate(tickets);
-    *out_key = tickets->keys[0];
+    const struct wire_tls_shared_key *shared =
+        sharing == WIRE_TLS_SHARES ? shared_in_use(tickets, sk_time_now()) : NULL;
+    if (shared)
+        take_shared(shared, out_key);
+    else
+        *out_key = tickets->keys[0];
     pthread_mutex_unlock(&tickets->lock);
     return out_key->valid;
 }
 
-/* The age of the key with NAME, 0 for the one in use; -1: none. */
-static int find_key(struct wire_tls_tickets *tickets, const unsigned char name[16], struct key *out_key) {
-    int found = -1;
+enum found { FOUND_NONE, FOUND_IN_USE, FOUND_OLD };
+
+/* Lock held. */
+static enum found find_own(const struct wire_tls_tickets *tickets, const unsigned char name[16],
+                           struct key *out_key) {
+    for (int i = 0; i < KEYS; i++) {
+        if (!tickets->keys[i].valid || memcmp(tickets->keys[i].name, name, 16) != 0) continue;
+        *out_key = tickets->keys[i];
+        return i ? FOUND_OLD : FOUND_IN_USE;
+    }
+    return FOUND_NONE;
+}
+
+/* Lock held. */
+static enum found find_shared(const struct wire_tls_tickets *tickets, const unsigned char name[16],
+                              struct key *out_key) {
+    sk_time_ns now = sk_time_now();
+    for (unsigned i = 0; i < tickets->shared_count; i++) {
+        const struct wire_tls_shared_key *shared = &tickets->shared[i];
+        if (now >= shared->accept_until || memcmp(shared->key.bytes, name, 16) != 0) continue;
+        take_shared(shared, out_key);
+        return shared == shared_in_use(tickets, now) ? FOUND_IN_USE : FOUND_OLD;
+    }
+    return FOUND_NONE;
+}
+
+static enum found find_key(struct wire_tls_tickets *tickets, enum wire_tls_sharing sharing,
+                           const unsigned char name[16], struct key *out_key, bool *out_shared) {
     pthread_mutex_lock(&tickets->lock);
     rotate(tickets);
-    for (int i = 0; i < KEYS && found < 0; i++)
-        if (tickets->keys[i].valid && !memcmp(tickets->keys[i].name, name, 16)) found = i;
-    if (found >= 0) *out_key = tickets->keys[found];
+    enum found found = find_own(tickets, name, out_key);
+    *out_shared = false;
+    if (found == FOUND_NONE && sharing != WIRE_TLS_SHARES_NOTHING) {
+        found = find_shared(tickets, name, out_key);
+        *out_shared = found != FOUND_NONE;
+        if (sharing == WIRE_TLS_SHARES_OTHERS && *out_shared) found = FOUND_OLD;
+    }
     pthread_mutex_unlock(&tickets->lock);
     return found;
 }
@@ -114,23 +183,33 @@ static bool set_keys(const struct key *key, const unsigned char *iv, EVP_CIPHER_
 int wire_tls_tickets_on_early(SSL *ssl, void *arg) {
     struct wire_tls_tickets *tickets = arg;
     unsigned char random[WIRE_TLS_RANDOM_BYTES] = {0};
+    if (SSL_get_ex_data(ssl, shared_mark)) return 0; /* another node may have taken the same first flight */
     if (SSL_get_client_random(ssl, random, sizeof random) != sizeof random) return 0;
     return wire_tls_early_first(tickets->early, random, sk_time_now());
 }
 
-int wire_tls_tickets_on_ticket(SSL *ssl, unsigned char name[16], unsigned char *iv, EVP_CIPHER_CTX *cipher,
-                               EVP_MAC_CTX *mac, int encrypt) {
-    struct wire_tls_tickets *tickets = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
-    struct key key;
-    int age = 0;
+/* The key for a ticket that is made (NAME is written) or was shown (NAME is read); 0: there is none. Else as OpenSSL wants
+ * it: 1, or 2 for one that a newer ticket is to replace. */
+static int choose_key(struct wire_tls_tickets *tickets, enum wire_tls_sharing sharing, SSL *ssl,
+                      unsigned char name[16], unsigned char *iv, int encrypt, struct key *out_key) {
+    bool shared;
     if (encrypt) {
-        if (!current_key(tickets, &key) || RAND_bytes(iv, EVP_MAX_IV_LENGTH) != 1) return -1;
-        memcpy(name, key.name, sizeof key.name);
-    } else if ((age = find_key(tickets, name, &key)) < 0) {
-        return 0; /* unknown: a full handshake */
+        if (!current_key(tickets, sharing, out_key) || RAND_bytes(iv, EVP_MAX_IV_LENGTH) != 1) return -1;
+        memcpy(name, out_key->name, sizeof out_key->name);
+        return 1;
     }
-    bool set = set_keys(&key, iv, cipher, mac, encrypt);
+    enum found found = find_key(tickets, sharing, name, out_key, &shared);
+    if (found == FOUND_NONE) return 0; /* unknown: a full handshake */
+    if (shared && SSL_set_ex_data(ssl, shared_mark, tickets) != 1) return 0;
+    return found == FOUND_OLD ? 2 : 1;
+}
+
+int wire_tls_tickets_on_ticket(struct wire_tls_tickets *tickets, enum wire_tls_sharing sharing, SSL *ssl,
+                               unsigned char name[16], unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                               EVP_MAC_CTX *mac, int encrypt) {
+    struct key key;
+    int chosen = choose_key(tickets, sharing, ssl, name, iv, encrypt, &key);
+    bool set = chosen <= 0 || set_keys(&key, iv, cipher, mac, encrypt);
     OPENSSL_cleanse(&key, sizeof key);
-    if (!set) return -1;
-    return age > 0 ? 2 : 1; /* 2: known, but to be replaced by a newer ticket */
+    return set ? chosen : -1;
 }

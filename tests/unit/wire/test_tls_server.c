@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include <malloc.h>
+#include <openssl/core_names.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
@@ -559,6 +560,174 @@ static void early_data_is_not_taken_unless_allowed(void **state) {
     world_close(&world);
 }
 
+/* --- ticket keys of several nodes ------------------------------------------------------------------------ */
+
+static struct wire_tls_shared_key shared_key(unsigned char fill, int64_t use_s, int64_t accept_s) {
+    struct wire_tls_shared_key key = {.use_until = sk_time_now() + use_s * SK_NS_PER_S,
+                                      .accept_until = sk_time_now() + accept_s * SK_NS_PER_S};
+    memset(&key.key, fill, sizeof key.key);
+    return key;
+}
+
+static bool resumes(struct world *world, SSL_CTX *context, SSL_SESSION *session) {
+    struct world with = {.server = world->server, .context = context};
+    struct link link = link_open(&with);
+    struct wire_tls_facts facts;
+    SSL_SESSION *next = NULL,
+                *once = SSL_SESSION_dup(session); /* the client's library uses each a single time */
+    SSL_set_app_data(link.client, &next);
+    SSL_set_session(link.client, once);
+    assert_ok(shake(&link, 16384));
+    wire_tls_conn_facts(link.conn, &facts);
+    SSL_set_shutdown(link.client, SSL_SENT_SHUTDOWN);
+    link_close(&link);
+    SSL_SESSION_free(next);
+    SSL_SESSION_free(once);
+    return facts.resumed;
+}
+
+/* What node A makes is taken by node B as long as B has the key and its time is not over; a key whose time of use is over is
+ * still taken, and tickets are A's own again. Listeners for early data take tickets of other nodes and make none for them. */
+static void tickets_under_shared_keys_resume_at_another_node(void **state) {
+    static const struct {
+        bool early_a, early_b;
+        int64_t use_a, accept_b; /* seconds from now */
+        bool resumed;
+    } cases[] = {
+        {false, false, 60, 60, true}, {false, false, 60, -1, false}, {false, false, -1, 60, false},
+        {true, false, 60, 60, false}, {false, true, 60, 60, true},
+    };
+    for (size_t i = 0; i < SK_COUNT(cases); i++) {
+        struct world a = world_open((struct wire_tls_server_options){.early_data = cases[i].early_a});
+        struct world b = world_open((struct wire_tls_server_options){.early_data = cases[i].early_b});
+        struct wire_tls_shared_key old = shared_key(1, -1, 60),
+                                   of_a[] = {shared_key(2, cases[i].use_a, 60), old},
+                                   of_b[] = {shared_key(3, -1, 60), shared_key(2, -1, cases[i].accept_b),
+                                             old};
+        wire_tls_tickets_share(a.tickets, of_a, SK_COUNT(of_a));
+        wire_tls_tickets_share(b.tickets, of_b, SK_COUNT(of_b));
+        SSL_SESSION *session = get_session(&a);
+        if (resumes(&b, a.context, session) != cases[i].resumed) fail_msg("case %zu", i);
+        if (!resumes(&a, a.context, session)) fail_msg("case %zu at its own node", i);
+        wire_tls_tickets_share(b.tickets, NULL, 0);
+        assert_false(resumes(&b, a.context, session));
+        SSL_SESSION_free(session);
+        world_close(&a);
+        world_close(&b);
+    }
+}
+
+/* A session says that a client's certificate was good: by the authorities of that node. */
+static void sessions_with_client_certificates_stay_at_their_node(void **state) {
+    char ca[64];
+    snprintf(ca, sizeof ca, "%s/authority.pem", folder);
+    certificate_save(&authority, ca);
+    struct files client = files_for("client", "DNS:client.test");
+    struct world a = world_open((struct wire_tls_server_options){.client_ca = ca});
+    struct world b = world_open((struct wire_tls_server_options){.client_ca = ca});
+    struct wire_tls_shared_key key = shared_key(4, 60, 60);
+    assert_int_equal(SSL_CTX_use_certificate_file(a.context, client.cert, SSL_FILETYPE_PEM), 1);
+    assert_int_equal(SSL_CTX_use_PrivateKey_file(a.context, client.key, SSL_FILETYPE_PEM), 1);
+    wire_tls_tickets_share(a.tickets, &key, 1);
+    wire_tls_tickets_share(b.tickets, &key, 1);
+    SSL_SESSION *session = get_session(&a);
+    assert_true(resumes(&a, a.context, session));
+    assert_false(resumes(&b, a.context, session));
+    SSL_SESSION_free(session);
+    world_close(&a);
+    world_close(&b);
+}
+
+static int under_shared_key(SSL *ssl, unsigned char name[16], unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                            EVP_MAC_CTX *mac, int encrypt) {
+    struct wire_tls_shared_key key = shared_key(5, 60, 60);
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, key.key.bytes + 48, 32),
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char[]){"SHA256"}, 0),
+        OSSL_PARAM_construct_end(),
+    };
+    memcpy(name, key.key.bytes, 16);
+    memset(iv, 7, EVP_MAX_IV_LENGTH);
+    return EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key.key.bytes + 16, iv, encrypt) == 1 &&
+                   EVP_MAC_CTX_set_params(mac, params) == 1
+               ? 1
+               : -1;
+}
+
+static void pass(SSL *from, SSL *to) {
+    char data[16384];
+    int n;
+    while ((n = BIO_read(SSL_get_wbio(from), data, sizeof data)) > 0)
+        assert_int_equal(BIO_write(SSL_get_rbio(to), data, n), n);
+}
+
+static SSL *side(SSL_CTX *context) {
+    SSL *ssl = SSL_new(context);
+    SSL_set_bio(ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+    return ssl;
+}
+
+/* A session as a node would give it that promises early data under a key that others have. */
+static SSL_SESSION *forge_session(struct world *world) {
+    struct files files = files_for("forger", "DNS:server.test");
+    unsigned char id[32];
+    SSL_SESSION *session = NULL;
+    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    assert_non_null(context);
+    assert_int_equal(EVP_Digest("0 ", 2, id, NULL, EVP_sha256(), NULL),
+                     1); /* as servers of ours without authorities */
+    SSL_CTX_set_session_id_context(context, id, sizeof id);
+    SSL_CTX_set_tlsext_ticket_key_evp_cb(context, under_shared_key);
+    SSL_CTX_set_max_early_data(context, 16384);
+    assert_int_equal(SSL_CTX_set_ciphersuites(context, "TLS_AES_128_GCM_SHA256"), 1);
+    SSL_CTX_set_options(context, SSL_OP_NO_ANTI_REPLAY);
+    assert_int_equal(SSL_CTX_use_certificate_file(context, files.cert, SSL_FILETYPE_PEM), 1);
+    assert_int_equal(SSL_CTX_use_PrivateKey_file(context, files.key, SSL_FILETYPE_PEM), 1);
+    SSL_CTX_set_session_cache_mode(world->context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(world->context, keep_session);
+    SSL *server = side(context), *client = side(world->context);
+    SSL_set_accept_state(server);
+    SSL_set_connect_state(client);
+    SSL_set_app_data(client, &session);
+    for (int i = 0; i < 4; i++) {
+        char byte;
+        SSL_do_handshake(client);
+        pass(client, server);
+        SSL_do_handshake(server);
+        pass(server, client);
+        SSL_read(client, &byte, 1);
+    }
+    assert_non_null(session);
+    SSL_set_shutdown(client, SSL_SENT_SHUTDOWN);
+    SSL_free(server);
+    SSL_free(client);
+    SSL_CTX_free(context);
+    return session;
+}
+
+/* RFC 8446 section 8: another node may have accepted the same first flight. The ticket itself is good. */
+static void rfc8446_8_early_data_under_a_shared_key_is_never_taken(void **state) {
+    static char data[16384];
+    struct world world = world_open((struct wire_tls_server_options){.early_data = true});
+    struct wire_tls_shared_key key = shared_key(5, 60, 60);
+    SSL_SESSION *session = forge_session(&world);
+    struct wire_tls_facts facts;
+    wire_tls_tickets_share(world.tickets, &key, 1);
+    struct link link = link_open(&world);
+    sk_str input = {data, first_flight(&link, &session, "question", data, sizeof data)};
+    assert_int_equal(wire_tls_conn_handshake(link.conn, &input, &link.to_client), SK_ERR_AGAIN);
+    assert_false(wire_tls_conn_early(link.conn));
+    give(&link);
+    assert_ok(shake(&link, 16384));
+    assert_int_equal(SSL_get_early_data_status(link.client), SSL_EARLY_DATA_REJECTED);
+    wire_tls_conn_facts(link.conn, &facts);
+    assert_true(facts.resumed);
+    SSL_set_shutdown(link.client, SSL_SENT_SHUTDOWN);
+    link_close(&link);
+    SSL_SESSION_free(session);
+    world_close(&world);
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(rfc6125_6_4_3_a_wildcard_is_one_whole_label),
@@ -574,6 +743,9 @@ int main(void) {
         cmocka_unit_test(rfc8446_2_3_early_data_is_answered_at_once),
         cmocka_unit_test(rfc8446_8_2_a_copy_of_early_data_is_not_taken),
         cmocka_unit_test(early_data_is_not_taken_unless_allowed),
+        cmocka_unit_test(tickets_under_shared_keys_resume_at_another_node),
+        cmocka_unit_test(sessions_with_client_certificates_stay_at_their_node),
+        cmocka_unit_test(rfc8446_8_early_data_under_a_shared_key_is_never_taken),
     };
     return cmocka_run_group_tests(tests, make_folder, drop_folder);
 }
