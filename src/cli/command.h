@@ -13,7 +13,7 @@ enum cli_exit {
 
 /* Name, function, arguments, one line of help. */
 #define CLI_COMMAND_TABLE(X)                                                                                 \
-    X("edge", cli_edge, "-c FILE | --origin URL | --join URL TOKEN [OPTION...]",                           \
+    X("edge", cli_edge, "-c FILE | --origin URL | --join URL TOKEN [OPTION...]",                             \
       "serve clients from the cache")                                                                        \
     X("route", cli_route, "-c FILE | --zone NAME=FILE [OPTION...]", "tell clients where to go, by DNS")      \
     X("control", cli_control, "-c FILE | COMMAND [OPTION...]", "what a fleet agrees on; ask it")             \
@@ -24,6 +24,8 @@ enum cli_exit {
     X("diff", cli_diff, "FILE", "what apply would change")                                                   \
     X("history", cli_history, "", "configurations that the fleet had")                                       \
     X("rollback", cli_rollback, "N", "make an older one the fleet's configuration again")                    \
+    X("cert", cli_cert, "put NAME --cert FILE --key FILE | list | remove NAME",                              \
+      "certificates that all edges of the fleet have")                                                       \
     X("check", cli_check, "FILE...", "say whether configuration files are right, and what they mean")        \
     X("certs", cli_certs, "[--retry] [--admin ADDRESS]",                                                     \
       "list certificates, and what came of ordering them")                                                   \

@@ -28,9 +28,12 @@ static const struct argp_option options[] = {
     {"threads", 't', "N", 0, "Threads that serve (default: one for each core)", 2},
     {"admin", 'a', "ADDRESS", 0, "Health, metrics and reload: unix:PATH (default: none)", 2},
     {"access-log", 'A', "FILE", 0, "A line for each request; - is stdout (default: none)", 2},
-    {"join", 'j', "URL", 0, "Belong to the fleet of this control; TOKEN is the invitation, for the first time", 3},
-    {"state", 's', "DIR", 0, "With --join: folder of the node's identity, and of its own file edge.yaml unless "
-     "-c names one (default " CLI_EDGE_STATE ")", 3},
+    {"join", 'j', "URL", 0,
+     "Belong to the fleet of this control; TOKEN is the invitation, for the first time", 3},
+    {"state", 's', "DIR", 0,
+     "With --join: folder of the node's identity, and of its own file edge.yaml unless "
+     "-c names one (default " CLI_EDGE_STATE ")",
+     3},
     {"name", 'n', "NAME", 0, "With --join: the node's name (default: the host's)", 3},
     {0},
 };

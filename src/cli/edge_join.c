@@ -68,18 +68,17 @@ static enum standing look(const char *state) {
     struct fleet_identity *identity;
     char text[FLEET_ID_TEXT_BYTES];
     sk_err err = fleet_identity_load(sk_str_from_c(state), &identity);
-    if (err && err != SK_ERR_NOT_FOUND)
-        say("the identity in %s cannot be used: %s", state, sk_err_text(err));
+    if (err && err != SK_ERR_NOT_FOUND) say("the identity in %s cannot be used: %s", state, sk_err_text(err));
     if (err) return NOBODY;
     const struct fleet_caller *self = fleet_identity_self(identity);
-    bool expired = self->not_after <= time(NULL);
+    bool expired = self->not_after <= sk_wall_now_s();
     say("this machine is %s already%s", fleet_id_format(&self->id, text).data,
         expired ? ", with a certificate that has expired" : "");
     fleet_identity_unref(identity);
     return expired ? EXPIRED : MEMBER;
 }
 
-static bool join(const struct cli_joining *joining, const char *state) {
+static int join(const struct cli_joining *joining, const char *state) {
     char why[FLEET_ENROL_WHY_BYTES], text[FLEET_ID_TEXT_BYTES];
     struct fleet_id id;
     struct fleet_enrolment enrolment = {.url = sk_str_from_c(joining->url),
@@ -91,7 +90,7 @@ static bool join(const struct cli_joining *joining, const char *state) {
         say("not joined: %s", why);
     else
         say("joined as %s", fleet_id_format(&id, text).data);
-    return !err;
+    return !err ? CLI_FINE : err == SK_ERR_INVALID ? CLI_USAGE : CLI_FAILED;
 }
 
 /* The edge asks for it again as soon as it runs: what fails here costs a moment without sites. */
@@ -118,11 +117,9 @@ static int become_node(const struct cli_joining *joining, const char *state) {
         say("%s holds no identity yet: --join URL TOKEN, with a token of `skerry control invite`", state);
         return CLI_USAGE;
     }
-    if (join(joining, state))
-        fetch(joining, state);
-    else if (standing != EXPIRED)
-        return CLI_FAILED;
-    return CLI_FINE;
+    int code = join(joining, state);
+    if (code == CLI_FINE) fetch(joining, state);
+    return standing == EXPIRED ? CLI_FINE : code;
 }
 
 int cli_edge_join(struct cli_joining *joining) {

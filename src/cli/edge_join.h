@@ -9,7 +9,8 @@ struct cli_joining {
     const char *token; /* NULL: none was given */
     const char *state; /* NULL: CLI_EDGE_STATE, or what FILE says */
     const char *name;  /* NULL: the host's */
-    const char *file;  /* the machine's own configuration; NULL: edge.yaml in the state's folder, made if need be */
+    const char
+        *file; /* the machine's own configuration; NULL: edge.yaml in the state's folder, made if need be */
 };
 
 /* Joins, if there is no identity that still holds, and gets the newest configuration. What is done, or not, is told on

@@ -11,6 +11,7 @@ struct config_source {
     const char *name;   /* for messages */
     sk_str text;        /* to find places in; empty: places have no position */
     const char *folder; /* what relative paths are relative to; NULL: the working directory */
+    bool shared;        /* what a fleet shares, without the file of any machine */
 };
 
 /* SK_ERR_INVALID with problems; SK_ERR_NO_MEMORY. RAW may go afterwards. */

@@ -39,7 +39,11 @@ struct config_origin {
 
 struct config_certificate {
     sk_str cert, key; /* paths of PEM files; end with NUL */
+    sk_str
+        fleet; /* name of one that control gives, which may not be there yet; empty: the files are a person's */
 };
+/* Below config_fleet.state, NAME.pem each: certificates with their keys that control has given. */
+#define CONFIG_FLEET_CERTIFICATES "certificates"
 
 enum config_acme_challenge { CONFIG_ACME_HTTP_01, CONFIG_ACME_DNS_01 };
 enum config_acme_key { CONFIG_ACME_ECDSA, CONFIG_ACME_RSA };

@@ -15,7 +15,7 @@ struct config_control {
     sk_str valkey;                             /* empty: one of our own */
     sk_str valkey_ca, valkey_cert, valkey_key; /* of TLS to it: paths; empty: none */
     sk_str valkey_server;
-    int64_t certificate_life_ms, invite_life_ms;
+    int64_t certificate_life_ms, ticket_life_ms, invite_life_ms;
     sk_str user;
     int log_level;
 };

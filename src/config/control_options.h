@@ -30,6 +30,8 @@
       "/usr/bin/redis-server", "The program for that.")                                                      \
     X(S, VALUE, DURATION, certificate_life, certificate_life_ms, "1d", "3s", "90d", "12h",                   \
       "How long a node's certificate holds; it gets another one when two thirds are over.")                  \
+    X(S, VALUE, DURATION, ticket_life, ticket_life_ms, "12h", "2s", "7d", "6h",                              \
+      "How long edges make TLS tickets under one key of the fleet; it opens them for two such times more.")  \
     X(S, VALUE, DURATION, invite_life, invite_life_ms, "10m", "1s", "1d", "1h",                              \
       "How long an invitation may be used, once.")                                                           \
     X(S, VALUE, NAME, user, user, "", "", "", "skerry",                                                      \

@@ -70,6 +70,20 @@ static sk_str file_at(struct compile *c, const char *parent, const char *key, sk
     return file;
 }
 
+static void name_file(struct compile *c, const char *parent, struct config_certificate *certificate) {
+    char path[CONFIG_PATH_BYTES + 8];
+    sk_str state = c->config->fleet.state, name = certificate->fleet;
+    snprintf(path, sizeof(path), "%s.fleet", parent);
+    if (certificate->cert.len || certificate->key.len)
+        config_compile_problem(c, path, "found cert or key beside it, expected one or the other");
+    if (!state.len && !c->source->shared)
+        config_compile_problem(c, path, "found the name of a certificate of the fleet, but no fleet.state");
+    certificate->cert = certificate->key =
+        sk_arena_printf(&c->config->arena, "%.*s/" CONFIG_FLEET_CERTIFICATES "/%.*s.pem", SK_STR_ARGS(state),
+                        SK_STR_ARGS(name));
+    if (!certificate->cert.data) c->err = SK_ERR_NO_MEMORY;
+}
+
 static struct config_certificate *compile_certificates(struct compile *c, const char *parent,
                                                        const struct config_raw_CERTIFICATE *raw,
                                                        unsigned count) {
@@ -80,6 +94,10 @@ static struct config_certificate *compile_certificates(struct compile *c, const 
         char path[CONFIG_PATH_BYTES];
         snprintf(path, sizeof(path), "%scertificates[%u]", parent, i);
         config_compile_fill(c, section, &raw[i], &certificates[i]);
+        if (certificates[i].fleet.len) {
+            name_file(c, path, &certificates[i]);
+            continue;
+        }
         certificates[i].cert = file_at(c, path, "cert", certificates[i].cert);
         certificates[i].key = file_at(c, path, "key", certificates[i].key);
     }

@@ -36,6 +36,12 @@ sk_err config_parse(sk_str text, const char *name, struct config **out_config,
     return parse(&source, problems, out_config);
 }
 
+sk_err config_parse_shared(sk_str text, const char *name, struct config **out_config,
+                           struct config_problems *problems) {
+    struct config_source source = {.name = name, .text = text, .shared = true};
+    return parse(&source, problems, out_config);
+}
+
 /* One byte more than allowed tells that there is more. */
 static sk_err read_whole(int fd, struct sk_buf *buf) {
     while (sk_buf_len(buf) <= CONFIG_MAX_BYTES) {

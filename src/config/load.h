@@ -22,6 +22,9 @@ void config_problems_free(struct config_problems *problems);
  * one reference of OUT_CONFIG. */
 sk_err config_parse(sk_str text, const char *name, struct config **out_config,
                     struct config_problems *problems);
+/* The same of what a fleet shares, by itself: where edges keep certificates of the fleet is not known then. */
+sk_err config_parse_shared(sk_str text, const char *name, struct config **out_config,
+                           struct config_problems *problems);
 /* As above; a file that cannot be read is a problem too, with the error of open or read. */
 sk_err config_load_file(const char *path, struct config **out_config, struct config_problems *problems);
 /* The same with MORE (YAML, borrowed) behind the file's own text: what a fleet shares behind what is a machine's. A key

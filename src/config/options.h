@@ -289,11 +289,14 @@ enum config_kind {
       "HTTP/2 to this origin: many requests on one connection. `auto`: when an https origin agrees to it "   \
       "(ALPN); `on`: always, over http too (prior knowledge); `off`: never.")
 
-#define CONFIG_CERTIFICATE_TABLE(X, S)                                                                       \
-    X(S, VALUE, FILE, cert, cert, "", "", "", "/etc/skerry/www.example.com.pem",                             \
-      "The certificate and behind it those that lead to its authority (PEM). Required.")                     \
-    X(S, VALUE, FILE, key, key, "", "", "", "/etc/skerry/www.example.com.key",                               \
-      "The certificate's private key (PEM, without a password). Required.")
+#define CONFIG_CERTIFICATE_TABLE(X, S)                                                                        \
+    X(S, VALUE, FILE, cert, cert, "", "", "", "/etc/skerry/www.example.com.pem",                              \
+      "The certificate and behind it those that lead to its authority (PEM). Required.")                      \
+    X(S, VALUE, FILE, key, key, "", "", "", "/etc/skerry/www.example.com.key",                                \
+      "The certificate's private key (PEM, without a password). Required.")                                   \
+    X(S, VALUE, NAME, fleet, fleet, "", "", "", "shop",                                                       \
+      "Instead of both: the name of a certificate that the fleet's control gives (`skerry cert put`). It is " \
+      "replaced as soon as control has another.")
 
 #define CONFIG_LISTENERS_TABLE(X, S)                                                                         \
     X(S, HAND, ENDPOINT, address, addr, "", "", "", "0.0.0.0:443", "Where to accept clients. Required.")     \
@@ -326,22 +329,22 @@ enum config_kind {
     X(S, VALUE, SIZE, size, bytes, "16MiB", "64KiB", "1GiB", "64MiB",                                        \
       "Of all files together, until the next reload; what is over it is not written.")
 
-#define CONFIG_FLEET_TABLE(X, S)                                                                              \
-    X(S, VALUE, FILE, state, state, "", "", "", "/var/lib/skerry/fleet",                                      \
-      "The folder with this node's identity: key, certificate, the fleet's roots (`skerry edge --join` makes it) "  \
-      "and the last good configuration. With it, sites come from control.")                                   \
-    X(S, VALUE, BUS, bus, bus, "", "", "", "valkey://:secret@10.0.0.5",                                       \
-      "The server (Valkey, or another that speaks the Redis protocol and has streams) that purges come "      \
-      "from; the nearest replica will do. Without it: purges are this edge's own.")                           \
-    X(S, VALUE, BUS, bus_primary, bus_primary, "", "", "", "valkey://:secret@10.0.0.5",                       \
-      "The server that takes writes, when `bus` is a replica: positions and signs of life go there.")         \
-    X(S, VALUE, FILE, bus_ca, bus_ca, "", "", "", "/etc/skerry/valkey-ca.pem",                                \
-      "Authorities of the certificates of servers behind `valkeys://` (PEM). Without it: the system's.")      \
-    X(S, VALUE, FILE, bus_cert, bus_cert, "", "", "", "/etc/skerry/valkey.pem",                               \
-      "The certificate that is shown to such a server when it asks for one (PEM). Without it: none.")         \
-    X(S, VALUE, FILE, bus_key, bus_key, "", "", "", "/etc/skerry/valkey.key", "Its private key (PEM).")       \
-    X(S, VALUE, DURATION, silence, silence_ms, "30s", "2s", "24h", "10s",                                     \
-      "When nobody was heard on the bus for so long, what is stored is revalidated before it is used, until " \
+#define CONFIG_FLEET_TABLE(X, S)                                                                                   \
+    X(S, VALUE, FILE, state, state, "", "", "", "/var/lib/skerry/fleet",                                           \
+      "The folder with this node's identity: key, certificate, the fleet's roots (`skerry edge --join` makes it) " \
+      "and the last good configuration. With it, sites come from control.")                                        \
+    X(S, VALUE, BUS, bus, bus, "", "", "", "valkey://:secret@10.0.0.5",                                            \
+      "The server (Valkey, or another that speaks the Redis protocol and has streams) that purges come "           \
+      "from; the nearest replica will do. Without it: purges are this edge's own.")                                \
+    X(S, VALUE, BUS, bus_primary, bus_primary, "", "", "", "valkey://:secret@10.0.0.5",                            \
+      "The server that takes writes, when `bus` is a replica: positions and signs of life go there.")              \
+    X(S, VALUE, FILE, bus_ca, bus_ca, "", "", "", "/etc/skerry/valkey-ca.pem",                                     \
+      "Authorities of the certificates of servers behind `valkeys://` (PEM). Without it: the system's.")           \
+    X(S, VALUE, FILE, bus_cert, bus_cert, "", "", "", "/etc/skerry/valkey.pem",                                    \
+      "The certificate that is shown to such a server when it asks for one (PEM). Without it: none.")              \
+    X(S, VALUE, FILE, bus_key, bus_key, "", "", "", "/etc/skerry/valkey.key", "Its private key (PEM).")            \
+    X(S, VALUE, DURATION, silence, silence_ms, "30s", "2s", "24h", "10s",                                          \
+      "When nobody was heard on the bus for so long, what is stored is revalidated before it is used, until "      \
       "somebody is heard again.")
 
 #define CONFIG_PEER_TABLE(X, S)                                                                              \

@@ -248,6 +248,12 @@ static int64_t renew_in_ms(const struct fleet_caller *caller) {
     return (at - sk_wall_now_s()) * 1000;
 }
 
+/* The digest of their list, for who may have it. */
+static sk_str secrets_for(const struct control_process *process, const struct fleet_caller *caller) {
+    bool may = fleet_check(caller, process->config->fleet, FLEET_VERB_READ_SECRETS, NULL) == FLEET_ALLOWED;
+    return may && process->secrets ? sk_str_from_c(process->secrets->digest) : (sk_str){0};
+}
+
 static struct fleet_orders orders_for(const struct control_process *process,
                                       const struct fleet_admin_request *request) {
     const struct control_view *view = &process->view;
@@ -264,6 +270,7 @@ static struct fleet_orders orders_for(const struct control_process *process,
         .expelled = sk_buf_str(&view->expelled_text),
         .drain = control_is_drained(process, &request->caller.id),
         .again_ms = (uint64_t)SK_MAX(SK_MIN(again_ms, renew_in_ms(&request->caller)), AGAIN_LEAST_MS),
+        .secrets = secrets_for(process, &request->caller),
     };
 }
 
@@ -272,6 +279,7 @@ static bool has_news(const struct control_process *process, const struct fleet_o
                      const struct fleet_report *report) {
     return (orders->number > report->in_force && orders->number > report->refused) || orders->renew ||
            orders->drain != report->drained ||
+           (orders->secrets.len && report->secrets.data && !sk_str_eq(orders->secrets, report->secrets)) ||
            !sk_str_eq(report->roots, sk_str_from_c(fleet_ca_roots_digest(process->ca))) ||
            !sk_str_eq(report->expelled, sk_str_from_c(process->view.expelled_digest));
 }

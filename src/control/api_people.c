@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "control/certificates.h"
 #include "control/members.h"
 #include "fleet/admin_json.h"
 #include "fleet/deep.h"
@@ -77,7 +78,13 @@ sk_err control_api_configuration(void *role, struct fleet_admin_request *request
 static sk_err publish(struct control_process *process, const struct fleet_admin_request *request, sk_str body,
                       bool all, const char *what, struct fleet_admin_answer *answer) {
     uint64_t number = 0;
-    sk_err err = SK_ERR_BUSY;
+    sk_err err = control_certificates_known(process, body, &answer->body);
+    if (err == SK_ERR_INVALID) {
+        answer->status = 400;
+        answer->type = "text/plain; charset=utf-8";
+        return SK_OK;
+    }
+    if (!err) err = SK_ERR_BUSY;
     for (int i = 0; i < PUBLISH_TRIES && err == SK_ERR_BUSY; i++)
         err = control_publish(process, body, asker_of(request)->name, all, &number);
     if (err) return err;
@@ -214,6 +221,7 @@ sk_err control_api_expel(void *role, struct fleet_admin_request *request, struct
     if (!err)
         err = control_put(&process->store, CONTROL_TABLE_EXPELLED, node,
                           sk_str_make(at, sk_u64_to_text((uint64_t)sk_wall_now_s(), at)));
+    if (!err) err = control_tickets_renew(process); /* it knows those that there are */
     if (!err) err = control_refresh(process);
     if (err) return err;
     control_record_deed(process, asker_of(request)->name, "expel", "%s", text);

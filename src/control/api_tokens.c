@@ -75,6 +75,12 @@ sk_err control_api_invite(void *role, struct fleet_admin_request *request,
     return answer_token(answer, &token, expires);
 }
 
+static bool is_one_line(sk_str text) {
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.data[i] < 0x20) return false;
+    return true;
+}
+
 sk_err control_api_token_make(void *role, struct fleet_admin_request *request,
                               struct fleet_admin_answer *answer) {
     struct control_process *process = role;
@@ -87,11 +93,13 @@ sk_err control_api_token_make(void *role, struct fleet_admin_request *request,
         return fleet_admin_say(answer, 400,
                                "name: expected a name of a-z, 0-9, '-', '_' and '.', at most 64");
     if (control_rights_parse(rights, &wanted))
-        return fleet_admin_say(answer, 400, "rights: expected some of read,apply,purge,nodes,tokens,audit");
+        return fleet_admin_say(answer, 400,
+                               "rights: expected some of read,apply,purge,nodes,tokens,audit,certificates");
     if (wanted & ~asker_of(request)->rights)
         return fleet_admin_say(answer, 403, "nobody gives what they have not");
     if (asker_of(request)->site.len && !sk_str_eq(site, asker_of(request)->site))
         return fleet_admin_say(answer, 403, "nobody gives what they have not");
+    if (!is_one_line(site)) return fleet_admin_say(answer, 400, "site: expected a site's name");
     if (life.len && (sk_str_to_u64(life, &life_s) || !life_s || life_s > LIFE_MAX_S))
         return fleet_admin_say(answer, 400, "life_s: expected seconds, at most ten years");
     sk_unix_s expires = sk_wall_now_s() + (sk_unix_s)life_s;

@@ -84,6 +84,7 @@ static sk_err read_view(struct control_process *process, struct sk_arena *arena,
     if (!err) err = read_expelled(process, arena, text);
     if (!err) err = use_expelled(view, text, &changed);
     if (!err) err = read_drained(process, arena, &changed);
+    if (!err) err = control_secrets_refresh(process, &changed);
     if (err) return err;
     changed |= !view->known || head != view->head || rollout.number != view->rollout.number ||
                rollout.stage != view->rollout.stage || rollout.since != view->rollout.since;
@@ -203,7 +204,8 @@ static void step_roots(struct control_process *process, const struct control_rec
     struct taking taking = {process, fleet_ca_next(&facts)};
     sk_err err = SK_OK;
     if (taking.step == FLEET_CA_STAY) return;
-    if (taking.step == FLEET_CA_DROP) err = sign_again(process, arena);
+    if (taking.step == FLEET_CA_DROP) err = control_secrets_seal_again(process);
+    if (!err && taking.step == FLEET_CA_DROP) err = sign_again(process, arena);
     if (!err) err = fleet_deeply(take_now, &taking);
     if (err) {
         SK_LOG_LIMITED(SK_LOG_ERROR, "control", "the change of roots does not go on: %s", sk_err_text(err));
@@ -225,11 +227,18 @@ static void renew_if_due(struct control_process *process) {
 
 /* --- the fiber ----------------------------------------------------------------------------------------------- */
 
+static void step_tickets(struct control_process *process) {
+    sk_err err = control_tickets_step(process);
+    if (err)
+        SK_LOG_LIMITED(SK_LOG_ERROR, "control", "keys of tickets cannot be changed: %s", sk_err_text(err));
+}
+
 static void do_due(struct control_process *process) {
     struct sk_arena arena;
     struct control_record *records;
     size_t count;
     renew_if_due(process);
+    step_tickets(process);
     sk_arena_init(&arena, 16 * 1024, 0);
     if (process->view.known &&
         control_records(&process->store, sk_wall_now_s(), &arena, &records, &count) == SK_OK) {

@@ -49,6 +49,7 @@ sk_err control_renew_self(struct control_process *process) {
     struct fleet_identity *identity;
     SSL_CTX *tls;
     sk_err err = fleet_ca_bus_masters(process->ca, &process->bus_masters);
+    if (!err) err = fleet_ca_seal_keys(process->ca, &process->seal_keys);
     if (!err) err = make_self(process, &identity);
     if (err) return err;
     err = fleet_identity_context(identity, FLEET_ANSWERING_ALL, &tls);
@@ -101,6 +102,8 @@ static void tear_down(struct control_process *process) {
     fleet_signers_free(process->signers);
     fleet_identity_unref(process->identity);
     fleet_ca_free(process->ca);
+    control_secrets_free(process->secrets);
+    OPENSSL_cleanse(&process->seal_keys, sizeof process->seal_keys);
     fleet_expelled_free(&process->view.expelled);
     sk_buf_free(&process->view.expelled_text);
     sk_buf_free(&process->view.drained);

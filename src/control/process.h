@@ -6,6 +6,7 @@
 #include "control/api.h"
 #include "control/audit.h"
 #include "control/nodes.h"
+#include "control/secrets.h"
 #include "control/valkey_server.h"
 #include "fleet/ca.h"
 #include "fleet/publisher.h"
@@ -33,6 +34,7 @@ struct control_process {
     struct fleet_ca *ca;
     struct fleet_identity *identity;
     struct fleet_bus_keys bus_masters; /* of the roots that CA has */
+    struct fleet_seal_keys seal_keys;  /* the same */
     SSL_CTX *tls;
     struct control_valkey_server *valkey_server; /* NULL: another's */
     struct control_store store;
@@ -43,6 +45,7 @@ struct control_process {
     bool watching;        /* a purge that nobody waits for, for the figures */
     struct fleet_admin_server *local, *remote;
     struct control_view view;
+    struct control_secrets *secrets; /* NULL until they were read */
     struct control_audit_mark audit; /* the newest line that we know */
     struct sk_list waiting;          /* struct control_waiter.link */
     struct io_fiber *keeper;
@@ -108,6 +111,8 @@ bool control_is_drained(const struct control_process *process, const struct flee
 #define CONTROL_TABLE_DRAINED "drained"
 #define CONTROL_TABLE_AUDIT "audit"
 #define CONTROL_TABLE_STATE "state"
+#define CONTROL_TABLE_CERTIFICATES "certificates"
+#define CONTROL_TABLE_TICKETS "tickets"
 
 /* purge.c: purges go to the fleet by WHERE. As fleet_publisher_start. */
 sk_err control_purges_start(struct control_process *process, const struct fleet_valkey_where *where);

@@ -43,7 +43,7 @@ static sk_err check_now(void *arg) {
     static const char name[] = "configuration";
     struct checking *checking = arg;
     struct config *config;
-    sk_err err = config_parse(checking->body, name, &config, &checking->problems);
+    sk_err err = config_parse_shared(checking->body, name, &config, &checking->problems);
     if (err) return err;
     config_unref(config);
     err = check_behind_a_file(checking);

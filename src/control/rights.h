@@ -11,7 +11,8 @@
     X(PURGE, "purge", "make what edges have stored invalid")                                                 \
     X(NODES, "nodes", "invite and expel nodes, change the roots")                                            \
     X(TOKENS, "tokens", "make and take back tokens")                                                         \
-    X(AUDIT, "audit", "read the record of what was done")
+    X(AUDIT, "audit", "read the record of what was done")                                                    \
+    X(CERTIFICATES, "certificates", "give certificates of sites to edges, and take them away")
 enum control_right {
 #define X(name, word, help) CONTROL_RIGHT_##name,
     CONTROL_RIGHT_TABLE(X)

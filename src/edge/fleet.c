@@ -16,6 +16,7 @@
 #include "base/random.h"
 #include "base/version.h"
 #include "edge/fleet_health.h"
+#include "edge/fleet_secrets.h"
 #include "edge/health.h"
 #include "edge/reload.h"
 #include "fleet/admin_client.h"
@@ -49,6 +50,7 @@ struct edge_fleet {
     uint64_t refused;
     char why[FLEET_WHY_MAX];
     struct edge_fleet_health health;
+    struct edge_fleet_secrets *secrets;
     int64_t again_ms; /* how long control may keep us waiting */
     sk_unix_s renew_after;
     bool out_of_touch;
@@ -155,6 +157,7 @@ static void use_snapshot(struct edge_fleet *fleet, const struct fleet_snapshot *
         return;
     }
     atomic_store_explicit(&fleet->in_force, snapshot->number, memory_order_relaxed);
+    edge_fleet_secrets_settle(fleet->secrets);
     observe_count(fleet->metrics, OBSERVE_FLEET_CONFIGURATIONS);
     err = fleet_snapshot_keep(sk_str_from_c(fleet->folder), bytes);
     if (err)
@@ -273,17 +276,26 @@ static sk_err renew(struct edge_fleet *fleet) {
     return err;
 }
 
-/* The configuration before the roots: it may be signed under one that goes. */
+static sk_err get(void *arg, const char *target, struct sk_buf *out) {
+    uint16_t status = 0;
+    sk_err err = ask(arg, "GET", sk_str_from_c(target), (sk_str){0}, 0, &status, out);
+    return err || status == 200 ? err : SK_ERR_DENIED;
+}
+
+/* The configuration before the roots: it may be signed under one that goes. Certificates before the configuration that
+ * wants them; what fails there is tried again and keeps nothing else waiting. */
 static sk_err obey(struct edge_fleet *fleet, const struct fleet_orders *orders) {
     sk_unix_s now = sk_wall_now_s();
     fleet->again_ms = (int64_t)SK_MIN(orders->again_ms, 60000);
     take_expelled(fleet, orders->expelled);
     take_drain(fleet, orders->drain);
+    sk_err missing = edge_fleet_secrets_take(fleet->secrets, orders->secrets, get, fleet);
     sk_err err = take_snapshot(fleet, orders->number);
     if (err) return err;
     take_roots(fleet, orders->roots);
     bool due = orders->renew || now >= fleet_identity_renew_at(fleet->identity);
-    return due && now >= fleet->renew_after ? renew(fleet) : SK_OK;
+    err = due && now >= fleet->renew_after ? renew(fleet) : SK_OK;
+    return err ? err : missing;
 }
 
 /* --- the thread ---------------------------------------------------------------------------------------------- */
@@ -297,6 +309,7 @@ static sk_err write_report(struct edge_fleet *fleet, struct sk_buf *out) {
         .expelled = sk_str_from_c(fleet->expelled_digest),
         .version = SK_STR(SK_VERSION),
         .drained = edge_is_withdrawn(EDGE_WITHDRAWN_BY_CONTROL),
+        .secrets = edge_fleet_secrets_digest(fleet->secrets),
     };
     edge_fleet_health_since(&fleet->health, &report.requests, &report.errors, &report.p99_us);
     return fleet_report_write(&report, out);
@@ -414,6 +427,7 @@ sk_err edge_fleet_start(struct edge_process *process, struct edge_fleet **out_fl
     fleet->stop_fd = eventfd(0, EFD_CLOEXEC);
     sk_err err = fleet->stop_fd < 0 ? SK_ERR_FULL : use_identity(fleet);
     if (!err) err = read_controls(fleet);
+    if (!err) err = edge_fleet_secrets_create(process, fleet->folder, &fleet->secrets);
     if (!err) read_expelled(fleet);
     if (!err) read_drained(fleet);
     if (!err && pthread_create(&fleet->thread, NULL, run, fleet) != 0) err = SK_ERR_NO_MEMORY;
@@ -442,6 +456,7 @@ void edge_fleet_free(struct edge_fleet *fleet) {
     SSL_CTX_free(fleet->tls);
     fleet_identity_unref(fleet->identity);
     fleet_expelled_free(&fleet->expelled);
+    edge_fleet_secrets_free(fleet->secrets);
     sk_buf_free(&fleet->report);
     sem_destroy(&fleet->done);
     free(fleet);

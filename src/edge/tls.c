@@ -53,6 +53,14 @@ static sk_err load_ordered(const struct config_acme *acme, struct wire_tls_store
     return err;
 }
 
+/* One of control's that is not there yet, or cannot be used, comes by itself: as above. */
+static sk_err load_given(const struct config_certificate *certificate, struct wire_tls_store *store) {
+    char why[WIRE_TLS_WHY_BYTES];
+    sk_err err = wire_tls_store_add(store, certificate->cert.data, certificate->key.data, why);
+    if (err == SK_ERR_INVALID) sk_log(SK_LOG_WARN, "fleet", "%s", why);
+    return err == SK_ERR_INVALID ? SK_OK : err;
+}
+
 sk_err edge_tls_load(const struct config *config, struct sk_buf *report, struct wire_tls_store **out_store) {
     struct wire_tls_store *store;
     struct walk walk = {.config = config};
@@ -61,6 +69,10 @@ sk_err edge_tls_load(const struct config *config, struct sk_buf *report, struct 
     if (err) return err;
     while (!err && (certificate = walk_next(&walk))) {
         char why[WIRE_TLS_WHY_BYTES];
+        if (certificate->fleet.len) {
+            err = load_given(certificate, store);
+            continue;
+        }
         err = wire_tls_store_add(store, certificate->cert.data, certificate->key.data, why);
         if (err == SK_ERR_INVALID) err = told(report, why);
     }

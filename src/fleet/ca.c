@@ -246,29 +246,45 @@ void fleet_ca_fingerprint(const struct fleet_ca *ca, uint8_t out[FLEET_DIGEST_BY
     fleet_certificate_digest(ca->roots[ca->issuer].certificate, out);
 }
 
-/* --- the bus ------------------------------------------------------------------------------------------------- */
+/* --- secrets made from the roots ----------------------------------------------------------------------------- */
 
-/* A hash of the private key, which no node ever sees. */
-static sk_err bus_master(const struct root *root, struct fleet_bus_key *out_master) {
-    enum { MOST = 8192 };
-    static const char purpose[] = "skerry bus master 1";
-    unsigned char raw[sizeof purpose + MOST];
-    size_t len = MOST;
-    memcpy(raw, purpose, sizeof purpose);
-    if (EVP_PKEY_get_raw_private_key(root->key, raw + sizeof purpose, &len) != 1)
-        return fleet_crypto_failed();
-    fleet_digest(sk_str_make((const char *)raw, sizeof purpose + len), out_master->bytes);
+/* A hash of PURPOSE and the private key, which no node ever sees. */
+static sk_err secret_of(const struct root *root, const char *purpose, uint8_t out[FLEET_DIGEST_BYTES]) {
+    enum { MOST = 8192, PURPOSE_MOST = 32 };
+    unsigned char raw[PURPOSE_MOST + MOST];
+    size_t len = MOST, before = strlen(purpose) + 1;
+    SK_ASSERT(before <= PURPOSE_MOST);
+    memcpy(raw, purpose, before);
+    if (EVP_PKEY_get_raw_private_key(root->key, raw + before, &len) != 1) return fleet_crypto_failed();
+    fleet_digest(sk_str_make((const char *)raw, before + len), out);
     OPENSSL_cleanse(raw, sizeof raw);
     return SK_OK;
 }
 
+/* The I-th root, the one that issues first. */
+static const struct root *by_rank(const struct fleet_ca *ca, uint32_t i) {
+    if (!i) return &ca->roots[ca->issuer];
+    return &ca->roots[i <= ca->issuer ? i - 1 : i];
+}
+
 sk_err fleet_ca_bus_masters(const struct fleet_ca *ca, struct fleet_bus_keys *out_masters) {
-    struct fleet_bus_keys masters = {0};
+    struct fleet_bus_keys masters = {.count = ca->count};
     _Static_assert(ROOTS_MAX <= FLEET_BUS_KEYS_MAX, "a key of each root");
-    sk_err err = bus_master(&ca->roots[ca->issuer], &masters.keys[masters.count++]);
+    sk_err err = SK_OK;
     for (uint32_t i = 0; i < ca->count && !err; i++)
-        if (i != ca->issuer) err = bus_master(&ca->roots[i], &masters.keys[masters.count++]);
+        err = secret_of(by_rank(ca, i), "skerry bus master 1", masters.keys[i].bytes);
     if (!err) *out_masters = masters;
+    return err;
+}
+
+sk_err fleet_ca_seal_keys(const struct fleet_ca *ca, struct fleet_seal_keys *out_keys) {
+    struct fleet_seal_keys keys = {.count = ca->count};
+    _Static_assert(ROOTS_MAX <= FLEET_SEAL_KEYS_MAX, "a key of each root");
+    sk_err err = SK_OK;
+    for (uint32_t i = 0; i < ca->count && !err; i++)
+        err = secret_of(by_rank(ca, i), "skerry seal 1", keys.keys[i].bytes);
+    if (!err) *out_keys = keys;
+    OPENSSL_cleanse(&keys, sizeof keys);
     return err;
 }
 

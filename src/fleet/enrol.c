@@ -8,6 +8,7 @@
 #include "base/version.h"
 #include "fleet/admin_client.h"
 #include "fleet/messages.h"
+#include "fleet/secrets.h"
 #include "fleet/snapshot.h"
 #include "io/file.h"
 
@@ -98,7 +99,7 @@ sk_err fleet_enrol(const struct fleet_enrolment *enrolment, struct fleet_id *out
     sk_err err = prepare(&enrolling);
     if (!err) err = ask_to_join(&enrolling);
     if (!err) err = keep(&enrolling, out_id);
-    OPENSSL_cleanse(enrolling.node.data, enrolling.node.capacity);
+    if (enrolling.node.data) OPENSSL_cleanse(enrolling.node.data, enrolling.node.capacity);
     EVP_PKEY_free(enrolling.key);
     SSL_CTX_free(enrolling.tls);
     sk_arena_free(&enrolling.arena);
@@ -151,11 +152,33 @@ static uint64_t number_kept(struct fetching *fetching) {
     return err ? 0 : snapshot.number;
 }
 
+static sk_err fetch_certificate(struct fetching *fetching, const struct fleet_certificate_item *item) {
+    char target[64 + FLEET_WORD_BYTES];
+    bool have = false;
+    sk_err err = fleet_certificate_look(fetching->folder, item, &have);
+    if (err || have) return err;
+    snprintf(target, sizeof target, "/node/certificate?name=%.*s", SK_STR_ARGS(item->name));
+    err = call(fetching, "GET", target);
+    return err ? err : fleet_certificate_keep(fetching->folder, item, sk_buf_str(&fetching->answer));
+}
+
+/* Certificates before the configuration that wants them. */
+static sk_err fetch_certificates(struct fetching *fetching) {
+    struct fleet_secrets list;
+    sk_err err = call(fetching, "GET", "/node/secrets");
+    if (!err) err = fleet_secrets_parse(sk_buf_str(&fetching->answer), &fetching->arena, &list);
+    for (uint32_t i = 0; !err && i < list.certificate_count; i++)
+        err = fetch_certificate(fetching, &list.certificates[i]);
+    OPENSSL_cleanse(&list, sizeof list);
+    return err;
+}
+
 static sk_err fetch(struct fetching *fetching, uint64_t *out_number) {
     struct fleet_orders orders;
     struct fleet_snapshot snapshot;
     char target[64];
     sk_err err = ask_for_orders(fetching, &orders);
+    if (!err && orders.secrets.len) err = fetch_certificates(fetching);
     if (err) return err;
     *out_number = number_kept(fetching);
     if (orders.number <= *out_number) return SK_OK;
@@ -183,6 +206,7 @@ sk_err fleet_enrol_fetch(sk_str folder, sk_str url, uint64_t *out_number) {
     fleet_identity_unref(fetching.identity);
     fleet_expelled_free(&fetching.expelled);
     sk_arena_free(&fetching.arena);
+    if (fetching.answer.data) OPENSSL_cleanse(fetching.answer.data, fetching.answer.capacity);
     sk_buf_free(&fetching.body);
     sk_buf_free(&fetching.answer);
     sk_buf_free(&fetching.kept);

@@ -23,7 +23,7 @@ struct fleet_enrolment {
 sk_err fleet_enrol(const struct fleet_enrolment *enrolment, struct fleet_id *out_id,
                    char why[FLEET_ENROL_WHY_BYTES]);
 
-/* The configuration that the control at URL has for the node of FOLDER, checked as an edge checks it, and kept there if its
+/* The certificates that the control at URL has for edges, and then its configuration for the node of FOLDER, checked as an edge checks it, and kept there if its
  * number is above that of the one that is kept. *OUT_NUMBER is that of the one that is there now; 0: there is none.
  * SK_ERR_DENIED: control refuses; errors of fleet_identity_load, fleet_ask and fleet_snapshot_check. */
 sk_err fleet_enrol_fetch(sk_str folder, sk_str url, uint64_t *out_number);

@@ -29,16 +29,18 @@ sk_err fleet_role_lookup(sk_str word, enum fleet_role *out_role);
 /* What one node may ask of another: name, word in logs, and whether control, edge, route may. What has no row is
  * refused. */
 #define FLEET_VERB_TABLE(X)                                                                                  \
-    X(REPORT, "report", 0, 1, 1)            /* to control: how I am, and what is new for me */               \
-    X(RENEW, "renew", 1, 1, 1)              /* to control: another certificate of the same name */           \
-    X(READ_SNAPSHOT, "snapshot", 1, 1, 1)   /* to control: the configuration */                              \
-    X(SIGN_SNAPSHOT, "sign", 1, 0, 0)       /* signatures under configurations are its own */                \
-    X(SERVE_CONTROL, "control", 1, 0, 0)    /* to be asked as control at all */                              \
-    X(PUBLISH_PURGE, "publish", 1, 0, 0)    /* on the bus */                                                 \
-    X(REPORT_POSITION, "position", 0, 1, 0) /* on the bus: what it has applied */                            \
-    X(BEAT, "beat", 0, 1, 1)                /* in the members' table: how it is */                           \
-    X(FETCH_PEER, "fetch", 0, 1, 0)         /* to an edge: what it has in its cache */                       \
-    X(SERVE_PEER, "peer", 0, 1, 0)          /* to be asked as a peer at all */
+    X(REPORT, "report", 0, 1, 1)              /* to control: how I am, and what is new for me */             \
+    X(RENEW, "renew", 1, 1, 1)                /* to control: another certificate of the same name */         \
+    X(READ_SNAPSHOT, "snapshot", 1, 1, 1)     /* to control: the configuration */                            \
+    X(READ_SECRETS, "secrets", 0, 1, 0)       /* to control: certificates of sites, keys of tickets */       \
+    X(SIGN_SNAPSHOT, "sign", 1, 0, 0)         /* signatures under configurations are its own */              \
+    X(SERVE_CONTROL, "control", 1, 0, 0)      /* to be asked as control at all */                            \
+    X(PUBLISH_PURGE, "publish", 1, 0, 0)      /* on the bus */                                               \
+    X(REPORT_POSITION, "position", 0, 1, 0)   /* on the bus: what it has applied */                          \
+    X(BEAT, "beat", 0, 1, 1)                  /* in the members' table: how it is */                         \
+    X(FETCH_PEER, "fetch", 0, 1, 0)           /* to an edge: what it has in its cache */                     \
+    X(SERVE_PEER, "peer", 0, 1, 0)            /* to be asked as a peer at all */                             \
+    X(INVALIDATE_PEER, "invalidate", 0, 1, 0) /* to an edge: an unsafe request has changed this */
 
 enum fleet_verb {
 #define X(name, word, control, edge, route) FLEET_VERB_##name,

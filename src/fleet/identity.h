@@ -11,6 +11,7 @@
  *     control     addresses of control, one a line
  *     drained     it is there when control wants no clients here
  *     snapshot    the last good configuration (snapshot.h)
+ *     certificates/NAME.pem   of sites, with their keys, as control gave them (secrets.h)
  *
  * An identity is immutable and counted: it may be used and given back on any thread; another certificate is
  * another identity. */

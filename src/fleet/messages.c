@@ -4,7 +4,13 @@
 #include <yyjson.h>
 
 /* Members of each message, in one table, for both directions. */
-enum kind { NUMBER, FLAG, LATER_FLAG /* may be missing: false */, TEXT };
+enum kind {
+    NUMBER,
+    FLAG,
+    LATER_FLAG, /* may be missing: false */
+    TEXT,
+    LATER_TEXT, /* may be missing: has no data then */
+};
 struct member {
     const char *key;
     enum kind kind;
@@ -23,6 +29,7 @@ static const struct member report_members[] = {
     FIELD(NUMBER, struct fleet_report, p99_us, 0),
     FIELD(TEXT, struct fleet_report, version, 32),
     FIELD(LATER_FLAG, struct fleet_report, drained, 0),
+    FIELD(LATER_TEXT, struct fleet_report, secrets, FLEET_HEX_BYTES - 1),
 };
 static const struct member orders_members[] = {
     FIELD(NUMBER, struct fleet_orders, number, 0),
@@ -31,6 +38,7 @@ static const struct member orders_members[] = {
     FIELD(TEXT, struct fleet_orders, roots, 64 * 1024),
     FIELD(TEXT, struct fleet_orders, expelled, FLEET_MESSAGE_MAX),
     FIELD(NUMBER, struct fleet_orders, again_ms, 0),
+    FIELD(LATER_TEXT, struct fleet_orders, secrets, FLEET_HEX_BYTES - 1),
 };
 static const struct member join_members[] = {
     FIELD(TEXT, struct fleet_join, token, 256),
@@ -67,6 +75,9 @@ static sk_err read_member(yyjson_val *root, const struct member *member, struct 
         if (!yyjson_is_bool(value)) return SK_ERR_MALFORMED;
         *(bool *)field = yyjson_get_bool(value);
         return SK_OK;
+    case LATER_TEXT:
+        if (!value) return SK_OK;
+        [[fallthrough]];
     case TEXT: return read_text(value, member->max, arena, field);
     }
     return SK_ERR_MALFORMED;
@@ -93,6 +104,7 @@ static bool add_member(yyjson_mut_doc *doc, yyjson_mut_val *root, const struct m
     case NUMBER: return yyjson_mut_obj_add_uint(doc, root, member->key, *(const uint64_t *)field);
     case LATER_FLAG:
     case FLAG: return yyjson_mut_obj_add_bool(doc, root, member->key, *(const bool *)field);
+    case LATER_TEXT:
     case TEXT:
         return yyjson_mut_obj_add_strncpy(doc, root, member->key, text->data ? text->data : "", text->len);
     }

@@ -17,7 +17,8 @@ struct fleet_report {
     sk_str roots, expelled;            /* digests of what it has (FLEET_HEX_BYTES - 1), or empty */
     uint64_t requests, errors, p99_us; /* since the report before */
     sk_str version;
-    bool drained; /* takes no clients, as it was told; older nodes say nothing of it */
+    bool drained;   /* takes no clients, as it was told; older nodes say nothing of it */
+    sk_str secrets; /* digest of the list that it has, or empty (secrets.h); no data: it knows of none */
 };
 /* Control to a node: what it is to have. */
 struct fleet_orders {
@@ -27,6 +28,7 @@ struct fleet_orders {
     sk_str roots;      /* PEM */
     sk_str expelled;   /* fleet_expelled_format */
     uint64_t again_ms; /* how long control may keep the next report waiting */
+    sk_str secrets;    /* digest of the list that is to be had; empty: none for this node */
 };
 /* A machine that wants to be a node. */
 struct fleet_join {

@@ -16,7 +16,8 @@ class Closed(AssertionError):
 class Conn:
     """One connection. ADDRESS is (host, port) or the path of a Unix socket."""
 
-    def __init__(self, address, timeout=10, source=None, receive_buffer=None, tls=None):
+    def __init__(self, address, timeout=10, source=None, receive_buffer=None, tls=None,
+                 server_name="localhost"):
         if isinstance(address, str):
             self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         else:
@@ -31,7 +32,7 @@ class Conn:
         self.socket.settimeout(self.timeout)
         self.socket.connect(address)
         if tls:
-            self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
+            self.socket = tls.wrap_socket(self.socket, server_hostname=server_name)
         self.input = bytearray()
 
     def __enter__(self):
