@@ -25,7 +25,9 @@ bool edge_fetch_speaks_of(const struct cache_object *stale, const struct http_re
                           sk_unix_s now);
 /* A 304: lays its fields over the stale object. The fill must be failed by the caller after an error. */
 sk_err edge_fetch_freshen(struct edge_fetch *fetch, const struct http_response *response, sk_unix_s asked_at);
-/* RFC 9111 section 4.4: an unsafe method that worked makes what is stored for this URI, and for those of Location and
+/* What stands for the origin in the groups of its responses. */
+sk_str edge_fetch_group_scope(const struct edge_fetch *fetch);
+/* In invalidate.c; may park, to tell other nodes. RFC 9111 section 4.4: an unsafe method that worked makes what is stored for this URI, and for those of Location and
  * Content-Location on the same origin, invalid; RFC 9875 section 3: and the groups that the response names. */
 void edge_fetch_invalidate(struct edge_fetch *fetch, const struct http_response *response);
 /* The response's tags, for HEAD; in the fetch's arena. SK_ERR_TOO_LARGE: more than can be kept, so that it must not be

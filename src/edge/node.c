@@ -1,9 +1,12 @@
 #include "edge/node.h"
 
+#include <stdio.h>
+
 #include "base/log.h"
 #include "cache/purge.h"
 #include "edge/error_page.h"
 #include "edge/fetch.h"
+#include "edge/invalidate.h"
 #include "edge/ring.h"
 #include "edge/worker.h"
 #include "fleet/id.h"
@@ -39,13 +42,15 @@ static uint16_t refusal(const struct edge_exchange *exchange, const struct edge_
     struct grid_ask ask;
     *out_detail = "there is no ring here";
     if (!peers || !caller) return 403;
+    bool tells = request->method == HTTP_METHOD_PURGE;
     enum fleet_verdict verdict =
-        fleet_check(caller, sk_str_from_c(peers->self.fleet), FLEET_VERB_FETCH_PEER, &peers->expelled);
+        fleet_check(caller, sk_str_from_c(peers->self.fleet),
+                    tells ? FLEET_VERB_INVALIDATE_PEER : FLEET_VERB_FETCH_PEER, &peers->expelled);
     *out_detail = fleet_verdict_text(verdict);
     if (verdict != FLEET_ALLOWED) return 403;
-    *out_detail = "nodes ask each other with GET and HEAD, and no content";
+    *out_detail = "nodes ask each other with GET, HEAD and PURGE, and no content";
     bool reads = request->method == HTTP_METHOD_GET || request->method == HTTP_METHOD_HEAD;
-    if (!reads || request->upgrade.data || edge_has_content(request)) return 405;
+    if ((!reads && !tells) || request->upgrade.data || edge_has_content(request)) return 405;
     *out_detail = "no node asks like that";
     if (edge_node_ask(request, &ask) || !names_itself(&ask, caller)) return 400;
     *out_detail = "the request has come through here already";
@@ -69,6 +74,15 @@ bool edge_node_admit(struct edge_exchange *exchange) {
                    caller ? fleet_role_word(caller->id.role) : "?", caller ? caller->id.name : "?", detail);
     edge_respond_error(exchange, status, detail);
     return false;
+}
+
+void edge_node_forget(struct edge_exchange *exchange) {
+    char head[64];
+    if (exchange->key.text.len) edge_invalidate_key(exchange->worker->cache, &exchange->key);
+    observe_count(exchange->worker->metrics, OBSERVE_PEER_FORGOTTEN);
+    int len = snprintf(head, sizeof head, "Date: %.*s\r\n", SK_STR_ARGS(edge_worker_date(exchange->worker)));
+    struct edge_response response = {.status = 204, .head = {head, (size_t)len}};
+    exchange->ops->respond(exchange, &response);
 }
 
 /* The origin was asked because of this very request, so after it was sent. */

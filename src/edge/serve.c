@@ -273,7 +273,7 @@ void edge_serve(struct edge_exchange *exchange) {
         }
     }
     if (exchange->request.method == HTTP_METHOD_PURGE) {
-        edge_purge_method(exchange);
+        exchange->traits &EDGE_TRAIT_NODE ? edge_node_forget(exchange) : edge_purge_method(exchange);
         return;
     }
     struct cache_key exact = exchange->key;

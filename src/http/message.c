@@ -26,7 +26,8 @@ bool http_method_safe(enum http_method method) {
 }
 
 bool http_method_idempotent(enum http_method method) {
-    return http_method_safe(method) || method == HTTP_METHOD_PUT || method == HTTP_METHOD_DELETE;
+    return http_method_safe(method) || method == HTTP_METHOD_PUT || method == HTTP_METHOD_DELETE ||
+           method == HTTP_METHOD_PURGE; /* in no standard; it takes away what is stored, once or twice */
 }
 
 sk_str http_version_text(enum http_version version) {

@@ -71,6 +71,10 @@
     X(PEER_HOT, "skerry_peer_hot_total",                                                                     \
       "Objects of other nodes that were kept here too, because they are asked for often")                    \
     X(PEER_SERVED, "skerry_peer_served_total", "Requests of other nodes that were answered")                 \
+    X(PEER_FORGOTTEN, "skerry_peer_forgotten_total",                                                         \
+      "Requests of other nodes to forget what an unsafe request has changed")                                \
+    X(PEER_UNTOLD, "skerry_peer_untold_total",                                                               \
+      "Times that a key's owner could not be told that an unsafe request has changed it")                    \
     X(PEER_REFUSED, "skerry_peer_refused_total",                                                             \
       "Requests of other nodes that were refused: no right to it, a loop, nothing for nodes")                \
     X(ORIGIN_TLS_X25519MLKEM768, "skerry_origin_tls_groups_total{group=\"X25519MLKEM768\"}",                 \

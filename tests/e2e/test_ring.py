@@ -387,7 +387,10 @@ def test_nodes_are_refused_what_is_not_theirs(new_ring, site):
         assert int(got.status) == status, (who, value)
     got = speak(address, as_node(ring, "b"), [("Skerry-Peer", "hop=home/b")], method="DELETE")
     assert int(got.status) == 405
-    assert ring.nodes[0].edge.metrics()["skerry_peer_refused_total"] == 9
+    for who, status in ((("b",), 204), (("r", "home", "route"), 403), (("b", "home", "edge", "other"), 403)):
+        got = speak(address, as_node(ring, *who), [("Skerry-Peer", f"hop=home/{who[0]}")], method="PURGE")
+        assert int(got.status) == status, who
+    assert ring.nodes[0].edge.metrics()["skerry_peer_refused_total"] == 11
     assert "is refused: " in ring.nodes[0].edge.log()
 
 
@@ -467,3 +470,51 @@ def give_part(x, content):
 def explained(node, path):
     """Who owns PATH, as `skerry explain` says it."""
     return json.loads(node.edge.admin(f"/explain?url=http://example.test{path}").body)["peers"]["owner"]
+
+
+# --- RFC 9111 section 4.4 for the ring as one cache ------------------------------------------------------------------
+
+
+def owned_by(node, edge, prefix):
+    """Paths that belong to NODE, by what EDGE explains of them."""
+    for i in range(1000):
+        path = f"/{prefix}{i}"
+        told = json.loads(edge.admin(f"/explain?url=http://example.test{path}").text)
+        if told["peers"]["owner"] == node.label:
+            yield path
+
+
+def test_rfc9111_4_4_an_unsafe_request_reaches_the_owner(new_ring, site):
+    """What a POST at one edge has changed is old at the owner and at the third edge too, as soon as it is answered; also
+    what its Location names; and of what is not the ring's, nothing."""
+    ring = new_ring("a", "b", "c").start(site)
+    a, b, c = ring.nodes
+    path, other = (next(owned_by(b, a.edge, prefix)) for prefix in ("x", "y"))
+    spared = next(owned_by(b, a.edge, "z"))
+    site.on("/location", lambda x: x.reply(b"", status=201, fields=[("Location", other)]))
+    for node in ring.nodes:
+        for each in (path, other, spared):
+            assert node.edge.fetch(each).body == f"{each} 1".encode()
+    assert a.edge.fetch(path, "POST", body=b"change").status == 200  # the origin counts it
+    for node in (b, c, a):
+        assert node.edge.fetch(path).body == f"{path} 3".encode(), node.name
+    assert a.edge.fetch("/location", "POST", body=b"x").status == 201
+    for node in (c, b, a):
+        assert node.edge.fetch(other).body == f"{other} 2".encode(), node.name
+        assert node.edge.fetch(spared).body == f"{spared} 1".encode(), node.name
+    assert c.edge.fetch(path, "DELETE").status == 200
+    assert a.edge.fetch(path).body == f"{path} 5".encode()
+    assert b.edge.metrics()["skerry_peer_forgotten_total"] >= 3
+    assert ring.total("skerry_peer_untold_total") == 0
+
+
+def test_rfc9111_4_4_an_owner_that_is_gone_keeps_no_unsafe_request_waiting(new_ring, site):
+    ring = new_ring("a", "b").start(site, peers={"patience": "200ms"})
+    a, b = ring.nodes
+    path = next(owned_by(b, a.edge, "x"))
+    b.edge.send_signal(signal.SIGKILL)
+    b.edge.expected_codes.add(-signal.SIGKILL)
+    b.edge.wait_end()
+    assert a.edge.fetch(path, "POST", body=b"x").status == 200
+    assert a.edge.metrics()["skerry_peer_untold_total"] == 1
+    assert a.edge.fetch(path).status == 200
