@@ -95,6 +95,7 @@ def place(tmp_path, new_edge, origin, authority):
     made.stop()
 
 
+@pytest.mark.begins_first
 def test_the_first_certificate_and_its_files(place):
     place.certificates = [{"names": [NAME, "alt.acme.test"]}]
     place.pebble()
@@ -123,6 +124,7 @@ def test_the_first_certificate_and_its_files(place):
     assert place.ca.count("There are now") == orders
 
 
+@pytest.mark.begins_first
 def test_renewed_under_load_without_a_lost_connection(place):
     place.pebble(validity=8)
     place.start()
@@ -196,6 +198,7 @@ def test_what_a_bad_authority_gives_replaces_nothing(place, mischief, word, why)
     assert place.told()["last"] == "issued" and place.told()["failures"] == 0
 
 
+@pytest.mark.begins_first
 def test_an_authority_that_is_away_leaves_the_old_one(place):
     place.bad("none")
     place.start()
