@@ -23,7 +23,7 @@ from harness.edge import binary, run, soon
 from harness.message import build
 from harness.origin import cacheable, reply
 from harness.ports import Reservation
-from harness.scale import SLOW, duration, seconds, wait_until
+from harness.scale import SLOW, duration, limit, seconds, wait_until
 
 BODY = b"body" * 100
 
@@ -604,11 +604,12 @@ def test_a_stop_ends_idle_connections_soon(edge, origin):
         conn.get("/a")
     began = time.monotonic()
     edge.stop()
-    assert time.monotonic() - began < seconds(5)
+    assert time.monotonic() - began < limit(5)
 
 
 def test_a_stop_does_not_wait_for_ever(new_edge, origin):
-    origin.on("/never", lambda x: x.sleep(20).reply(BODY))
+    go = threading.Event()
+    origin.on("/never", lambda x: x.wait(go).reply(BODY))
     edge = new_edge(origin, timeouts={"drain": duration(0.5)})
     with edge.connect() as conn:
         conn.send(build(target="/never"))
@@ -616,7 +617,8 @@ def test_a_stop_does_not_wait_for_ever(new_edge, origin):
         began = time.monotonic()
         edge.send_signal(signal.SIGTERM)
         edge.wait_end(10)
-        assert time.monotonic() - began < seconds(6)
+        assert time.monotonic() - began < limit(6)
+    go.set()
 
 
 def test_a_stop_while_a_thread_fetches_what_clients_of_another_waited_for(new_edge, origin):
@@ -712,7 +714,7 @@ def test_the_service_manager_is_told(new_edge, origin):
         edge = new_edge(origin, start=False)
         path = str(edge.directory / "notify.sock")
         manager.bind(path)
-        manager.settimeout(seconds(10))
+        manager.settimeout(limit(10))
         edge.environment["NOTIFY_SOCKET"] = path
         edge.start()
         told = manager.recv(4096).decode().split("\n")
@@ -739,5 +741,5 @@ def test_it_runs_without_a_writable_directory(tmp_path, origin):
 
     assert wait_until(answers).body == BODY
     process.terminate()
-    assert process.wait(seconds(10)) == 0
+    assert process.wait(limit(10)) == 0
     reservation.close()
