@@ -174,6 +174,7 @@ MORE_MISCHIEF = [
 ]
 
 
+@pytest.mark.one_by_one
 @pytest.mark.parametrize("mischief,word,why", MISCHIEF + (MORE_MISCHIEF if os.environ.get("SKERRY_TEST_LONG") else []))
 def test_what_a_bad_authority_gives_replaces_nothing(place, mischief, word, why):
     place.bad("none")
@@ -198,6 +199,7 @@ def test_what_a_bad_authority_gives_replaces_nothing(place, mischief, word, why)
     assert place.told()["last"] == "issued" and place.told()["failures"] == 0
 
 
+@pytest.mark.one_by_one
 @pytest.mark.begins_first
 def test_an_authority_that_is_away_leaves_the_old_one(place):
     place.bad("none")
@@ -210,6 +212,7 @@ def test_an_authority_that_is_away_leaves_the_old_one(place):
     assert place.edge.metrics()['skerry_acme_orders_total{result="failed"}'] >= 1
 
 
+@pytest.mark.one_by_one
 def test_no_client_is_told(place):
     place.bad("none")
     place.start(client="/nowhere/uacme")
@@ -234,6 +237,7 @@ def test_of_two_edges_with_one_folder_one_orders(place, new_edge):
     other.close()
 
 
+@pytest.mark.one_by_one
 @pytest.mark.parametrize("change,problem", [
     ({"agree_to_terms": False}, "acme.agree_to_terms"),
     ({"directory": "http://ca.test/dir"}, "acme.directory"),

@@ -11,6 +11,8 @@ from harness.message import build, chunk
 from harness.origin import cacheable, reply
 from harness.scale import duration, limit, seconds, wait_until
 
+pytestmark = pytest.mark.one_by_one
+
 NO_STORE = [("Cache-Control", "no-store")]
 MIB = 1 << 20
 

@@ -36,6 +36,7 @@ def test_version():
     assert done.returncode == 0 and re.match(r"skerry \d+\.\d+\.\d+", done.stdout)
 
 
+@pytest.mark.one_by_one
 @pytest.mark.parametrize("arguments", [["--help"], ["help"], ["help", "edge"], ["edge", "--help"], ["check", "--help"]])
 def test_help(arguments):
     done = run(*arguments)
@@ -50,6 +51,7 @@ def test_help_names_its_topics():
 ALMOST = ["edge", "--listen", "127.0.0.1:0", "--origin", "http://127.0.0.1:1"]
 
 
+@pytest.mark.one_by_one
 @pytest.mark.parametrize("arguments", [
     [], ["nonsense"], ["--nonsense"], ["edge", "--nonsense"], ["check"], ["help", "nonsense"],
     ["edge", "--listen", "nonsense", "--origin", "http://127.0.0.1:1"],
@@ -118,6 +120,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.one_by_one
 @pytest.mark.parametrize("name", BROKEN)
 def test_check_tells_line_column_what_was_found_and_what_is_allowed(tmp_path, name):
     old, new, line, words = BROKEN[name]
@@ -135,6 +138,7 @@ def test_check_tells_all_problems_at_once(tmp_path):
     assert "lots" in done.stderr and "gopher://x" in done.stderr
 
 
+@pytest.mark.one_by_one
 @pytest.mark.parametrize("text", ["", "sites: []\n", "[]\n", "- a\n", "just text\n", "\0\1\2\n", "a: &a [*a]\n", "{" * 2000,
                                   "sites: " + "[" * 5000, "x: !!python/object:os.system\n"])
 def test_check_of_nonsense(tmp_path, text):

@@ -13,6 +13,8 @@ from harness.origin import Origin, reply
 from harness.scale import limit, wait_until
 from test_tls import group, new_tls, pair, s_client  # noqa: F401 (fixtures)
 
+pytestmark = pytest.mark.one_by_one
+
 DOCUMENT = pathlib.Path(__file__).resolve().parents[2] / "docs" / "tls.md"
 
 

@@ -16,6 +16,8 @@ from harness.router import Router
 from harness.scale import limit
 from harness.secondary import Secondary
 
+pytestmark = pytest.mark.one_by_one
+
 RECORDS = "\n".join(f"h{i} TXT \"{'x' * 200}\"" for i in range(400))  # some 100 KB: several messages
 ZONE = f"$TTL 60\n@ SOA ns h 1 3600 900 604800 300\n@ NS ns\nns A 127.0.0.1\nwww A 192.0.2.1\n{RECORDS}\n"
 SECRET = base64.b64encode(b"sixteen bytes or more, as asked.").decode()
