@@ -23,7 +23,7 @@ listen: [LISTEN]
 admin: unix:ADMIN
 memory: 16MiB
 threads: 2
-fleet: {state: DIR/node, bus: "BUS", silence: 3s}
+fleet: {state: DIR/node, bus: "BUS", silence: 10s}
 """
 
 
