@@ -14,6 +14,15 @@
 
 #include "base/str.h"
 
+/* Under a sanitizer, where a smaller number of the same shows the same. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SK_SLOW_BUILD 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SK_SLOW_BUILD 1
+#endif
+#endif
+
 /* Fails the test, showing both texts, unless the two are equal. */
 #define assert_str(actual, expected)                                                                         \
     do {                                                                                                     \
