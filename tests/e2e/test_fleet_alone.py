@@ -34,6 +34,7 @@ def new_node(new_edge, control, name):
     return edge.start()
 
 
+@pytest.mark.begins_first
 def test_every_request_is_served_with_control_and_valkey_dead(control, new_edge, origin):
     origin.default = lambda x: x.reply(b"body", fields=[("Cache-Control", "max-age=3600"), ("ETag", '"v"')])
     edges = [new_node(new_edge, control, name) for name in ("a", "b", "c")]

@@ -14,7 +14,7 @@ from .edge import READY, TROUBLE, binary, execution_environment, run
 from .ports import Reservation
 from .process import Family
 from .prometheus import Metrics
-from .scale import seconds, wait_until
+from .scale import limit, wait_until
 
 SERVER = shutil.which("valkey-server") or shutil.which("redis-server")
 FOUND_AGAIN = Path(__file__).with_name("valkey-server")  # the same, as one of the family
@@ -62,7 +62,7 @@ class Control:
     def kill(self, valkey=False):
         """It alone; its Valkey lives on, unless VALKEY says so."""
         self.process.kill()
-        self.process.wait(seconds(10))
+        self.process.wait(limit(10))
         self.process = None
         if valkey:
             self.family.kill()
@@ -74,7 +74,7 @@ class Control:
         try:
             if process:
                 process.send_signal(signal.SIGTERM)
-                process.wait(seconds(15))
+                process.wait(limit(15))
                 left = self.family.pids()
         finally:
             self.family.kill()
