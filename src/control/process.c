@@ -47,7 +47,7 @@ sk_err control_renew_self(struct control_process *process) {
     struct fleet_identity *identity;
     SSL_CTX *tls;
     sk_err err = fleet_ca_bus_masters(process->ca, &process->bus_masters);
-    if (!err) err = fleet_ca_seal_keys(process->ca, &process->seal_keys);
+    if (!err) err = fleet_ca_vault_keys(process->ca, &process->seal_keys);
     if (!err) err = make_self(process, &identity);
     if (err) return err;
     err = fleet_identity_context(identity, FLEET_ANSWERING_ALL, &tls);

@@ -37,7 +37,7 @@ static sk_err open_text(const struct reading *reading, const char *kind, const s
     sk_str label = control_secrets_label(arena, kind, pair->name);
     if (!label.data) return SK_ERR_NO_MEMORY;
     sk_buf_init(&text, 0);
-    sk_err err = fleet_unseal(&reading->process->seal_keys, label, pair->value, &text);
+    sk_err err = fleet_vault_open(&reading->process->seal_keys, label, pair->value, &text);
     if (!err) {
         *out_text = sk_arena_copy(arena, sk_buf_str(&text));
         if (!out_text->data) err = SK_ERR_NO_MEMORY;

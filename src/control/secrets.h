@@ -1,5 +1,5 @@
 /* What control keeps for the edges alone: certificates of sites with their keys, and keys of TLS tickets. In the store they
- * are sealed (fleet/seal.h), in tables "certificates", by name, and "tickets", by generation; open they are in this process
+ * are sealed (fleet/vault.h), in tables "certificates", by name, and "tickets", by generation; open they are in this process
  * only, and on the links to edges. A mark in the table of the state changes whenever they do. Fibers; what is read lives
  * until the next refresh, which only a parked fiber lets happen. */
 #ifndef SK_CONTROL_SECRETS_H

@@ -22,13 +22,13 @@ sk_err control_secrets_set_mark(struct control_process *process) {
 }
 
 struct sealing {
-    const struct fleet_seal_keys *keys;
+    const struct fleet_vault_keys *keys;
     sk_str label, content;
     struct sk_buf *out;
 };
 static sk_err seal_now(void *arg) {
     struct sealing *sealing = arg;
-    return fleet_seal(sealing->keys, sealing->label, sealing->content, sealing->out);
+    return fleet_vault_close(sealing->keys, sealing->label, sealing->content, sealing->out);
 }
 
 sk_err control_secrets_put_sealed(struct control_process *process, const char *table, const char *kind,
@@ -76,13 +76,13 @@ sk_err control_secrets_remove(struct control_process *process, sk_str name) {
 /* --- another root -------------------------------------------------------------------------------------------- */
 
 struct reopening {
-    const struct fleet_seal_keys *keys;
+    const struct fleet_vault_keys *keys;
     sk_str label, sealed;
     struct sk_buf *out;
 };
 static sk_err open_now(void *arg) {
     struct reopening *reopening = arg;
-    return fleet_unseal(reopening->keys, reopening->label, reopening->sealed, reopening->out);
+    return fleet_vault_open(reopening->keys, reopening->label, reopening->sealed, reopening->out);
 }
 
 static sk_err seal_one_again(struct control_process *process, const char *table, const char *kind,
@@ -107,7 +107,7 @@ static sk_err seal_table_again(struct control_process *process, const char *tabl
     sk_arena_init(&arena, 4096, 0);
     sk_err err = control_all(&process->store, table, &arena, &pairs, &count);
     for (size_t i = 0; i < count && !err; i++) {
-        if (fleet_seal_is_newest(&process->seal_keys, pairs[i].value)) continue;
+        if (fleet_vault_is_newest(&process->seal_keys, pairs[i].value)) continue;
         err = seal_one_again(process, table, kind, &pairs[i], &arena);
         bool useless = err == SK_ERR_CORRUPT || err == SK_ERR_MALFORMED || err == SK_ERR_DENIED;
         if (useless) err = SK_OK; /* nobody could open it before either */

@@ -277,9 +277,9 @@ sk_err fleet_ca_bus_masters(const struct fleet_ca *ca, struct fleet_bus_keys *ou
     return err;
 }
 
-sk_err fleet_ca_seal_keys(const struct fleet_ca *ca, struct fleet_seal_keys *out_keys) {
-    struct fleet_seal_keys keys = {.count = ca->count};
-    _Static_assert(ROOTS_MAX <= FLEET_SEAL_KEYS_MAX, "a key of each root");
+sk_err fleet_ca_vault_keys(const struct fleet_ca *ca, struct fleet_vault_keys *out_keys) {
+    struct fleet_vault_keys keys = {.count = ca->count};
+    _Static_assert(ROOTS_MAX <= FLEET_VAULT_KEYS_MAX, "a key of each root");
     sk_err err = SK_OK;
     for (uint32_t i = 0; i < ca->count && !err; i++)
         err = secret_of(by_rank(ca, i), "skerry seal 1", keys.keys[i].bytes);

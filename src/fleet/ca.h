@@ -9,7 +9,7 @@
 
 #include "fleet/bus_key.h"
 #include "fleet/identity.h"
-#include "fleet/seal.h"
+#include "fleet/vault.h"
 
 #define FLEET_ROOT_LIFE_S (3650 * INT64_C(86400))
 /* A certificate is valid from so long before it is issued, for clocks that go behind. */
@@ -39,7 +39,7 @@ bool fleet_ca_issues_by_newest(const struct fleet_ca *ca);
 /* Secrets of every root, the issuing one's first, from which edges' keys for the bus are made. */
 sk_err fleet_ca_bus_masters(const struct fleet_ca *ca, struct fleet_bus_keys *out_masters);
 /* The same, with which control seals what it keeps in Valkey. */
-sk_err fleet_ca_seal_keys(const struct fleet_ca *ca, struct fleet_seal_keys *out_keys);
+sk_err fleet_ca_vault_keys(const struct fleet_ca *ca, struct fleet_vault_keys *out_keys);
 
 /* Root rotation, one step at a time; when each may be taken is fleet_ca_next's to say. */
 enum fleet_ca_step {

@@ -249,6 +249,7 @@ def test_doors(control, made, tmp_path):
     for path in paths:
         assert curl(control, tmp_path / "r", "GET", path)[0] == 403
         assert curl(control, tmp_path / "nobody", "GET", path)[0] == 401
+    wait_until(lambda: b"\nticket " in curl(control, tmp_path / "a", "GET", paths[0])[1], 15, "a key of tickets")
     before = curl(control, tmp_path / "a", "GET", paths[0])[1]
     assert control.join(tmp_path / "b", "b").returncode == 0
     control.ask("control", "expel", "--node", "spiffe://acme/fra/edge/a")

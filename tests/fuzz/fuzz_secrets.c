@@ -1,6 +1,6 @@
 /* Any bytes as control's list for edges: what is taken is within the limits, names can be files', and it is written as it
  * was read. And the same bytes as something sealed. */
-#include "fleet/seal.h"
+#include "fleet/vault.h"
 #include "fleet/secrets.h"
 #include "fuzz.h"
 
@@ -23,10 +23,10 @@ static void read_list(sk_str text) {
 }
 
 static void open_sealed(sk_str text) {
-    static const struct fleet_seal_keys keys = {.keys = {{{1}}}, .count = 1};
+    static const struct fleet_vault_keys keys = {.keys = {{{1}}}, .count = 1};
     struct sk_buf out;
     sk_buf_init(&out, 0);
-    MUST(fleet_unseal(&keys, SK_STR("x"), text, &out) != SK_OK);
+    MUST(fleet_vault_open(&keys, SK_STR("x"), text, &out) != SK_OK);
     MUST(sk_buf_len(&out) == 0);
     sk_buf_free(&out);
 }

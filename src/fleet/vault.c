@@ -1,4 +1,4 @@
-#include "fleet/seal.h"
+#include "fleet/vault.h"
 
 #include <limits.h>
 #include <openssl/crypto.h>
@@ -9,11 +9,11 @@
 
 enum { MAGIC_BYTES = 4, ID_BYTES = 8, NONCE_BYTES = 12, TAG_BYTES = 16 };
 enum { HEAD_BYTES = MAGIC_BYTES + ID_BYTES + NONCE_BYTES };
-_Static_assert(HEAD_BYTES + TAG_BYTES == FLEET_SEAL_EXTRA_BYTES, "what sealing adds");
+_Static_assert(HEAD_BYTES + TAG_BYTES == FLEET_VAULT_EXTRA_BYTES, "what sealing adds");
 
 static const char magic[MAGIC_BYTES + 1] = "SKS1";
 
-static void id_of(const struct fleet_seal_key *key, char out[ID_BYTES]) {
+static void id_of(const struct fleet_vault_key *key, char out[ID_BYTES]) {
     static const char purpose[] = "skerry seal id 1";
     char text[sizeof purpose + sizeof key->bytes];
     uint8_t digest[FLEET_DIGEST_BYTES];
@@ -27,7 +27,7 @@ static void id_of(const struct fleet_seal_key *key, char out[ID_BYTES]) {
 static const unsigned char *bytes_of(sk_str text) { return (const unsigned char *)text.data; }
 
 /* CONTENT through the cipher into OUT (as long), with HEAD's nonce; HEAD and LABEL are covered by the tag too. */
-static bool pass(EVP_CIPHER_CTX *cipher, const struct fleet_seal_key *key, const char *head, sk_str label,
+static bool pass(EVP_CIPHER_CTX *cipher, const struct fleet_vault_key *key, const char *head, sk_str label,
                  sk_str content, char *out, int encrypt) {
     int len = 0;
     const unsigned char *nonce = (const unsigned char *)head + MAGIC_BYTES + ID_BYTES;
@@ -44,9 +44,9 @@ static sk_err finish(EVP_CIPHER_CTX *cipher, bool good, sk_err otherwise) {
     return good ? SK_OK : otherwise;
 }
 
-sk_err fleet_seal(const struct fleet_seal_keys *keys, sk_str label, sk_str content, struct sk_buf *out) {
-    if (content.len > FLEET_SEAL_CONTENT_MAX || label.len > INT_MAX) return SK_ERR_TOO_LARGE;
-    sk_err err = sk_buf_reserve(out, content.len + FLEET_SEAL_EXTRA_BYTES);
+sk_err fleet_vault_close(const struct fleet_vault_keys *keys, sk_str label, sk_str content, struct sk_buf *out) {
+    if (content.len > FLEET_VAULT_CONTENT_MAX || label.len > INT_MAX) return SK_ERR_TOO_LARGE;
+    sk_err err = sk_buf_reserve(out, content.len + FLEET_VAULT_EXTRA_BYTES);
     if (err) return err;
     char *head = sk_buf_space(out), *sealed = head + HEAD_BYTES;
     EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
@@ -57,11 +57,11 @@ sk_err fleet_seal(const struct fleet_seal_keys *keys, sk_str label, sk_str conte
                 pass(cipher, &keys->keys[0], head, label, content, sealed, 1) &&
                 EVP_CipherFinal_ex(cipher, (unsigned char *)sealed + content.len, &len) == 1 &&
                 EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_GET_TAG, TAG_BYTES, sealed + content.len) == 1;
-    if (good) sk_buf_commit(out, content.len + FLEET_SEAL_EXTRA_BYTES);
+    if (good) sk_buf_commit(out, content.len + FLEET_VAULT_EXTRA_BYTES);
     return finish(cipher, good, SK_ERR_TLS);
 }
 
-static const struct fleet_seal_key *key_of(const struct fleet_seal_keys *keys, sk_str sealed) {
+static const struct fleet_vault_key *key_of(const struct fleet_vault_keys *keys, sk_str sealed) {
     for (unsigned i = 0; i < keys->count; i++) {
         char id[ID_BYTES];
         id_of(&keys->keys[i], id);
@@ -71,14 +71,14 @@ static const struct fleet_seal_key *key_of(const struct fleet_seal_keys *keys, s
 }
 
 static bool is_sealed(sk_str text) {
-    return text.len >= FLEET_SEAL_EXTRA_BYTES &&
-           text.len <= FLEET_SEAL_CONTENT_MAX + FLEET_SEAL_EXTRA_BYTES &&
+    return text.len >= FLEET_VAULT_EXTRA_BYTES &&
+           text.len <= FLEET_VAULT_CONTENT_MAX + FLEET_VAULT_EXTRA_BYTES &&
            !memcmp(text.data, magic, MAGIC_BYTES);
 }
 
-sk_err fleet_unseal(const struct fleet_seal_keys *keys, sk_str label, sk_str sealed, struct sk_buf *out) {
+sk_err fleet_vault_open(const struct fleet_vault_keys *keys, sk_str label, sk_str sealed, struct sk_buf *out) {
     if (!is_sealed(sealed) || label.len > INT_MAX) return SK_ERR_MALFORMED;
-    const struct fleet_seal_key *key = key_of(keys, sealed);
+    const struct fleet_vault_key *key = key_of(keys, sealed);
     if (!key) return SK_ERR_DENIED;
     sk_str content = sk_str_slice(sealed, HEAD_BYTES, sealed.len - TAG_BYTES);
     char tag[TAG_BYTES];
@@ -98,6 +98,6 @@ sk_err fleet_unseal(const struct fleet_seal_keys *keys, sk_str label, sk_str sea
     return finish(cipher, good, SK_ERR_CORRUPT);
 }
 
-bool fleet_seal_is_newest(const struct fleet_seal_keys *keys, sk_str sealed) {
+bool fleet_vault_is_newest(const struct fleet_vault_keys *keys, sk_str sealed) {
     return is_sealed(sealed) && key_of(keys, sealed) == &keys->keys[0];
 }
