@@ -299,6 +299,43 @@ static void tell_unproven_positions(void) {
     end();
 }
 
+static void say_erased(const struct fleet_receipt *receipt, int edge, enum fleet_erased what,
+                       const struct edge_double *who) {
+    char name[64];
+    const struct fleet_erasure erasure = {SK_STR("spiffe://acme/fra/control/c"), receipt->mark};
+    snprintf(name, sizeof name, "spiffe://acme/fra/edge/e%d", edge);
+    assert_ok(fleet_erased_tell(asking, &erasure, sk_str_from_c(name), what, &who->key, in_ms(1000), &arena));
+}
+
+/* An erasure is a purge that all apply; what became of it each edge says by itself, and nobody for another. */
+static void tell_erasures(void) {
+    struct fleet_purge_wish wishes[] = {
+        {.kind = CACHE_PURGE_SITE, .text = SK_STR("shop"), .erase = true},
+        {.kind = CACHE_PURGE_SITE, .text = SK_STR("other")},
+    };
+    const sk_str names[EDGES] = {SK_STR("spiffe://acme/fra/edge/e0"), SK_STR("spiffe://acme/fra/edge/e1"),
+                                 SK_STR("spiffe://acme/fra/edge/e2")};
+    enum fleet_erased states[EDGES];
+    struct fleet_receipt receipt;
+    begin();
+    struct fleet_purge_request request = {.wishes = wishes, .count = 2};
+    assert_err(fleet_publish(publisher, &request, in_ms(5000), &receipt), SK_ERR_INVALID);
+    request.count = 1;
+    assert_ok(fleet_publish(publisher, &request, in_ms(5000), &receipt));
+    wait_applied(&receipt);
+    assert_string_equal(edges[2].last, "shop");
+    say_erased(&receipt, 0, FLEET_ERASED_DONE, &edges[0]);
+    say_erased(&receipt, 1, FLEET_ERASED_PLAIN, &edges[1]);
+    say_erased(&receipt, 2, FLEET_ERASED_DONE, &edges[0]);
+    assert_ok(fleet_publisher_wait_erased(publisher, &receipt, names, EDGES, in_ms(200), states));
+    assert_true(states[0] == FLEET_ERASED_DONE && states[1] == FLEET_ERASED_PLAIN);
+    assert_int_equal(states[2], FLEET_ERASED_SILENT);
+    say_erased(&receipt, 2, FLEET_ERASED_NOTHING, &edges[2]);
+    assert_ok(fleet_publisher_wait_erased(publisher, &receipt, names, EDGES, in_ms(60000), states));
+    assert_int_equal(states[2], FLEET_ERASED_NOTHING);
+    end();
+}
+
 /* The loop ends with all of them under way, as a process does that is told to stop. */
 static void tell_a_sudden_end(void) {
     begin();
@@ -318,6 +355,7 @@ STORY(a_server_that_forgets)
 STORY(silence)
 STORY(stragglers)
 STORY(unproven_positions)
+STORY(erasures)
 STORY(a_sudden_end)
 
 static int set_up(void **state) {
@@ -360,6 +398,7 @@ int main(void) {
         cmocka_unit_test(forgeries),    cmocka_unit_test(stragglers),
         cmocka_unit_test(a_sudden_end), cmocka_unit_test(a_server_that_forgets),
         cmocka_unit_test(silence),      cmocka_unit_test(unproven_positions),
+        cmocka_unit_test(erasures),
     };
     return cmocka_run_group_tests_name(__FILE__, tests, set_up, tear_down);
 }
