@@ -6,7 +6,7 @@ import re
 import pytest
 from harness.client import fetch
 from harness.control import SERVER
-from harness.edge import run
+from harness.edge import READY, run
 from harness.scale import wait_until
 from test_fleet_nodes import HOST, control, new_node  # noqa: F401
 
@@ -30,12 +30,19 @@ def opened(edge):
     wait_until(lambda: edge.metrics()["skerry_disk_devices"] > 0, 20, "the disk to be open")
 
 
+def start(edge):
+    """Once more."""
+    times = len(READY.findall(edge.log()))
+    edge.start(wait=False)
+    edge.wait_ready(times + 1)
+
+
 def fill(edge):
     """Something of the site goes to the disk, when the edge stops at the latest."""
     for _ in range(3):
         assert edge.fetch("/a", host=HOST).status == 200
     edge.stop()
-    edge.start()
+    start(edge)
     opened(edge)
     wait_until(lambda: edge.fetch("/a", host=HOST).hit, 15, "the hit from disk")
 
@@ -90,11 +97,11 @@ def test_an_edge_that_is_away_is_named_and_erases_when_it_is_back(control, new_e
     wait_until(lambda: (edge.directory / "store.state.bus").exists(), 10, "its place on the bus to be kept")
     edge.stop()
     assert erase(control, 1) == {"erased": 0, "nothing": 0, "not_encrypted": [], "missing": ids("a")}
-    edge.start()
+    start(edge)
     says(edge, f"site {SITE}, by spiffe://acme/.*: erased: its key is gone")
     assert not left(edge)
     assert erase(control, 0) == {"erased": 0, "nothing": 1, "not_encrypted": [], "missing": []}
-    assert control.ask("control", "expel", *ids("a"))
+    assert control.ask("control", "expel", "--node", *ids("a"))
     assert erase(control, 0)["missing"] == []
 
 
