@@ -79,7 +79,8 @@ static sk_err open_segment(struct disk *disk, bool reclaiming) {
 /* Room for the summary, one entry more, and the trailer. */
 static bool fits(const struct disk *disk, const struct disk_buffer *buffer, uint64_t bytes) {
     uint64_t summary = (buffer->count + buffer->filling + 1) * (uint64_t)DISK_SUMMARY_ENTRY_BYTES;
-    return disk_sectors(buffer->used + bytes) + disk_sectors(summary) + DISK_SECTOR_BYTES <= disk->super.segment_bytes;
+    return disk_sectors(buffer->used + bytes) + disk_sectors(summary) + DISK_SECTOR_BYTES <=
+           disk->super.segment_bytes;
 }
 
 static sk_err entries_room(struct disk_buffer *buffer) {

@@ -49,8 +49,7 @@ static void list(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *name,
                  const struct control_erasure *erasure, enum fleet_erased what) {
     yyjson_mut_val *ids = yyjson_mut_obj_add_arr(doc, object, name);
     for (size_t i = 0; ids && i < erasure->count; i++)
-        if (erasure->states[i] == what)
-            yyjson_mut_arr_append(ids, fleet_json_text(doc, erasure->edges[i]));
+        if (erasure->states[i] == what) yyjson_mut_arr_append(ids, fleet_json_text(doc, erasure->edges[i]));
 }
 
 void control_erase_describe(yyjson_mut_doc *doc, yyjson_mut_val *root,

@@ -130,7 +130,8 @@ static sk_err wait_and_describe(struct control_process *process, const struct fl
 static sk_err refuse(struct fleet_admin_answer *answer, sk_err err) {
     switch (err) {
     case SK_ERR_INVALID:
-        return fleet_admin_say(answer, 400, "a site is erased by a request of its own: found more in this one");
+        return fleet_admin_say(answer, 400,
+                               "a site is erased by a request of its own: found more in this one");
     case SK_ERR_TOO_LARGE: return fleet_admin_say(answer, 413, "one of the texts is over 8192 bytes");
     case SK_ERR_FULL:
         return fleet_admin_say(answer, 503, "too many purges wait for Valkey: none of these does");

@@ -80,8 +80,8 @@ static sk_err ask(const struct fleet_erased_question *question, const enum fleet
     words_of[count++] = hash;
     for (size_t i = 0; i < question->count; i++)
         if (states[i] == FLEET_ERASED_SILENT) words_of[count++] = question->edges[i];
-    sk_err err = fleet_valkey_call(question->valkey, words_of, count,
-                                   sk_time_now() + CALL_MS * SK_NS_PER_MS, arena, out_reply);
+    sk_err err = fleet_valkey_call(question->valkey, words_of, count, sk_time_now() + CALL_MS * SK_NS_PER_MS,
+                                   arena, out_reply);
     if (err) return err;
     bool fits = (*out_reply)->kind == FLEET_REPLY_ARRAY && (*out_reply)->count == silent;
     return fits ? SK_OK : SK_ERR_MALFORMED;

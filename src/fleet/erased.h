@@ -13,7 +13,7 @@
 
 /* Outcome, word. */
 #define FLEET_ERASED_TABLE(X)                                                                                \
-    X(SILENT, "silent")   /* it has said nothing, or nothing that it can prove */                            \
+    X(SILENT, "silent") /* it has said nothing, or nothing that it can prove */                              \
     X(DONE, "erased")                                                                                        \
     X(NOTHING, "nothing") /* the site has no key there */                                                    \
     X(PLAIN, "plain")     /* its disk is not encrypted: what lies there can be read */

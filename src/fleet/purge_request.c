@@ -49,7 +49,7 @@ struct reading {
     struct fleet_purge_request *request;
     struct fleet_purge_problem *problem;
     uint32_t capacity;
-    uint32_t item; /* that is being read */
+    uint32_t item;    /* that is being read */
     bool soft, erase; /* where an item does not say */
 };
 

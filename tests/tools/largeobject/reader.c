@@ -27,8 +27,8 @@ static bool ask(struct reading *reading, uint16_t port, const char *host, const 
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     char text[1024], range[64] = "";
     if (reading->at) snprintf(range, sizeof range, "Range: bytes=%" PRIu64 "-\r\n", reading->at);
-    int len = snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: %s\r\n%sConnection: close\r\n\r\n", target,
-                       host, range);
+    int len = snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: %s\r\n%sConnection: close\r\n\r\n",
+                       target, host, range);
     reading->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     return connect(reading->fd, (const struct sockaddr *)&there, sizeof there) == 0 &&
            content_send(reading->fd, text, (size_t)len);
