@@ -92,7 +92,7 @@ def test_what_others_say_of_a_node_counts_for_nothing(control, new_node):
     valkey(control, b"HSET", b"skerry:member:" + name, b"said", said, b"sig", bytes(3309), b"cert", b"x")
     valkey(control, b"SADD", b"skerry:members", name)
     assert serving(control, "b") is None and serving(control, "a") == "running"
-    control.wait_log("heartbeat of spiffe://acme/fra/edge/b counts for nothing")
+    control.wait_log("edge/b: what it says of itself is not believed")
 
 
 def health(edge):
