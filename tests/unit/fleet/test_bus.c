@@ -435,6 +435,8 @@ static void tell_erasures(void) {
     assert_ok(fleet_publisher_wait_erased(publisher, &receipt, names, EDGES, in_ms(60000), states));
     assert_int_equal(states[2], FLEET_ERASED_NOTHING);
     end();
+}
+
 static unsigned wanted;
 static bool first_has_applied(void) { return edges[0].applied >= wanted; }
 
