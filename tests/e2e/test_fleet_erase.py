@@ -8,7 +8,7 @@ from harness.client import fetch
 from harness.control import SERVER
 from harness.edge import READY, run
 from harness.scale import wait_until
-from test_fleet_nodes import HOST, control, new_node  # noqa: F401
+from test_fleet_nodes import HOST, new_node  # noqa: F401
 
 pytestmark = pytest.mark.skipif(SERVER is None, reason="no valkey-server")
 
@@ -47,13 +47,13 @@ def fill(edge):
     wait_until(lambda: edge.fetch("/a", host=HOST).hit, 15, "the hit from disk")
 
 
-def erase(control, code, site=SITE):  # noqa: F811
+def erase(control, code, site=SITE):
     done = run("purge", "--control", control.admin, "--erase", "--site", site, "--wait")
     assert done.returncode == code, done
     return json.loads(done.stdout)["erase"]
 
 
-def fetch_erasure(control):  # noqa: F811
+def fetch_erasure(control):
     """Who is missing at once, without the ten seconds of the command."""
     answer = post(control.admin.removeprefix("unix:"), {"site": SITE, "erase": True}, "?wait_ms=20")
     assert answer.status == 200, answer
@@ -77,7 +77,7 @@ def left(edge):
     return edge.fetch("/a", fields=[("Cache-Control", "only-if-cached")], host=HOST).status == 200
 
 
-def test_each_edge_says_what_became_of_it(control, new_edge_with_disk):  # noqa: F811
+def test_each_edge_says_what_became_of_it(control, new_edge_with_disk):
     sealed, fresh = new_edge_with_disk("a", SEALED), new_edge_with_disk("b", SEALED)
     fill(sealed)
     assert erase(control, 0) == {"erased": 1, "nothing": 1, "not_encrypted": [], "missing": []}
@@ -91,7 +91,7 @@ def test_each_edge_says_what_became_of_it(control, new_edge_with_disk):  # noqa:
     assert erase(control, 1, "never-heard-of")["not_encrypted"] == ids("c")
 
 
-def test_an_edge_that_is_away_is_named_and_erases_when_it_is_back(control, new_edge_with_disk):  # noqa: F811
+def test_an_edge_that_is_away_is_named_and_erases_when_it_is_back(control, new_edge_with_disk):
     edge = new_edge_with_disk("a", SEALED)
     fill(edge)
     wait_until(lambda: (edge.directory / "store.state.bus").exists(), 10, "its place on the bus to be kept")
@@ -105,7 +105,7 @@ def test_an_edge_that_is_away_is_named_and_erases_when_it_is_back(control, new_e
     assert erase(control, 0)["missing"] == []
 
 
-def test_what_is_no_erasure_is_refused(control, new_edge_with_disk):  # noqa: F811
+def test_what_is_no_erasure_is_refused(control, new_edge_with_disk):
     edge = new_edge_with_disk("a", SEALED)
     for wrong in (["--tag", "x"], ["--site", SITE, "--soft"]):
         assert run("purge", "--control", control.admin, "--erase", *wrong).returncode == 2
@@ -117,7 +117,7 @@ def test_what_is_no_erasure_is_refused(control, new_edge_with_disk):  # noqa: F8
     assert answer.status == 400 and "/erase" in answer.text, answer
 
 
-def test_nobody_else_can_say_that_an_edge_has_erased(control, new_edge_with_disk):  # noqa: F811
+def test_nobody_else_can_say_that_an_edge_has_erased(control, new_edge_with_disk):
     """Issue 6, attacks: who can write to Valkey says it in the place of an edge that is away."""
     from test_control import valkey
     edge = new_edge_with_disk("a", SEALED)
