@@ -11,7 +11,7 @@ from harness import h3client
 from harness.client import Conn
 from harness.h2client import Client as H2
 from harness.origin import cacheable
-from harness.scale import pick, seconds
+from harness.scale import limit, pick, wait_until
 
 NO_ERROR, REJECTED = 0x100, 0x10b
 
@@ -110,20 +110,21 @@ def test_reloads_certificates_and_upgrades_under_load(new_https, origin, authori
     askers = [kind(edge, bodies) for kind in (OverH2, OverH2, OverH3, OverH3)]
     for asker in askers:
         asker.start()
+    wait_until(lambda: all(asker.connections for asker in askers), what="all to be connected")
     for i in range(pick(5, 100)):
         before = serial(edge)
         for source, target in zip(pairs[(i + 1) % 2], used):
             shutil.copy(source, target)
         edge.reload()
-        assert serial(edge) != before
+        wait_until(lambda before=before: serial(edge) != before, what="the other certificate")
     during = [asker.connections for asker in askers]
     for _ in range(pick(1, 10)):
         edge.upgrade()
-    time.sleep(seconds(0.2))
+    wait_until(lambda: all(asker.failures or asker.answered > 10 and asker.connections >= 2 for asker in askers), 20,
+               "all to be served by the new process")
     for asker in askers:
         asker.stopping.set()
-        asker.join(seconds(20))
+        asker.join(limit(20))
     print([(type(asker).__name__, asker.answered, asker.connections, asker.again) for asker in askers], during)
     assert not [asker.failures for asker in askers if asker.failures]
     assert during == [1] * len(askers)  # a reload and another certificate end no connection
-    assert all(asker.answered > 10 and asker.connections >= 2 for asker in askers)
