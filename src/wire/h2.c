@@ -280,7 +280,9 @@ void wire_h2_consumed(struct wire_h2 *h2, struct wire_stream *stream, size_t byt
 void wire_h2_reset(struct wire_h2 *h2, struct wire_stream *stream) {
     if (stream->reset) return;
     stream->reset = true;
-    (void)nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, id_of(stream), NGHTTP2_INTERNAL_ERROR);
+    /* RFC 8441 section 5: as what a TCP connection's reset is told. */
+    uint32_t error = wire_stream_in_tunnel(stream) ? NGHTTP2_CANCEL : NGHTTP2_INTERNAL_ERROR;
+    (void)nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, id_of(stream), error);
 }
 
 void wire_h2_goaway(struct wire_h2 *h2, bool final) {
