@@ -34,7 +34,7 @@ struct control_process {
     struct fleet_ca *ca;
     struct fleet_identity *identity;
     struct fleet_bus_keys bus_masters; /* of the roots that CA has */
-    struct fleet_vault_keys seal_keys;  /* the same */
+    struct fleet_vault_keys seal_keys; /* the same */
     SSL_CTX *tls;
     struct control_valkey_server *valkey_server; /* NULL: another's */
     struct control_store store;

@@ -44,7 +44,8 @@ static sk_err finish(EVP_CIPHER_CTX *cipher, bool good, sk_err otherwise) {
     return good ? SK_OK : otherwise;
 }
 
-sk_err fleet_vault_close(const struct fleet_vault_keys *keys, sk_str label, sk_str content, struct sk_buf *out) {
+sk_err fleet_vault_close(const struct fleet_vault_keys *keys, sk_str label, sk_str content,
+                         struct sk_buf *out) {
     if (content.len > FLEET_VAULT_CONTENT_MAX || label.len > INT_MAX) return SK_ERR_TOO_LARGE;
     sk_err err = sk_buf_reserve(out, content.len + FLEET_VAULT_EXTRA_BYTES);
     if (err) return err;
@@ -76,7 +77,8 @@ static bool is_sealed(sk_str text) {
            !memcmp(text.data, magic, MAGIC_BYTES);
 }
 
-sk_err fleet_vault_open(const struct fleet_vault_keys *keys, sk_str label, sk_str sealed, struct sk_buf *out) {
+sk_err fleet_vault_open(const struct fleet_vault_keys *keys, sk_str label, sk_str sealed,
+                        struct sk_buf *out) {
     if (!is_sealed(sealed) || label.len > INT_MAX) return SK_ERR_MALFORMED;
     const struct fleet_vault_key *key = key_of(keys, sealed);
     if (!key) return SK_ERR_DENIED;

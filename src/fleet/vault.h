@@ -25,7 +25,8 @@ struct fleet_vault_keys {
 };
 
 /* Appends CONTENT sealed. SK_ERR_TOO_LARGE, SK_ERR_NO_MEMORY; SK_ERR_TLS: the library fails. */
-sk_err fleet_vault_close(const struct fleet_vault_keys *keys, sk_str label, sk_str content, struct sk_buf *out);
+sk_err fleet_vault_close(const struct fleet_vault_keys *keys, sk_str label, sk_str content,
+                         struct sk_buf *out);
 /* Appends the content. SK_ERR_MALFORMED: nothing that was sealed; SK_ERR_DENIED: under no key of KEYS; SK_ERR_CORRUPT: it
  * was changed, or is something else than LABEL; SK_ERR_NO_MEMORY, SK_ERR_TOO_LARGE. OUT is unchanged on failure. */
 sk_err fleet_vault_open(const struct fleet_vault_keys *keys, sk_str label, sk_str sealed, struct sk_buf *out);

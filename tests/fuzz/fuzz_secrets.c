@@ -1,7 +1,7 @@
 /* Any bytes as control's list for edges: what is taken is within the limits, names can be files', and it is written as it
  * was read. And the same bytes as something sealed. */
-#include "fleet/vault.h"
 #include "fleet/secrets.h"
+#include "fleet/vault.h"
 #include "fuzz.h"
 
 static void read_list(sk_str text) {

@@ -3,8 +3,8 @@
 #include "fleet_of_test.h"
 
 static const struct fleet_vault_keys one = {.keys = {{{1}}}, .count = 1},
-                                    other = {.keys = {{{2}}}, .count = 1},
-                                    both = {.keys = {{{2}}, {{1}}}, .count = 2};
+                                     other = {.keys = {{{2}}}, .count = 1},
+                                     both = {.keys = {{{2}}, {{1}}}, .count = 2};
 
 static sk_str seal(struct sk_buf *buf, const struct fleet_vault_keys *keys, const char *label,
                    sk_str content) {
