@@ -8,6 +8,7 @@
 #define ACKS_WAITING_MAX 100 /* answers to PING and SETTINGS that the peer does not read */
 #define UNSEEN_BYTES 4096    /* of ignored frames that cost as much as one */
 #define QUEUE_MAX 1000       /* frames that wait to be sent, beside content */
+#define SLICE_BYTES 16384    /* so much at most is still looked at of a peer that has just been denied */
 
 static struct wire_h2 *h2_of(void *user) { return user; }
 
@@ -103,7 +104,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     /* A byte may name a long field of HPACK's table (RFC 7541 section 7.3). */
     if (before) charge(h2, WIRE_H2_COST_BIG_FIELD);
     if (!before && stream->refusal == 431) charge(h2, WIRE_H2_COST_BIG_HEAD);
-    return 0;
+    return h2->denied ? NGHTTP2_ERR_PAUSE : 0; /* no work for the rest of it */
 }
 
 static void end_request(struct wire_h2 *h2, struct wire_stream *stream) {
@@ -286,7 +287,11 @@ void wire_h2_free(struct wire_h2 *h2) {
 sk_err wire_h2_receive(struct wire_h2 *h2, sk_str input, sk_time_ns now) {
     h2->now = now;
     if (h2->denied) return SK_ERR_DENIED;
-    nghttp2_ssize n = nghttp2_session_mem_recv2(h2->session, (const uint8_t *)input.data, input.len);
+    nghttp2_ssize n = 0;
+    for (size_t at = 0; at < input.len && n >= 0 && !h2->denied; at += SLICE_BYTES) {
+        sk_str slice = sk_str_slice(input, at, SK_MIN(at + SLICE_BYTES, input.len));
+        n = nghttp2_session_mem_recv2(h2->session, (const uint8_t *)slice.data, slice.len);
+    }
     if (n == NGHTTP2_ERR_NOMEM) return SK_ERR_NO_MEMORY;
     if (n < 0) {
         if (!h2->why[0]) h2->why = nghttp2_strerror((int)n);
