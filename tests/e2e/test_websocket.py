@@ -187,6 +187,17 @@ def test_an_origin_that_does_not_switch(origin, edge, over, script, status):
     assert over.client.get("/after").status == 200
 
 
+@pytest.mark.parametrize("head", [
+    [field for field in connect_head() if field[0] != ":path"],
+    [field for field in connect_head() if field[0] != ":scheme"],
+    [(":method", "GET") if field[0] == ":method" else field for field in connect_head()],
+], ids=["no path", "no scheme", "no CONNECT"])
+def test_rfc8441_4_a_malformed_connect_is_a_stream_error(origin, edge, over, head):
+    answer = over.answer(over.open(head))
+    assert answer.status in (None, 400) and (answer.reset is not None or answer.status)
+    assert origin.count() == 0 and over.client.get("/after").status == 200
+
+
 def test_other_protocols_are_not_served(origin, edge, over):
     answer = over.answer(over.open(connect_head(protocol="connect-udp")))
     assert answer.status == 501 and origin.count() == 0
