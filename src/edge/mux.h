@@ -13,6 +13,7 @@
 #define SK_EDGE_MUX_H
 
 #include "edge/exchange.h"
+#include "edge/mux_room.h"
 #include "edge/pace.h"
 #include "edge/worker.h"
 #include "wire/h2_abuse.h"
