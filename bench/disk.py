@@ -14,7 +14,7 @@ import time
 
 from lib.calm import calm, calm_note
 from lib.disk_peers import HOST, MEAN_BYTES, SERVERS, SIZES_KIB, origin, page_cache, skerry
-from lib.load import P999, wrk
+from lib.load import P999, steady, wrk
 from lib.processes import children, free_port, resident_bytes
 from lib.report import machine, publish, table
 
@@ -41,13 +41,8 @@ end
 """
 
 
-# Objects that RAM keeps: asked for all the time.
-HOT = P999 + """
-math.randomseed(1)
-request = function()
-  return wrk.format("GET", "/o/2/hot" .. math.random(100), {{["Host"] = "{host}"}})
-end
-"""
+HOT = "/o/2/hot%u"  # of 1 to HOTS: objects that RAM keeps, asked for all the time
+HOTS = 100
 # What nobody asks for again; each is evicted soon.
 COLD = """
 local k = {start}
@@ -131,13 +126,15 @@ class Mixed:
         self.port, self.start, self.results = free_port(), 0, []
         self.edge = skerry(self.port, origin_port, folder, args.ram, disk_mib, name=name)
         self.url = f"http://127.0.0.1:{self.port}"
-        self.hot = script(folder, "hot", HOT, args)
-        wrk(self.url, 8, 1, script=self.hot)
+        self.ask(1)
         if disk_mib:
             self.once(args.warm)
 
+    def ask(self, seconds):
+        return steady(self.port, HOST, HOT, HOTS, self.args.rate, 16, seconds, seed=len(self.results))
+
     def turn(self, seconds):
-        self.results.append(calm(lambda: self.once(seconds)))
+        self.results.append(self.once(seconds))
 
     def once(self, seconds):
         found = []
@@ -145,7 +142,7 @@ class Mixed:
         if self.cold:
             background.start()
         wrote = written(self.edge.pid)
-        result = wrk(self.url, 8, seconds, script=self.hot)
+        result = self.ask(seconds)
         result["write_rate"] = (written(self.edge.pid) - wrote) / seconds
         if self.cold:
             background.join()
@@ -181,16 +178,20 @@ def undisturbed(args, origin_port, folder):
         rows.append([edge.name, f"{edge.middle('rate'):.0f}", f"{edge.middle('cold'):.0f}" if edge.cold else "",
                      f"{edge.middle('write_rate') / 2**20:.0f}",
                      *(f"{edge.middle(what) * 1e3:.2f}" for what in ("p50", "p99", "p999")),
-                     f"{edge.middle('p999') / base:.2f}" if edge.cold else ""])
+                     f"{edge.middle('p999') / base:.2f}" if edge.cold else "",
+                     f"{100 * edge.middle('excluded'):.1f} %"])
         print("  " + "  ".join(f"{cell:>8}" for cell in rows[-1]), flush=True)
     return f"""## Hits in RAM while an SSD works
 
-`dev/bench disk`, {datetime.date.today()}, {machine()}. 100 objects of 2 KiB in {args.ram} MiB of RAM, 8 connections, the
-median of {args.turns} turns of {args.turn_seconds} s. {calm_note()} "no-disk" has the same misses, of 64 and 256 KiB,
+`dev/bench disk`, {datetime.date.today()}, {machine()}. {HOTS} objects of 2 KiB in {args.ram} MiB of RAM, asked for at a
+steady {args.rate:,} a second (`bench/steady.c`: due at random times, timed from when they were due) over 16 connections, the median of
+{args.turns} turns of {args.turn_seconds} s. "excluded" are hits under way while the machine's host had one of the cores, by the word of
+a real-time thread on each. "no-disk" has the same misses, of 64 and 256 KiB,
 but nowhere to write them; "writes" has room on its SSD; "reclaims" ({args.ram * 4} MiB) takes segments back all the
 time. Each flushes once a second. All threads of the edge are on one core.
 
-""" + table(["edge", "hits/s", "misses/s", "written MiB/s", "p50 ms", "p99 ms", "p99.9 ms", "x no-disk"], rows)
+""" + table(["edge", "hits/s", "misses/s", "written MiB/s", "p50 ms", "p99 ms", "p99.9 ms", "x no-disk", "excluded"],
+                   rows)
 
 
 def report(results, args):
@@ -225,6 +226,7 @@ def main():
     parser.add_argument("--connections", default="16,64")
     parser.add_argument("--turns", type=int, default=9, help="of the hits while the SSD works; 0: none (default 9)")
     parser.add_argument("--turn-seconds", type=int, default=5, help="of each of them (default 5)")
+    parser.add_argument("--rate", type=int, default=5000, help="of those hits a second (default 5000)")
     parser.add_argument("--large", type=int, default=16384, help="MiB of a disk with room (default 16384)")
     parser.add_argument("--folder", default="/var/tmp", help="on the file system that is measured (default /var/tmp)")
     parser.add_argument("--no-publish", dest="publish", action="store_false", help="leave docs/benchmarks.md alone")
@@ -241,13 +243,14 @@ def main():
             for name in args.servers.split(",") if args.servers else []:
                 results[name] = measure(name, args, origin_port, folder)
                 time.sleep(1)
-            hits = undisturbed(args, origin_port, folder) if args.turns else None
+            if args.publish and "skerry" in results:
+                publish("disk", report(results, args))
+            if args.turns:
+                hits = undisturbed(args, origin_port, folder)
+                if args.publish:
+                    publish("disk-hits", hits)
     finally:
         shutil.rmtree(folder)
-    if args.publish and "skerry" in results:
-        publish("disk", report(results, args))
-    if args.publish and hits:
-        publish("disk-hits", hits)
     if any(r["errors"] for cells in results.values() for r in cells.values()):
         sys.exit("some requests failed: see above")
 

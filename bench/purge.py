@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import datetime
+import functools
 import json
 import shutil
 import statistics
@@ -11,8 +12,7 @@ import threading
 import time
 
 from lib.admin import HOST, PURGES, Admin
-from lib.calm import calm, calm_note
-from lib.load import wrk
+from lib.load import HostWatch, steady, wrk
 from lib.processes import LOAD_CORE, SERVER_CORE, Running, free_port, wait_for_port, which, workdir
 from lib.report import TOP, machine, publish, table
 
@@ -29,10 +29,6 @@ math.randomseed(1)
 request = function()
   return wrk.format("GET", string.format("/o/%07d", math.random(n)), {{["Host"] = "{host}"}})
 end
-"""
-# The same at some 10,000 a second: what a hit takes where it need not queue behind others.
-STEADY = HITS + """
-delay = function() return math.random(0, 2) end
 """
 # Ten tags an object, from one that all share down to one that it has alone.
 ORIGIN = """
@@ -102,15 +98,20 @@ def fill(url, admin, args, folder):
 
 def latencies(admin, args):
     """Of single purges, asked one after the other: the worst and the median time in force, and with the way to it."""
-    rows = {}
     admin.fresh()
-    for name, make in KINDS.items():
-        applied, whole = [], []
-        for i in range(args.singles):
-            start = time.perf_counter()
-            applied.append(admin.purge(make(f"s{i}"))["applied_us"])
-            whole.append((time.perf_counter() - start) * 1e6)
-        rows[name] = [sorted(applied), sorted(whole)]
+    runs = {}
+    with HostWatch() as watch:
+        for name, make in KINDS.items():
+            runs[name] = []
+            for i in range(args.singles):
+                start = time.monotonic_ns()
+                applied = admin.purge(make(f"s{i}"))["applied_us"]
+                runs[name].append((start, time.monotonic_ns(), applied))
+    rows = {}
+    for name, run in runs.items():
+        kept = [one for one in run if not watch.disturbed(*one[:2])]
+        rows[name] = [sorted(one[2] for one in kept), sorted((one[1] - one[0]) / 1e3 for one in kept),
+                      1 - len(kept) / len(run)]
     return rows
 
 
@@ -130,8 +131,8 @@ def keep_asking(admin, _, stop, counted, pause):
         time.sleep(pause)
 
 
-def hits_with(url, script, seconds, folder, what=None, make=None, pause=0.0):
-    """p50 and p99 of hits, with WHAT (keep_purging with MAKE's purges, keep_asking) meanwhile; its rate as purges."""
+def hits_with(load, folder, what=None, make=None, pause=0.0):
+    """What LOAD tells of hits, with WHAT (keep_purging with MAKE's purges, keep_asking) meanwhile; its rate as purges."""
     counted, stop = [0], threading.Event()
     thread = None
     if what:
@@ -140,7 +141,7 @@ def hits_with(url, script, seconds, folder, what=None, make=None, pause=0.0):
         thread.start()
     start = time.monotonic()
     try:
-        result = wrk(url, 16, seconds, script=script)
+        result = load()
     finally:
         stop.set()
         if thread:
@@ -148,19 +149,22 @@ def hits_with(url, script, seconds, folder, what=None, make=None, pause=0.0):
     return {**result, "purges": counted[0] / (time.monotonic() - start)}
 
 
-def steady(url, args, folder):
-    """Turns of hits at a moderate rate: alone, beside a client that asks for the health, beside one that purges as often."""
-    script = folder / "steady.lua"
-    script.write_text(STEADY.format(objects=args.objects, host=HOST))
+def paced(url, args, folder):
+    """Turns of hits at a steady rate: alone, beside a client that asks for the health, beside one that purges as often."""
+    port = url.rpartition(":")[2]
     makers = list(KINDS.values())
     runs = {"nothing": [], "asks for the health": [], "purges of all kinds, one by one": []}
     for turn in range(args.turns):
         ways = [{}, {"what": keep_asking},
                 {"what": keep_purging, "make": lambda n: makers[n % len(makers)](f"t{turn}x{time.monotonic_ns()}x{n}")}]
         for rows, way in zip(runs.values(), ways):
-            rows.append(calm(lambda: hits_with(url, script, 3, folder, pause=0.001, **way)))
-    return {name: {key: statistics.median(row[key] for row in rows) for key in ("rate", "p50", "p99", "purges")}
-            for name, rows in runs.items()}
+            load = functools.partial(steady, port, HOST, "/o/%07u", args.objects, args.rate, 16, 2, seed=turn)
+            rows.append(hits_with(load, folder, pause=0.001, **way))
+    keys = ("rate", "p50", "p99", "p999", "all_p99", "excluded", "purges")
+    rows = {name: {key: statistics.median(row[key] for row in rows) for key in keys} for name, rows in runs.items()}
+    for name, row in rows.items():
+        row["errors"] = sum(run["errors"] for run in runs[name])
+    return rows
 
 
 def batch(n, size=1000):
@@ -177,13 +181,17 @@ def rate(admin, args):
 
 
 def reclaim(admin):
+    """Seconds after a purge of all until no object is left, and until nine tenths of their memory are free."""
     before = admin.figure("skerry_cache_used_bytes")
     answer, start = admin.purge({"all": True}), time.monotonic()
-    while (left := admin.figure("skerry_cache_objects")) > 0 and time.monotonic() - start < 30:
+    gone = None
+    while time.monotonic() - start < 60:
+        if gone is None and admin.figure("skerry_cache_objects") == 0:
+            gone = time.monotonic() - start
+        if (left := admin.figure("skerry_cache_used_bytes")) < before / 10:
+            break
         time.sleep(0.05)
-    gone = time.monotonic() - start
-    time.sleep(1)
-    return answer["applied_us"], gone, left, before, admin.figure("skerry_cache_used_bytes")
+    return answer["applied_us"], gone, time.monotonic() - start, before, left
 
 
 def measure(args, folder):
@@ -192,35 +200,40 @@ def measure(args, folder):
     with running(args, folder) as (url, admin):
         fill(url, admin, args, folder)
         wrk(url, 16, 2, script=hits)
-        quiet = hits_with(url, hits, args.seconds, folder)
-        calm = steady(url, args, folder)
-        single = hits_with(url, hits, args.seconds, folder, keep_purging, lambda n: KINDS["tag"](f"h{n}"), 0.001)
-        many = hits_with(url, hits, args.seconds, folder, keep_purging, batch, 0.01)
+        fast = functools.partial(wrk, url, 16, args.seconds, script=hits)
+        quiet = hits_with(fast, folder)
+        turns = paced(url, args, folder)
+        single = hits_with(fast, folder, keep_purging, lambda n: KINDS["tag"](f"h{n}"), 0.001)
+        many = hits_with(fast, folder, keep_purging, batch, 0.01)
         times = latencies(admin, args)
         per_second = rate(admin, args)
-        return calm, quiet, single, many, times, per_second, reclaim(admin)
+        return turns, quiet, single, many, times, per_second, reclaim(admin)
 
 
-def report(args, calm, quiet, single, many, times, per_second, reclaimed):
+def report(args, turns, quiet, single, many, times, per_second, reclaimed):
     rows = [[name, f"{applied[len(applied) // 2]:.1f}", f"{applied[-1]:.1f}", f"{whole[len(whole) // 2]:.0f}",
-             f"{whole[len(whole) * 99 // 100]:.0f}", f"{whole[-1]:.0f}"] for name, (applied, whole) in times.items()]
-    first = table(["kind", "in force us p50", "max", "whole request us p50", "p99", "max"], rows)
+             f"{whole[len(whole) * 99 // 100]:.0f}", f"{whole[-1]:.0f}", f"{100 * excluded:.1f} %"]
+            for name, (applied, whole, excluded) in times.items()]
+    first = table(["kind", "in force us p50", "max", "whole request us p50", "p99", "max", "excluded"], rows)
     rows = [[name, f"{r['purges']:.0f}", f"{r['rate']:.0f}", f"{r['p50'] * 1e6:.0f}", f"{r['p99'] * 1e6:.0f}", r["errors"]]
             for name, r in (("none", quiet), ("tags, one by one", single), ("all kinds, 1000 a request", many))]
     second = table(["purges meanwhile", "purges/s", "hits/s", "hit p50 us", "p99 us", "errors"], rows)
-    rows = [[name, f"{r['purges']:.0f}", f"{r['rate']:.0f}", f"{r['p50'] * 1e6:.0f}", f"{r['p99'] * 1e6:.0f}"]
-            for name, r in calm.items()]
-    third = table(["beside the hits", "a second", "hits/s", "hit p50 us", "p99 us"], rows)
-    applied, gone, left, before, after = reclaimed
+    rows = [[name, f"{r['purges']:.0f}", f"{r['rate']:.0f}",
+             *(f"{r[key] * 1e6:.0f}" for key in ("p50", "p99", "p999")), f"{100 * r['excluded']:.1f} %",
+             f"{r['all_p99'] * 1e6:.0f}", r["errors"]] for name, r in turns.items()]
+    third = table(["beside the hits", "a second", "hits/s", "hit p50 us", "p99 us", "p99.9 us", "excluded", "p99 with them",
+                   "errors"], rows)
+    applied, gone, empty, before, left = reclaimed
     return f"""## Purges
 
 `dev/bench purge`, {datetime.date.today()}, {machine()}. {args.objects:,} objects with ten tags each. Purges go to the
-admin socket on one kept connection; edge on one core, everything else on the other.
+admin socket on one kept connection; edge on one core, everything else on the other. "excluded" is what was under way while
+the machine's host had one of the cores, by the word of a real-time thread on each.
 
 {first}
 
-Hits at a moderate rate (medians of {args.turns} turns of 3 s; the client that asks shares the core of the load, so the
-second row is what the third is to be held against). {calm_note()}
+Hits at a steady {args.rate:,} a second (`bench/steady.c`: due at random times, timed from when they were due; medians of
+{args.turns} turns of 2 s). Whoever asks besides shares the core of the load, not of the edge:
 
 {third}
 
@@ -228,8 +241,8 @@ Hits as fast as they go:
 
 {second}
 
-All kinds in requests of 10,000: {per_second:,.0f} purges a second. `all` was in force after {applied:.1f} us; its space
-was reclaimed after {gone:.1f} s ({left:.0f} objects left, {before / 2**20:,.0f} MiB in use before, {after / 2**20:,.0f} MiB a second later).
+All kinds in requests of 10,000: {per_second:,.0f} purges a second. `all` was in force after {applied:.1f} us; the last object
+was gone after {f"{gone:.1f} s" if gone else "more than 60 s"}, and of {before / 2**20:,.0f} MiB {left / 2**20:,.0f} were in use after {empty:.1f} s.
 """
 
 
@@ -239,7 +252,8 @@ def main():
     parser.add_argument("--memory", type=int, default=4096, help="of the cache in MiB (default 4096)")
     parser.add_argument("--threads", type=int, default=1, help="workers of the edge (default 1)")
     parser.add_argument("--seconds", type=int, default=10, help="of each run with hits (default 10)")
-    parser.add_argument("--turns", type=int, default=5, help="of hits at a moderate rate (default 5)")
+    parser.add_argument("--turns", type=int, default=9, help="of hits at a steady rate (default 9)")
+    parser.add_argument("--rate", type=int, default=10_000, help="of those hits a second (default 10000)")
     parser.add_argument("--fill-seconds", type=int, default=600)
     parser.add_argument("--singles", type=int, default=2000, help="purges of each kind for the latencies")
     parser.add_argument("--batches", type=int, default=50, help="of 10,000 for the rate")

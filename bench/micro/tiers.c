@@ -97,7 +97,7 @@ static void into_ram(struct tiers *tiers, struct object *object) {
         tiers->ram_used -= victim->bytes;
         struct object *evicted = SK_CONTAINER_OF(victim, struct object, entry);
         evicted->in_ram = false;
-        go_down(tiers, evicted, ops->asked_again(victim));
+        go_down(tiers, evicted, ops->accesses(victim) > 1);
     }
     atomic_store_explicit(&object->accesses, 0, memory_order_relaxed);
     object->in_ram = true;

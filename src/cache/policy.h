@@ -32,9 +32,9 @@ struct cache_policy_ops {
     void (*remove)(struct cache_policy *policy, struct cache_policy_entry *entry);
     /* Chooses and takes out one victim; NULL when empty. Amortised O(1). */
     struct cache_policy_entry *(*evict)(struct cache_policy *policy);
-    /* Whether ENTRY, in the policy or just taken out, was asked for again since it came, or came back soon: then a tier
-     * below may want it, and what was asked for once stays off it. */
-    bool (*asked_again)(const struct cache_policy_entry *entry);
+    /* How often ENTRY, in the policy or just taken out, was asked for of late, as far as is known: 1 for what was asked for
+     * once, more for what was asked for again since it came, or came back soon. */
+    uint32_t (*accesses)(const struct cache_policy_entry *entry);
     /* Bytes that the policy itself uses (ghost entries, a heap). */
     uint64_t (*overhead_bytes)(const struct cache_policy *policy);
 };

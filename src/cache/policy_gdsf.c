@@ -198,8 +198,9 @@ static struct cache_policy_entry *gdsf_evict(struct cache_policy *policy) {
     return victim;
 }
 
-static bool gdsf_asked_again(const struct cache_policy_entry *entry) {
-    return entry->queue > 1 || atomic_load_explicit(entry->accesses, memory_order_relaxed) > 0; /* as above */
+static uint32_t gdsf_accesses(const struct cache_policy_entry *entry) {
+    return entry->queue +
+           (uint32_t)atomic_load_explicit(entry->accesses, memory_order_relaxed); /* as above */
 }
 
 static uint64_t gdsf_overhead_bytes(const struct cache_policy *policy) {
@@ -213,6 +214,6 @@ const struct cache_policy_ops cache_policy_gdsf = {
     .insert = gdsf_insert,
     .remove = gdsf_remove,
     .evict = gdsf_evict,
-    .asked_again = gdsf_asked_again,
+    .accesses = gdsf_accesses,
     .overhead_bytes = gdsf_overhead_bytes,
 };

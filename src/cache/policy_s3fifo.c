@@ -118,9 +118,9 @@ static struct cache_policy_entry *s3fifo_evict(struct cache_policy *policy) {
     return entry;
 }
 
-static bool s3fifo_asked_again(const struct cache_policy_entry *entry) {
-    return entry->queue == QUEUE_MAIN ||
-           atomic_load_explicit(entry->accesses, memory_order_relaxed) > 0; /* a hint */
+static uint32_t s3fifo_accesses(const struct cache_policy_entry *entry) {
+    uint32_t accesses = atomic_load_explicit(entry->accesses, memory_order_relaxed); /* a hint */
+    return accesses + (entry->queue == QUEUE_MAIN ? 2 : 1);
 }
 
 static uint64_t s3fifo_overhead_bytes(const struct cache_policy *policy) {
@@ -134,6 +134,6 @@ const struct cache_policy_ops cache_policy_s3fifo = {
     .insert = s3fifo_insert,
     .remove = s3fifo_remove,
     .evict = s3fifo_evict,
-    .asked_again = s3fifo_asked_again,
+    .accesses = s3fifo_accesses,
     .overhead_bytes = s3fifo_overhead_bytes,
 };

@@ -47,8 +47,8 @@ static struct cache_policy_entry *clock_evict(struct cache_policy *policy) {
     return NULL;
 }
 
-static bool simple_asked_again(const struct cache_policy_entry *entry) {
-    return atomic_load_explicit(entry->accesses, memory_order_relaxed) > 0; /* a hint */
+static uint32_t simple_accesses(const struct cache_policy_entry *entry) {
+    return 1u + atomic_load_explicit(entry->accesses, memory_order_relaxed); /* a hint */
 }
 
 static uint64_t simple_overhead_bytes(const struct cache_policy *policy) { return sizeof *policy; }
@@ -60,7 +60,7 @@ const struct cache_policy_ops cache_policy_fifo = {
     .insert = simple_insert,
     .remove = simple_remove,
     .evict = fifo_evict,
-    .asked_again = simple_asked_again,
+    .accesses = simple_accesses,
     .overhead_bytes = simple_overhead_bytes,
 };
 
@@ -71,6 +71,6 @@ const struct cache_policy_ops cache_policy_clock = {
     .insert = simple_insert,
     .remove = simple_remove,
     .evict = clock_evict,
-    .asked_again = simple_asked_again,
+    .accesses = simple_accesses,
     .overhead_bytes = simple_overhead_bytes,
 };

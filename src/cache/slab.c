@@ -286,12 +286,12 @@ void *cache_slab_next_owner(const struct cache_slab *slab, uint32_t index, uint3
 }
 
 /* What moving all of a slab would cost; an owner's neighbouring chunks count once. */
-static uint64_t cost_of(const struct slab *one, uint64_t (*cost)(void *owner)) {
+static uint64_t cost_of(const struct slab *one, uint64_t (*cost)(void *arg, void *owner), void *arg) {
     uint64_t sum = 0;
     const void *last = NULL;
     for (uint32_t i = 0; i < one->count; i++) {
         if (!bit_get(one->used, i) || (last && one->owners[i] == last)) continue;
-        uint64_t more = one->owners[i] ? cost(one->owners[i]) : UINT64_MAX;
+        uint64_t more = one->owners[i] ? cost(arg, one->owners[i]) : UINT64_MAX;
         if (more == UINT64_MAX) return UINT64_MAX;
         sum += more;
         last = one->owners[i];
@@ -316,7 +316,8 @@ static struct slab *emptiest(struct cache_slab *slab, uint32_t start, struct sla
     return best;
 }
 
-bool cache_slab_drain(struct cache_slab *slab, uint64_t (*cost)(void *owner), uint32_t *out_index) {
+bool cache_slab_drain(struct cache_slab *slab, uint64_t (*cost)(void *arg, void *owner), void *arg,
+                      uint32_t *out_index) {
     struct slab *looked_at[DRAIN_TRIES], *best = NULL;
     uint64_t least = UINT64_MAX;
     uint32_t start = (uint32_t)sk_random_below(slab->slab_count);
@@ -324,7 +325,7 @@ bool cache_slab_drain(struct cache_slab *slab, uint64_t (*cost)(void *owner), ui
         struct slab *one = emptiest(slab, start, looked_at, i);
         if (!one) break;
         looked_at[i] = one;
-        uint64_t own = cost_of(one, cost);
+        uint64_t own = cost_of(one, cost, arg);
         if (own >= least) continue;
         best = one;
         least = own;

@@ -61,7 +61,8 @@ const char *cache_slab_base(const struct cache_slab *slab);
 /* Picks, among the emptiest of a sample of slabs in use, the one whose owners COST the least to move
  * (UINT64_MAX: may not be moved; a chunk without an owner neither), and lets nothing new into it; once its
  * owners have freed their chunks, any class can have it. False when there is none. */
-bool cache_slab_drain(struct cache_slab *slab, uint64_t (*cost)(void *owner), uint32_t *out_index);
+bool cache_slab_drain(struct cache_slab *slab, uint64_t (*cost)(void *arg, void *owner), void *arg,
+                      uint32_t *out_index);
 /* Owners of the chunks in use of one slab; *cursor starts at 0; NULL at the end. */
 void *cache_slab_next_owner(const struct cache_slab *slab, uint32_t index, uint32_t *cursor);
 

@@ -12,9 +12,10 @@
 #define LIMBO_BYTES (64 * 1024) /* so much retired is worth a look whether it can be freed */
 #define LIMBO_PARTS 64          /* or so many fills and tables */
 #define EVICT_BATCH_BYTES 16384
-#define POLLS 8        /* looks for the end of all sections before sleeping */
-#define PAUSES_MAX 40  /* milliseconds that an allocation sleeps at most */
-#define ROUNDS_MAX 256 /* evictions and pauses of one allocation */
+#define COPY_AT_ONCE_BYTES (64 * 1024) /* to the SSD tier, before others of the thread get their turn */
+#define POLLS 8                        /* looks for the end of all sections before sleeping */
+#define PAUSES_MAX 40                  /* milliseconds that an allocation sleeps at most */
+#define ROUNDS_MAX 256                 /* evictions and pauses of one allocation */
 
 /* An owner is an entry, or a body (lowest bit set) whose holder is meant. */
 static void *owner_of_body(struct cache_body *body) { return body ? (void *)((uintptr_t)body | 1) : NULL; }
@@ -31,10 +32,12 @@ static bool evictable(const struct cache_entry *entry) {
     return entry->in_policy && atomic_load_explicit(&entry->refs, memory_order_relaxed) == 1;
 }
 
-/* All of an object goes when one of its chunks must. */
-static uint64_t cost_of_owner(void *owner) {
+/* All of an object goes when one of its chunks must. What that costs is the hits that are lost, whatever it occupies: a
+ * slab that a few small objects have for themselves is nearly empty, and they may be what all ask for. */
+static uint64_t cost_of_owner(void *store, void *owner) {
+    const struct cache_policy_ops *ops = ((struct cache_store *)store)->ops;
     struct cache_entry *entry = entry_of_owner(owner);
-    return entry && evictable(entry) ? entry->policy.bytes : UINT64_MAX;
+    return entry && evictable(entry) ? ops->accesses(&entry->policy) : UINT64_MAX;
 }
 
 /* ---- counted memory --------------------------------------------------------------------------------- */
@@ -267,7 +270,7 @@ static uint64_t victims_by_policy(struct cache_store *store, uint64_t wanted_byt
 static uint64_t victims_of_a_slab(struct cache_store *store, struct sk_list *victims) {
     uint32_t index, cursor = 0;
     uint64_t bytes = 0;
-    if (!cache_slab_drain(store->slab, cost_of_owner, &index)) return 0;
+    if (!cache_slab_drain(store->slab, cost_of_owner, store, &index)) return 0;
     for (void *owner; (owner = cache_slab_next_owner(store->slab, index, &cursor));) {
         struct cache_entry *entry = entry_of_owner(owner);
         if (!entry || !evictable(entry)) continue; /* chosen already, for another of its chunks */
@@ -289,15 +292,20 @@ static uint64_t choose_victims(struct cache_store *store, size_t bytes, uint64_t
     return chosen;
 }
 
+/* A slab's worth of victims takes a millisecond to copy; a hit does not wait for that. */
 static void evict_all(struct cache *cache, struct sk_list *victims) {
-    uint64_t objects = 0, bytes = 0;
+    uint64_t objects = 0, bytes = 0, copied = 0;
     for (struct sk_list *link; (link = sk_list_pop_front(victims));) {
         struct cache_entry *entry = SK_CONTAINER_OF(link, struct cache_entry, policy.link);
         objects++;
         bytes += entry->policy.bytes;
-        cache_tier_evicted(cache, entry); /* before: there is no moment at which neither tier has it */
+        copied +=
+            cache_tier_evicted(cache, entry); /* before: there is no moment at which neither tier has it */
         if (!cache_index_remove(cache, entry)) cache_tier_overtaken(cache, &entry->object.key);
         cache_entry_unref(cache, entry);
+        if (copied < COPY_AT_ONCE_BYTES || !io_fiber_self()) continue;
+        copied = 0;
+        io_fiber_yield();
     }
     pthread_mutex_lock(&cache->store.lock);
     cache->store.evicted_objects += objects;

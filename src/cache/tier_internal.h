@@ -59,9 +59,9 @@ struct cache_tier {
 
 /* ---- what the cache tells; nothing where there is no tier ---------------------------------------------------- */
 
-/* ENTRY, referenced by the caller, is about to leave the index: it goes down if it deserves to. On a fiber it may
- * yield. */
-void cache_tier_evicted(struct cache *cache, struct cache_entry *entry);
+/* ENTRY, referenced by the caller, is about to leave the index: it goes down if it deserves to. Returns about how many bytes
+ * were copied for that. On a fiber it may yield. */
+uint64_t cache_tier_evicted(struct cache *cache, struct cache_entry *entry);
 /* What is stored under KEY from now on is another response. */
 void cache_tier_overtaken(struct cache *cache, const struct cache_key *key);
 /* All under this primary key is invalid, here and after a restart. */

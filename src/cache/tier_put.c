@@ -21,7 +21,7 @@ struct put {
 
 bool tier_deserves(struct cache *cache, const struct cache_entry *entry) {
     pthread_mutex_lock(&cache->store.lock);
-    bool deserves = cache->store.ops->asked_again(&entry->policy);
+    bool deserves = cache->store.ops->accesses(&entry->policy) > 1;
     pthread_mutex_unlock(&cache->store.lock);
     return deserves;
 }
@@ -229,12 +229,13 @@ void cache_tier_overtaken(struct cache *cache, const struct cache_key *key) {
     tier_leave(cache->tier);
 }
 
-void cache_tier_evicted(struct cache *cache, struct cache_entry *entry) {
+uint64_t cache_tier_evicted(struct cache *cache, struct cache_entry *entry) {
     struct cache_tier *tier = cache->tier;
     struct disk_set *set = tier ? tier_enter(tier) : NULL;
-    if (!set) return;
-    if (disk_admits(&tier->admission, tier_deserves(cache, entry), entry->policy.bytes,
-                    (uint32_t)sk_random_below(100)))
-        (void)!tier_put(tier, set, entry);
+    if (!set) return 0;
+    bool put = disk_admits(&tier->admission, tier_deserves(cache, entry), entry->policy.bytes,
+                           (uint32_t)sk_random_below(100)) &&
+               tier_put(tier, set, entry) == SK_OK;
     tier_leave(tier);
+    return put ? entry->policy.bytes : 0;
 }

@@ -283,6 +283,7 @@ void *tier_thread_main(void *arg) {
     struct cache_tier *tier = arg;
     struct cache_thread *thread;
     lower_priority();
+    pthread_setname_np(pthread_self(), "disk");
     if (observe_thread_join(&tier->metrics) != SK_OK) tier->metrics = NULL;
     if (cache_thread_join(tier->cache, NULL, &thread)) {
         set_stage(tier, TIER_CLOSED);

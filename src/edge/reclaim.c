@@ -8,6 +8,8 @@
 #define LOOK_NS (100 * SK_NS_PER_MS) /* between looks whether there was a purge */
 #define LOOK_TURN_NS SK_NS_PER_US    /* of the first turn: it sees whether there is anything */
 #define LATE_NS (2 * SK_NS_PER_MS)   /* a timer fires within one */
+#define ASK_NS                                                                                               \
+    (100 * SK_NS_PER_US) /* between looks whether somebody waits: who purges next should not for a turn */
 
 struct edge_reclaim {
     struct edge_process *process;
@@ -33,9 +35,16 @@ static sk_time_ns cpu_time(void) {
 
 /* False when there is nothing left to do. */
 static bool take_turn(struct edge_reclaim *reclaim, sk_time_ns start) {
+    const struct io_loop *loop = reclaim->process->loop;
+    sk_time_ns now = start, asked = start;
     bool more = true;
-    while (more && sk_time_now() - start < reclaim->pace.turn_ns)
+    while (more && now - start < reclaim->pace.turn_ns) {
         more = cache_sweep_step(reclaim->cache, &reclaim->sweep);
+        now = sk_time_now();
+        if (now - asked < ASK_NS) continue;
+        if (io_loop_is_awaited(loop)) break;
+        asked = now;
+    }
     return more;
 }
 

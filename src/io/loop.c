@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -230,6 +231,12 @@ int64_t io_loop_wall_ns(const struct io_loop *loop) { return loop->wall_ns; }
 sk_unix_s io_loop_wall_s(const struct io_loop *loop) { return loop->wall_ns / SK_NS_PER_S; }
 
 const char *io_loop_name(const struct io_loop *loop) { return loop->name; }
+
+bool io_loop_is_awaited(const struct io_loop *loop) {
+    struct pollfd ready = {.fd = loop->epoll_fd, .events = POLLIN};
+    /* relaxed: a task that is posted this moment is seen the next time. */
+    return atomic_load_explicit(&loop->posted, memory_order_relaxed) || poll(&ready, 1, 0) > 0;
+}
 
 void io_loop_set_idle_hooks(struct io_loop *loop, void (*before_sleep)(void *arg),
                             void (*after_wake)(void *arg), void *arg) {

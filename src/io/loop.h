@@ -28,6 +28,9 @@ sk_time_ns io_loop_now(const struct io_loop *loop);
 sk_unix_s io_loop_wall_s(const struct io_loop *loop);
 int64_t io_loop_wall_ns(const struct io_loop *loop);
 const char *io_loop_name(const struct io_loop *loop);
+/* Whether a descriptor or a posted task waits for the loop to come round, for what runs long because nobody does; costs a
+ * system call. Own thread. */
+bool io_loop_is_awaited(const struct io_loop *loop);
 
 /* --- watches: readiness of a file descriptor ------------------------------------------------------- */
 

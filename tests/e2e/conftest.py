@@ -19,11 +19,12 @@ def pytest_collection_modifyitems(items):
     marks = {"asan": ["release_only"], "tsan": ["release_only", "one_by_one"]}.get(BUILD, [])
     if not scale.LONG:
         items[:] = [item for item in items if not any(item.get_closest_marker(mark) for mark in marks)]
+    items.sort(key=lambda item: item.get_closest_marker("begins_first") is None)
     for item in items:
         if protocol.NAME != "h1" and item.get_closest_marker("h1_only"):
             item.add_marker(pytest.mark.skip(reason="HTTP/1.1 only"))
         if item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(scale.seconds(scale.pick(60, 1200))))
+            item.add_marker(pytest.mark.timeout(scale.limit(scale.pick(60, 1200))))
 
 
 @pytest.fixture

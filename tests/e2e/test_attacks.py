@@ -14,7 +14,7 @@ from harness import attacks
 from harness.attacks import Attack
 from harness.h2client import Raw
 from harness.origin import cacheable
-from harness.scale import LONG, SLOW, pick, seconds, wait_until
+from harness.scale import LONG, SLOW, limit, pick, seconds, wait_until
 
 CALM = 11
 
@@ -72,7 +72,7 @@ def test_rapid_reset_of_misses_reaches_the_origin_only_so_often(edge, origin, au
     go = threading.Event()
     origin.default = lambda x: x.wait(go).reply(b"x", fields=[("Cache-Control", "no-store")])
     with Raw(edge.address, authority.client()) as raw:
-        raw.socket.settimeout(seconds(5))
+        raw.socket.settimeout(limit(5))
         for i in range(20):
             raw.send(attacks.streams(i, lambda s: attacks.frame(attacks.HEADERS, 5, s, miss(s)), 50))
             time.sleep(seconds(0.02))  # so that they are begun
@@ -91,7 +91,7 @@ def test_resets_are_charged_after_our_own_goaway(edge, origin, authority):
     origin.on("/slow", lambda x: x.wait(go).reply(b"slow"))
     slow = bytes.fromhex("8287") + b"\x04\x05/slow\x41\x0cexample.test"
     with Raw(edge.address, authority.client()) as raw:
-        raw.socket.settimeout(seconds(5))
+        raw.socket.settimeout(limit(5))
         raw.send(attacks.frame(attacks.HEADERS, 5, 1, slow))
         origin.wait_for("/slow")
         edge.send_signal(15)
@@ -118,7 +118,7 @@ def test_initials_from_everywhere_cost_little(new_https, origin):
         assert client.get("/").status == 200
     rss, cpu, asked = observe(edge, origin)
     count = pick(600, 20_000)
-    Attack("initials", edge.address).run(count, timeout=seconds(120))
+    Attack("initials", edge.address).run(count, timeout=120)
     after, metrics = observe(edge, origin), edge.metrics()
     print([b - a for a, b in zip((rss, cpu, asked), after)], metrics["skerry_quic_retries_total"])
     with H3(edge.address) as client:
@@ -188,7 +188,7 @@ def p99(edge, directory, cores, connections=40):
     out = subprocess.run([*where, "h2load", f"-n{10 * connections}",
                           f"-c{connections}", "-m2", "-r2", "--rate-period=25ms", f"--log-file={log}",
                           f"https://127.0.0.1:{edge.address[1]}/"],
-                         capture_output=True, text=True, timeout=seconds(60))
+                         capture_output=True, text=True, timeout=limit(60))
     assert f"{10 * connections} succeeded, 0 failed" in out.stdout, out
     times = sorted(int(line.split()[2]) for line in log.read_text().splitlines())
     return times[len(times) * 99 // 100] / 1e6
@@ -222,4 +222,4 @@ def test_others_are_served_as_fast_during(edge, tmp_path, table, name):
     table.append((name, before, after, attack.result["made"]))
     print(f"{name}: p99 {before * 1000:.2f} ms alone, {after * 1000:.2f} ms during ({after / before:.2f}); {attack.result}")
     assert attack.result["made"]
-    assert after <= max(2 * before, pick(0.25 * SLOW, 0))
+    assert after <= max(2 * before, pick(1 * SLOW, 0))

@@ -79,7 +79,7 @@ def curl(control, folder, method, path, content=b""):
     context.load_verify_locations(folder / "roots.pem")
     if (folder / "node.pem").exists():
         context.load_cert_chain(folder / "node.pem")
-    connection = http.client.HTTPSConnection("127.0.0.1", control.port, context=context, timeout=scale.seconds(15))
+    connection = http.client.HTTPSConnection("127.0.0.1", control.port, context=context, timeout=scale.limit(15))
     try:
         connection.request(method, path, body=content)
         answer = connection.getresponse()
@@ -397,6 +397,7 @@ def test_valkey_left_behind(control):
     assert "left behind" in control.log() and len(control.audit()) == 1
 
 
+@pytest.mark.begins_first
 def test_renewal(tmp_path, new_edge, origin):
     control = Control(tmp_path / "c", certificate_life="6s").start()
     try:
@@ -417,6 +418,7 @@ def test_renewal(tmp_path, new_edge, origin):
         control.stop()
 
 
+@pytest.mark.begins_first
 def test_root_rotation_under_traffic(control, new_node, origin):
     """The root changes by overlap while clients are served; afterwards the old root is trusted nowhere, and an edge
     restarts from disk with control dead."""
@@ -449,6 +451,7 @@ def test_root_rotation_under_traffic(control, new_node, origin):
 # --- rollouts -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.begins_first
 def test_staged(control, new_node, new_origin):
     """Canary, PoP, all: when it is good; and back by itself when the canary's clients get errors."""
     good, bad = serving(new_origin()), new_origin()

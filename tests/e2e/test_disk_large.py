@@ -55,18 +55,24 @@ def test_seeks_in_100_gb_are_kept_block_by_block_in_both_tiers(tier):  # noqa: F
         for _ in range(2):
             part(edge, place, MIB)
     assert bounded(edge, before)
-    asked = tier.origin.count("/large")
-    hits = sum(part(edge, place, MIB).hit for place in places)
-    from_disk = edge.metrics()["skerry_disk_read_duration_seconds_count"]
-    few = 10 if SLOW == 1 else 3  # a slow build's disk cannot keep up, and drops what it has no time for
-    assert hits > few and from_disk > few, (hits, from_disk)
-    assert tier.origin.count("/large") - asked <= 4 * (len(places) - hits)
+    few = 10 if SLOW == 1 else 3
+
+    def kept():
+        """A device that does not keep up drops what it has no time for: that is fetched, and put, again."""
+        asked = tier.origin.count("/large")
+        hits = sum(part(edge, place, MIB).hit for place in places)
+        assert tier.origin.count("/large") - asked <= 4 * (len(places) - hits)
+        return hits > few
+    wait_until(kept, 20, "parts that both tiers keep")
+    assert edge.metrics()["skerry_disk_read_duration_seconds_count"] > few
     edge.stop()
     edge = tier(memory="8MiB", disk={"size": "256MiB"})
-    asked = tier.origin.count("/large")
-    part(edge, places[-1], 100)  # one block of it is in RAM now,
-    assert part(edge, places[-1], MIB).hit  # and the others are not
-    assert tier.origin.count("/large") == asked
+
+    def goes_on(place):
+        asked = tier.origin.count("/large")
+        part(edge, place, 100)  # one block of it is in RAM now,
+        return part(edge, place, MIB).hit and tier.origin.count("/large") == asked  # and the others are not
+    assert any([goes_on(place) for place in places[-4:]])
 
 
 def test_a_stream_of_100_gb_that_breaks_off_goes_on_where_it_was_in_bounded_memory(tier):  # noqa: F811

@@ -51,6 +51,7 @@ def kill_both(control):
         pass
 
 
+@pytest.mark.begins_first
 def test_every_request_is_served_with_control_and_valkey_dead(control, new_edge, origin):
     origin.default = lambda x: x.reply(b"body", fields=[("Cache-Control", "max-age=3600"), ("ETag", '"v"')])
     edges = [new_node(new_edge, control, name) for name in ("a", "b", "c")]

@@ -11,7 +11,7 @@ import pytest
 
 from harness.control import Control
 from harness.fleet import Fleet
-from harness.scale import seconds, wait_until
+from harness.scale import duration, seconds, wait_until
 
 HOST = "shop.example.com"
 KINDS = [{"url": f"http://{HOST}/a"}, {"prefix": f"http://{HOST}/a"}, {"host": HOST}, {"site": "shop"}, {"tag": "t"},
@@ -130,7 +130,7 @@ def test_a_server_that_forgets_means_revalidation_and_is_followed_again(new_flee
 
 
 def test_silence_means_revalidation_until_somebody_is_heard(new_fleet, cacheable):
-    fleet = new_fleet(1, cacheable, fleet={"silence": "2s"})
+    fleet = new_fleet(1, cacheable, fleet={"silence": duration(2)})
     edge = fleet.edges[0]
     fleet.publisher()
     store([edge])

@@ -13,7 +13,7 @@ from harness import h3client
 from harness.client import Conn
 from harness.h2client import Client as H2
 from harness.origin import cacheable
-from harness.scale import LONG, pick, seconds
+from harness.scale import LONG, limit, pick, wait_until
 
 NO_ERROR, REJECTED = 0x100, 0x10b
 
@@ -103,7 +103,7 @@ class Crowd(threading.Thread):
 
     def run(self):
         while not self.stopping.is_set() and not self.failures:
-            done = subprocess.run(self.argv, capture_output=True, text=True, timeout=seconds(60))
+            done = subprocess.run(self.argv, capture_output=True, text=True, timeout=limit(60))
             found = re.search(r"(\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", done.stdout)
             if not found or found.groups() != ("20000", "0", "0", "0"):
                 self.failures.append(done.stdout + done.stderr)
@@ -132,6 +132,7 @@ def test_reloads_certificates_and_upgrades_under_load(new_https, origin, authori
     crowds = [Crowd(edge, "/1000")] if LONG else []
     for asker in askers + crowds:
         asker.start()
+    wait_until(lambda: all(asker.connections for asker in askers), what="all to be connected")
     for i in range(pick(5, 100)):
         before = serial(edge)
         for source, target in zip(pairs[(i + 1) % 2], used):
@@ -141,16 +142,16 @@ def test_reloads_certificates_and_upgrades_under_load(new_https, origin, authori
     during = [asker.connections for asker in askers]
     for crowd in crowds:
         crowd.stopping.set()
-        crowd.join(seconds(60))
+        crowd.join(limit(60))
         assert crowd.answered and not crowd.failures, crowd.failures
         print("h2load", crowd.answered)
     for _ in range(pick(1, 10)):
         edge.upgrade()
-    time.sleep(seconds(0.2))
+    wait_until(lambda: all(asker.failures or asker.answered > 10 and asker.connections >= 2 for asker in askers), 20,
+               "all to be served by the new process")
     for asker in askers:
         asker.stopping.set()
-        asker.join(seconds(20))
+        asker.join(limit(20))
     print([(type(asker).__name__, asker.answered, asker.connections, asker.again) for asker in askers], during)
     assert not [asker.failures for asker in askers if asker.failures]
     assert during == [1] * len(askers)  # a reload and another certificate end no connection
-    assert all(asker.answered > 10 and asker.connections >= 2 for asker in askers)

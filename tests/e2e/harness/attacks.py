@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 from .h2client import CONTINUATION, DATA, HEADERS, PING, PREFACE, PRIORITY, RST, SETTINGS, WINDOW, connect, frame
+from .scale import limit
 
 HEAD = bytes.fromhex("828784") + b"\x41\x0cexample.test"  # GET, https, /, :authority
 POST_HEAD = bytes.fromhex("838784") + b"\x41\x0cexample.test"
@@ -108,7 +109,7 @@ def over_h2(name, address, count, kept=collections.deque(maxlen=20)):
                 time.sleep(0.02)
                 return
             conn.sendall(data)
-        conn.settimeout(5)
+        conn.settimeout(limit(5))
     except OSError:
         pass
     received = b""
@@ -175,7 +176,7 @@ H3 = {"h3 rapid reset": h3_rapid_reset, "h3 big heads": h3_heads, "h3 stream chu
       "h3 unknown frames": h3_unknown, "h3 blocked heads": h3_blocked}
 
 
-def over_h3(name, address, count, patience=10):
+def over_h3(name, address, count):
     from .h3client import Client
     try:
         client = Client(address)
@@ -183,7 +184,7 @@ def over_h3(name, address, count, patience=10):
         count.codes["refused"] += 1
         return
     count.made += 1
-    end = time.monotonic() + patience
+    end = time.monotonic() + limit(10)
     while client.terminated is None and time.monotonic() < end:
         H3[name](client)
         client.step(0.005)
@@ -261,7 +262,7 @@ class Attack:
 
     def _end(self, process, timeout):
         try:
-            output, _ = process.communicate(timeout=timeout)
+            output, _ = process.communicate(timeout=limit(timeout))
         finally:
             process.kill()
         self.result = json.loads(output)

@@ -8,22 +8,35 @@ def _openssl(*arguments):
     subprocess.run(["openssl", *arguments], check=True, capture_output=True, text=True)
 
 
+NAMES = ("DNS:localhost", "IP:127.0.0.1")
+
+
 class Authority:
     def __init__(self, directory, name="Skerry test authority"):
         self.directory = directory
         self.key, self.certificate = directory / "ca.key", directory / "ca.pem"
+        self.usual = None  # files of one that most tests can share
         _openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
                  "-subj", f"/CN={name}", "-addext", "basicConstraints=critical,CA:TRUE",
                  "-keyout", str(self.key), "-out", str(self.certificate))
 
-    def server(self, names=("DNS:localhost", "IP:127.0.0.1"), dates=(), label="server"):
+    def server(self, names=NAMES, dates=(), label=""):
         """An ssl.SSLContext for a server with these subjectAltNames. DATES: ("20200101000000Z", "20200201000000Z")."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*self.files(names, dates, label))
         return context
 
+<<<<<<< HEAD
     def files(self, names=("DNS:localhost", "IP:127.0.0.1"), dates=(), label="server", rsa=False, more=(), chain=False):
         """Paths of a certificate and its key. MORE: lines of extensions; CHAIN: the authority's stands behind it."""
+=======
+    def files(self, names=NAMES, dates=(), label="", rsa=False):
+        """Paths of a certificate and its key. Without a LABEL: those that others have too."""
+        if not label:
+            assert (names, dates, rsa) == (NAMES, (), False), "another certificate wants a label"
+            self.usual = self.usual or self.files(label="server")
+            return self.usual
+>>>>>>> main
         key, request, certificate = (self.directory / f"{label}.{end}" for end in ("key", "csr", "pem"))
         extensions = self.directory / f"{label}.ext"
         extensions.write_text("".join(f"{line}\n" for line in (f"subjectAltName={','.join(names)}", *more)))

@@ -13,7 +13,7 @@ from .edge import READY, TROUBLE, binary, execution_environment, run
 from .ports import Reservation
 from .process import Family
 from .prometheus import Metrics
-from .scale import seconds, wait_until
+from .scale import limit, wait_until
 
 SERVER = shutil.which("valkey-server") or shutil.which("redis-server")
 
@@ -59,14 +59,14 @@ class Control:
 
     def kill(self):
         self.family.kill()
-        self.process.wait(seconds(10))
+        self.process.wait(limit(10))
         self.process = None
 
     def stop(self):
         if self.process is None:
             return
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(seconds(15))
+        code = self.process.wait(limit(15))
         self.process = None
         left = self.family.pids()
         self.family.kill()

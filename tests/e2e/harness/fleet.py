@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from .edge import binary, execution_environment
-from .scale import seconds, wait_until
+from .scale import limit, wait_until
 
 
 def kit():
@@ -38,7 +38,7 @@ class Valkey:
         """The first line of the answer to one command; None when there is no server."""
         import socket
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(seconds(5))
+            connection.settimeout(limit(5))
             try:
                 connection.connect(self.path)
                 connection.sendall(b"*%d\r\n" % len(words) + b"".join(
@@ -51,7 +51,7 @@ class Valkey:
         """The answer to one command: bytes, a number, a list, None."""
         import socket
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(seconds(5))
+            connection.settimeout(limit(5))
             connection.connect(self.path)
             words = [word if isinstance(word, bytes) else str(word).encode() for word in words]
             connection.sendall(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in words))
@@ -100,7 +100,7 @@ class Publisher:
     def stop(self):
         """Closes its epoch."""
         self.process.stdin.close()
-        assert self.process.wait(seconds(20)) == 0
+        assert self.process.wait(limit(20)) == 0
         self.process.stdout.close()
 
     def kill(self):

@@ -8,7 +8,7 @@ import h2.connection
 import h2.events
 import h2.settings
 
-from .scale import seconds
+from .scale import limit
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = range(10)
@@ -32,7 +32,7 @@ class Answer:
 
 def connect(address, tls, timeout=10):
     tls.set_alpn_protocols(["h2"])
-    plain = socket.create_connection(address, timeout=seconds(timeout))
+    plain = socket.create_connection(address, timeout=limit(timeout))
     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     wrapped = tls.wrap_socket(plain, server_hostname="localhost")
     assert wrapped.selected_alpn_protocol() == "h2"

@@ -66,9 +66,48 @@ static void an_endless_stream_of_new_objects_stays_within_the_budget(void **stat
     (void)state;
 }
 
+static bool is_there(struct cache_thread *thread, const struct cache_key *key) {
+    cache_enter(thread);
+    struct cache_object *object = cache_find(thread, key, NULL, NULL);
+    cache_leave(thread);
+    return object;
+}
+
+/* What a few small objects have for themselves is the emptiest slab there is. It is not taken for the large ones of
+ * different sizes that stream by, whose chunks cannot take each other's place: all ask for the small ones. */
+static void what_is_asked_for_stays_whatever_streams_by(void **state) {
+    struct cache_options options = {.memory_bytes = 16 * (uint64_t)MIB};
+    struct test_key hot[20];
+    struct cache_thread *thread;
+    struct cache *cache;
+    uint64_t number = 0;
+    unsigned lost = 0, asked = 0;
+    assert_ok(cache_create(&options, &cache));
+    assert_ok(cache_thread_join(cache, NULL, &thread));
+    for (size_t i = 0; i < SK_COUNT(hot); i++) make_key(&hot[i], "/hot", i);
+    for (int round = 0; round < 600; round++) {
+        for (size_t i = 0; i < SK_COUNT(hot); i++, asked++) {
+            if (is_there(thread, &hot[i].key)) continue;
+            assert_true(put_object(thread, &hot[i].key, i, 2000, true));
+            lost++;
+        }
+        for (int i = 0; i < 2; i++) {
+            struct test_key key;
+            make_key(&key, "/cold", ++number);
+            assert_true(put_object(thread, &key.key, number, number / 40 % 2 ? 60000 : 250000, true));
+        }
+    }
+    print_message("%u of %u were not there\n", lost, asked);
+    assert_true(lost < asked / 50);
+    cache_thread_leave(thread);
+    cache_destroy(cache);
+    (void)state;
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_endless_stream_of_new_objects_stays_within_the_budget),
+        cmocka_unit_test(what_is_asked_for_stays_whatever_streams_by),
     };
     return SK_RUN_TESTS(tests);
 }

@@ -118,7 +118,7 @@ static void only_chunks_of_whole_pages_can_be_sent(void **state) {
 /* ---- draining ------------------------------------------------------------------------------------------- */
 
 static char pinned_owner, movable_owner;
-static uint64_t cost(void *owner) { return owner == &movable_owner ? 512 : UINT64_MAX; }
+static uint64_t cost(void *arg, void *owner) { return (void)arg, owner == &movable_owner ? 512 : UINT64_MAX; }
 
 static void a_drained_slab_serves_another_class(void **state) {
     struct cache_slab *slab;
@@ -137,7 +137,7 @@ static void a_drained_slab_serves_another_class(void **state) {
             cache_slab_free(slab, small[i], false);
     assert_null(cache_slab_alloc(slab, 65536, NULL));
     cache_slab_set_owner(slab, small[0], &pinned_owner);
-    assert_true(cache_slab_drain(slab, cost, &index));
+    assert_true(cache_slab_drain(slab, cost, NULL, &index));
     assert_ptr_equal(cache_slab_next_owner(slab, index, &cursor), &movable_owner);
     assert_null(cache_slab_next_owner(slab, index, &cursor));
     for (size_t i = 1; i < left; i++) cache_slab_free(slab, small[i], false);
@@ -153,7 +153,7 @@ static void a_slab_with_somebody_who_may_not_move_is_left_alone(void **state) {
     assert_ok(cache_slab_create(8u << 20, &slab));
     (void)cache_slab_alloc(slab, 512, &pinned_owner);
     (void)cache_slab_alloc(slab, 512, NULL);
-    assert_false(cache_slab_drain(slab, cost, &index));
+    assert_false(cache_slab_drain(slab, cost, NULL, &index));
     cache_slab_destroy(slab);
     (void)state;
 }
@@ -163,7 +163,7 @@ static void nothing_new_enters_a_slab_that_is_being_drained(void **state) {
     uint32_t index;
     assert_ok(cache_slab_create(8u << 20, &slab));
     char *old = cache_slab_alloc(slab, 512, &movable_owner);
-    assert_true(cache_slab_drain(slab, cost, &index));
+    assert_true(cache_slab_drain(slab, cost, NULL, &index));
     char *new = cache_slab_alloc(slab, 512, &movable_owner);
     assert_true((size_t)(new > old ? new - old : old - new) >= cache_slab_bytes(slab) - 512);
     cache_slab_free(slab, old, false);
