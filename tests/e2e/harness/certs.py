@@ -26,17 +26,13 @@ class Authority:
         context.load_cert_chain(*self.files(names, dates, label))
         return context
 
-<<<<<<< HEAD
-    def files(self, names=("DNS:localhost", "IP:127.0.0.1"), dates=(), label="server", rsa=False, more=(), chain=False):
-        """Paths of a certificate and its key. MORE: lines of extensions; CHAIN: the authority's stands behind it."""
-=======
-    def files(self, names=NAMES, dates=(), label="", rsa=False):
-        """Paths of a certificate and its key. Without a LABEL: those that others have too."""
+    def files(self, names=NAMES, dates=(), label="", rsa=False, more=(), chain=False):
+        """Paths of a certificate and its key. Without a LABEL: those that others have too. MORE: lines of extensions;
+        CHAIN: the authority's stands behind it."""
         if not label:
-            assert (names, dates, rsa) == (NAMES, (), False), "another certificate wants a label"
+            assert (names, dates, rsa, more, chain) == (NAMES, (), False, (), False), "another certificate wants a label"
             self.usual = self.usual or self.files(label="server")
             return self.usual
->>>>>>> main
         key, request, certificate = (self.directory / f"{label}.{end}" for end in ("key", "csr", "pem"))
         extensions = self.directory / f"{label}.ext"
         extensions.write_text("".join(f"{line}\n" for line in (f"subjectAltName={','.join(names)}", *more)))
