@@ -1,5 +1,5 @@
-/* A WebSocket on one stream (RFC 8441): an extended CONNECT. To the origin it is the handshake of HTTP/1.1, which
- * we make in the client's place; behind it the stream's content is the tunnel. */
+/* A WebSocket on one stream (RFC 8441, RFC 9220): an extended CONNECT. To the origin it is the handshake of HTTP/1.1,
+ * which we make in the client's place; behind it the stream's content is the tunnel. */
 #include "edge/mux.h"
 #include "edge/stored_head.h"
 #include "wire/websocket.h"

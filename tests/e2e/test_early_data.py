@@ -177,9 +177,12 @@ def come_back(edge, token=True):
 
 
 def test_the_same_over_http3(edge, origin):
+    """The client reads nothing, and so its handshake is not over, until both are answered: a request that is read together
+    with the handshake's end is early no more."""
     origin.on("/h3", cacheable(b"h3", 600))
     with come_back(edge) as client:
         stream, unsafe = client.send("/h3"), client.send("/unsafe", "POST", body=b"x")
+        assert logged(edge, "/h3") and logged(edge, "/unsafe")
         client.wait(lambda: client.finished(stream) and client.finished(unsafe), "both answers")
         assert (client.answer(stream).status, client.answer(unsafe).status) == (200, 425)
         assert client.get("/after").status  # the connection goes on

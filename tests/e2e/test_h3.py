@@ -12,7 +12,7 @@ import pytest
 from aioquic.buffer import encode_uint_var
 from aioquic.tls import Epoch
 from harness.h3client import Client, Closed
-from harness.origin import reply
+from harness.origin import chunk, reply
 from harness.scale import SLOW, duration, limit, seconds, wait_until
 
 FRESH = [("Cache-Control", "max-age=60")]
@@ -136,6 +136,17 @@ def test_a_body_of_unknown_length(origin, client):
         assert client.get("/c").body == content
 
 
+def test_an_end_that_comes_after_all_content_is_told(origin, client):
+    """Also where no packet may go out just then (pacing, the congestion window)."""
+    def late(x):
+        x.head(200, chunked=True)
+        x.send(chunk(bytes(100_000))).sleep(0.002).send(b"0\r\n\r\n")
+    origin.on("/late", late)
+    for _ in range(30):
+        answer = client.get("/late")
+        assert answer.ended and len(answer.body) == 100_000
+
+
 def test_many_streams_at_once(origin, client):
     bodies = {f"/m{i}": os.urandom(20_000 + i) for i in range(60)}
     for path, body in bodies.items():
@@ -240,6 +251,16 @@ def test_the_answer_may_come_before_the_request_ends(origin, client):
     client.wait(lambda: client.answer(stream).ended and stream in client.stopped, "the answer and the word")
     assert client.answer(stream).status == 413 and client.stopped[stream] == NO_ERROR
     assert client.get("/after").status
+
+
+def test_early_answers_are_no_abuse(edge, client):
+    """RFC 9000 3.5: the client resets what it is told not to send, and that is not charged to it."""
+    large = [("content-length", str(10 ** 12))]
+    for _ in range(16):
+        streams = [client.send("/large", "POST", large, end=False) for _ in range(50)]
+        client.wait(lambda: all(client.finished(s) and s in client.stopped for s in streams), "the refusals")
+        assert {client.answer(s).status for s in streams} == {413}
+    assert edge.metrics()["skerry_h3_abused_total"] == 0
 
 
 def test_a_cut_answer_is_a_reset_stream(origin, client):
