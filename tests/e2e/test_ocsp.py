@@ -125,6 +125,12 @@ def test_after_a_failure_it_is_asked_again(new_stapler, responder):
     assert shown(edge) == "good"
 
 
+def start_again(edge):
+    before = edge.log().count("ready in")
+    edge.start()
+    wait_until(lambda: edge.log().count("ready in") > before, what="the next process")
+
+
 def test_it_outlives_the_process(new_stapler, responder):
     given = responder.certificate("kept")
     edge = new_stapler(given)
@@ -134,7 +140,7 @@ def test_it_outlives_the_process(new_stapler, responder):
     edge.upgrade()
     assert shown(edge) == "good"
     edge.stop()
-    edge.start()
+    start_again(edge)
     assert shown(edge) == "good" and told(edge)["failures"] == 0
     assert responder.count("kept") == 1
     # what is kept is judged like what comes
@@ -142,7 +148,7 @@ def test_it_outlives_the_process(new_stapler, responder):
     with open(given["cert"] + ".ocsp", "r+b") as file:
         file.seek(-10, os.SEEK_END)
         file.write(b"0123456789")
-    edge.start()
+    start_again(edge)
     wait_until(lambda: answers(edge, "failed") == 1, what="another try")
     assert shown(edge) is None
 
