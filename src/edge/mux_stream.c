@@ -34,7 +34,7 @@ static void consume_piece(struct mux_stream *stream) {
     sk_buf_clear(&stream->lent);
     if (!bytes || stream->conn->closed) return;
     stream->conn->ops->consumed(stream->conn, &stream->wire, bytes);
-    stream->conn->ops->queue(stream->conn, false);
+    mux_queue(stream->conn, false);
 }
 
 static sk_err await_body(struct mux_stream *stream) {
@@ -83,7 +83,7 @@ static void release(struct mux_stream *stream) {
     if (!stream->gone || stream->exchange.fiber || stream->released) return;
     stream->released = true;
     sk_list_push_back(&stream->conn->over, &stream->work);
-    stream->conn->ops->queue(stream->conn, false);
+    mux_queue(stream->conn, false);
 }
 
 static void fiber_ended(struct edge_exchange *exchange) { release(mux_stream_of(exchange)); }
@@ -235,7 +235,7 @@ static void check_head(struct mux_stream *stream, sk_time_ns now) {
     if (stream->wire.begun || !header_ms || now - stream->moved_at < header_ms * SK_NS_PER_MS) return;
     observe_count(conn->worker->metrics, OBSERVE_TIMEOUTS);
     conn->ops->reset(conn, &stream->wire);
-    conn->ops->queue(conn, false);
+    mux_queue(conn, false);
 }
 
 static void check_pace(struct mux_stream *stream, sk_time_ns now) {
@@ -255,7 +255,7 @@ static void check_pace(struct mux_stream *stream, sk_time_ns now) {
         stream->exchange.outcome.error = SK_STR("the client took the response too slowly");
         conn->ops->reset(conn, &stream->wire);
         conn->ops->blame(conn, WIRE_H2_COST_STALL, now);
-        conn->ops->queue(conn, false);
+        mux_queue(conn, false);
     }
 }
 
@@ -284,6 +284,25 @@ void mux_conn_init(struct mux_conn *conn, const struct mux_ops *ops, struct edge
     sk_list_init(&conn->streams);
     sk_list_init(&conn->fresh);
     sk_list_init(&conn->over);
+}
+
+static void on_task(struct io_task *task) {
+    struct mux_conn *conn = SK_CONTAINER_OF(task, struct mux_conn, task);
+    conn->task_queued = false;
+    mux_free_streams(conn);
+    if (!conn->closed) conn->ops->run(conn);
+    mux_free_streams(conn);
+    if (conn->closed && !conn->stream_count && !conn->task_queued) conn->ops->free(conn);
+}
+
+void mux_queue(struct mux_conn *conn, bool yield) {
+    if (conn->task_queued) return;
+    conn->task_queued = true;
+    conn->task.run = on_task;
+    if (yield)
+        io_loop_defer_to_next(conn->worker->loop, &conn->task);
+    else
+        io_loop_defer(conn->worker->loop, &conn->task);
 }
 
 struct wire_head_limits mux_head_limits(const struct edge_worker *worker) {
