@@ -240,10 +240,12 @@ static sk_err wait_for_items(struct fleet_publisher *publisher, struct caller *c
 static sk_err check_request(const struct fleet_publisher *publisher,
                             const struct fleet_purge_request *request) {
     if (publisher->waiting + request->count / FLEET_BUS_PURGES_MAX + 1 > WAITING_MOST) return SK_ERR_FULL;
-    for (uint32_t i = 0; i < request->count; i++)
-        if (request->wishes[i].text.len > FLEET_BUS_TEXT_MAX ||
-            request->wishes[i].site.len > FLEET_BUS_TEXT_MAX)
+    for (uint32_t i = 0; i < request->count; i++) {
+        const struct fleet_purge_wish *wish = &request->wishes[i];
+        if (wish->text.len > FLEET_BUS_TEXT_MAX || wish->site.len > FLEET_BUS_TEXT_MAX)
             return SK_ERR_TOO_LARGE;
+        if (wish->erase && request->count > 1) return SK_ERR_INVALID;
+    }
     return SK_OK;
 }
 
@@ -309,6 +311,22 @@ sk_err fleet_publisher_wait(struct fleet_publisher *publisher, const struct flee
                                                     .arg = publisher->options.arg};
     publisher->waits++;
     sk_err err = fleet_applied_wait(&question, deadline, arena, out);
+    publisher->waits--;
+    release_if_done(publisher);
+    return err;
+}
+
+sk_err fleet_publisher_wait_erased(struct fleet_publisher *publisher, const struct fleet_receipt *receipt,
+                                   const sk_str *edges, size_t count, sk_time_ns deadline,
+                                   enum fleet_erased *out) {
+    const struct fleet_erased_question question = {.valkey = publisher->asking,
+                                                   .erasure = {name_of(publisher), receipt->mark},
+                                                   .edges = edges,
+                                                   .count = count,
+                                                   .keys = publisher->options.keys,
+                                                   .arg = publisher->options.arg};
+    publisher->waits++;
+    sk_err err = fleet_erased_wait(&question, deadline, out);
     publisher->waits--;
     release_if_done(publisher);
     return err;

@@ -1,11 +1,13 @@
 """Fixtures: a running edge, scripted origins, certificates. Each test has its own unless it says otherwise."""
 
 import os
+import subprocess
 import sys
 
 import pytest
 
 from harness import certs, protocol, scale
+from harness.control import Control
 from harness.edge import Edge
 from harness.origin import Origin
 
@@ -77,6 +79,33 @@ def shared(tmp_path_factory):
     edges.stop()
     origin.stop()
     assert not origin.errors
+
+
+@pytest.fixture
+def new_control(tmp_path):
+    """Makes controls: new_control(certificate_life="6s").start(). They and their Valkeys end with the test, whatever became
+    of it."""
+    controls = []
+
+    def make(name="c", **more):
+        controls.append(Control(tmp_path / name, **more))
+        return controls[-1]
+
+    yield make
+    failures = []
+    for control in reversed(controls):
+        try:
+            control.stop()
+        except (AssertionError, subprocess.TimeoutExpired) as failure:
+            failures.append(str(failure))
+        print(f"--- {control.log_path}\n{control.log()[-6000:]}")
+    assert not failures, "\n".join(failures)
+
+
+@pytest.fixture
+def control(new_control):
+    """A control that runs, with a Valkey of its own."""
+    return new_control().start()
 
 
 @pytest.fixture(scope="session")

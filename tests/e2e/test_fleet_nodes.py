@@ -9,7 +9,7 @@ import time
 
 import pytest
 from harness.certs import Authority
-from harness.control import SERVER, Control
+from harness.control import SERVER
 from harness.device import Mortal
 from harness.edge import run
 from harness.scale import limit, wait_until
@@ -25,13 +25,6 @@ memory: 16MiB
 threads: 2
 fleet: {state: DIR/node, bus: "BUS", silence: 10s}
 """
-
-
-@pytest.fixture
-def control(tmp_path):
-    control = Control(tmp_path / "c").start()
-    yield control
-    control.stop()
 
 
 @pytest.fixture
@@ -193,37 +186,36 @@ def secure_valkey(tmp_path):
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", port)) == 0
 
-    wait_until(listens, 20, "Valkey, " + (tmp_path / "v/log").read_text())
-    yield f"127.0.0.1:{port}", {"ca": str(authority.certificate), "cert": str(our_cert), "key": str(our_key)}
-    process.kill()
-    process.wait()
+    try:
+        wait_until(listens, 20, "Valkey, " + (tmp_path / "v/log").read_text())
+        yield f"127.0.0.1:{port}", {"ca": str(authority.certificate), "cert": str(our_cert), "key": str(our_key)}
+    finally:
+        process.kill()
+        process.wait()
 
 
-def test_a_fleet_over_tls_to_valkey(tmp_path, secure_valkey, new_edge, origin):
+def test_a_fleet_over_tls_to_valkey(secure_valkey, new_control, new_edge, origin):
     where, files = secure_valkey
     origin.default = lambda x: x.reply(b"body", fields=[("Cache-Control", "max-age=3600")])
-    control = Control(tmp_path / "c", valkey=f"valkeys://{where}", **{f"valkey_{name}": path for name, path in files.items()})
+    control = new_control(valkey=f"valkeys://{where}", **{f"valkey_{name}": path for name, path in files.items()})
     control.start()
-    try:
-        edge = new_edge.text(EDGE, start=False)
-        link = "".join(f", bus_{name}: {path}" for name, path in files.items())
-        edge.write(EDGE.replace('"BUS"', f'"rediss://{where}"' + link).replace("LISTEN", edge.listen)
-                   .replace("ADMIN", edge.admin_path).replace("DIR", str(edge.directory)))
-        assert control.join(edge.directory / "node", "a").returncode == 0
-        edge.start()
-        control.apply([{"host": HOST, "origin": origin.url}])
-        wait_until(lambda: edge.fetch("/a", host=HOST).status == 200, 15, "the configuration")
-        wait_until(lambda: serving(control, "a") == "running", 10, "its heartbeat")
-        assert edge.fetch("/a", host=HOST).hit
-        answer = control.ask("purge", "--all", "--wait")
-        assert "1" in str(answer)
-        assert not edge.fetch("/a", host=HOST).hit
-    finally:
-        control.stop()
+    edge = new_edge.text(EDGE, start=False)
+    link = "".join(f", bus_{name}: {path}" for name, path in files.items())
+    edge.write(EDGE.replace('"BUS"', f'"rediss://{where}"' + link).replace("LISTEN", edge.listen)
+               .replace("ADMIN", edge.admin_path).replace("DIR", str(edge.directory)))
+    assert control.join(edge.directory / "node", "a").returncode == 0
+    edge.start()
+    control.apply([{"host": HOST, "origin": origin.url}])
+    wait_until(lambda: edge.fetch("/a", host=HOST).status == 200, 15, "the configuration")
+    wait_until(lambda: serving(control, "a") == "running", 10, "its heartbeat")
+    assert edge.fetch("/a", host=HOST).hit
+    answer = control.ask("purge", "--all", "--wait")
+    assert "1" in str(answer)
+    assert not edge.fetch("/a", host=HOST).hit
 
 
 @pytest.mark.parametrize("wrong", ["a foreign authority", "no certificate of ours", "another name"])
-def test_a_valkey_that_is_not_the_right_one_is_not_spoken_to(tmp_path, secure_valkey, wrong):
+def test_a_valkey_that_is_not_the_right_one_is_not_spoken_to(tmp_path, secure_valkey, new_control, wrong):
     where, files = secure_valkey
     if wrong == "a foreign authority":
         (tmp_path / "other").mkdir()
@@ -232,17 +224,14 @@ def test_a_valkey_that_is_not_the_right_one_is_not_spoken_to(tmp_path, secure_va
         del files["cert"], files["key"]
     else:
         where = where.replace("127.0.0.1", "localhost")
-    control = Control(tmp_path / "c", valkey=f"valkeys://{where}", **{f"valkey_{name}": path for name, path in files.items()})
+    control = new_control(valkey=f"valkeys://{where}", **{f"valkey_{name}": path for name, path in files.items()})
     control.launch()
-    try:
-        control.wait_log({"a foreign authority": "certificate", "another name": "certificate"}.get(wrong, "TLS|closed|reset"))
-        assert run("nodes", "--control", control.admin).returncode == 1
-    finally:
-        control.kill()
+    control.wait_log({"a foreign authority": "certificate", "another name": "certificate"}.get(wrong, "TLS|closed|reset"))
+    assert run("nodes", "--control", control.admin).returncode == 1
 
 
-def test_files_of_the_link_that_cannot_be_used_are_told(tmp_path):
-    control = Control(tmp_path / "c", valkey="valkeys://127.0.0.1:1", valkey_ca=str(tmp_path / "none.pem"))
+def test_files_of_the_link_that_cannot_be_used_are_told(tmp_path, new_control):
+    control = new_control(valkey="valkeys://127.0.0.1:1", valkey_ca=str(tmp_path / "none.pem"))
     control.launch()
     assert control.process.wait(limit(15)) == 2
     control.process = None

@@ -205,7 +205,8 @@ def h3_closed_windows(client):
         client.send("/")
 
 
-H3 = {"h3 rapid reset": h3_rapid_reset, "h3 made reset": h3_made_reset, "h3 priority update": h3_priority, "h3 settings": h3_settings, "h3 pings": h3_pings,
+H3 = {"h3 rapid reset": h3_rapid_reset, "h3 made reset": h3_made_reset,
+      "h3 priority update": h3_priority, "h3 settings": h3_settings, "h3 pings": h3_pings,
       "h3 zero window": h3_closed_windows, "h3 big heads": h3_heads, "h3 stream churn": h3_churn,
       "h3 one-way churn": h3_one_way_churn, "h3 unknown frames": h3_unknown,
       "h3 blocked heads": h3_blocked}

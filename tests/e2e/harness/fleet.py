@@ -32,7 +32,11 @@ class Valkey:
         self.process = subprocess.Popen(
             [self.program, "--port", "0", "--unixsocket", self.path, "--dir", self.directory, "--save", "",
              *self.options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until(lambda: self.says("PING") == b"+PONG", 20, "the server to answer")
+        try:
+            wait_until(lambda: self.says("PING") == b"+PONG", 20, "the server to answer")
+        except AssertionError:
+            self.stop()
+            raise
 
     def says(self, *words):
         """The first line of the answer to one command; None when there is no server."""
@@ -116,9 +120,9 @@ class Fleet:
 
     def __init__(self, directory, new_edge, edges, **configuration):
         self.directory, self.new_edge, self.configuration = directory, new_edge, configuration
-        self.valkey, self.edges, self.publishers = Valkey(), [], []
         subprocess.run([kit(), "make", str(directory), "acme", "control/c", *(f"edge/e{i}" for i in range(edges))],
                        check=True, env={**os.environ, **execution_environment()})
+        self.valkey, self.edges, self.publishers = Valkey(), [], []
 
     def edge(self, *origins, **more):
         state = self.directory / f"e{len(self.edges)}"

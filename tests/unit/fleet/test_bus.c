@@ -400,6 +400,43 @@ static void tell_unproven_positions(void) {
     end();
 }
 
+static void say_erased(const struct fleet_receipt *receipt, int edge, enum fleet_erased what,
+                       const struct edge_double *who) {
+    char name[64];
+    const struct fleet_erasure erasure = {SK_STR("spiffe://acme/fra/control/c"), receipt->mark};
+    snprintf(name, sizeof name, "spiffe://acme/fra/edge/e%d", edge);
+    assert_ok(fleet_erased_tell(asking, &erasure, sk_str_from_c(name), what, &who->key, in_ms(1000), &arena));
+}
+
+/* An erasure is a purge that all apply; what became of it each edge says by itself, and nobody for another. */
+static void tell_erasures(void) {
+    struct fleet_purge_wish wishes[] = {
+        {.kind = CACHE_PURGE_SITE, .text = SK_STR("shop"), .erase = true},
+        {.kind = CACHE_PURGE_SITE, .text = SK_STR("other")},
+    };
+    const sk_str names[EDGES] = {SK_STR("spiffe://acme/fra/edge/e0"), SK_STR("spiffe://acme/fra/edge/e1"),
+                                 SK_STR("spiffe://acme/fra/edge/e2")};
+    enum fleet_erased states[EDGES];
+    struct fleet_receipt receipt;
+    begin();
+    struct fleet_purge_request request = {.wishes = wishes, .count = 2};
+    assert_err(fleet_publish(publisher, &request, in_ms(5000), &receipt), SK_ERR_INVALID);
+    request.count = 1;
+    assert_ok(fleet_publish(publisher, &request, in_ms(5000), &receipt));
+    wait_applied(&receipt);
+    assert_string_equal(edges[2].last, "shop");
+    say_erased(&receipt, 0, FLEET_ERASED_DONE, &edges[0]);
+    say_erased(&receipt, 1, FLEET_ERASED_PLAIN, &edges[1]);
+    say_erased(&receipt, 2, FLEET_ERASED_DONE, &edges[0]);
+    assert_ok(fleet_publisher_wait_erased(publisher, &receipt, names, EDGES, in_ms(200), states));
+    assert_true(states[0] == FLEET_ERASED_DONE && states[1] == FLEET_ERASED_PLAIN);
+    assert_int_equal(states[2], FLEET_ERASED_SILENT);
+    say_erased(&receipt, 2, FLEET_ERASED_NOTHING, &edges[2]);
+    assert_ok(fleet_publisher_wait_erased(publisher, &receipt, names, EDGES, in_ms(60000), states));
+    assert_int_equal(states[2], FLEET_ERASED_NOTHING);
+    end();
+}
+
 static unsigned wanted;
 static bool first_has_applied(void) { return edges[0].applied >= wanted; }
 
@@ -457,6 +494,7 @@ STORY(who_is_forgotten)
 STORY(who_is_forgotten_before_any_purge)
 STORY(who_leaves)
 STORY(unproven_positions)
+STORY(erasures)
 STORY(a_primary_that_says_nothing)
 STORY(a_sudden_end)
 
@@ -504,6 +542,7 @@ int main(void) {
         cmocka_unit_test(a_server_that_forgets),
         cmocka_unit_test(silence),
         cmocka_unit_test(unproven_positions),
+        cmocka_unit_test(erasures),
         cmocka_unit_test(who_leaves),
         cmocka_unit_test(who_is_forgotten),
         cmocka_unit_test(who_is_forgotten_before_any_purge),
