@@ -41,6 +41,7 @@ struct config_certificate {
     sk_str cert, key; /* paths of PEM files; end with NUL */
     sk_str
         fleet; /* name of one that control gives, which may not be there yet; empty: the files are a person's */
+    bool ocsp;        /* its status is to be shown with it */
 };
 /* Below config_fleet.state, NAME.pem each: certificates with their keys that control has given. */
 #define CONFIG_FLEET_CERTIFICATES "certificates"
@@ -53,6 +54,7 @@ struct config_acme_certificate {
     uint32_t name_count;
     enum config_acme_challenge challenge;
     enum config_acme_key key;
+    bool ocsp;   /* as of config_certificate */
     sk_str file; /* path of the certificate with its key, once it is there; ends with NUL */
 };
 struct config_acme {

@@ -48,6 +48,7 @@ sk_err config_set_certificates(struct config *config, const char *const *certs, 
     for (size_t i = 0; i < count; i++) {
         certificates[i].cert = sk_arena_copy(&config->arena, sk_str_from_c(certs[i]));
         certificates[i].key = sk_arena_copy(&config->arena, sk_str_from_c(keys[i]));
+        certificates[i].ocsp = true;
         if (!certificates[i].cert.data || !certificates[i].key.data) return SK_ERR_NO_MEMORY;
     }
     config->certificates = certificates;

@@ -68,7 +68,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     /* A byte may name a long field of HPACK's table (RFC 7541 section 7.3). */
     if (before) charge(h2, WIRE_H2_COST_BIG_FIELD);
     if (!before && stream->refusal == 431) charge(h2, WIRE_H2_COST_BIG_HEAD);
-    return 0;
+    return h2->toll.denied ? NGHTTP2_ERR_PAUSE : 0; /* no work for the rest of it */
 }
 
 static void end_request(struct wire_h2 *h2, struct wire_stream *stream) {

@@ -1,5 +1,6 @@
 #include "wire/h2_session.h"
 
+#define SLICE_BYTES 16384 /* so much at most is still looked at of a peer that has just been denied */
 #define UNSEEN_BYTES 4096 /* of ignored frames that cost as much as one */
 
 /* --- abuse ------------------------------------------------------------------------------------------------ */
@@ -52,7 +53,11 @@ static void charge_unseen(struct h2_toll *toll, nghttp2_session *session, size_t
 sk_err h2_session_receive(nghttp2_session *session, struct h2_toll *toll, sk_str input, sk_time_ns now) {
     toll->now = now;
     if (toll->denied) return SK_ERR_DENIED;
-    nghttp2_ssize n = nghttp2_session_mem_recv2(session, (const uint8_t *)input.data, input.len);
+    nghttp2_ssize n = 0;
+    for (size_t at = 0; at < input.len && n >= 0 && !toll->denied; at += SLICE_BYTES) {
+        sk_str slice = sk_str_slice(input, at, SK_MIN(at + SLICE_BYTES, input.len));
+        n = nghttp2_session_mem_recv2(session, (const uint8_t *)slice.data, slice.len);
+    }
     if (n == NGHTTP2_ERR_NOMEM) return SK_ERR_NO_MEMORY;
     if (n < 0) {
         if (!toll->why) toll->why = nghttp2_strerror((int)n);

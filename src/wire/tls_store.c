@@ -4,7 +4,6 @@
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -12,27 +11,22 @@
 
 #include "base/arena.h"
 #include "base/hash.h"
+#include "wire/tls_store_internal.h"
 
 #define STORE_MAGIC 0x746c7373u
 #define NAME_MAX_BYTES 255
-
-struct pair {
-    struct wire_tls_certificate seen;
-    X509 *leaf;
-    STACK_OF(X509) * chain;
-    EVP_PKEY *key;
-};
+#define FEATURE_STATUS 5 /* of TLS: status_request (RFC 7633 section 4) */
 
 /* One name. Empty when NAME has no data. */
 struct slot {
     sk_str name;
-    struct pair *pairs[WIRE_TLS_KINDS];
+    struct wire_tls_pair *pairs[WIRE_TLS_KINDS];
 };
 
 struct wire_tls_store {
     uint32_t magic;
     _Atomic uint32_t references;
-    struct pair **pairs;
+    struct wire_tls_pair **pairs;
     uint32_t pair_count;
     struct slot *slots; /* open addressing, at least half of them free */
     size_t slot_count, used;
@@ -51,7 +45,8 @@ sk_err wire_tls_store_create(struct wire_tls_store **out_store) {
     return SK_OK;
 }
 
-static void pair_free(struct pair *pair) {
+static void pair_free(struct wire_tls_pair *pair) {
+    wire_tls_staple_free(&pair->staple);
     X509_free(pair->leaf);
     OSSL_STACK_OF_X509_free(pair->chain);
     EVP_PKEY_free(pair->key);
@@ -100,7 +95,7 @@ static sk_err grow(struct wire_tls_store *store) {
     return SK_OK;
 }
 
-static sk_err add_name(struct wire_tls_store *store, sk_str name, struct pair *pair) {
+static sk_err add_name(struct wire_tls_store *store, sk_str name, struct wire_tls_pair *pair) {
     sk_err err = grow(store);
     if (err) return err;
     struct slot *slot = slot_of(store, name);
@@ -149,7 +144,7 @@ static sk_str name_text(struct sk_arena *arena, const GENERAL_NAME *name) {
     return sk_arena_copy(arena, sk_str_from_c(ip));
 }
 
-static sk_err read_names(struct wire_tls_store *store, struct pair *pair) {
+static sk_err read_names(struct wire_tls_store *store, struct wire_tls_pair *pair) {
     GENERAL_NAMES *all = X509_get_ext_d2i(pair->leaf, NID_subject_alt_name, NULL, NULL);
     int count = all ? sk_GENERAL_NAME_num(all) : 0;
     sk_str *names = sk_arena_zalloc(&store->arena, ((size_t)count + 1) * sizeof *names);
@@ -182,7 +177,7 @@ static sk_err wrong(char why[WIRE_TLS_WHY_BYTES], const char *file, const char *
 static int no_password(char *text, int bytes, int writing, void *arg) { return 0; }
 
 /* Takes BIO over, as the next does. */
-static sk_err read_chain(struct pair *pair, BIO *bio, const char *file, char why[WIRE_TLS_WHY_BYTES]) {
+static sk_err read_chain(struct wire_tls_pair *pair, BIO *bio, const char *file, char why[WIRE_TLS_WHY_BYTES]) {
     if (!bio) return wrong(why, file, "cannot be read");
     pair->leaf = PEM_read_bio_X509_AUX(bio, NULL, no_password, NULL);
     pair->chain = sk_X509_new_null();
@@ -194,7 +189,7 @@ static sk_err read_chain(struct pair *pair, BIO *bio, const char *file, char why
     return pair->leaf && pair->chain ? SK_OK : wrong(why, file, "holds no certificate in PEM");
 }
 
-static sk_err read_key(struct pair *pair, BIO *bio, const char *cert_file, const char *file,
+static sk_err read_key(struct wire_tls_pair *pair, BIO *bio, const char *cert_file, const char *file,
                        char why[WIRE_TLS_WHY_BYTES]) {
     if (!bio) return wrong(why, file, "cannot be read");
     pair->key = PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
@@ -208,8 +203,21 @@ static sk_err read_key(struct pair *pair, BIO *bio, const char *cert_file, const
     return SK_OK;
 }
 
-static sk_err keep_pair(struct wire_tls_store *store, struct pair *pair, const char *file) {
-    struct pair **pairs = realloc(store->pairs, (store->pair_count + 1) * sizeof *pairs);
+/* What it says of itself beside its names. */
+static bool read_facts(struct wire_tls_pair *pair) {
+    unsigned bytes = 0;
+    TLS_FEATURE *features = X509_get_ext_d2i(pair->leaf, NID_tlsfeature, NULL, NULL);
+    for (int i = 0; i < sk_ASN1_INTEGER_num(features); i++)
+        if (ASN1_INTEGER_get(sk_ASN1_INTEGER_value(features, i)) == FEATURE_STATUS)
+            pair->seen.must_staple = true;
+    TLS_FEATURE_free(features);
+    pair->seen.not_before = time_of(X509_get0_notBefore(pair->leaf));
+    pair->seen.not_after = time_of(X509_get0_notAfter(pair->leaf));
+    return X509_digest(pair->leaf, EVP_sha256(), pair->seen.id, &bytes) == 1;
+}
+
+static sk_err keep_pair(struct wire_tls_store *store, struct wire_tls_pair *pair, const char *file) {
+    struct wire_tls_pair **pairs = realloc(store->pairs, (store->pair_count + 1) * sizeof *pairs);
     if (!pairs) {
         pair_free(pair);
         return SK_ERR_NO_MEMORY;
@@ -217,19 +225,18 @@ static sk_err keep_pair(struct wire_tls_store *store, struct pair *pair, const c
     store->pairs = pairs;
     pairs[store->pair_count++] = pair;
     pair->seen.file = sk_arena_copy(&store->arena, sk_str_from_c(file)).data;
-    pair->seen.not_before = time_of(X509_get0_notBefore(pair->leaf));
-    pair->seen.not_after = time_of(X509_get0_notAfter(pair->leaf));
-    return pair->seen.file ? read_names(store, pair) : SK_ERR_NO_MEMORY;
+    return pair->seen.file && read_facts(pair) ? read_names(store, pair) : SK_ERR_NO_MEMORY;
 }
 
 static sk_err add(struct wire_tls_store *store, BIO *cert, BIO *key, const char *cert_file,
                   const char *key_file, char why[WIRE_TLS_WHY_BYTES]) {
-    struct pair *pair = calloc(1, sizeof *pair);
+    struct wire_tls_pair *pair = calloc(1, sizeof *pair);
     sk_err err = pair ? read_chain(pair, cert, cert_file, why) : SK_ERR_NO_MEMORY;
     if (err)
         BIO_free(key);
     else
         err = read_key(pair, key, cert_file, key_file, why);
+    if (!err) err = wire_tls_staple_init(&pair->staple, pair->leaf);
     if (!err) return keep_pair(store, pair, cert_file);
     if (pair)
         pair_free(pair);
@@ -252,9 +259,23 @@ sk_err wire_tls_store_add_text(struct wire_tls_store *store, const char *name, s
                name, why);
 }
 
+/* --- what is shown beside it ----------------------------------------------------------------------------- */
+
+void wire_tls_store_want_status(struct wire_tls_store *store, uint32_t index) {
+    store->pairs[index]->seen.wants_status = true;
+}
+
+sk_err wire_tls_store_staple(struct wire_tls_store *store, uint32_t index, sk_str response, sk_unix_s until) {
+    return wire_tls_staple_set(&store->pairs[index]->staple, response, until);
+}
+
 /* --- looking -------------------------------------------------------------------------------------------- */
 
 uint32_t wire_tls_store_count(const struct wire_tls_store *store) { return store->pair_count; }
+
+struct wire_tls_pair *wire_tls_store_pair(const struct wire_tls_store *store, uint32_t index) {
+    return store->pairs[index];
+}
 
 const struct wire_tls_certificate *wire_tls_store_at(const struct wire_tls_store *store, uint32_t index) {
     return &store->pairs[index]->seen;
@@ -266,14 +287,14 @@ const struct wire_tls_certificate *wire_tls_store_find(const struct wire_tls_sto
     return slot && slot->pairs[kind] ? &slot->pairs[kind]->seen : NULL;
 }
 
-static bool use(const struct pair *pair, SSL *ssl) {
+static bool use(const struct wire_tls_pair *pair, SSL *ssl) {
     return SSL_use_cert_and_key(ssl, pair->leaf, pair->key, pair->chain, 1) == 1;
 }
 
 bool wire_tls_store_use(const struct wire_tls_store *store, sk_str name, void *connection) {
     const struct slot *slot = find(store, name);
     if (!store->pair_count) return false;
-    const struct pair *first = store->pairs[0];
+    const struct wire_tls_pair *first = store->pairs[0];
     if (!slot && first->seen.name_count) slot = find(store, first->seen.names[0]);
     if (!slot) return use(first, connection);
     for (int kind = 0; kind < WIRE_TLS_KINDS; kind++)

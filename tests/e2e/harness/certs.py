@@ -26,21 +26,24 @@ class Authority:
         context.load_cert_chain(*self.files(names, dates, label))
         return context
 
-    def files(self, names=NAMES, dates=(), label="", rsa=False):
-        """Paths of a certificate and its key. Without a LABEL: those that others have too."""
+    def files(self, names=NAMES, dates=(), label="", rsa=False, more=(), chain=False):
+        """Paths of a certificate and its key. Without a LABEL: those that others have too. MORE: lines of extensions;
+        CHAIN: the authority's stands behind it."""
         if not label:
-            assert (names, dates, rsa) == (NAMES, (), False), "another certificate wants a label"
+            assert (names, dates, rsa, more, chain) == (NAMES, (), False, (), False), "another certificate wants a label"
             self.usual = self.usual or self.files(label="server")
             return self.usual
         key, request, certificate = (self.directory / f"{label}.{end}" for end in ("key", "csr", "pem"))
         extensions = self.directory / f"{label}.ext"
-        extensions.write_text(f"subjectAltName={','.join(names)}\n")
+        extensions.write_text("".join(f"{line}\n" for line in (f"subjectAltName={','.join(names)}", *more)))
         kind = ["rsa:2048"] if rsa else ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
         _openssl("req", "-newkey", *kind, "-nodes", "-subj", f"/CN={label}",
                  "-keyout", str(key), "-out", str(request))
         life = ["-not_before", dates[0], "-not_after", dates[1]] if dates else ["-days", "30"]
         _openssl("x509", "-req", "-in", str(request), "-CA", str(self.certificate), "-CAkey", str(self.key), *life,
                  "-extfile", str(extensions), "-out", str(certificate))
+        if chain:
+            certificate.write_text(certificate.read_text() + self.certificate.read_text())
         return certificate, key
 
     def client(self, cert=None, key=None):
