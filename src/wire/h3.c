@@ -10,6 +10,11 @@
 /* Of the table that the client may keep here for its requests' fields, and of requests that wait for it. */
 #define QPACK_TABLE_BYTES 4096
 #define QPACK_BLOCKED_STREAMS 16
+/* Bytes of frames that brought nothing, for which is paid as for one of HTTP/2's; what a field and a piece of content are
+ * worth beside themselves. */
+#define UNSEEN_BYTES 256
+#define FIELD_FRAME_BYTES 16
+#define DATA_FRAME_BYTES 16
 
 void wire_h3_room_init(struct wire_h3_room *room) {
     sk_pool_init(&room->chunks, sizeof(struct h3_chunk) + H3_CHUNK_BYTES, CHUNKS_KEPT);
@@ -30,6 +35,18 @@ static bool charge(struct wire_h3 *h3, enum wire_h2_cost cost) {
     if (!h3->denied && h3->quic) wire_quic_close(h3->quic, NGHTTP3_H3_EXCESSIVE_LOAD);
     h3->denied = true;
     return false;
+}
+
+/* The library tells of fields and content; frames without any, and those that nobody knows (RFC 9114 section 9), show only
+ * as bytes. */
+static void charge_unseen(struct wire_h3 *h3, int64_t bytes) {
+    h3->unseen += bytes;
+    while (h3->unseen > UNSEEN_BYTES && charge(h3, WIRE_H2_COST_EMPTY)) h3->unseen -= UNSEEN_BYTES;
+}
+
+/* BYTES of frames brought something. What is over does not pay for much that brings nothing later. */
+static void was_seen(struct wire_h3 *h3, size_t bytes) {
+    h3->unseen = SK_MAX(h3->unseen - (int64_t)bytes, -(int64_t)UNSEEN_BYTES);
 }
 
 bool wire_h3_blame(struct wire_h3 *h3, enum wire_h2_cost cost, sk_time_ns now) {
@@ -127,6 +144,7 @@ static int on_header(nghttp3_conn *conn, int64_t id, int32_t token, nghttp3_rcbu
     if (!stream) return 0;
     nghttp3_vec n = nghttp3_rcbuf_get_buf(name), v = nghttp3_rcbuf_get_buf(value);
     uint16_t before = stream->refusal;
+    was_seen(h3, n.len + v.len + FIELD_FRAME_BYTES);
     sk_err err = wire_stream_field(&h3->rules, stream, (sk_str){(const char *)n.base, n.len},
                                    (sk_str){(const char *)v.base, v.len});
     if (before) charge(h3, WIRE_H2_COST_BIG_FIELD);
@@ -164,6 +182,7 @@ static int on_data(nghttp3_conn *conn, int64_t id, const uint8_t *data, size_t b
                    void *stream_user) {
     struct wire_h3 *h3 = user;
     struct wire_stream *stream = stream_of(stream_user);
+    was_seen(h3, SK_MIN(bytes, DATA_FRAME_BYTES));
     if (stream)
         h3->events->data(h3->owner, stream, (sk_str){(const char *)data, bytes});
     else
@@ -282,6 +301,7 @@ static sk_err received(void *app, int64_t stream, sk_str bytes, bool fin, sk_tim
     nghttp3_ssize n = nghttp3_conn_read_stream2(h3->conn, stream, (const uint8_t *)bytes.data, bytes.len, fin,
                                                 (nghttp3_tstamp)now);
     if (n > 0) give_back(h3, stream, (size_t)n);
+    if (n > 0) charge_unseen(h3, n);
     return verdict(n, out_error);
 }
 

@@ -164,6 +164,17 @@ def h3_unknown(client):
     client.quic.send_stream_data(stream, (encode_uint_var(0x21) + b"\x01x") * 2000)
 
 
+def h3_empty(client):
+    """Content that never comes: frames of DATA with nothing in them, on one request."""
+    from .h3client import literals
+    from aioquic.buffer import encode_uint_var
+    stream = getattr(client, "empty", None)
+    if stream is None:
+        data = literals([(b":method", b"POST"), (b":scheme", b"https"), (b":authority", b"localhost"), (b":path", b"/")])
+        stream = client.empty = client.raw_stream(encode_uint_var(1) + encode_uint_var(len(data)) + data, end=False)
+    client.quic.send_stream_data(stream, b"\0\0" * 2000)
+
+
 def h3_blocked(client):
     """RFC 9204 2.1.2: heads that wait for a table that never comes."""
     from aioquic.buffer import encode_uint_var
@@ -208,7 +219,7 @@ def h3_closed_windows(client):
 H3 = {"h3 rapid reset": h3_rapid_reset, "h3 made reset": h3_made_reset,
       "h3 priority update": h3_priority, "h3 settings": h3_settings, "h3 pings": h3_pings,
       "h3 zero window": h3_closed_windows, "h3 big heads": h3_heads, "h3 stream churn": h3_churn,
-      "h3 one-way churn": h3_one_way_churn, "h3 unknown frames": h3_unknown,
+      "h3 one-way churn": h3_one_way_churn, "h3 unknown frames": h3_unknown, "h3 empty frames": h3_empty,
       "h3 blocked heads": h3_blocked}
 
 
