@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/poison.h"
+#include "base/pool.h"
 
 #define ALIGNMENT ((size_t)16)
 #define MAX_CHUNK ((size_t)64 * 1024)
@@ -15,6 +16,7 @@ struct sk_arena_chunk {
     struct sk_arena_chunk *older;
     size_t size; /* bytes of data */
     bool first;  /* the one that a reset keeps */
+    bool pooled; /* it belongs to the arena's pool */
     alignas(16) char data[];
 };
 
@@ -22,9 +24,21 @@ void sk_arena_init(struct sk_arena *arena, size_t first_size, size_t limit) {
     *arena = (struct sk_arena){.limit = limit, .first_size = SK_MAX(first_size, MIN_CHUNK)};
 }
 
-static void free_chunk(struct sk_arena_chunk *chunk) {
+void sk_arena_pool_init(struct sk_pool *pool, size_t first_size, size_t keep) {
+    sk_pool_init(pool, sizeof(struct sk_arena_chunk) + SK_MAX(first_size, MIN_CHUNK), keep);
+}
+
+void sk_arena_init_pooled(struct sk_arena *arena, struct sk_pool *pool, size_t limit) {
+    sk_arena_init(arena, pool->object_size - sizeof(struct sk_arena_chunk), limit);
+    arena->pool = pool;
+}
+
+static void free_chunk(struct sk_arena *arena, struct sk_arena_chunk *chunk) {
     SK_UNPOISON(chunk->data, chunk->size);
-    free(chunk);
+    if (chunk->pooled)
+        sk_pool_put(arena->pool, chunk);
+    else
+        free(chunk);
 }
 
 /* Makes CHUNK the one that allocations come from. */
@@ -43,7 +57,7 @@ void sk_arena_reset(struct sk_arena *arena) {
         if (c->first && c->size <= MAX_CHUNK)
             kept = c;
         else
-            free_chunk(c);
+            free_chunk(arena, c);
     }
     arena->chunk = NULL;
     arena->next = arena->end = NULL;
@@ -57,23 +71,27 @@ void sk_arena_free(struct sk_arena *arena) {
     struct sk_arena_chunk *older;
     for (struct sk_arena_chunk *c = arena->chunk; c; c = older) {
         older = c->older;
-        free_chunk(c);
+        free_chunk(arena, c);
     }
+    struct sk_pool *pool = arena->pool;
     sk_arena_init(arena, arena->first_size, arena->limit);
+    arena->pool = pool;
 }
 
-static struct sk_arena_chunk *new_chunk(size_t size) {
-    struct sk_arena_chunk *chunk = malloc(sizeof *chunk + size);
+/* Of POOL, or (NULL) of malloc. */
+static struct sk_arena_chunk *new_chunk(struct sk_pool *pool, size_t size) {
+    struct sk_arena_chunk *chunk = pool ? sk_pool_get_unset(pool) : malloc(sizeof *chunk + size);
     if (!chunk) return NULL;
     chunk->size = size;
     chunk->older = NULL;
     chunk->first = false;
+    chunk->pooled = pool != NULL;
     return chunk;
 }
 
 /* A chunk of its own for a large request, behind the newest, whose free part stays in use. */
 static void *alloc_large(struct sk_arena *arena, size_t bytes) {
-    struct sk_arena_chunk *chunk = new_chunk(bytes);
+    struct sk_arena_chunk *chunk = new_chunk(NULL, bytes);
     if (!chunk) return NULL;
     chunk->older = arena->chunk->older;
     arena->chunk->older = chunk;
@@ -84,7 +102,8 @@ static void *alloc_large(struct sk_arena *arena, size_t bytes) {
 /* Replaces the newest chunk by one that holds BYTES and is twice as large as the one before. */
 static bool grow(struct sk_arena *arena, size_t bytes) {
     size_t size = arena->chunk ? SK_MIN(arena->chunk->size * 2, MAX_CHUNK) : arena->first_size;
-    struct sk_arena_chunk *chunk = new_chunk(SK_MAX(size, bytes));
+    struct sk_pool *pool = !arena->chunk && bytes <= size ? arena->pool : NULL;
+    struct sk_arena_chunk *chunk = new_chunk(pool, SK_MAX(size, bytes));
     if (!chunk) return false;
     chunk->first = arena->chunk == NULL;
     chunk->older = arena->chunk;

@@ -8,6 +8,7 @@
 #include "base/str.h"
 
 struct sk_arena_chunk;
+struct sk_pool;
 
 struct sk_arena {
     struct sk_arena_chunk *chunk; /* newest */
@@ -15,10 +16,15 @@ struct sk_arena {
     size_t used;                  /* bytes handed out since the last reset */
     size_t limit;                 /* bytes that may be handed out; 0 means no limit */
     size_t first_size;
+    struct sk_pool *pool; /* of first chunks; NULL: they come from malloc */
 };
 
 /* No allocation happens here. FIRST_SIZE is the first chunk's size in bytes, LIMIT as in the struct. */
 void sk_arena_init(struct sk_arena *arena, size_t first_size, size_t limit);
+/* POOL is for first chunks of FIRST_SIZE bytes, of which KEEP unused ones at most are kept. */
+void sk_arena_pool_init(struct sk_pool *pool, size_t first_size, size_t keep);
+/* The same, with first chunks of POOL, which outlives the arena: for arenas that come and go with each request. */
+void sk_arena_init_pooled(struct sk_arena *arena, struct sk_pool *pool, size_t limit);
 /* Frees all but the first chunk; every pointer from the arena is dead after it. */
 void sk_arena_reset(struct sk_arena *arena);
 void sk_arena_free(struct sk_arena *arena);

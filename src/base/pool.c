@@ -26,9 +26,13 @@ static struct free_object *pop_free(struct sk_pool *pool) {
     return object;
 }
 
+void sk_pool_trim(struct sk_pool *pool, size_t count) {
+    while (pool->free_count > count) free(pop_free(pool));
+}
+
 void sk_pool_free_all(struct sk_pool *pool) {
     SK_ASSERT(pool->live == 0);
-    while (pool->free_list) free(pop_free(pool));
+    sk_pool_trim(pool, 0);
 }
 
 void *sk_pool_get_unset(struct sk_pool *pool) {

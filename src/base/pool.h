@@ -21,5 +21,7 @@ void *sk_pool_get(struct sk_pool *pool);
 /* The same with anything in it: for what is mostly a buffer. */
 void *sk_pool_get_unset(struct sk_pool *pool);
 void sk_pool_put(struct sk_pool *pool, void *object);
+/* Frees what is kept beyond COUNT objects. */
+void sk_pool_trim(struct sk_pool *pool, size_t count);
 
 #endif

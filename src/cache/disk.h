@@ -67,9 +67,12 @@ sk_err disk_close(struct disk *disk, struct io_loop *loop);
  * SK_ERR_NO_MEMORY: not now. */
 sk_err disk_load(struct disk *disk, struct io_loop *loop);
 
-/* Copies the record. SITE, in a store with `sites`: the number of its site's key (disk_keys_for); 0: it has none.
+/* Copies the record, whose body lies in PIECES, one after the other. SITE, in a store with `sites`: the number of its site's key (disk_keys_for); 0: it has none.
  * SK_ERR_TOO_LARGE: more than a segment holds, or than the format's limits; SK_ERR_FULL: the device does not keep up,
  * nothing was stored; SK_ERR_NOT_FOUND: the site's key was erased, nothing was stored; SK_ERR_IO: it is out of service. */
+sk_err disk_put_pieces(struct disk *disk, sk_hash128 hash, uint32_t site, sk_str key, sk_str head,
+                       const sk_str *pieces, size_t count);
+/* The same of a body in one piece. */
 sk_err disk_put(struct disk *disk, sk_hash128 hash, uint32_t site, sk_str key, sk_str head, const void *body,
                 uint64_t body_bytes);
 /* Whether something is known of HASH: from the index alone, which may mean another key. */

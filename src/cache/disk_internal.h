@@ -1,5 +1,6 @@
-/* What the parts of the SSD tier's store share: disk.c puts and finds, disk_segment.c opens, writes and takes back
- * segments, disk_open.c begins and ends a store, disk_recover.c reads the segments then. */
+/* What the parts of the SSD tier's store share: disk.c puts and finds, disk_segment.c opens and fills segments, disk_write.c
+ * writes them, disk_reclaim.c takes them back, disk_open.c begins and ends a store, disk_recover.c reads the segments
+ * then. */
 #ifndef SK_CACHE_DISK_INTERNAL_H
 #define SK_CACHE_DISK_INTERNAL_H
 
@@ -78,6 +79,10 @@ struct disk {
 };
 #define DISK_MAGIC 0x6469736bu
 
+/* BYTES, up to a whole sector. */
+static inline uint64_t disk_sectors(uint64_t bytes) {
+    return (bytes + DISK_SECTOR_BYTES - 1) / DISK_SECTOR_BYTES * DISK_SECTOR_BYTES;
+}
 static inline uint64_t disk_segment_offset(const struct disk *disk, uint32_t segment) {
     return disk->base + segment * disk->super.segment_bytes;
 }

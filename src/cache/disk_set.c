@@ -252,14 +252,14 @@ static struct disk_set_device *device_of(struct disk_set *set, sk_hash128 hash) 
 }
 
 sk_err disk_set_put(struct disk_set *set, sk_hash128 hash, uint32_t site, sk_str key, sk_str head,
-                    const void *body, uint64_t body_bytes) {
+                    const sk_str *pieces, size_t count) {
     struct disk_set_device *device = device_of(set, hash);
     struct disk *disk = enter(device);
     if (!disk) {
         count_one(&device->dropped);
         return SK_ERR_IO;
     }
-    sk_err err = disk_put(disk, hash, site, key, head, body, body_bytes);
+    sk_err err = disk_put_pieces(disk, hash, site, key, head, pieces, count);
     leave(device);
     return err;
 }

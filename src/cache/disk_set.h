@@ -46,9 +46,9 @@ size_t disk_set_count(const struct disk_set *set);
 /* The device that HASH belongs to, in service or not. */
 size_t disk_set_device_of(const struct disk_set *set, sk_hash128 hash);
 
-/* As disk_put; SK_ERR_IO: the device is out of service, and the record was dropped. */
+/* As disk_put_pieces; SK_ERR_IO: the device is out of service, and the record was dropped. */
 sk_err disk_set_put(struct disk_set *set, sk_hash128 hash, uint32_t site, sk_str key, sk_str head,
-                    const void *body, uint64_t body_bytes);
+                    const sk_str *pieces, size_t count);
 /* As disk_has; false of a device that is out of service. */
 bool disk_set_has(struct disk_set *set, sk_hash128 hash);
 /* As disk_remove; nothing for a device that is out of service: back again, it may know the record still. */

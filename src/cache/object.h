@@ -61,7 +61,7 @@ void cache_object_ref(struct cache_object *object);
 /* From any thread that has joined. */
 void cache_object_unref(struct cache_thread *thread, struct cache_object *object);
 
-/* A piece of a body: memory, and where the same bytes lie in a file for sendfile (fd -1: nowhere). */
+/* A piece of a body: memory, and where the same bytes lie in a file for sendfile (fd -1: nowhere, or not asked for). */
 struct cache_piece {
     const char *data;
     size_t bytes;
@@ -106,6 +106,10 @@ enum cache_read cache_reader_peek(struct cache_reader *reader, struct cache_piec
 /* The same, of MOST bytes together. */
 enum cache_read cache_reader_peek_most(struct cache_reader *reader, uint64_t most, struct cache_piece *pieces,
                                        size_t max, size_t *out_count);
+/* As cache_reader_peek, for who sends from the file where a piece has one: only then pages are given away, which new
+ * ones have to replace later. */
+enum cache_read cache_reader_peek_lent(struct cache_reader *reader, struct cache_piece *pieces, size_t max,
+                                       size_t *out_count);
 /* BYTES were sent. Frees window space of a private fill. */
 void cache_reader_advance(struct cache_reader *reader, uint64_t bytes);
 /* After WAIT, with a reader that is not borrowed: ON_READY is called once, on this thread, from the loop

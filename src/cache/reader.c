@@ -122,33 +122,28 @@ static bool is_worth_lending(const struct cache_entry *entry) {
 }
 
 static bool piece_at(const struct cache *cache, const struct cache_entry *entry, uint64_t position,
-                     uint64_t end, struct cache_piece *out_piece) {
+                     uint64_t end, bool lend, struct cache_piece *out_piece) {
     if (entry->body) {
         if (!cache_body_piece(cache, entry->body, position, end, out_piece)) return false;
-        if (is_worth_lending(entry)) cache_body_lend(cache, entry->body, position, out_piece);
+        if (lend && is_worth_lending(entry)) cache_body_lend(cache, entry->body, position, out_piece);
         return true;
     }
     *out_piece = (struct cache_piece){entry->inline_body + position, end - position, -1, 0};
     return true;
 }
 
-/* Neighbours in the file go out in one call; who asks again for each piece must not walk the whole object. */
+/* Neighbours go out in one call; who asks again for each piece must not walk the whole object. */
 #define PEEK_BYTES (1024 * 1024)
 
-/* Neighbours in the file are one piece. */
+/* Neighbours are one piece, where both lie in the file or neither does. */
 static bool joined(struct cache_piece *before, const struct cache_piece *piece) {
-    if (before->fd < 0 || piece->fd < 0 || before->data + before->bytes != piece->data) return false;
+    if (before->fd != piece->fd || before->data + before->bytes != piece->data) return false;
     before->bytes += piece->bytes;
     return true;
 }
 
-enum cache_read cache_reader_peek(struct cache_reader *reader, struct cache_piece *pieces, size_t max,
-                                  size_t *out_count) {
-    return cache_reader_peek_most(reader, PEEK_BYTES, pieces, max, out_count);
-}
-
-enum cache_read cache_reader_peek_most(struct cache_reader *reader, uint64_t most, struct cache_piece *pieces,
-                                       size_t max, size_t *out_count) {
+static enum cache_read peek(struct cache_reader *reader, uint64_t most, bool lend, struct cache_piece *pieces,
+                            size_t max, size_t *out_count) {
     const struct cache_entry *entry = cache_entry_of(reader->object);
     uint64_t available, position = reader->position;
     enum cache_read state = state_at(reader, &available);
@@ -158,7 +153,7 @@ enum cache_read cache_reader_peek_most(struct cache_reader *reader, uint64_t mos
     size_t count = 0;
     while (position < end) {
         struct cache_piece piece;
-        if (!piece_at(reader->thread->cache, entry, position, end, &piece)) break;
+        if (!piece_at(reader->thread->cache, entry, position, end, lend, &piece)) break;
         bool merged = count > 0 && joined(&pieces[count - 1], &piece);
         if (!merged && count == max) break;
         if (!merged) pieces[count++] = piece;
@@ -167,6 +162,21 @@ enum cache_read cache_reader_peek_most(struct cache_reader *reader, uint64_t mos
     if (count == 0) return CACHE_READ_FAILED; /* behind a window's start */
     *out_count = count;
     return CACHE_READ_DATA;
+}
+
+enum cache_read cache_reader_peek(struct cache_reader *reader, struct cache_piece *pieces, size_t max,
+                                  size_t *out_count) {
+    return peek(reader, PEEK_BYTES, false, pieces, max, out_count);
+}
+
+enum cache_read cache_reader_peek_most(struct cache_reader *reader, uint64_t most, struct cache_piece *pieces,
+                                       size_t max, size_t *out_count) {
+    return peek(reader, most, false, pieces, max, out_count);
+}
+
+enum cache_read cache_reader_peek_lent(struct cache_reader *reader, struct cache_piece *pieces, size_t max,
+                                       size_t *out_count) {
+    return peek(reader, PEEK_BYTES, true, pieces, max, out_count);
 }
 
 void cache_reader_advance(struct cache_reader *reader, uint64_t bytes) {

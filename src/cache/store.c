@@ -12,10 +12,11 @@
 #define LIMBO_BYTES (64 * 1024) /* so much retired is worth a look whether it can be freed */
 #define LIMBO_PARTS 64          /* or so many fills and tables */
 #define EVICT_BATCH_BYTES 16384
-#define COPY_AT_ONCE_BYTES (64 * 1024) /* to the SSD tier, before others of the thread get their turn */
-#define POLLS 8                        /* looks for the end of all sections before sleeping */
-#define PAUSES_MAX 40                  /* milliseconds that an allocation sleeps at most */
-#define ROUNDS_MAX 256                 /* evictions and pauses of one allocation */
+#define COPY_AT_ONCE_BYTES (64 * 1024)  /* to the SSD tier, before others of the thread get their turn */
+#define A_HIT_BYTES (UINT64_C(1) << 30) /* what one is worth, when room is made; more than any slab has */
+#define POLLS 8                         /* looks for the end of all sections before sleeping */
+#define PAUSES_MAX 40                   /* milliseconds that an allocation sleeps at most */
+#define ROUNDS_MAX 256                  /* evictions and pauses of one allocation */
 
 /* An owner is an entry, or a body (lowest bit set) whose holder is meant. */
 static void *owner_of_body(struct cache_body *body) { return body ? (void *)((uintptr_t)body | 1) : NULL; }
@@ -33,11 +34,15 @@ static bool evictable(const struct cache_entry *entry) {
 }
 
 /* All of an object goes when one of its chunks must. What that costs is the hits that are lost, whatever it occupies: a
- * slab that a few small objects have for themselves is nearly empty, and they may be what all ask for. */
+ * slab that a few small objects have for themselves is nearly empty, and they may be what all ask for. But what was asked
+ * for once or twice counts by its bytes alone: else a thousand small objects that nobody asks for any more would keep
+ * their slab from the few large ones that come instead. */
 static uint64_t cost_of_owner(void *store, void *owner) {
     const struct cache_policy_ops *ops = ((struct cache_store *)store)->ops;
     struct cache_entry *entry = entry_of_owner(owner);
-    return entry && evictable(entry) ? ops->accesses(&entry->policy) : UINT64_MAX;
+    if (!entry || !evictable(entry)) return UINT64_MAX;
+    uint64_t accesses = ops->accesses(&entry->policy), often = accesses > 2 ? accesses - 2 : 0;
+    return often * A_HIT_BYTES + entry->policy.bytes;
 }
 
 /* ---- counted memory --------------------------------------------------------------------------------- */

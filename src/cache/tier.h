@@ -6,8 +6,8 @@
  *
  * Hits in RAM never come here. What goes down: whole responses in one record; those over CACHE_TIER_WHOLE_BYTES as a
  * partial object (cache/slices.h), a record for each slice, where that is allowed; partial objects as they are; lists
- * of variants; coded forms. Not: what lies under a search rule (cache/search.h), and large responses without a strong
- * validator: those stay in RAM alone.
+ * of variants; coded forms; what lies under a search rule (cache/search.h), and the lists of rules. Not: large responses
+ * without a strong validator, which stay in RAM alone.
  *
  * Purges hold for what is on a device because every record says when it was born, by the purge clock, and the clock's
  * purges are logged (tier_log.h). What a log cannot prove is validated before it is used.

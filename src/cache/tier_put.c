@@ -1,6 +1,4 @@
 /* What goes down to the SSD tier. */
-#include <stdlib.h>
-
 #include "base/random.h"
 #include "cache/body.h"
 #include "cache/purge_internal.h"
@@ -10,13 +8,16 @@
 #include "cache/tier_record.h"
 #include "http/content_range.h"
 
-/* Of one put: memory for its record's head and, where it lies in blocks, its body. */
+#define PIECES_MAX (CACHE_TIER_RECORD_BYTES / 65536 + 8) /* a record's body may lie in as many blocks */
+
+/* Of one put: memory for its record's head, and where its body lies. */
 struct put {
     struct cache_tier *tier;
     struct disk_set *set;
     struct cache_entry *entry;
     struct sk_buf head;
-    char *body; /* gathered */
+    sk_str pieces[PIECES_MAX];
+    size_t count;
 };
 
 bool tier_deserves(struct cache *cache, const struct cache_entry *entry) {
@@ -70,8 +71,9 @@ static sk_err number_site(struct cache_tier *tier, sk_str key, uint64_t born, ui
 
 /* ---- one record ------------------------------------------------------------------------------------------------ */
 
+/* With a body of BYTES in put->pieces, or of none. */
 static sk_err put_record(struct put *put, const struct cache_key *key, const struct tier_record *record,
-                         const char *body, uint64_t bytes) {
+                         uint64_t bytes) {
     struct cache_tier *tier = put->tier;
     uint32_t site;
     sk_buf_clear(&put->head);
@@ -82,7 +84,8 @@ static sk_err put_record(struct put *put, const struct cache_key *key, const str
         tier_count(&tier->refused, 1);
         return SK_ERR_AGAIN;
     }
-    err = disk_set_put(put->set, key->hash, site, key->text, sk_buf_str(&put->head), body, bytes);
+    err = disk_set_put(put->set, key->hash, site, key->text, sk_buf_str(&put->head), put->pieces,
+                       bytes ? put->count : 0);
     if (!err) {
         tier_count(&tier->puts, 1);
         atomic_store_explicit(&tier->put_since, true, memory_order_relaxed); /* a hint */
@@ -90,20 +93,22 @@ static sk_err put_record(struct put *put, const struct cache_key *key, const str
     return err;
 }
 
-/* The bytes from FIRST to END in one piece, or NULL. */
-static const char *bytes_of(struct put *put, uint64_t first, uint64_t end) {
-    struct cache_entry *entry = put->entry;
-    struct cache_piece piece;
-    if (!entry->body) return entry->inline_body + first;
-    if (first == end) return "";
-    if (cache_body_piece(put->tier->cache, entry->body, first, end, &piece) && piece.bytes == end - first)
-        return piece.data;
-    if (!put->body) put->body = malloc(SK_MIN(length_of(entry), (uint64_t)CACHE_TIER_RECORD_BYTES));
-    for (uint64_t at = first; put->body && at < end; at += piece.bytes) {
-        if (!cache_body_piece(put->tier->cache, entry->body, at, end, &piece)) return NULL;
-        memcpy(put->body + (at - first), piece.data, piece.bytes);
+/* The bytes from FIRST to END, where they lie. SK_ERR_NOT_FOUND: they are not all there; SK_ERR_TOO_LARGE: in too many
+ * pieces. */
+static sk_err find_pieces(struct put *put, uint64_t first, uint64_t end) {
+    const struct cache_entry *entry = put->entry;
+    put->count = 0;
+    if (!entry->body) {
+        put->pieces[put->count++] = sk_str_make(entry->inline_body + first, (size_t)(end - first));
+        return SK_OK;
     }
-    return put->body;
+    struct cache_piece piece;
+    for (uint64_t at = first; at < end; at += piece.bytes) {
+        if (put->count == PIECES_MAX) return SK_ERR_TOO_LARGE;
+        if (!cache_body_piece(put->tier->cache, entry->body, at, end, &piece)) return SK_ERR_NOT_FOUND;
+        put->pieces[put->count++] = sk_str_make(piece.data, piece.bytes);
+    }
+    return SK_OK;
 }
 
 static struct tier_record describe(const struct cache_entry *entry) {
@@ -143,14 +148,14 @@ static sk_err put_list(struct put *put) {
     struct tier_record record = {
         .list = true, .number = entry->list_number, .names = entry->object.head, .born = verified >> 2};
     if (cache_search_is_list(entry->object.key.text)) note_searches(put->tier);
-    return put_record(put, &entry->object.key, &record, NULL, 0);
+    return put_record(put, &entry->object.key, &record, 0);
 }
 
 static sk_err put_whole(struct put *put) {
     struct tier_record record = describe(put->entry);
     uint64_t bytes = put->entry->object.part == CACHE_PART_HEAD ? 0 : record.length;
-    const char *body = bytes_of(put, 0, bytes);
-    return body ? put_record(put, &put->entry->object.key, &record, body, bytes) : SK_ERR_NO_MEMORY;
+    sk_err err = find_pieces(put, 0, bytes);
+    return err ? err : put_record(put, &put->entry->object.key, &record, bytes);
 }
 
 static sk_err put_slice(struct put *put, struct sk_arena *arena, uint64_t number, uint64_t slice) {
@@ -163,9 +168,8 @@ static sk_err put_slice(struct put *put, struct sk_arena *arena, uint64_t number
                                  .born = object->born,
                                  .length = bytes};
     sk_err err = cache_slice_key(arena, &object->key, number, slice, &key);
-    const char *body = err ? NULL : bytes_of(put, first, first + bytes);
-    if (err || !body) return SK_ERR_NO_MEMORY;
-    return put_record(put, &key, &record, body, bytes);
+    if (!err) err = find_pieces(put, first, first + bytes);
+    return err ? err : put_record(put, &key, &record, bytes);
 }
 
 /* As a partial object: each slice may come back, and go, alone. Others get their turn in between. */
@@ -175,7 +179,7 @@ static sk_err put_sliced(struct put *put) {
     record.part = CACHE_PART_HEAD;
     /* relaxed: only unique */
     record.number = 1 + atomic_fetch_add_explicit(&put->tier->cache->numbers, 1, memory_order_relaxed);
-    sk_err err = put_record(put, &put->entry->object.key, &record, NULL, 0);
+    sk_err err = put_record(put, &put->entry->object.key, &record, 0);
     sk_arena_init(&arena, 512, 0);
     for (uint64_t slice = 0; !err && slice * HTTP_SLICE_BYTES < record.length; slice++) {
         err = put_slice(put, &arena, record.number, slice);
@@ -202,7 +206,6 @@ sk_err tier_put(struct cache_tier *tier, struct disk_set *set, struct cache_entr
     else if (length_of(entry) <= CACHE_TIER_RECORD_BYTES)
         err = put_whole(&put);
     sk_buf_free(&put.head);
-    free(put.body);
     return err;
 }
 
@@ -211,7 +214,7 @@ static sk_err put_tombstone(struct cache_tier *tier, struct disk_set *set, const
     struct put put = {.tier = tier, .set = set};
     sk_buf_init(&put.head, DISK_HEAD_MAX_BYTES);
     struct tier_record record = {.list = true, .born = cache_purge_now(tier->cache)};
-    sk_err err = put_record(&put, key, &record, NULL, 0);
+    sk_err err = put_record(&put, key, &record, 0);
     sk_buf_free(&put.head);
     return err;
 }

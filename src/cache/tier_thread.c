@@ -1,4 +1,5 @@
 /* The SSD tier's own thread: it alone writes to the devices. */
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -18,6 +19,7 @@
 #define REVIVE_MS 10000 /* between tries to get a device back */
 #define USERS_WAIT_MS 5000
 #define PRIORITY 19
+#define SLICE_NS (100 * SK_NS_PER_MS) /* the longest that there is */
 #define WALK_ENTRIES 64
 
 /* ---- stages ----------------------------------------------------------------------------------------------------- */
@@ -272,10 +274,16 @@ static void close_tier(struct cache_tier *tier, struct cache_thread *thread) {
     if (err) sk_log(SK_LOG_WARN, "disk", "not all could be written: %s", sk_err_text(err));
 }
 
-/* Below everything else, but never starved, since workers wait for its locks: on Linux both are of this thread alone. */
+/* Below everything else, but never starved, since workers wait for its locks: on Linux all is of this thread alone. The
+ * long slice says that it is in no hurry: who wakes and has a shorter one gets the processor at once (Linux 6.12 on), and
+ * not when this thread's slice is over, which a low priority does not shorten. */
 static void lower_priority(void) {
     const int who_process = 1, idle_best_effort = 2 << 13 | 7;
-    (void)setpriority(PRIO_PROCESS, 0, PRIORITY);
+    struct sched_attr attributes = {.size = sizeof attributes,
+                                    .sched_policy = SCHED_BATCH,
+                                    .sched_nice = PRIORITY,
+                                    .sched_runtime = SLICE_NS};
+    if (sched_setattr(0, &attributes, 0)) (void)setpriority(PRIO_PROCESS, 0, PRIORITY);
     (void)syscall(SYS_ioprio_set, who_process, 0, idle_best_effort);
 }
 

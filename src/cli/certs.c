@@ -16,7 +16,8 @@ struct certs_arguments {
 
 static const struct argp_option options[] = {
     {"json", 'j', NULL, 0, "Print what the process answered, as JSON", 1},
-    {"retry", 'r', NULL, 0, "Try orders that failed again, at once, instead of waiting", 1},
+    {"retry", 'r', NULL, 0, "Try orders and status requests that failed again, at once, instead of waiting",
+     1},
     {0},
 };
 
@@ -63,10 +64,19 @@ static sk_err write_end(struct sk_buf *out, int64_t now, int64_t not_after) {
     return sk_buf_printf(out, " %-10s %5lld", date, not_after ? (long long)(not_after - now) / DAY_S : 0LL);
 }
 
+/* What is shown beside it: "-" where nothing is asked for. */
+static const char *status_of(yyjson_val *certificate) {
+    yyjson_val *status = yyjson_obj_get(certificate, "ocsp");
+    return status ? text(status, "status") : "-";
+}
+
 static sk_err write_certificate(struct sk_buf *out, int64_t now, yyjson_val *certificate) {
     sk_err err = write_names(out, certificate);
     if (!err) err = write_end(out, now, number(certificate, "not_after"));
-    return err ? err : sk_buf_printf(out, " %-6s %s\n", text(certificate, "key"), text(certificate, "file"));
+    if (!err)
+        err = sk_buf_printf(out, " %-6s %-8s %s\n", text(certificate, "key"), status_of(certificate),
+                            text(certificate, "file"));
+    return err;
 }
 
 static sk_err write_order(struct sk_buf *out, int64_t now, yyjson_val *order) {
@@ -85,7 +95,8 @@ static sk_err write_page(struct sk_buf *out, yyjson_val *root) {
     yyjson_val *list = yyjson_obj_get(root, "certificates"), *orders = yyjson_obj_get(root, "acme"), *item;
     int64_t now = number(root, "now");
     yyjson_arr_iter each = yyjson_arr_iter_with(list);
-    sk_err err = sk_buf_printf(out, "%-40s %-10s %5s %-6s %s\n", "IN FORCE", "UNTIL", "DAYS", "KEY", "FILE");
+    sk_err err = sk_buf_printf(out, "%-40s %-10s %5s %-6s %-8s %s\n", "IN FORCE", "UNTIL", "DAYS", "KEY",
+                               "STATUS", "FILE");
     while (!err && (item = yyjson_arr_iter_next(&each))) err = write_certificate(out, now, item);
     if (err || !yyjson_arr_size(orders)) return err;
     err = sk_buf_printf(out, "\n%-40s %-10s %5s %-9s %s\n", "BY ACME", "UNTIL", "DAYS", "LAST",
@@ -114,7 +125,8 @@ int cli_certs(int argc, char **argv) {
         .children = children,
         .doc =
             "The certificates that a running edge shows, and those that it has from an authority (ACME): until when, "
-            "what came of the last order, when the authority is asked again.\v"
+            "what came of the last order, when the authority is asked again. STATUS: what the authority says of it "
+            "now, as clients that ask are shown (OCSP): good, revoked, none so far, or - where nobody is asked.\v"
             "Examples:\n"
             "  skerry certs\n"
             "  skerry certs --retry    after what was in the way is mended\n\n"

@@ -29,7 +29,7 @@ static const struct argp_option options[] = {
     {"soft", 'S', NULL, 0, "Stale instead of gone: the origin is asked whether it is still good", 2},
     {"erase", 'E', NULL, 0,
      "With --site alone: also erase its key of an encrypted disk, so that nothing of it can be read there again, nor in "
-     "copies of the disk",
+     "copies of the disk; with --control at all edges",
      2},
     {"control", 'c', "ADDRESS", 0, "All edges of a fleet, by its control: unix:PATH or https://HOST:PORT", 3},
     {"wait", 'w', NULL, 0, "Until every living edge has applied it, at most 10 s (with --control)", 3},
@@ -52,9 +52,8 @@ static void check_erase(struct argp_state *state, const struct purge_arguments *
     yyjson_mut_arr_iter_init(arguments->purges, &iterator);
     bool sites = true;
     while ((item = yyjson_mut_arr_iter_next(&iterator))) sites = sites && yyjson_mut_obj_get(item, "site");
-    if (arguments->erase && (!sites || arguments->soft || arguments->control))
-        argp_error(state, "--erase goes with --site alone, at each edge "
-                          "(example: skerry purge --erase --site shop)");
+    if (arguments->erase && (!sites || arguments->soft))
+        argp_error(state, "--erase goes with --site alone (example: skerry purge --erase --site shop)");
 }
 
 static error_t on_argument(int key, char *value, struct argp_state *state) {
@@ -121,6 +120,17 @@ static int show(struct sk_buf *answer, bool json) {
     return cli_print(&line, err);
 }
 
+/* Whether somebody waited in vain: an edge that has not applied it, or has not erased, or could not. */
+static bool is_unfinished(sk_str text) {
+    yyjson_doc *document = yyjson_read(text.data, text.len, 0);
+    yyjson_val *root = yyjson_doc_get_root(document), *erase = yyjson_obj_get(root, "erase");
+    bool unfinished = yyjson_arr_size(yyjson_obj_get(root, "behind")) > 0 ||
+                      yyjson_arr_size(yyjson_obj_get(erase, "missing")) > 0 ||
+                      yyjson_arr_size(yyjson_obj_get(erase, "not_encrypted")) > 0;
+    yyjson_doc_free(document);
+    return unfinished;
+}
+
 /* Purged where control says; who has not applied it yet is in the answer, and not fine. */
 static int ask_control(const struct purge_arguments *arguments, sk_str body) {
     const struct cli_control control = {arguments->control, arguments->admin.token_file};
@@ -129,12 +139,9 @@ static int ask_control(const struct purge_arguments *arguments, sk_str body) {
                                arguments->wait ? SK_STR("/purge?wait_ms=10000") : SK_STR("/purge"),
                                SK_STR("application/json"), body, &answer);
     if (code != CLI_FINE) return code;
-    sk_str text = sk_buf_str(&answer);
-    yyjson_doc *document = yyjson_read(text.data, text.len, 0);
-    bool behind = yyjson_arr_size(yyjson_obj_get(yyjson_doc_get_root(document), "behind")) > 0;
-    yyjson_doc_free(document);
+    bool unfinished = is_unfinished(sk_buf_str(&answer));
     code = cli_print(&answer, SK_OK);
-    return behind ? CLI_FAILED : code;
+    return unfinished ? CLI_FAILED : code;
 }
 
 /* {"site": NAME} of one purge to /erase. */
@@ -158,13 +165,24 @@ static int erase_one(const struct purge_arguments *arguments, yyjson_mut_val *it
     return code;
 }
 
+/* The same by control, for all edges. */
+static int erase_one_everywhere(const struct purge_arguments *arguments, yyjson_mut_val *item) {
+    size_t bytes = 0;
+    yyjson_mut_obj_add_true(arguments->document, item, "erase");
+    char *text = yyjson_mut_val_write(item, 0, &bytes);
+    int code = text ? ask_control(arguments, sk_str_make(text, bytes)) : CLI_FAILED;
+    free(text);
+    return code;
+}
+
+/* One site after the other; each has an answer of its own. */
 static int erase(const struct purge_arguments *arguments) {
     yyjson_mut_val *item;
     yyjson_mut_arr_iter iterator;
     int code = CLI_FINE;
     yyjson_mut_arr_iter_init(arguments->purges, &iterator);
     while (code == CLI_FINE && (item = yyjson_mut_arr_iter_next(&iterator)))
-        code = erase_one(arguments, item);
+        code = arguments->control ? erase_one_everywhere(arguments, item) : erase_one(arguments, item);
     return code;
 }
 
@@ -208,10 +226,12 @@ int cli_purge(int argc, char **argv) {
             "  skerry purge --prefix https://www.example.com/images/ --glob '*/thumb-*.webp'\n"
             "  skerry purge --erase --site shop\n"
             "  skerry purge --admin 10.0.0.7:9001 --token-file /etc/skerry/token --all\n"
-            "  skerry purge --control unix:/run/skerry/control.sock --wait --tag news\n\n"
+            "  skerry purge --control unix:/run/skerry/control.sock --wait --tag news\n"
+            "  skerry purge --control unix:/run/skerry/control.sock --wait --erase --site shop\n\n"
             "In a pattern, * is any bytes and ? is one. Several at once are applied all or, when one of them is "
             "wrong, none.\n\n"
-            "Exit codes: 0 in force, 1 the edge could not be asked, 2 bad usage or refused.",
+            "Exit codes: 0 in force, 1 the edge could not be asked, or some edges have not done it (--wait), 2 bad usage or "
+            "refused.",
     };
     struct purge_arguments arguments = {.document = yyjson_mut_doc_new(NULL)};
     yyjson_mut_val *root = yyjson_mut_obj(arguments.document);

@@ -4,14 +4,10 @@
 #include "config/compile_private.h"
 #include "config/value.h"
 
-static const struct config_section *section_of(const struct config_section *parent, const char *key) {
-    return config_option_find(parent, sk_str_from_c(key))->section;
-}
-
 static void told(struct compile *c, const char *key, const char *text) {
     char path[CONFIG_PATH_BYTES];
     snprintf(path, sizeof(path), "acme.%s", key);
-    config_compile_problem(c, path, text);
+    config_compile_problem(c, path, "%s", text);
 }
 
 static void path_of(unsigned i, const char *key, char out[64]) {
@@ -124,7 +120,7 @@ static void check_texts(struct compile *c, const struct config_acme *acme) {
 }
 
 void config_compile_acme(struct compile *c, const struct config_raw_ACME *raw, struct config_acme *acme) {
-    const struct config_section *section = section_of(config_top, "acme");
+    const struct config_section *section = config_compile_section(config_top, "acme");
     config_compile_fill(c, section, raw, acme);
     if (!raw || c->err) return;
     acme->state = config_compile_path(c, acme->state);
@@ -140,6 +136,7 @@ void config_compile_acme(struct compile *c, const struct config_raw_ACME *raw, s
     if (!raw->certificates_count) told(c, "certificates", "found none, expected at least one");
     acme->certificates = config_compile_allocate(c, raw->certificates_count, sizeof(*acme->certificates));
     for (unsigned i = 0; acme->certificates && i < raw->certificates_count && !c->err; i++)
-        compile_certificate(c, section_of(section, "certificates"), &raw->certificates[i], acme, i);
+        compile_certificate(c, config_compile_section(section, "certificates"), &raw->certificates[i], acme,
+                            i);
     acme->certificate_count = acme->certificates ? raw->certificates_count : 0;
 }

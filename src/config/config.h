@@ -39,6 +39,7 @@ struct config_origin {
 
 struct config_certificate {
     sk_str cert, key; /* paths of PEM files; end with NUL */
+    bool ocsp;        /* its status is to be shown with it */
 };
 
 enum config_acme_challenge { CONFIG_ACME_HTTP_01, CONFIG_ACME_DNS_01 };
@@ -49,6 +50,7 @@ struct config_acme_certificate {
     uint32_t name_count;
     enum config_acme_challenge challenge;
     enum config_acme_key key;
+    bool ocsp;   /* as of config_certificate */
     sk_str file; /* path of the certificate with its key, once it is there; ends with NUL */
 };
 struct config_acme {

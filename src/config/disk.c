@@ -11,7 +11,7 @@
 static void told(struct compile *c, const char *path, const char *key, const char *text) {
     char at[CONFIG_PATH_BYTES];
     snprintf(at, sizeof(at), "%s.%s", path, key);
-    config_compile_problem(c, at, text);
+    config_compile_problem(c, at, "%s", text);
 }
 
 static bool has_folder(sk_str path) {

@@ -3,13 +3,9 @@
 #include "config/compile_private.h"
 #include "config/value.h"
 
-static const struct config_section *section_of(const struct config_section *parent, sk_str key) {
-    return config_option_find(parent, key)->section;
-}
-
 /* Options of a listener that has none of its own. */
 static sk_err set_defaults(struct config_listener *listener) {
-    const struct config_section *section = section_of(config_top, SK_STR("listeners"));
+    const struct config_section *section = config_compile_section(config_top, "listeners");
     for (size_t i = 0; i < section->count; i++) {
         const struct config_option *option = &section->options[i];
         struct config_value value;
@@ -52,6 +48,7 @@ sk_err config_set_certificates(struct config *config, const char *const *certs, 
     for (size_t i = 0; i < count; i++) {
         certificates[i].cert = sk_arena_copy(&config->arena, sk_str_from_c(certs[i]));
         certificates[i].key = sk_arena_copy(&config->arena, sk_str_from_c(keys[i]));
+        certificates[i].ocsp = true;
         if (!certificates[i].cert.data || !certificates[i].key.data) return SK_ERR_NO_MEMORY;
     }
     config->certificates = certificates;
@@ -65,15 +62,14 @@ static sk_str file_at(struct compile *c, const char *parent, const char *key, sk
     char path[CONFIG_PATH_BYTES];
     snprintf(path, sizeof(path), "%s.%s", parent, key);
     if (file.len) return config_compile_file(c, path, file);
-    snprintf(path, sizeof(path), "found no %s, expected a path", key);
-    config_compile_problem(c, parent, path);
+    config_compile_problem(c, parent, "found no %s, expected a path", key);
     return file;
 }
 
 static struct config_certificate *compile_certificates(struct compile *c, const char *parent,
                                                        const struct config_raw_CERTIFICATE *raw,
                                                        unsigned count) {
-    const struct config_section *section = section_of(config_top, SK_STR("certificates"));
+    const struct config_section *section = config_compile_section(config_top, "certificates");
     struct config_certificate *certificates =
         config_compile_allocate(c, count, sizeof(struct config_certificate));
     for (unsigned i = 0; certificates && i < count; i++) {
@@ -99,7 +95,7 @@ static void compile_section(struct compile *c, unsigned i, const struct config_r
     char path[CONFIG_PATH_BYTES];
     bool tls = false;
     snprintf(path, sizeof(path), "listeners[%u]", i);
-    config_compile_fill(c, section_of(config_top, SK_STR("listeners")), raw, listener);
+    config_compile_fill(c, config_compile_section(config_top, "listeners"), raw, listener);
     if (!raw->address) {
         config_compile_problem(c, path, "found no address, expected one (example: address: 0.0.0.0:443)");
         return;
@@ -137,12 +133,11 @@ static void check_twice(struct compile *c, size_t listed) {
     const struct config_listener *listeners = c->config->listeners;
     for (uint32_t i = 1; i < c->config->listener_count; i++)
         for (uint32_t j = 0; j < i; j++) {
-            char path[CONFIG_PATH_BYTES], addr[IO_ADDR_TEXT_BYTES], text[IO_ADDR_TEXT_BYTES + 32];
+            char path[CONFIG_PATH_BYTES], addr[IO_ADDR_TEXT_BYTES];
             if (!io_addr_eq(&listeners[i].addr, &listeners[j].addr)) continue;
             listener_path(i, listed, path);
             io_addr_format(&listeners[i].addr, addr);
-            snprintf(text, sizeof(text), "found %s again", addr);
-            config_compile_problem(c, path, text);
+            config_compile_problem(c, path, "found %s again", addr);
             break;
         }
 }

@@ -293,7 +293,10 @@ enum config_kind {
     X(S, VALUE, FILE, cert, cert, "", "", "", "/etc/skerry/www.example.com.pem",                             \
       "The certificate and behind it those that lead to its authority (PEM). Required.")                     \
     X(S, VALUE, FILE, key, key, "", "", "", "/etc/skerry/www.example.com.key",                               \
-      "The certificate's private key (PEM, without a password). Required.")
+      "The certificate's private key (PEM, without a password). Required.")                                  \
+    X(S, VALUE, FLAG, ocsp, ocsp, "true", "", "", "false",                                                   \
+      "Show what its authority says of it now to clients that ask (OCSP stapling), where the certificate "   \
+      "names a responder. It is asked over http by this edge.")
 
 #define CONFIG_LISTENERS_TABLE(X, S)                                                                         \
     X(S, HAND, ENDPOINT, address, addr, "", "", "", "0.0.0.0:443", "Where to accept clients. Required.")     \
@@ -451,7 +454,10 @@ enum config_kind {
       "How the authority sees that the names are yours. `http-01`: it asks them on port 80, and this edge "    \
       "answers, whichever site serves them. `dns-01`: it asks the `routers` for a TXT record.")                \
     X(S, VALUE, CHOICE, key, key, "ecdsa", "ecdsa rsa", "", "rsa",                                             \
-      "The kind of key that is made. One that is there already stays.")
+      "The kind of key that is made. One that is there already stays.")                                        \
+    X(S, VALUE, FLAG, ocsp, ocsp, "true", "", "", "false",                                                     \
+      "Show what the authority says of it now to clients that ask (OCSP stapling), where the certificate "     \
+      "names a responder. It is asked over http by this edge.")
 
 #define CONFIG_ACME_TABLE(X, S)                                                                              \
     X(S, VALUE, TEXT, directory, directory, "https://acme-v02.api.letsencrypt.org/directory", "", "",        \

@@ -10,11 +10,10 @@ static sk_str named_file(struct compile *c, const char *parent, const char *key,
 }
 
 static void refuse_without_tls(struct compile *c, const char *parent, const char *key, const char *raw) {
-    char path[CONFIG_PATH_BYTES], text[80];
+    char path[CONFIG_PATH_BYTES];
     if (!raw) return;
     snprintf(path, sizeof(path), "%s.%s", parent, key);
-    snprintf(text, sizeof(text), "found a %s, but the url is not https", key);
-    config_compile_problem(c, path, text);
+    config_compile_problem(c, path, "found a %s, but the url is not https", key);
 }
 
 void config_compile_origin_tls(struct compile *c, const char *path, const struct config_raw_ORIGIN *raw,

@@ -5,14 +5,10 @@
 #include "config/compile_private.h"
 #include "config/value.h"
 
-static const struct config_section *section_of(const char *key) {
-    return config_option_find(config_top, sk_str_from_c(key))->section;
-}
-
 static void told(struct compile *c, const char *key, const char *text) {
     char path[CONFIG_PATH_BYTES];
     snprintf(path, sizeof(path), "peers.%s", key);
-    config_compile_problem(c, path, text);
+    config_compile_problem(c, path, "%s", text);
 }
 
 /* A file of its own, or that of the fleet's folder, which `skerry join` may yet make. */
@@ -31,7 +27,8 @@ static sk_str file_of(struct compile *c, const char *key, sk_str file, const cha
 }
 
 static void compile_nodes(struct compile *c, const struct config_raw_PEERS *raw, struct config_peers *peers) {
-    const struct config_section *section = config_option_find(section_of("peers"), SK_STR("nodes"))->section;
+    const struct config_section *section =
+        config_compile_section(config_compile_section(config_top, "peers"), "nodes");
     peers->nodes = config_compile_allocate(c, raw->nodes_count, sizeof(*peers->nodes));
     if (!peers->nodes) return;
     for (unsigned i = 0; i < raw->nodes_count; i++) {
@@ -86,7 +83,7 @@ static void set_address(struct compile *c, struct config_peers *peers) {
 }
 
 void config_compile_peers(struct compile *c, const struct config_raw_PEERS *raw, struct config_peers *peers) {
-    config_compile_fill(c, section_of("peers"), raw, peers);
+    config_compile_fill(c, config_compile_section(config_top, "peers"), raw, peers);
     if (!raw) return;
     if (!raw->listen) {
         config_compile_problem(c, "peers", "found no listen, expected one (example: listen: 10.0.0.1:7444)");

@@ -1,34 +1,31 @@
 #include "control/members.h"
 
-#include "base/log.h"
-#include "fleet/deep.h"
+#include "fleet/heartbeats.h"
 
 enum { CALL_MS = 5000, SIGNERS_KEPT = 256 };
 
-struct checking {
-    struct control_process *process;
-    const struct fleet_members *said;
-    struct control_member *members;
-    size_t count;
-};
+static struct fleet_identity *identity_of(void *arg) {
+    const struct control_process *process = arg;
+    return fleet_identity_ref(process->identity);
+}
 
-static sk_err check_all(void *arg) {
-    struct checking *checking = arg;
-    struct control_process *process = checking->process;
-    if (!process->signers && fleet_signers_create(SIGNERS_KEPT, &process->signers) != SK_OK)
-        return SK_ERR_NO_MEMORY;
-    for (size_t i = 0; i < checking->said->count; i++) {
-        const struct fleet_member *member = &checking->said->items[i];
-        struct control_member *out = &checking->members[checking->count];
-        sk_err err =
-            fleet_heartbeat_check(member, process->signers, process->identity, &process->view.expelled,
-                                  sk_wall_now_ns() / SK_NS_PER_MS, &out->beat);
-        checking->count += !err;
-        if (err)
-            SK_LOG_LIMITED(SK_LOG_WARN, "control", "the heartbeat of %.*s counts for nothing: %s",
-                           SK_STR_ARGS(member->name), sk_err_text(err));
-    }
-    return SK_OK;
+static const struct fleet_expelled *expelled_of(void *arg) {
+    const struct control_process *process = arg;
+    return &process->view.expelled;
+}
+
+static sk_err read_beats(struct control_process *process, struct sk_arena *arena,
+                         struct fleet_heartbeat **out_beats, size_t *out_count) {
+    sk_err err = process->signers ? SK_OK : fleet_signers_create(SIGNERS_KEPT, &process->signers);
+    const struct fleet_heartbeats_question question = {.valkey = process->store.valkey,
+                                                       .signers = process->signers,
+                                                       .part = "control",
+                                                       .arg = process,
+                                                       .identity = identity_of,
+                                                       .expelled = expelled_of};
+    if (err) return err;
+    return fleet_heartbeats_read(&question, sk_time_now() + CALL_MS * SK_NS_PER_MS, arena, out_beats,
+                                 out_count);
 }
 
 static void note_position(struct control_process *process, const struct fleet_pair *said,
@@ -42,7 +39,7 @@ static void note_position(struct control_process *process, const struct fleet_pa
 }
 
 static sk_err add_positions(struct control_process *process, struct sk_arena *arena,
-                            struct checking *checking) {
+                            struct control_member *members, size_t member_count) {
     sk_str publisher = fleet_publisher_name(process->publisher);
     sk_str key = sk_arena_printf(arena, FLEET_BUS_APPLIED "%.*s", SK_STR_ARGS(publisher));
     struct fleet_pair *pairs;
@@ -51,25 +48,24 @@ static sk_err add_positions(struct control_process *process, struct sk_arena *ar
     sk_err err = fleet_valkey_hash_get(process->store.valkey, key, sk_time_now() + CALL_MS * SK_NS_PER_MS,
                                        arena, &pairs, &count);
     for (size_t i = 0; i < count && !err; i++)
-        for (size_t m = 0; m < checking->count; m++)
-            if (sk_str_eq(pairs[i].name, checking->members[m].beat.name))
-                note_position(process, &pairs[i], &checking->members[m]);
+        for (size_t m = 0; m < member_count; m++)
+            if (sk_str_eq(pairs[i].name, members[m].beat.name))
+                note_position(process, &pairs[i], &members[m]);
     return err;
 }
 
 sk_err control_members(struct control_process *process, struct sk_arena *arena,
                        struct control_member **out_members, size_t *out_count) {
-    struct fleet_members said;
-    struct checking checking = {.process = process, .said = &said};
-    sk_err err =
-        fleet_members_read(process->store.valkey, sk_time_now() + CALL_MS * SK_NS_PER_MS, arena, &said);
+    struct fleet_heartbeat *beats;
+    size_t count;
+    sk_err err = read_beats(process, arena, &beats, &count);
     if (err) return err;
-    checking.members = sk_arena_zalloc(arena, SK_MAX(said.count, 1) * sizeof *checking.members);
-    if (!checking.members) return SK_ERR_NO_MEMORY;
-    err = fleet_deeply(check_all, &checking);
-    if (!err && process->publisher) err = add_positions(process, arena, &checking);
+    struct control_member *members = sk_arena_zalloc(arena, SK_MAX(count, 1) * sizeof *members);
+    if (!members) return SK_ERR_NO_MEMORY;
+    for (size_t i = 0; i < count; i++) members[i].beat = beats[i];
+    if (process->publisher) err = add_positions(process, arena, members, count);
     if (err) return err;
-    *out_members = checking.members;
-    *out_count = checking.count;
+    *out_members = members;
+    *out_count = count;
     return SK_OK;
 }

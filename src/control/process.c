@@ -1,17 +1,15 @@
 #include "control/process.h"
 
-#include <grp.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "control/control.h"
+#include "io/user.h"
 
 enum { CONNECTIONS = 4096, QUIET_MS = 3000, FINE = 0, FAILED = 1, USAGE = 2 };
 
@@ -108,15 +106,10 @@ static void tear_down(struct control_process *process) {
 
 /* --- the beginning ------------------------------------------------------------------------------------------- */
 
-/* Becomes the configured user, when started as root; never gains privileges again in any case. */
+/* When started as root; never gains privileges again in any case. */
 static sk_err become_user(sk_str user) {
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    if (!user.len || geteuid() != 0) return SK_OK;
-    const struct passwd *entry = getpwnam(user.data);
-    if (!entry) return SK_ERR_NOT_FOUND;
-    bool done = initgroups(entry->pw_name, entry->pw_gid) == 0 && setgid(entry->pw_gid) == 0 &&
-                setuid(entry->pw_uid) == 0;
-    return done ? SK_OK : SK_ERR_DENIED;
+    (void)io_user_settle();
+    return user.len && geteuid() == 0 ? io_user_become(user, "control") : SK_OK;
 }
 
 static sk_err open_state(struct control_process *process) {

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <yyjson.h>
 
+#include "control/erase.h"
 #include "control/process.h"
 #include "fleet/admin_json.h"
 #include "fleet/publisher.h"
@@ -44,21 +45,30 @@ static bool narrow(struct fleet_purge_request *request, sk_str site) {
     return true;
 }
 
+/* How it went until the deadline. */
+struct outcome {
+    struct fleet_stragglers stragglers;
+    struct control_erasure erasure; /* of one */
+    sk_time_ns took_ns;
+};
+
+/* OUTCOME NULL: nobody waited. */
 static sk_err describe(const struct fleet_purge_request *request, const struct fleet_receipt *receipt,
-                       const struct fleet_stragglers *stragglers, sk_time_ns took_ns,
-                       struct fleet_admin_answer *answer) {
+                       const struct outcome *outcome, struct fleet_admin_answer *answer) {
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *root = yyjson_mut_obj(doc);
     yyjson_mut_doc_set_root(doc, root);
     yyjson_mut_obj_add_uint(doc, root, "epoch", receipt->mark.epoch);
     yyjson_mut_obj_add_uint(doc, root, "sequence", receipt->mark.sequence);
     yyjson_mut_obj_add_uint(doc, root, "purges", request->count);
-    if (stragglers) {
+    if (outcome) {
+        const struct fleet_stragglers *stragglers = &outcome->stragglers;
         yyjson_mut_val *behind = yyjson_mut_obj_add_arr(doc, root, "behind");
         for (uint32_t i = 0; behind && i < stragglers->behind; i++)
             yyjson_mut_arr_append(behind, fleet_json_text(doc, stragglers->names[i]));
         yyjson_mut_obj_add_uint(doc, root, "living", stragglers->living);
-        yyjson_mut_obj_add_real(doc, root, "applied_ms", (double)took_ns / (double)SK_NS_PER_MS);
+        yyjson_mut_obj_add_real(doc, root, "applied_ms", (double)outcome->took_ns / (double)SK_NS_PER_MS);
+        if (request->wishes[0].erase) control_erase_describe(doc, root, &outcome->erasure);
     }
     return doc && root ? fleet_json_answer(answer, doc) : SK_ERR_NO_MEMORY;
 }
@@ -104,20 +114,24 @@ static void watch(struct control_process *process, const struct fleet_receipt *r
 static sk_err wait_and_describe(struct control_process *process, const struct fleet_purge_request *request,
                                 const struct fleet_receipt *receipt, uint64_t wait_ms, struct sk_arena *arena,
                                 struct fleet_admin_answer *answer) {
-    struct fleet_stragglers stragglers;
+    struct outcome outcome = {0};
     if (!wait_ms) {
         watch(process, receipt);
-        return describe(request, receipt, NULL, 0, answer);
+        return describe(request, receipt, NULL, answer);
     }
-    sk_time_ns begun = sk_time_now();
-    sk_err err =
-        wait_everywhere(process, receipt, begun + (sk_time_ns)wait_ms * SK_NS_PER_MS, arena, &stragglers);
-    if (err) return err;
-    return describe(request, receipt, &stragglers, sk_time_now() - begun, answer);
+    sk_time_ns begun = sk_time_now(), deadline = begun + (sk_time_ns)wait_ms * SK_NS_PER_MS;
+    sk_err err = wait_everywhere(process, receipt, deadline, arena, &outcome.stragglers);
+    outcome.took_ns = sk_time_now() - begun;
+    if (!err && request->wishes[0].erase)
+        err = control_erase_wait(process, receipt, deadline, arena, &outcome.erasure);
+    return err ? err : describe(request, receipt, &outcome, answer);
 }
 
 static sk_err refuse(struct fleet_admin_answer *answer, sk_err err) {
     switch (err) {
+    case SK_ERR_INVALID:
+        return fleet_admin_say(answer, 400,
+                               "a site is erased by a request of its own: found more in this one");
     case SK_ERR_TOO_LARGE: return fleet_admin_say(answer, 413, "one of the texts is over 8192 bytes");
     case SK_ERR_FULL:
         return fleet_admin_say(answer, 503, "too many purges wait for Valkey: none of these does");
@@ -137,7 +151,8 @@ static sk_err purge(struct control_process *process, struct fleet_admin_request 
     sk_err err =
         fleet_publish(process->publisher, wanted, sk_time_now() + PUBLISH_MS * SK_NS_PER_MS, &receipt);
     if (err) return refuse(answer, err);
-    control_record_deed(process, asker->name, "purge", "%u, the first of them %s %.*s", wanted->count,
+    const char *deed = wanted->wishes[0].erase ? "erase" : "purge";
+    control_record_deed(process, asker->name, deed, "%u, the first of them %s %.*s", wanted->count,
                         fleet_purge_kind_key(wanted->wishes[0].kind),
                         (int)SK_MIN(wanted->wishes[0].text.len, 200),
                         wanted->wishes[0].text.len ? wanted->wishes[0].text.data : "");

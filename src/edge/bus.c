@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/version.h"
+#include "edge/bus_erase.h"
 #include "edge/bus_keep.h"
 #include "edge/health.h"
 #include "edge/purge.h"
@@ -16,6 +17,7 @@ enum { IDENTITY_LOOK_MS = 5000, EXPELLED_MOST = 4 << 20, AWAIT_MS = 2000, AWAIT_
 struct edge_bus {
     struct edge_process *process;
     struct fleet_follower *follower;
+    struct edge_bus_erasures *erasures;
     bool unresolved; /* a purge meant nothing under the configuration in force */
     struct edge_bus_keep keep;
     bool doubtful; /* what is stored may be older than what was purged while we were away */
@@ -152,7 +154,9 @@ static void apply(void *arg, const struct fleet_bus_entry *entry) {
     struct sk_arena arena;
     sk_err err = SK_OK;
     sk_arena_init(&arena, 4096, 0);
-    for (uint32_t i = 0; i < entry->wish_count && !err; i++) {
+    bool erase = entry->wish_count && entry->wishes[0].erase; /* alone, then */
+    if (erase) err = edge_bus_erase(bus->erasures, entry);
+    for (uint32_t i = 0; i < entry->wish_count && !erase && !err; i++) {
         err = apply_wish(bus, &entry->wishes[i], &arena, entry->publisher);
         sk_arena_reset(&arena);
     }
@@ -170,6 +174,7 @@ void edge_bus_config_changes(struct edge_bus *bus, const struct config *config) 
 
 static void keep_place(void *arg, const struct fleet_bus_follow *follow, sk_time_ns heard, bool last) {
     struct edge_bus *bus = arg;
+    if (edge_bus_erasures_open(bus->erasures)) return; /* it would not be heard again */
     edge_bus_keep_write(&bus->keep, follow, heard, bus->unresolved, last);
 }
 
@@ -248,6 +253,17 @@ static sk_err failed(const char *what, sk_str which, sk_err err) {
     return err;
 }
 
+static sk_err prepare_erasures(struct edge_bus *bus, const struct fleet_valkey_where *primary) {
+    char name[FLEET_ID_TEXT_BYTES];
+    const struct edge_bus_erasures_options options = {
+        .process = bus->process,
+        .primary = *primary,
+        .name = fleet_id_format(&fleet_identity_self(bus->identity)->id, name),
+        .bus_key = key_of,
+        .arg = bus};
+    return edge_bus_erasures_create(&options, &bus->erasures);
+}
+
 static sk_err follow(struct edge_bus *bus, const struct config_fleet *fleet) {
     struct fleet_bus_follow begin;
     struct fleet_follower_options options = {
@@ -274,7 +290,8 @@ static sk_err follow(struct edge_bus *bus, const struct config_fleet *fleet) {
         both[i]->key = fleet->bus_key;
     }
     if (go_on(bus, fleet->silence_ms, &begin, &options.begin_heard)) options.begin = &begin;
-    err = fleet_follower_start(bus->process->loop, &options, &bus->follower);
+    err = prepare_erasures(bus, &options.primary);
+    if (!err) err = fleet_follower_start(bus->process->loop, &options, &bus->follower);
     return err ? failed("the bus", SK_STR(""), err) : SK_OK;
 }
 
@@ -306,6 +323,7 @@ void edge_bus_leave(struct edge_bus *bus, void (*left)(void *arg), void *arg) {
 void edge_bus_free(struct edge_bus *bus) {
     if (!bus) return;
     fleet_follower_free(bus->follower);
+    edge_bus_erasures_free(bus->erasures);
     fleet_identity_unref(bus->identity);
     fleet_expelled_free(&bus->expelled);
     free(bus);

@@ -1,5 +1,7 @@
 #include "edge/certificates.h"
 
+#include "edge/settle.h"
+
 #define CHECK_MS (30 * 1000)
 
 void edge_log_lines(const struct sk_buf *report, enum sk_log_level level, const char *what) {
@@ -38,6 +40,8 @@ static sk_err renew_certificates(struct edge_process *process, struct sk_buf *re
         return err;
     }
     edge_process_use_snapshot(process, snapshot);
+    if (!edge_settle(process))
+        sk_log(SK_LOG_WARN, "edge", "a worker is held up: it takes the certificates when it can");
     return SK_OK;
 }
 

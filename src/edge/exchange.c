@@ -21,8 +21,7 @@ void edge_exchange_begin(struct edge_exchange *exchange, struct edge_worker *wor
     exchange->outcome = (struct edge_outcome){.reason = HTTP_REASON_NONE};
 }
 
-sk_err edge_exchange_keep(struct edge_exchange *exchange) {
-    if (exchange->kept) return SK_OK;
+static sk_err copy_to_own(struct edge_exchange *exchange) {
     struct http_request copy = {0};
     sk_str key = exchange->key.text;
     sk_err err = wire_h1_request_copy(&exchange->own_arena, &exchange->request, &copy);
@@ -38,6 +37,13 @@ sk_err edge_exchange_keep(struct edge_exchange *exchange) {
     exchange->request = copy;
     exchange->key.text = key;
     exchange->arena = &exchange->own_arena;
+    return SK_OK;
+}
+
+sk_err edge_exchange_keep(struct edge_exchange *exchange) {
+    if (exchange->kept) return SK_OK;
+    sk_err err = exchange->lasting ? SK_OK : copy_to_own(exchange);
+    if (err) return err;
     edge_snapshot_ref(exchange->snapshot);
     exchange->kept = true;
     return SK_OK;

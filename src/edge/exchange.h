@@ -102,11 +102,13 @@ struct edge_exchange {
     const struct config_site *site; /* NULL: none serves this host */
     const struct config_rule *rule; /* of the site; never NULL with a site */
     struct http_request request;    /* borrowed from the connection until kept */
-    struct sk_arena *arena;         /* the worker's scratch until kept, then own_arena */
+    struct sk_arena *arena;         /* the worker's scratch until kept, then own_arena; or see LASTING */
     struct cache_key key;           /* text empty when not made */
     uint32_t traits;                /* enum edge_trait */
     sk_time_ns started;
     bool kept;
+    bool
+        lasting; /* set by the connection: request and arena live as long as the exchange, nothing is copied to keep it */
     bool responded;            /* respond was called */
     bool must_revalidate;      /* what is stored is stale, and may answer only when the origin agrees */
     bool client_gone;          /* respond must not be called any more */

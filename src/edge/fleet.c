@@ -135,11 +135,11 @@ static sk_err put_in_force(struct edge_fleet *fleet, sk_str body) {
     io_loop_post(fleet->process->loop, &fleet->task);
     while (!stopping(fleet)) {
         struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
+        clock_gettime(CLOCK_MONOTONIC, &until); /* the wall clock may step */
         until.tv_nsec += LOOK_NS;
         until.tv_sec += until.tv_nsec / 1000000000;
         until.tv_nsec %= 1000000000;
-        if (sem_timedwait(&fleet->done, &until) == 0) return fleet->applied;
+        if (sem_clockwait(&fleet->done, CLOCK_MONOTONIC, &until) == 0) return fleet->applied;
     }
     return SK_ERR_CANCELLED;
 }

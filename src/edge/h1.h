@@ -1,6 +1,8 @@
 /* A client's HTTP/1.1 connection; private to edge/h1_*.c. Owner thread only.
  *
- *   h1_conn.c    accept to close, heads and pipelining, deadlines
+ *   h1_conn.c    accept to close, one exchange after the other, deadlines
+ *   h1_read.c    bytes in: heads and pipelining, what is refused
+ *   h1_head.c    an answer's head
  *   h1_write.c   an answer onto the socket, now and whenever it takes more
  *   h1_body.c    the request's body for the fetch, 100-continue, the hand-over to a tunnel
  *
@@ -71,6 +73,13 @@ struct h1_conn {
 static inline struct h1_conn *h1_of(struct edge_exchange *exchange) {
     return SK_CONTAINER_OF(exchange, struct h1_conn, exchange);
 }
+static inline const struct config *h1_config(const struct h1_conn *conn) {
+    return conn->worker->snapshot->config;
+}
+/* MS from now on; 0: never. */
+static inline sk_time_ns h1_after_ms(const struct h1_conn *conn, int64_t ms) {
+    return ms ? io_loop_now(conn->worker->loop) + ms * SK_NS_PER_MS : SK_TIME_NEVER;
+}
 /* True while the request's body has not been read to its end. */
 static inline bool h1_body_unread(const struct h1_conn *conn) { return !wire_h1_message_done(&conn->parser); }
 
@@ -86,9 +95,19 @@ extern const struct edge_exchange_ops h1_exchange_ops;
 void h1_answered(struct h1_conn *conn, bool aborted);
 /* Goes on at the end of the iteration; YIELD: of the next one, because this connection has had its turn. */
 void h1_queue(struct h1_conn *conn, bool yield);
+void h1_set_deadline(struct h1_conn *conn, sk_time_ns deadline);
+/* Between exchanges. The memory goes at the end of the iteration, when nobody on the stack looks at it any more. */
+void h1_close(struct h1_conn *conn);
+
+/* h1_read.c */
+/* Reads until nothing more is there, or the connection has had its turn, and serves each request whose head is complete. */
+void h1_read_heads(struct h1_conn *conn);
+/* The same of what was read before. */
+void h1_serve_kept(struct h1_conn *conn);
+/* The header deadline has come: 408. */
+void h1_slow_head(struct h1_conn *conn);
 /* Counts and logs what was malformed. */
 void h1_note_refusal(struct h1_conn *conn, enum wire_h1_refusal refusal);
-void h1_set_deadline(struct h1_conn *conn, sk_time_ns deadline);
 /* One recv. SK_OK; SK_ERR_AGAIN: nothing now; SK_ERR_END, SK_ERR_RESET and others: no more ever. */
 sk_err h1_receive(struct h1_conn *conn, char *data, size_t capacity, size_t *out_n);
 

@@ -53,8 +53,7 @@ static void round_content(struct h1_conn *conn, struct round *round, const struc
     round->lead_count = round->count;
     uint64_t room = SK_MIN((uint64_t)limit, writer->promised);
     if (writer->chunked) room = SK_MIN(room, writer->chunk_left);
-    /* A chunk's end must follow its content in the same call, so only plain content is sent from the file. */
-    if (pieces[0].fd >= 0 && !conn->layer && !writer->chunked && room >= SENDFILE_BYTES) {
+    if (pieces[0].fd >= 0 && room >= SENDFILE_BYTES) {
         round->file = pieces[0];
         round->file.bytes = round->content = (size_t)SK_MIN(room, (uint64_t)pieces[0].bytes);
         round->more = available > round->content;
@@ -115,13 +114,22 @@ static sk_err add_last_chunk(struct h1_conn *conn, struct round *round) {
     return err;
 }
 
+/* What there is to send. Only plain content goes out from the file: TLS needs it in memory, and a chunk's end must follow
+ * its content in the same call. */
+static enum cache_read look(struct h1_conn *conn, struct cache_piece *pieces, size_t *out_count) {
+    struct h1_writer *writer = &conn->writer;
+    if (!writer->reader.object) return CACHE_READ_END;
+    if (conn->layer || writer->chunked || writer->promised < SENDFILE_BYTES)
+        return cache_reader_peek(&writer->reader, pieces, PIECES, out_count);
+    return cache_reader_peek_lent(&writer->reader, pieces, PIECES, out_count);
+}
+
 static sk_err round_fill(struct h1_conn *conn, struct round *round, size_t limit) {
     struct h1_writer *writer = &conn->writer;
     sk_err err = SK_OK;
     struct cache_piece pieces[PIECES];
     size_t count = 0;
-    round->state = CACHE_READ_END;
-    if (writer->reader.object) round->state = cache_reader_peek(&writer->reader, pieces, PIECES, &count);
+    round->state = look(conn, pieces, &count);
     if (round->state == CACHE_READ_DATA)
         round_content(conn, round, pieces, count, limit);
     else

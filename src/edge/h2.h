@@ -11,8 +11,6 @@ struct h2_conn {
     struct io_watch watch; /* fd -1 once it is closed */
     struct io_layer *layer;
     struct io_timer timer;
-    struct io_task task;
-    bool task_queued;
     bool may_read;
     bool feeding;          /* wire_h2_receive is on the stack */
     bool dying;            /* nothing more is read; closes when OUT is sent */

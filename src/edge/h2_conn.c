@@ -12,19 +12,13 @@
 #define READS_A_TURN 4
 #define TICK_MS 250
 
-static const struct config_timeouts *timeouts_of(const struct h2_conn *conn) {
-    return &conn->mux.worker->snapshot->config->timeouts;
-}
-
-static sk_time_ns now_of(const struct h2_conn *conn) { return io_loop_now(conn->mux.worker->loop); }
-
-/* Goes on with output (and, YIELD, in the next iteration) once the stack is unwound. */
-static void queue(struct h2_conn *conn, bool yield);
+static struct h2_conn *conn_of(struct mux_conn *mux) { return SK_CONTAINER_OF(mux, struct h2_conn, mux); }
 
 /* --- the end ---------------------------------------------------------------------------------------------- */
 
-static void conn_free(struct h2_conn *conn) {
-    struct edge_worker *worker = conn->mux.worker;
+static void conn_free(struct mux_conn *mux) {
+    struct h2_conn *conn = conn_of(mux);
+    struct edge_worker *worker = mux->worker;
     wire_h2_free(conn->h2);
     sk_buf_free(&conn->out);
     edge_limits_leave(worker->limits, &conn->mux.peer);
@@ -50,7 +44,7 @@ static void conn_close(struct h2_conn *conn, bool well) {
     else
         close(fd);
     mux_abort_streams(&conn->mux);
-    queue(conn, false);
+    mux_queue(&conn->mux, false);
 }
 
 /* --- output ----------------------------------------------------------------------------------------------- */
@@ -81,7 +75,7 @@ static bool send_out(struct h2_conn *conn) {
         size_t n = 0;
         sk_err err = io_layer_sendv(conn->layer, conn->watch.fd, &iov, 1, false, &n);
         if (err == SK_ERR_AGAIN) {
-            if (!conn->mux.blocked) edge_pace_run(&conn->pace, now_of(conn));
+            if (!conn->mux.blocked) edge_pace_run(&conn->pace, mux_now(&conn->mux));
             conn->mux.blocked = true;
             return false;
         }
@@ -90,10 +84,10 @@ static bool send_out(struct h2_conn *conn) {
             return false;
         }
         sk_buf_consume(&conn->out, n);
-        edge_pace_moved(&conn->pace, n, now_of(conn));
+        edge_pace_moved(&conn->pace, n, mux_now(&conn->mux));
     }
     conn->mux.blocked = false;
-    edge_pace_pause(&conn->pace, now_of(conn));
+    edge_pace_pause(&conn->pace, mux_now(&conn->mux));
     return true;
 }
 
@@ -103,7 +97,7 @@ static void write_all(struct h2_conn *conn) {
         pull(conn);
         if (!sk_buf_len(&conn->out) || !send_out(conn)) break;
         if (turn >= EDGE_TURN_BYTES) {
-            queue(conn, true);
+            mux_queue(&conn->mux, true);
             return;
         }
     }
@@ -118,7 +112,7 @@ static void feed(struct h2_conn *conn, sk_str input) {
     struct wire_head_limits limits = mux_head_limits(conn->mux.worker);
     wire_h2_limit_heads(conn->h2, &limits);
     conn->feeding = true;
-    sk_err err = wire_h2_receive(conn->h2, input, now_of(conn));
+    sk_err err = wire_h2_receive(conn->h2, input, mux_now(&conn->mux));
     conn->feeding = false;
     if (err) {
         note_abuse(conn, err);
@@ -129,7 +123,7 @@ static void feed(struct h2_conn *conn, sk_str input) {
     if (!wire_h2_head_open(conn->h2))
         conn->head_at = 0;
     else if (!conn->head_at)
-        conn->head_at = now_of(conn);
+        conn->head_at = mux_now(&conn->mux);
 }
 
 /* A client that takes no answers gets no further questions in. */
@@ -154,7 +148,7 @@ static void read_some(struct h2_conn *conn) {
             conn->mux.tls.early = edge_tls_layer_of(conn->layer)->facts.early;
         feed(conn, (sk_str){room, n});
     }
-    if (wants_input(conn)) queue(conn, true);
+    if (wants_input(conn)) mux_queue(&conn->mux, true);
 }
 
 /* --- events ----------------------------------------------------------------------------------------------- */
@@ -163,30 +157,15 @@ static void on_timer(struct io_timer *timer);
 
 static void arm(struct h2_conn *conn) {
     if (conn->mux.closed || io_timer_armed(&conn->timer)) return;
-    io_timer_start(conn->mux.worker->loop, &conn->timer, now_of(conn) + TICK_MS * SK_NS_PER_MS, on_timer);
+    io_timer_start(conn->mux.worker->loop, &conn->timer, mux_now(&conn->mux) + TICK_MS * SK_NS_PER_MS,
+                   on_timer);
 }
 
-static void on_task(struct io_task *task) {
-    struct h2_conn *conn = SK_CONTAINER_OF(task, struct h2_conn, task);
-    conn->task_queued = false;
-    mux_free_streams(&conn->mux);
-    if (!conn->mux.closed) {
-        read_some(conn);
-        write_all(conn);
-        mux_free_streams(&conn->mux);
-        arm(conn);
-    }
-    if (conn->mux.closed && !conn->mux.stream_count && !conn->task_queued) conn_free(conn);
-}
-
-static void queue(struct h2_conn *conn, bool yield) {
-    if (conn->task_queued) return;
-    conn->task_queued = true;
-    conn->task.run = on_task;
-    if (yield)
-        io_loop_defer_to_next(conn->mux.worker->loop, &conn->task);
-    else
-        io_loop_defer(conn->mux.worker->loop, &conn->task);
+static void run(struct mux_conn *mux) {
+    struct h2_conn *conn = conn_of(mux);
+    read_some(conn);
+    write_all(conn);
+    arm(conn);
 }
 
 static void on_ready(struct io_watch *watch, unsigned ready) {
@@ -203,7 +182,7 @@ static void on_ready(struct io_watch *watch, unsigned ready) {
     read_some(conn);
     write_all(conn);
     arm(conn);
-    if (!sk_list_empty(&conn->mux.over)) queue(conn, false);
+    if (!sk_list_empty(&conn->mux.over)) mux_queue(&conn->mux, false);
 }
 
 /* --- deadlines -------------------------------------------------------------------------------------------- */
@@ -213,7 +192,7 @@ static bool is_after(sk_time_ns now, sk_time_ns since, int64_t ms) {
 }
 
 static bool write_pace_ok(struct h2_conn *conn, sk_time_ns now) {
-    const struct config_timeouts *timeouts = timeouts_of(conn);
+    const struct config_timeouts *timeouts = mux_timeouts(&conn->mux);
     struct edge_pace_limits limits = {.progress_ms = timeouts->write_ms, .min_rate = timeouts->min_rate};
     sk_time_ns check;
     return !conn->mux.blocked || edge_pace_ok(&conn->pace, &limits, now, &check);
@@ -222,13 +201,13 @@ static bool write_pace_ok(struct h2_conn *conn, sk_time_ns now) {
 static void go_away(struct h2_conn *conn) {
     conn->drained = true;
     wire_h2_goaway(conn->h2, true);
-    queue(conn, false);
+    mux_queue(&conn->mux, false);
 }
 
 static void on_timer(struct io_timer *timer) {
     struct h2_conn *conn = SK_CONTAINER_OF(timer, struct h2_conn, timer);
-    sk_time_ns now = now_of(conn);
-    if (!write_pace_ok(conn, now) || is_after(now, conn->head_at, timeouts_of(conn)->header_ms)) {
+    sk_time_ns now = mux_now(&conn->mux);
+    if (!write_pace_ok(conn, now) || is_after(now, conn->head_at, mux_timeouts(&conn->mux)->header_ms)) {
         observe_count(conn->mux.worker->metrics, OBSERVE_TIMEOUTS);
         conn_close(conn, false);
         return;
@@ -243,9 +222,9 @@ static void on_timer(struct io_timer *timer) {
 static void on_drain(struct edge_connection *connection) {
     struct h2_conn *conn = SK_CONTAINER_OF(connection, struct h2_conn, mux.connection);
     if (conn->mux.closed || conn->drain_at) return;
-    conn->drain_at = now_of(conn) + EDGE_DRAIN_IDLE_MS * SK_NS_PER_MS;
+    conn->drain_at = mux_now(&conn->mux) + EDGE_DRAIN_IDLE_MS * SK_NS_PER_MS;
     wire_h2_goaway(conn->h2, false);
-    queue(conn, false);
+    mux_queue(&conn->mux, false);
 }
 
 static void on_abort(struct edge_connection *connection) {
@@ -255,9 +234,7 @@ static void on_abort(struct edge_connection *connection) {
 /* --- the beginning ---------------------------------------------------------------------------------------- */
 
 static const struct edge_connection_ops connection_ops = {.drain = on_drain, .abort = on_abort};
-static struct h2_conn *conn_of(struct mux_conn *mux) { return SK_CONTAINER_OF(mux, struct h2_conn, mux); }
 
-static void mux_queue(struct mux_conn *mux, bool yield) { queue(conn_of(mux), yield); }
 static void mux_pull(struct mux_conn *mux, struct wire_stream *stream) { pull(conn_of(mux)); }
 static sk_err respond(struct mux_conn *mux, struct wire_stream *stream, uint16_t status, const sk_str *heads,
                       int count, uint64_t length, bool content) {
@@ -281,7 +258,8 @@ static void blame(struct mux_conn *mux, enum wire_h2_cost cost, sk_time_ns now) 
 }
 
 static const struct mux_ops mux_ops = {
-    .queue = mux_queue,
+    .run = run,
+    .free = conn_free,
     .pull = mux_pull,
     .respond = respond,
     .inform = inform,
@@ -320,6 +298,6 @@ void h2_accept(struct edge_worker *worker, int fd, const struct io_addr *peer, s
         return;
     }
     conn->may_read = true; /* the first request may have come with the handshake's end */
-    queue(conn, false);
+    mux_queue(&conn->mux, false);
     if (worker->stage != EDGE_RUNNING) on_drain(&conn->mux.connection);
 }

@@ -8,24 +8,14 @@
 
 #define CHECK_MS 250
 #define RETRY_MS 1
-/* RFC 9114 section 8.1. */
-#define H3_NO_ERROR 0x100
-#define H3_EXCESSIVE_LOAD 0x107
 
 static struct h3_conn *conn_of(struct mux_conn *mux) { return SK_CONTAINER_OF(mux, struct h3_conn, mux); }
 
-static const struct config_timeouts *timeouts_of(const struct h3_conn *conn) {
-    return &conn->mux.worker->snapshot->config->timeouts;
-}
-
-static sk_time_ns now_of(const struct h3_conn *conn) { return io_loop_now(conn->mux.worker->loop); }
-
-static void queue(struct h3_conn *conn, bool yield);
-
 /* --- the end ---------------------------------------------------------------------------------------------- */
 
-static void conn_free(struct h3_conn *conn) {
-    struct edge_worker *worker = conn->mux.worker;
+static void conn_free(struct mux_conn *mux) {
+    struct h3_conn *conn = conn_of(mux);
+    struct edge_worker *worker = mux->worker;
     wire_h3_free(conn->h3);
     wire_quic_free(conn->quic);
     edge_quic_log_close(conn->log);
@@ -34,7 +24,7 @@ static void conn_free(struct h3_conn *conn) {
     edge_worker_check_drained(worker);
 }
 
-static void prove(struct h3_conn *conn) {
+void h3_prove(struct h3_conn *conn) {
     if (!conn->proven) conn->endpoint->unproven--;
     conn->proven = true;
 }
@@ -54,11 +44,11 @@ static void conn_close(struct h3_conn *conn) {
     } else {
         edge_load_note_rtt(conn->mux.worker, &conn->mux.peer, wire_quic_min_rtt_us(conn->quic));
     }
-    prove(conn);
+    h3_prove(conn);
     if (conn->entered) edge_limits_leave(conn->mux.worker->limits, &conn->entrant);
     edge_quic_left(conn->socket);
     mux_abort_streams(&conn->mux);
-    queue(conn, false);
+    mux_queue(&conn->mux, false);
 }
 
 static void note_failure(const struct h3_conn *conn) {
@@ -114,7 +104,7 @@ static void send_train(struct h3_conn *conn, const struct io_train *train) {
 static void write_all(struct h3_conn *conn) {
     for (size_t turn = 0; !conn->mux.closed && send_held(conn);) {
         struct io_train train;
-        sk_err err = wire_quic_fill(conn->quic, conn->endpoint->train, now_of(conn), &train);
+        sk_err err = wire_quic_fill(conn->quic, conn->endpoint->train, mux_now(&conn->mux), &train);
         send_train(conn, &train);
         if (err) {
             if (!conn->dying) note_failure(conn);
@@ -124,7 +114,7 @@ static void write_all(struct h3_conn *conn) {
         if (!train.bytes) return;
         turn += train.bytes;
         if (turn >= EDGE_TURN_BYTES) {
-            queue(conn, true);
+            mux_queue(&conn->mux, true);
             return;
         }
     }
@@ -134,21 +124,20 @@ static void write_all(struct h3_conn *conn) {
 
 static void on_timer(struct io_timer *timer);
 
-/* An idle connection is looked at when it has been idle for long enough, others now and then. */
-static sk_time_ns next_check(const struct h3_conn *conn) {
-    sk_time_ns now = now_of(conn);
+sk_time_ns h3_next_check(const struct h3_conn *conn) {
+    sk_time_ns now = mux_now(&conn->mux);
     bool busy = conn->mux.stream_count || wire_h3_borrows(conn->h3);
     if (busy || conn->drain_at || conn->drained || !conn->mux.asked) return now + CHECK_MS * SK_NS_PER_MS;
     return SK_MAX(now + CHECK_MS * SK_NS_PER_MS,
-                  conn->mux.quiet_at + timeouts_of(conn)->keep_alive_ms * SK_NS_PER_MS);
+                  conn->mux.quiet_at + mux_timeouts(&conn->mux)->keep_alive_ms * SK_NS_PER_MS);
 }
 
 static void arm(struct h3_conn *conn) {
     if (conn->mux.closed) return;
-    if (conn->mux.stream_count && conn->check_at > now_of(conn) + CHECK_MS * SK_NS_PER_MS)
-        conn->check_at = next_check(conn);
+    if (conn->mux.stream_count && conn->check_at > mux_now(&conn->mux) + CHECK_MS * SK_NS_PER_MS)
+        conn->check_at = h3_next_check(conn);
     sk_time_ns due = SK_MIN(conn->check_at, wire_quic_due(conn->quic));
-    if (conn->held.data) due = now_of(conn) + RETRY_MS * SK_NS_PER_MS;
+    if (conn->held.data) due = mux_now(&conn->mux) + RETRY_MS * SK_NS_PER_MS;
     io_timer_start(conn->mux.worker->loop, &conn->timer, due, on_timer);
 }
 
@@ -158,7 +147,7 @@ static void go_away(struct h3_conn *conn) {
 }
 
 static bool is_silent(const struct h3_conn *conn) {
-    return now_of(conn) - conn->heard_at >= wire_quic_patience(conn->quic);
+    return mux_now(&conn->mux) - conn->heard_at >= wire_quic_patience(conn->quic);
 }
 
 /* A handshake that is on its way is finished, one that nobody goes on with is not waited for. */
@@ -170,7 +159,7 @@ static void give_up_handshake(struct h3_conn *conn) {
 
 /* Who acknowledges nothing of an answer, however often it is sent, shall not keep the cache's memory. */
 static void check_loans(struct h3_conn *conn, sk_time_ns now) {
-    sk_time_ns patience = timeouts_of(conn)->write_ms * SK_NS_PER_MS;
+    sk_time_ns patience = mux_timeouts(&conn->mux)->write_ms * SK_NS_PER_MS;
     if (!wire_h3_borrows(conn->h3) || wire_h3_check_loans(conn->h3, now, patience)) return;
     char ip[IO_ADDR_TEXT_BYTES];
     io_addr_format_ip(&conn->mux.peer, ip);
@@ -190,12 +179,12 @@ static void check(struct h3_conn *conn, sk_time_ns now) {
     } else if (!conn->drained && due) {
         go_away(conn);
     }
-    conn->check_at = next_check(conn);
+    conn->check_at = h3_next_check(conn);
 }
 
 static void on_timer(struct io_timer *timer) {
     struct h3_conn *conn = SK_CONTAINER_OF(timer, struct h3_conn, timer);
-    sk_time_ns now = now_of(conn);
+    sk_time_ns now = mux_now(&conn->mux);
     if (now >= conn->check_at) check(conn, now);
     if (now >= wire_quic_due(conn->quic) && !survives(conn, wire_quic_tick(conn->quic, now))) return;
     h3_run(conn);
@@ -221,8 +210,8 @@ void h3_receive(struct h3_conn *conn, const struct io_train *train, sk_str datag
     observe_add(conn->mux.worker->metrics, OBSERVE_CLIENT_BYTES_RECEIVED, datagram.len);
     struct wire_head_limits limits = mux_head_limits(conn->mux.worker);
     wire_h3_limit_heads(conn->h3, &limits);
-    conn->heard_at = now_of(conn);
-    if (!survives(conn, wire_quic_receive(conn->quic, train, datagram, now_of(conn)))) return;
+    conn->heard_at = mux_now(&conn->mux);
+    if (!survives(conn, wire_quic_receive(conn->quic, train, datagram, mux_now(&conn->mux)))) return;
     if (!sk_list_linked(&conn->touched)) sk_list_push_back(&conn->endpoint->touched, &conn->touched);
 }
 
@@ -246,36 +235,19 @@ void h3_run(struct h3_conn *conn) {
         write_all(conn);
     }
     arm(conn);
-    if (!sk_list_empty(&conn->mux.over)) queue(conn, false);
+    if (!sk_list_empty(&conn->mux.over)) mux_queue(&conn->mux, false);
 }
 
-static void on_task(struct io_task *task) {
-    struct h3_conn *conn = SK_CONTAINER_OF(task, struct h3_conn, task);
-    conn->task_queued = false;
-    mux_free_streams(&conn->mux);
-    if (!conn->mux.closed) h3_run(conn);
-    mux_free_streams(&conn->mux);
-    if (conn->mux.closed && !conn->mux.stream_count && !conn->task_queued) conn_free(conn);
-}
-
-static void queue(struct h3_conn *conn, bool yield) {
-    if (conn->task_queued) return;
-    conn->task_queued = true;
-    conn->task.run = on_task;
-    if (yield)
-        io_loop_defer_to_next(conn->mux.worker->loop, &conn->task);
-    else
-        io_loop_defer(conn->mux.worker->loop, &conn->task);
-}
+static void run(struct mux_conn *mux) { h3_run(conn_of(mux)); }
 
 /* RFC 9114 section 5.2: first a word, so that requests on their way are still taken; a second later the last one. */
 static void on_drain(struct edge_connection *connection) {
     struct h3_conn *conn = SK_CONTAINER_OF(connection, struct h3_conn, mux.connection);
     if (conn->mux.closed || conn->drain_at) return;
-    conn->drain_at = now_of(conn) + EDGE_DRAIN_IDLE_MS * SK_NS_PER_MS;
+    conn->drain_at = mux_now(&conn->mux) + EDGE_DRAIN_IDLE_MS * SK_NS_PER_MS;
     conn->check_at = conn->drain_at;
     wire_h3_goaway(conn->h3, false);
-    queue(conn, false);
+    mux_queue(&conn->mux, false);
 }
 
 static void on_abort(struct edge_connection *connection) {
@@ -286,11 +258,10 @@ static void on_abort(struct edge_connection *connection) {
     conn_close(conn);
 }
 
-static const struct edge_connection_ops connection_ops = {.drain = on_drain, .abort = on_abort};
+const struct edge_connection_ops h3_connection_ops = {.drain = on_drain, .abort = on_abort};
 
 /* --- for the streams -------------------------------------------------------------------------------------- */
 
-static void mux_queue(struct mux_conn *mux, bool yield) { queue(conn_of(mux), yield); }
 static void pull(struct mux_conn *mux, struct wire_stream *stream) { wire_h3_pull(conn_of(mux)->h3, stream); }
 static sk_err respond(struct mux_conn *mux, struct wire_stream *stream, uint16_t status, const sk_str *heads,
                       int count, uint64_t length, bool content) {
@@ -313,8 +284,9 @@ static void blame(struct mux_conn *mux, enum wire_h2_cost cost, sk_time_ns now) 
     wire_h3_blame(conn_of(mux)->h3, cost, now);
 }
 
-static const struct mux_ops mux_ops = {
-    .queue = mux_queue,
+const struct mux_ops h3_mux_ops = {
+    .run = run,
+    .free = conn_free,
     .pull = pull,
     .respond = respond,
     .inform = inform,
@@ -323,118 +295,3 @@ static const struct mux_ops mux_ops = {
     .reset = reset,
     .blame = blame,
 };
-
-/* --- the beginning ---------------------------------------------------------------------------------------- */
-
-static sk_err on_id_added(void *owner, const struct wire_quic_id *id) {
-    struct h3_conn *conn = owner;
-    if (conn->id_count == H3_IDS) return SK_ERR_FULL;
-    sk_err err = edge_quic_ids_add(&conn->endpoint->ids, id, conn);
-    if (!err) conn->ids[conn->id_count++] = *id;
-    return err;
-}
-
-static void on_id_removed(void *owner, const struct wire_quic_id *id) {
-    struct h3_conn *conn = owner;
-    for (uint8_t i = 0; i < conn->id_count; i++) {
-        if (!wire_quic_id_eq(&conn->ids[i], id)) continue;
-        edge_quic_ids_remove(&conn->endpoint->ids, id);
-        conn->ids[i] = conn->ids[--conn->id_count];
-        return;
-    }
-}
-
-/* Now that the client is one: does it count, and may it stay? */
-static void on_handshaken(void *owner) {
-    struct h3_conn *conn = owner;
-    struct edge_worker *worker = conn->mux.worker;
-    conn->endpoint->handshakes--;
-    prove(conn);
-    wire_quic_facts(conn->quic, &conn->mux.tls);
-    observe_count(worker->metrics,
-                  conn->mux.tls.post_quantum ? OBSERVE_TLS_HANDSHAKES_PQ : OBSERVE_TLS_HANDSHAKES_CLASSICAL);
-    if (conn->mux.tls.resumed) observe_count(worker->metrics, OBSERVE_TLS_RESUMED);
-    conn->entrant = conn->mux.peer;
-    conn->entered = edge_limits_enter(worker->limits, &conn->entrant) == SK_OK;
-    observe_count(worker->metrics, conn->entered ? OBSERVE_CONNECTIONS : OBSERVE_CONNECTIONS_REFUSED);
-    if (conn->entered) {
-        observe_count(worker->metrics, OBSERVE_QUIC_CONNECTIONS);
-        return;
-    }
-    conn->dying = true;
-    wire_quic_close(conn->quic, H3_EXCESSIVE_LOAD);
-}
-
-static void on_qlog(void *owner, sk_str record) {
-    struct h3_conn *conn = owner;
-    edge_quic_log_write(conn->log, record);
-}
-
-static const struct wire_quic_events quic_events = {
-    .qlog = on_qlog,
-    .id_added = on_id_added,
-    .id_removed = on_id_removed,
-    .handshaken = on_handshaken,
-};
-
-static sk_err create_engines(struct h3_conn *conn, const struct io_train *train,
-                             const struct wire_quic_packet *packet, enum wire_quic_token token,
-                             const struct wire_quic_id *original) {
-    struct edge_worker *worker = conn->mux.worker;
-    struct wire_head_limits head = mux_head_limits(worker);
-    sk_err err = wire_h3_create(&mux_events, &conn->mux, &head, &conn->endpoint->h3, &conn->h3);
-    if (err) return err;
-    conn->log = edge_quic_log_open(worker->snapshot, &train->peer,
-                                   token == WIRE_QUIC_TOKEN_RETRY ? original : &packet->to);
-    struct wire_quic_options options = {
-        .tls = conn->socket->tls,
-        .qlog = conn->log,
-        .keys = conn->endpoint->keys,
-        .place = conn->endpoint->place,
-        .packet = packet,
-        .token = token,
-        .original = *original,
-        .local = &train->local,
-        .peer = &train->peer,
-        .events = &quic_events,
-        .owner = conn,
-        .app = &wire_h3_app,
-        .app_arg = conn->h3,
-        .now = now_of(conn),
-        .idle_ms = SK_MAX(timeouts_of(conn)->keep_alive_ms, 1000),
-        .handshake_ms = timeouts_of(conn)->header_ms,
-    };
-    err = wire_quic_accept(&options, &conn->quic);
-    if (!err) wire_h3_attach(conn->h3, conn->quic);
-    return err;
-}
-
-sk_err h3_accept(struct edge_quic_socket *socket, const struct io_train *train,
-                 const struct wire_quic_packet *packet, enum wire_quic_token token,
-                 const struct wire_quic_id *original, struct h3_conn **out_conn) {
-    struct edge_quic *endpoint = socket->quic;
-    struct h3_conn *conn = calloc(1, sizeof *conn);
-    if (!conn) return SK_ERR_NO_MEMORY;
-    conn->endpoint = endpoint;
-    conn->socket = socket;
-    conn->mux.secure = true;
-    sk_list_init(&conn->touched);
-    mux_conn_init(&conn->mux, &mux_ops, endpoint->worker, &train->peer, WIRE_QUIC_STREAMS);
-    sk_err err = on_id_added(conn, &packet->to);
-    if (!err) err = create_engines(conn, train, packet, token, original);
-    if (err) {
-        while (conn->id_count) edge_quic_ids_remove(&endpoint->ids, &conn->ids[--conn->id_count]);
-        wire_h3_free(conn->h3);
-        edge_quic_log_close(conn->log);
-        free(conn);
-        return err;
-    }
-    conn->proven = token != WIRE_QUIC_TOKEN_NONE;
-    if (!conn->proven) endpoint->unproven++;
-    endpoint->handshakes++;
-    socket->connections++;
-    conn->check_at = next_check(conn);
-    edge_connection_add(endpoint->worker, &conn->mux.connection, &connection_ops);
-    *out_conn = conn;
-    return SK_OK;
-}

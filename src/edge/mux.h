@@ -13,6 +13,7 @@
 #define SK_EDGE_MUX_H
 
 #include "edge/exchange.h"
+#include "edge/mux_room.h"
 #include "edge/pace.h"
 #include "edge/worker.h"
 #include "wire/h2_abuse.h"
@@ -23,8 +24,10 @@ struct mux_conn;
 
 /* What the two protocols do differently. Errors as wire/h2.h says. */
 struct mux_ops {
-    /* Goes on with output (and, YIELD, in the next iteration) once the stack is unwound. */
-    void (*queue)(struct mux_conn *conn, bool yield);
+    /* Its turn (mux_queue): output, and whatever else is due. */
+    void (*run)(struct mux_conn *conn);
+    /* It is closed, and its last stream is over. */
+    void (*free)(struct mux_conn *conn);
     /* Takes content of STREAM as far as there is room, while a borrowed object is still there. */
     void (*pull)(struct mux_conn *conn, struct wire_stream *stream);
     sk_err (*respond)(struct mux_conn *conn, struct wire_stream *stream, uint16_t status, const sk_str *heads,
@@ -55,6 +58,8 @@ struct mux_conn {
     struct sk_list fresh;   /* struct mux_stream.work: heads complete, to be served */
     struct sk_list over;    /* struct mux_stream.work: to be freed */
     uint32_t stream_count;
+    struct io_task task;
+    bool task_queued;
 };
 
 struct mux_stream {
@@ -97,6 +102,12 @@ extern const struct wire_stream_events mux_events;
 /* mux_stream.c */
 void mux_conn_init(struct mux_conn *conn, const struct mux_ops *ops, struct edge_worker *worker,
                    const struct io_addr *peer, uint32_t stream_limit);
+static inline sk_time_ns mux_now(const struct mux_conn *conn) { return io_loop_now(conn->worker->loop); }
+static inline const struct config_timeouts *mux_timeouts(const struct mux_conn *conn) {
+    return &conn->worker->snapshot->config->timeouts;
+}
+/* Goes on once the stack is unwound; YIELD: in the next iteration, because this connection has had its turn. */
+void mux_queue(struct mux_conn *conn, bool yield);
 /* What heads may be now. */
 struct wire_head_limits mux_head_limits(const struct edge_worker *worker);
 /* Serves the requests whose heads have come. */

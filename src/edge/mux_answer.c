@@ -14,7 +14,7 @@ static void on_reader_ready(struct cache_reader *reader) {
     stream->waiting = false;
     stream->moved_at = io_loop_now(stream->conn->worker->loop);
     stream->conn->ops->resume(stream->conn, &stream->wire);
-    stream->conn->ops->queue(stream->conn, false);
+    mux_queue(stream->conn, false);
 }
 
 /* False: the end came before the reader was kept, so there is something to read. */
@@ -251,7 +251,7 @@ void mux_respond(struct edge_exchange *exchange, const struct edge_response *res
     stream->moved_at = io_loop_now(conn->worker->loop);
     if (!stream->gone) conn->ops->pull(conn, &stream->wire); /* while a borrowed object is still there */
     mux_stream_keep(stream);
-    conn->ops->queue(conn, false);
+    mux_queue(conn, false);
 }
 
 void mux_inform(struct edge_exchange *exchange, uint16_t status, const struct http_fields *fields) {
@@ -259,5 +259,5 @@ void mux_inform(struct edge_exchange *exchange, uint16_t status, const struct ht
     if (stream->gone || exchange->client_gone || exchange->responded) return;
     /* What cannot be said is only a hint. */
     if (stream->conn->ops->inform(stream->conn, &stream->wire, status, fields) == SK_OK)
-        stream->conn->ops->queue(stream->conn, false);
+        mux_queue(stream->conn, false);
 }

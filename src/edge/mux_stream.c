@@ -6,8 +6,6 @@
 #include "edge/error_page.h"
 #include "edge/fetch.h"
 
-#define ARENA_FIRST_BYTES 4096
-
 static struct mux_stream *stream_of(struct wire_stream *wire) {
     return SK_CONTAINER_OF(wire, struct mux_stream, wire);
 }
@@ -36,7 +34,7 @@ static void consume_piece(struct mux_stream *stream) {
     sk_buf_clear(&stream->lent);
     if (!bytes || stream->conn->closed) return;
     stream->conn->ops->consumed(stream->conn, &stream->wire, bytes);
-    stream->conn->ops->queue(stream->conn, false);
+    mux_queue(stream->conn, false);
 }
 
 static sk_err await_body(struct mux_stream *stream) {
@@ -85,7 +83,7 @@ static void release(struct mux_stream *stream) {
     if (!stream->gone || stream->exchange.fiber || stream->released) return;
     stream->released = true;
     sk_list_push_back(&stream->conn->over, &stream->work);
-    stream->conn->ops->queue(stream->conn, false);
+    mux_queue(stream->conn, false);
 }
 
 static void fiber_ended(struct edge_exchange *exchange) { release(mux_stream_of(exchange)); }
@@ -107,15 +105,15 @@ static const struct edge_exchange_ops exchange_ops = {
 static struct wire_stream *stream_open(void *owner) {
     struct mux_conn *conn = owner;
     if (conn->stream_count >= conn->stream_limit) return NULL;
-    struct mux_stream *stream = sk_pool_get(&conn->worker->mux_stream_pool);
+    struct mux_stream *stream = mux_room_get(&conn->worker->mux_room);
     if (!stream) return NULL;
     stream->conn = conn;
     stream->moved_at = io_loop_now(conn->worker->loop);
     stream->exchange.ops = &exchange_ops;
     stream->exchange.client = &conn->peer;
     stream->exchange.tls = conn->secure ? &conn->tls : NULL;
-    sk_arena_init(&stream->wire.arena, ARENA_FIRST_BYTES, 0);
-    sk_arena_init(&stream->exchange.own_arena, ARENA_FIRST_BYTES, 0);
+    sk_arena_init_pooled(&stream->wire.arena, &conn->worker->mux_room.chunks, 0);
+    stream->exchange.lasting = true;
     sk_buf_init(&stream->body, 0);
     sk_buf_init(&stream->lent, 0);
     sk_buf_init(&stream->text, 0);
@@ -146,6 +144,7 @@ static void serve(struct mux_stream *stream) {
     sk_arena_reset(&worker->scratch);
     exchange->request = stream->wire.request;
     edge_exchange_begin(exchange, worker);
+    exchange->arena = &stream->wire.arena;
     stream->served = true;
     stream->continue_due = exchange->request.expect_continue;
     if (stream->wire.refusal)
@@ -157,9 +156,18 @@ static void serve(struct mux_stream *stream) {
     mux_stream_keep(stream);
 }
 
+/* What has no byte left to be taken needs its object no more. */
+static void keep_reader(struct mux_stream *stream) {
+    if (!stream->reader.object) return;
+    if (stream->at_end && !stream->promised)
+        cache_reader_close(&stream->reader);
+    else
+        cache_reader_keep(&stream->reader);
+}
+
 void mux_stream_keep(struct mux_stream *stream) {
     if (stream->gone || !stream->served) return;
-    if (stream->reader.object) cache_reader_keep(&stream->reader);
+    keep_reader(stream);
     if (edge_exchange_keep(&stream->exchange) != SK_OK) stream->conn->ops->reset(stream->conn, &stream->wire);
 }
 
@@ -196,7 +204,6 @@ static void stream_free(struct mux_stream *stream) {
     struct mux_conn *conn = stream->conn;
     if (stream->served) edge_exchange_end(&stream->exchange);
     sk_arena_free(&stream->wire.arena);
-    sk_arena_free(&stream->exchange.own_arena);
     sk_buf_free(&stream->body);
     sk_buf_free(&stream->lent);
     sk_buf_free(&stream->text);
@@ -204,7 +211,7 @@ static void stream_free(struct mux_stream *stream) {
     sk_list_remove(&stream->work);
     conn->stream_count--;
     if (!conn->stream_count) conn->quiet_at = io_loop_now(conn->worker->loop);
-    sk_pool_put(&conn->worker->mux_stream_pool, stream);
+    mux_room_put(&conn->worker->mux_room, stream);
 }
 
 /* --- too slow --------------------------------------------------------------------------------------------- */
@@ -228,7 +235,7 @@ static void check_head(struct mux_stream *stream, sk_time_ns now) {
     if (stream->wire.begun || !header_ms || now - stream->moved_at < header_ms * SK_NS_PER_MS) return;
     observe_count(conn->worker->metrics, OBSERVE_TIMEOUTS);
     conn->ops->reset(conn, &stream->wire);
-    conn->ops->queue(conn, false);
+    mux_queue(conn, false);
 }
 
 static void check_pace(struct mux_stream *stream, sk_time_ns now) {
@@ -248,7 +255,7 @@ static void check_pace(struct mux_stream *stream, sk_time_ns now) {
         stream->exchange.outcome.error = SK_STR("the client took the response too slowly");
         conn->ops->reset(conn, &stream->wire);
         conn->ops->blame(conn, WIRE_H2_COST_STALL, now);
-        conn->ops->queue(conn, false);
+        mux_queue(conn, false);
     }
 }
 
@@ -277,6 +284,25 @@ void mux_conn_init(struct mux_conn *conn, const struct mux_ops *ops, struct edge
     sk_list_init(&conn->streams);
     sk_list_init(&conn->fresh);
     sk_list_init(&conn->over);
+}
+
+static void on_task(struct io_task *task) {
+    struct mux_conn *conn = SK_CONTAINER_OF(task, struct mux_conn, task);
+    conn->task_queued = false;
+    mux_free_streams(conn);
+    if (!conn->closed) conn->ops->run(conn);
+    mux_free_streams(conn);
+    if (conn->closed && !conn->stream_count && !conn->task_queued) conn->ops->free(conn);
+}
+
+void mux_queue(struct mux_conn *conn, bool yield) {
+    if (conn->task_queued) return;
+    conn->task_queued = true;
+    conn->task.run = on_task;
+    if (yield)
+        io_loop_defer_to_next(conn->worker->loop, &conn->task);
+    else
+        io_loop_defer(conn->worker->loop, &conn->task);
 }
 
 struct wire_head_limits mux_head_limits(const struct edge_worker *worker) {

@@ -1,5 +1,5 @@
-/* A WebSocket on one stream (RFC 8441): an extended CONNECT. To the origin it is the handshake of HTTP/1.1, which
- * we make in the client's place; behind it the stream's content is the tunnel. */
+/* A WebSocket on one stream (RFC 8441, RFC 9220): an extended CONNECT. To the origin it is the handshake of HTTP/1.1,
+ * which we make in the client's place; behind it the stream's content is the tunnel. */
 #include "edge/mux.h"
 #include "edge/stored_head.h"
 #include "wire/websocket.h"
@@ -71,7 +71,7 @@ sk_err mux_tunnel_read(struct edge_exchange *exchange, struct io_fiber *reader, 
         sk_buf_consume(&stream->body, *out_n);
         if (!sk_buf_len(&stream->body)) sk_buf_shrink(&stream->body);
         stream->conn->ops->consumed(stream->conn, &stream->wire, *out_n);
-        stream->conn->ops->queue(stream->conn, false);
+        mux_queue(stream->conn, false);
         return SK_OK;
     }
     if (stream->wire.ended) return SK_ERR_END;
@@ -83,7 +83,7 @@ static void go_on(struct mux_stream *stream) {
     stream->waiting = false;
     stream->moved_at = io_loop_now(stream->conn->worker->loop);
     stream->conn->ops->resume(stream->conn, &stream->wire);
-    stream->conn->ops->queue(stream->conn, false);
+    mux_queue(stream->conn, false);
 }
 
 sk_err mux_tunnel_write(struct edge_exchange *exchange, const char *data, size_t bytes, sk_time_ns deadline) {
@@ -122,6 +122,6 @@ void mux_tunnel_close(struct edge_exchange *exchange, bool well) {
         mux_tunnel_end(exchange);
     } else {
         stream->conn->ops->reset(stream->conn, &stream->wire);
-        stream->conn->ops->queue(stream->conn, false);
+        mux_queue(stream->conn, false);
     }
 }

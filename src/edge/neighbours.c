@@ -7,6 +7,7 @@
 #include "edge/bus.h"
 #include "edge/process.h"
 #include "fleet/deep.h"
+#include "fleet/heartbeats.h"
 #include "io/file.h"
 
 enum {
@@ -29,9 +30,10 @@ struct edge_neighbours {
     void *arg;
     char path[FLEET_PATH_BYTES]; /* empty: they are not kept */
     bool has_fiber, abandoned;
-    bool heard;            /* a table with us in it was read */
-    struct sk_arena arena; /* of one look */
-    struct fleet_members members;
+    bool heard;                    /* a table with us in it was read */
+    struct sk_arena arena;         /* of one look */
+    struct fleet_heartbeat *beats; /* of one look */
+    size_t beat_count;
     struct sk_buf text; /* what is to be written; empty: nothing */
     struct fleet_neighbours known;
 };
@@ -47,47 +49,34 @@ static void release(struct edge_neighbours *neighbours) {
 /* ---- looking ------------------------------------------------------------------------------------------------------ */
 
 /* Our own PoP's, and those that are shields. */
-static bool is_wanted(const struct edge_neighbours *neighbours, sk_str name) {
+static bool is_wanted(void *arg, const struct fleet_id *id) {
+    const struct edge_neighbours *neighbours = arg;
     const struct config *config = neighbours->process->snapshot->config;
-    struct fleet_id id;
-    if (fleet_id_parse(name, &id) || id.role != FLEET_ROLE_EDGE) return false;
-    sk_str pop = sk_str_from_c(id.pop);
+    sk_str pop = sk_str_from_c(id->pop);
+    if (id->role != FLEET_ROLE_EDGE) return false;
     if (sk_str_eq(pop, sk_str_from_c(neighbours->self.pop))) return true;
     for (uint32_t i = 0; i < config->site_count; i++)
         if (sk_str_eq(config->sites[i].shield, pop)) return true;
     return false;
 }
 
-/* Those of the table whose seals are good. */
-static size_t check_all(struct edge_neighbours *neighbours, struct fleet_heartbeat *beats) {
-    struct edge_bus *bus = neighbours->process->bus;
-    struct fleet_identity *identity = edge_bus_identity(bus);
-    int64_t now_ms = sk_wall_now_ns() / SK_NS_PER_MS;
-    size_t count = 0;
-    for (size_t i = 0; i < neighbours->members.count; i++) {
-        const struct fleet_member *member = &neighbours->members.items[i];
-        if (!is_wanted(neighbours, member->name)) continue;
-        sk_err err = fleet_heartbeat_check(member, neighbours->signers, identity, edge_bus_expelled(bus),
-                                           now_ms, &beats[count]);
-        if (!err)
-            count++;
-        else
-            SK_LOG_LIMITED(SK_LOG_WARN, "peers", "%.*s: what it says of itself is not believed: %s",
-                           SK_STR_ARGS(member->name), sk_err_text(err));
-    }
-    fleet_identity_unref(identity);
-    return count;
+static struct fleet_identity *identity_of(void *arg) {
+    const struct edge_neighbours *neighbours = arg;
+    if (neighbours->abandoned || !neighbours->process->bus) return NULL;
+    return edge_bus_identity(neighbours->process->bus);
+}
+
+static const struct fleet_expelled *expelled_of(void *arg) {
+    const struct edge_neighbours *neighbours = arg;
+    return edge_bus_expelled(neighbours->process->bus);
 }
 
 /* On the loop's own stack. */
 static sk_err take(void *arg) {
     struct edge_neighbours *neighbours = arg;
-    size_t most = SK_MAX(neighbours->members.count, 1);
-    struct fleet_heartbeat *beats = sk_arena_alloc(&neighbours->arena, most * sizeof *beats);
-    if (neighbours->abandoned || !neighbours->process->bus) return SK_ERR_BUSY;
-    if (!beats) return SK_ERR_NO_MEMORY;
-    size_t count = check_all(neighbours, beats);
-    bool changed = fleet_neighbours_hear(&neighbours->known, beats, count, &neighbours->self, sk_time_now());
+    if (neighbours->abandoned) return SK_ERR_BUSY;
+    bool changed = fleet_neighbours_hear(&neighbours->known, neighbours->beats, neighbours->beat_count,
+                                         &neighbours->self, sk_time_now());
     neighbours->heard |= fleet_neighbours_find(&neighbours->known, &neighbours->self) != NULL;
     if (!changed) return SK_OK;
     neighbours->changed(neighbours->arg);
@@ -101,10 +90,17 @@ static sk_err save(void *arg) {
 }
 
 static sk_err look(struct edge_neighbours *neighbours) {
+    const struct fleet_heartbeats_question question = {.valkey = neighbours->valkey,
+                                                       .signers = neighbours->signers,
+                                                       .part = "peers",
+                                                       .arg = neighbours,
+                                                       .identity = identity_of,
+                                                       .expelled = expelled_of,
+                                                       .wanted = is_wanted};
     sk_arena_reset(&neighbours->arena);
     sk_buf_clear(&neighbours->text);
-    sk_err err = fleet_members_read(neighbours->valkey, sk_time_now() + CALL_MS * SK_NS_PER_MS,
-                                    &neighbours->arena, &neighbours->members);
+    sk_err err = fleet_heartbeats_read(&question, sk_time_now() + CALL_MS * SK_NS_PER_MS, &neighbours->arena,
+                                       &neighbours->beats, &neighbours->beat_count);
     if (!err) err = fleet_deeply(take, neighbours);
     if (err || neighbours->abandoned || !sk_buf_len(&neighbours->text)) return err;
     err = io_blocking(neighbours->process->loop, save, neighbours);

@@ -15,6 +15,7 @@
 #include "edge/fleet.h"
 #include "edge/gauges.h"
 #include "edge/notify.h"
+#include "edge/ocsp.h"
 #include "edge/privileges.h"
 #include "edge/quic_upgrade.h"
 #include "edge/reclaim.h"
@@ -36,7 +37,8 @@ static void end(void *arg) { io_loop_stop(((struct edge_process *)arg)->loop); }
 
 /* An edge that was replaced stays a member: its successor has the same name. */
 static void finish_if_done(struct edge_process *process) {
-    if (process->workers_done < process->worker_count || edge_acme_busy(process->acme)) return;
+    if (process->workers_done < process->worker_count) return;
+    if (edge_acme_busy(process->acme) || edge_ocsp_busy(process->ocsp)) return;
     if (process->handed_over)
         end(process);
     else
@@ -115,6 +117,7 @@ void edge_process_use_snapshot(struct edge_process *process, struct edge_snapsho
     edge_bus_config_changes(process->bus, config);
     edge_ring_config_changes(process->ring, snapshot->config);
     edge_acme_config_changes(process->acme);
+    edge_ocsp_use(process->ocsp, snapshot->tls.store);
     for (unsigned i = 0; i < process->worker_count; i++) {
         struct edge_message message = {.kind = EDGE_TELL_SNAPSHOT, .snapshot = edge_snapshot_ref(snapshot)};
         if (tell(process, i, message) != SK_OK) edge_snapshot_unref(snapshot);
@@ -202,6 +205,7 @@ void edge_process_drain(struct edge_process *process, bool handed_over) {
     origin_health_stop(process->origins);
     edge_fleet_stop(process->fleet);
     edge_acme_stop(process->acme);
+    edge_ocsp_stop(process->ocsp);
     /* Ours first, so that the workers' duplicates are the last ones. */
     edge_listeners_free(&process->listeners);
     if (edge_process_tell_all(process, handed_over ? EDGE_TELL_HAND_OVER : EDGE_TELL_DRAIN) != SK_OK)
@@ -349,6 +353,7 @@ static sk_err start(struct edge_process *process, struct config *config) {
     if (!err) err = edge_bus_start(process, &process->bus);
     if (!err) err = edge_fleet_start(process, &process->fleet);
     if (!err) err = edge_acme_start(process, &process->acme);
+    if (!err) err = edge_ocsp_start(process, &process->ocsp);
     if (!err) err = edge_withdrawal_start(process, &process->withdrawal);
     if (err) return err;
     edge_limits_set(process->limits, edge_connection_limit(config), config->limits.connections_per_client);
@@ -383,6 +388,7 @@ static void tear_down(struct edge_process *process) {
     }
     origin_health_stop(process->origins);
     edge_acme_free(process->acme);
+    edge_ocsp_free(process->ocsp);
     edge_ring_free(process->ring);
     origin_thread_leave(process->origins);
     edge_listeners_free(&process->listeners);

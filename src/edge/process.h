@@ -18,6 +18,7 @@ struct edge_bus;
 struct edge_fleet;
 struct edge_ring;
 struct edge_acme;
+struct edge_ocsp;
 struct edge_withdrawal;
 
 struct edge_process {
@@ -49,6 +50,7 @@ struct edge_process {
     struct edge_fleet *fleet;   /* NULL: the same */
     struct edge_ring *ring;     /* set before anybody is accepted */
     struct edge_acme *acme;
+    struct edge_ocsp *ocsp; /* NULL before it is started */
     struct edge_withdrawal *withdrawal;
     enum edge_stage stage;
     uint64_t refused_files; /* changed certificates as they were when they could not be used */

@@ -256,6 +256,10 @@ static bool has_control_bytes(sk_str text) {
 
 static sk_err resolve(struct resolving *resolving) {
     if (has_control_bytes(resolving->wish->text)) return problem(resolving, "a text without control bytes");
+    if (resolving->wish->erase)
+        return fleet_purge_problem(resolving->problem, resolving->wish->item, "erase",
+                                   "one edge's key is erased by POST /erase (`skerry purge --erase`), a "
+                                   "fleet's by control's /purge");
     switch (resolving->wish->kind) {
     case CACHE_PURGE_KEY: return resolve_url(resolving);
     case CACHE_PURGE_PREFIX: return resolve_prefix(resolving);

@@ -59,16 +59,21 @@ static bool same_log(const struct config *a, const struct config *b) {
     return sk_str_eq(a->access_log, b->access_log) && a->access_log_format == b->access_log_format;
 }
 
-/* The sockets change hands only when all of the new ones are there. */
+static sk_err told_address(struct sk_buf *report, const char *what, const struct io_addr *addr, sk_err err) {
+    char text[IO_ADDR_TEXT_BYTES];
+    io_addr_format(addr, text);
+    return sk_buf_printf(report, "%s %s: %s\n", what, text, sk_err_text(err));
+}
+
+/* The sockets change hands only when all of the new ones are there. What waits at those that go is taken, by the old
+ * configuration; nobody accepts from new ones yet. */
 static sk_err change_listeners(struct edge_process *process, const struct config *config,
                                struct sk_buf *report) {
     struct edge_listeners fresh;
     const struct io_addr *failed = NULL;
     sk_err err = edge_listeners_change(&process->listeners, config, process->worker_count, &fresh, &failed);
     if (err && failed) {
-        char text[IO_ADDR_TEXT_BYTES];
-        io_addr_format(failed, text);
-        sk_err appended = sk_buf_printf(report, "cannot listen on %s: %s\n", text, sk_err_text(err));
+        sk_err appended = told_address(report, "cannot listen on", failed, err);
         return appended ? appended : err;
     }
     if (err) return err;
@@ -77,10 +82,19 @@ static sk_err change_listeners(struct edge_process *process, const struct config
     for (unsigned i = 0; i < unwanted.count; i++)
         if (unwanted.items[i].fds) edge_process_refuse_from(process, &unwanted.items[i]);
     edge_listeners_free(&unwanted);
-    for (unsigned i = 0; i < fresh.count && !err; i++)
-        if (fresh.items[i].unused || fresh.items[i].quic_unused)
-            err = edge_process_accept_from(process, &process->listeners.items[i]);
-    return err;
+    return SK_OK;
+}
+
+/* Behind the snapshot, so that no connection is taken for what the address was before. */
+static sk_err accept_from_new(struct edge_process *process, struct sk_buf *report) {
+    sk_err result = SK_OK;
+    for (unsigned i = 0; i < process->listeners.count; i++) {
+        struct edge_listener *listener = &process->listeners.items[i];
+        if (!listener->unused && !listener->quic_unused) continue;
+        sk_err err = edge_process_accept_from(process, listener);
+        if (err) result = told_address(report, "not every thread accepts from", &listener->addr, err);
+    }
+    return result;
 }
 
 /* An origin group could not be made: the certificates that it trusts are what it reads. */
@@ -117,11 +131,12 @@ static sk_err put_in_force(struct edge_process *process, struct config *config, 
             sk_log(SK_LOG_ERROR, "edge", "the access log cannot be opened again");
     }
     if (!err) err = note_fixed(old, config, report);
-    if (err)
+    if (err) {
         edge_snapshot_unref(snapshot);
-    else
-        edge_process_use_snapshot(process, snapshot);
-    return err;
+        return err;
+    }
+    edge_process_use_snapshot(process, snapshot);
+    return accept_from_new(process, report);
 }
 
 sk_err edge_reload(struct edge_process *process, struct sk_buf *report) {
@@ -137,9 +152,9 @@ sk_err edge_reload(struct edge_process *process, struct sk_buf *report) {
     }
     err = read_file(process, &config, report);
     if (!err) err = put_in_force(process, config, report);
-    observe_count(process->metrics, err ? OBSERVE_RELOADS_REFUSED : OBSERVE_RELOADS);
     if (!err && !edge_settle(process))
         sk_log(SK_LOG_WARN, "edge", "a worker is held up: it takes the configuration when it can");
+    observe_count(process->metrics, err ? OBSERVE_RELOADS_REFUSED : OBSERVE_RELOADS);
     if (!err)
         sk_log(SK_LOG_INFO, "edge", "configuration %llu is in force",
                (unsigned long long)process->snapshot->config->number);

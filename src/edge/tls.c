@@ -37,6 +37,13 @@ static sk_err told(struct sk_buf *report, const char *why) {
     return err ? err : SK_ERR_INVALID;
 }
 
+static sk_err add(struct wire_tls_store *store, const char *cert, const char *key, bool ocsp,
+                  char why[WIRE_TLS_WHY_BYTES]) {
+    sk_err err = wire_tls_store_add(store, cert, key, why);
+    if (!err && ocsp) wire_tls_store_want_status(store, wire_tls_store_count(store) - 1);
+    return err;
+}
+
 /* Those by ACME come after all others. One that is not there yet, or cannot be used, is ordered: it must not keep
  * what else is there from being served. */
 static sk_err load_ordered(const struct config_acme *acme, struct wire_tls_store *store) {
@@ -45,7 +52,7 @@ static sk_err load_ordered(const struct config_acme *acme, struct wire_tls_store
         char why[WIRE_TLS_WHY_BYTES];
         const char *file = acme->certificates[i].file.data;
         if (access(file, F_OK) != 0) continue;
-        err = wire_tls_store_add(store, file, file, why);
+        err = add(store, file, file, acme->certificates[i].ocsp, why);
         if (err != SK_ERR_INVALID) continue;
         sk_log(SK_LOG_WARN, "acme", "%s", why);
         err = SK_OK;
@@ -61,7 +68,7 @@ sk_err edge_tls_load(const struct config *config, struct sk_buf *report, struct 
     if (err) return err;
     while (!err && (certificate = walk_next(&walk))) {
         char why[WIRE_TLS_WHY_BYTES];
-        err = wire_tls_store_add(store, certificate->cert.data, certificate->key.data, why);
+        err = add(store, certificate->cert.data, certificate->key.data, certificate->ocsp, why);
         if (err == SK_ERR_INVALID) err = told(report, why);
     }
     if (!err) err = load_ordered(&config->acme, store);
@@ -168,6 +175,13 @@ static sk_err warn_time(const struct wire_tls_certificate *certificate, sk_unix_
                          HTTP_DATE_BYTES, date);
 }
 
+/* RFC 7633: whoever looks refuses such a certificate without it. */
+static sk_err warn_status(const struct wire_tls_certificate *certificate, struct sk_buf *report) {
+    if (!certificate->must_staple || certificate->wants_status) return SK_OK;
+    return sk_buf_printf(report, "%s: the certificate asks for its status beside it, but `ocsp` is false\n",
+                         certificate->file);
+}
+
 static bool covered(const struct wire_tls_store *store, sk_str host) {
     return wire_tls_store_find(store, host, WIRE_TLS_ECDSA) || wire_tls_store_find(store, host, WIRE_TLS_RSA);
 }
@@ -185,8 +199,11 @@ static sk_err warn_hosts(const struct config_site *site, const struct wire_tls_s
 sk_err edge_tls_warn(const struct config *config, const struct wire_tls_store *store, sk_unix_s now,
                      struct sk_buf *report) {
     sk_err err = SK_OK;
-    for (uint32_t i = 0; i < wire_tls_store_count(store) && !err; i++)
-        err = warn_time(wire_tls_store_at(store, i), now, report);
+    for (uint32_t i = 0; i < wire_tls_store_count(store) && !err; i++) {
+        const struct wire_tls_certificate *certificate = wire_tls_store_at(store, i);
+        err = warn_time(certificate, now, report);
+        if (!err) err = warn_status(certificate, report);
+    }
     for (uint32_t i = 0; i < config->site_count && !err; i++)
         err = warn_hosts(&config->sites[i], store, report);
     return err;

@@ -9,7 +9,6 @@
 #include "edge/fetch.h"
 #include "edge/h1.h"
 #include "edge/handshake.h"
-#include "edge/mux.h"
 #include "edge/process.h"
 #include "edge/quic.h"
 #include "edge/tls_layer.h"
@@ -303,7 +302,7 @@ static void leave(struct edge_worker *worker) {
     sk_arena_free(&worker->scratch);
     if (!worker->connection_count) {
         sk_pool_free_all(&worker->connection_pool);
-        sk_pool_free_all(&worker->mux_stream_pool);
+        mux_room_free(&worker->mux_room);
     }
     free(worker->input);
     if (worker->tls_room) edge_tls_room_free(worker->tls_room);
@@ -317,11 +316,11 @@ static sk_err set_up(struct edge_worker *worker) {
     sk_list_init(&worker->encodes);
     sk_arena_init(&worker->scratch, SCRATCH_FIRST_BYTES, 0);
     sk_pool_init(&worker->connection_pool, sizeof(struct h1_conn), CONNECTIONS_KEPT);
-    sk_pool_init(&worker->mux_stream_pool, sizeof(struct mux_stream), CONNECTIONS_KEPT);
     worker->input = malloc(EDGE_INPUT_BYTES);
     sk_err err = worker->input ? join(worker) : SK_ERR_NO_MEMORY;
     if (!err) err = edge_quic_create(worker, &worker->quic);
     if (err) return err;
+    mux_room_init(&worker->mux_room, worker->loop);
     use_snapshot(worker, edge_snapshot_ref(worker->process->snapshot));
     edge_process_reachable(worker->process, worker->index, true);
     return SK_OK;

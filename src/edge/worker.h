@@ -10,6 +10,7 @@
 #include "base/pool.h"
 #include "cache/cache.h"
 #include "edge/limits.h"
+#include "edge/mux_room.h"
 #include "edge/snapshot.h"
 #include "http/date.h"
 #include "observe/access_log.h"
@@ -77,7 +78,8 @@ struct edge_worker {
     enum edge_stage stage;
     bool lets_go;            /* it serves, but each client is to go elsewhere for the next request */
     struct sk_arena scratch; /* reset before each request */
-    struct sk_pool connection_pool, mux_stream_pool;
+    struct sk_pool connection_pool;
+    struct mux_room mux_room;
     struct edge_quic *quic;
     struct edge_tls_room *tls_room; /* NULL before the first TLS connection */
     struct sk_list connections;     /* struct edge_connection.link */

@@ -3,7 +3,6 @@
 #include <stdio.h>
 
 #include "fleet/id.h"
-#include "fleet/members.h"
 
 enum {
     CALL_MS = 5000,
@@ -62,6 +61,52 @@ bool fleet_applied_reached(sk_str text, sk_str publisher, sk_str edge, struct fl
            is_proven(text, publisher, edge, mark, keys);
 }
 
+/* What of the publishers' is in force and not yet told. Returns how many. */
+static uint32_t untold(const struct fleet_applied_told *told, const struct fleet_bus_follow *follow,
+                       uint32_t out_at[FLEET_BUS_PUBLISHERS_MAX]) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < follow->count; i++) {
+        const struct fleet_bus_mark *mark = &follow->publishers[i].mark, *old = &told->marks[i];
+        if (old->epoch != mark->epoch || old->sequence != mark->sequence) out_at[count++] = i;
+    }
+    return count;
+}
+
+/* HSET of one position: four words. */
+static sk_err write_position(const struct fleet_bus_heard *heard, sk_str edge,
+                             const struct fleet_bus_key *key, struct sk_arena *arena, sk_str words[4]) {
+    sk_str publisher = sk_str_make(heard->publisher, heard->publisher_bytes);
+    words[0] = SK_STR("HSET");
+    words[1] = sk_arena_printf(arena, FLEET_BUS_APPLIED "%.*s", SK_STR_ARGS(publisher));
+    words[2] = edge;
+    words[3] = fleet_applied_text(publisher, edge, heard->mark, key, arena);
+    return words[1].data && words[3].data ? SK_OK : SK_ERR_NO_MEMORY;
+}
+
+sk_err fleet_applied_tell(struct fleet_applied_told *told, const struct fleet_bus_follow *follow,
+                          struct fleet_valkey *valkey, sk_str edge, const struct fleet_bus_key *key,
+                          sk_time_ns deadline, struct sk_arena *arena) {
+    sk_str words[FLEET_BUS_PUBLISHERS_MAX][4];
+    struct fleet_command commands[FLEET_BUS_PUBLISHERS_MAX];
+    const struct fleet_reply *replies[FLEET_BUS_PUBLISHERS_MAX];
+    struct fleet_bus_mark marks[FLEET_BUS_PUBLISHERS_MAX];
+    uint32_t at[FLEET_BUS_PUBLISHERS_MAX];
+    sk_err err = SK_OK;
+    uint64_t generation = fleet_valkey_generation(valkey);
+    if (generation != told->generation) memset(told->marks, 0, sizeof told->marks);
+    told->generation = generation;
+    uint32_t count = untold(told, follow, at);
+    for (uint32_t i = 0; i < count && !err; i++) {
+        const struct fleet_bus_heard *heard = &follow->publishers[at[i]];
+        marks[i] = heard->mark;
+        commands[i] = (struct fleet_command){words[i], 4};
+        err = write_position(heard, edge, key, arena, words[i]);
+    }
+    if (!err && count) err = fleet_valkey_calls(valkey, commands, count, deadline, arena, replies);
+    for (uint32_t i = 0; i < count && !err; i++) told->marks[at[i]] = marks[i];
+    return err;
+}
+
 /* ---- asking ------------------------------------------------------------------------------------------------------ */
 
 /* Living edges, and how many of them, at the front, have not applied it yet. */
@@ -70,23 +115,14 @@ struct roll {
     uint32_t living, behind;
 };
 
-static bool is_edge(sk_str name) {
-    struct fleet_id id;
-    return fleet_id_parse(name, &id) == SK_OK && id.role == FLEET_ROLE_EDGE;
-}
-
 /* All count as behind until they are looked at. */
 static sk_err call_roll(const struct fleet_applied_question *question, struct sk_arena *arena,
                         struct roll *out) {
-    sk_str *names;
-    size_t count;
+    struct roll roll = {0};
     sk_arena_reset(arena);
-    sk_err err =
-        fleet_members_names(question->valkey, sk_time_now() + CALL_MS * SK_NS_PER_MS, arena, &names, &count);
+    sk_err err = fleet_roll_call(question->roll, sk_time_now() + CALL_MS * SK_NS_PER_MS, arena, &roll.names,
+                                 &roll.living);
     if (err) return err;
-    struct roll roll = {.names = names};
-    for (size_t i = 0; i < count; i++)
-        if (is_edge(names[i])) names[roll.living++] = names[i];
     roll.behind = roll.living;
     *out = roll;
     return SK_OK;

@@ -3,9 +3,9 @@
 #ifndef SK_FLEET_APPLIED_H
 #define SK_FLEET_APPLIED_H
 
-#include "fleet/bus_entry.h"
+#include "fleet/bus_follow.h"
 #include "fleet/bus_key.h"
-#include "fleet/valkey.h"
+#include "fleet/roll.h"
 
 #define FLEET_BUS_APPLIED "skerry:applied:" /* and the publisher: a hash of edge to position */
 
@@ -19,6 +19,18 @@ bool fleet_applied_read(sk_str text, sk_str publisher, sk_str edge, const struct
 bool fleet_applied_reached(sk_str text, sk_str publisher, sk_str edge, struct fleet_bus_mark wanted,
                            const struct fleet_bus_keys *keys);
 
+/* What an edge has told already, and on which connection: a server that has come back may have forgotten it. Zeroed:
+ * nothing. */
+struct fleet_applied_told {
+    struct fleet_bus_mark marks[FLEET_BUS_PUBLISHERS_MAX]; /* of follow.publishers, by place */
+    uint64_t generation;
+};
+/* Tells each publisher of FOLLOW how far EDGE is with it, where that is news. KEY as above, not borrowed beyond the first
+ * time that it parks. Errors as fleet_valkey_call. */
+sk_err fleet_applied_tell(struct fleet_applied_told *told, const struct fleet_bus_follow *follow,
+                          struct fleet_valkey *valkey, sk_str edge, const struct fleet_bus_key *key,
+                          sk_time_ns deadline, struct sk_arena *arena);
+
 /* Who of the living edges has not yet applied it. */
 struct fleet_stragglers {
     uint32_t living, behind;
@@ -26,14 +38,14 @@ struct fleet_stragglers {
 };
 struct fleet_applied_question {
     struct fleet_valkey *valkey;
+    struct fleet_roll *roll; /* who lives */
     sk_str publisher;
     struct fleet_bus_mark wanted;
     /* The keys of EDGE. */
     struct fleet_bus_keys (*keys)(void *arg, sk_str edge);
     void *arg;
 };
-/* Asks until all living edges have applied it, or DEADLINE: then OUT names those that have not. That an edge lives is
- * believed to whoever says it: at worst one is waited for that is none. Parks. SK_OK also at the deadline; else what
+/* Asks until all living edges have applied it, or DEADLINE: then OUT names those that have not. Parks. SK_OK also at the deadline; else what
  * asking the server gives. */
 sk_err fleet_applied_wait(const struct fleet_applied_question *question, sk_time_ns deadline,
                           struct sk_arena *arena, struct fleet_stragglers *out);

@@ -2,6 +2,7 @@
 
 #define MAGIC SK_STR("SKB1")
 #define SOFT 0x80
+#define ERASE SK_STR("erase")
 #define WISH_LEAST_BYTES 5 /* a kind and two empty texts */
 
 /* ---- writing --------------------------------------------------------------------------------------------------- */
@@ -21,7 +22,7 @@ static sk_err put_text(struct sk_buf *out, sk_str text, size_t most) {
 static sk_err put_wish(struct sk_buf *out, const struct fleet_purge_wish *wish) {
     sk_err err = put(out, (uint64_t)wish->kind | (wish->soft ? SOFT : 0), 1);
     if (!err) err = put_text(out, wish->text, FLEET_BUS_TEXT_MAX);
-    return err ? err : put_text(out, wish->site, FLEET_BUS_TEXT_MAX);
+    return err ? err : put_text(out, wish->erase ? ERASE : wish->site, FLEET_BUS_TEXT_MAX);
 }
 
 static bool kind_fits(enum fleet_bus_kind kind, uint32_t wish_count) {
@@ -29,11 +30,20 @@ static bool kind_fits(enum fleet_bus_kind kind, uint32_t wish_count) {
                                     : (kind == FLEET_BUS_BEAT || kind == FLEET_BUS_END) && wish_count == 0;
 }
 
+/* An erasure has an answer of its own, by the entry's number. */
+static bool erasures_fit(const struct fleet_purge_wish *wishes, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++)
+        if (wishes[i].erase && (count > 1 || wishes[i].soft || wishes[i].kind != CACHE_PURGE_SITE))
+            return false;
+    return true;
+}
+
 sk_err fleet_bus_write(const struct fleet_bus_entry *entry, struct sk_buf *out) {
     const uint64_t numbers[] = {entry->mark.epoch, entry->mark.sequence, entry->serial, entry->made_ms};
     size_t before = sk_buf_len(out);
     if (!kind_fits(entry->kind, entry->wish_count)) return SK_ERR_INVALID;
     if (entry->wish_count > FLEET_BUS_PURGES_MAX) return SK_ERR_TOO_LARGE;
+    if (!erasures_fit(entry->wishes, entry->wish_count)) return SK_ERR_INVALID;
     sk_err err = sk_buf_append(out, MAGIC);
     if (!err) err = put(out, (uint64_t)entry->kind, 1);
     if (!err) err = put_text(out, entry->publisher, FLEET_BUS_PUBLISHER_MAX);
@@ -83,6 +93,8 @@ static void take_wish(struct cursor *cursor, uint32_t item, struct fleet_purge_w
     cursor->bad |= (kind == CACHE_PURGE_ALL) != (wish.text.len == 0);
     if (cursor->bad) return;
     wish.kind = (enum cache_purge_kind)kind;
+    wish.erase = wish.kind == CACHE_PURGE_SITE && sk_str_eq(wish.site, ERASE);
+    if (wish.erase) wish.site = (sk_str){0};
     *out_wish = wish;
 }
 
@@ -94,6 +106,7 @@ static sk_err take_wishes(struct cursor *cursor, struct sk_arena *arena, struct 
     struct fleet_purge_wish *wishes = sk_arena_alloc(arena, SK_MAX(count, 1) * sizeof *wishes);
     if (!wishes) return SK_ERR_NO_MEMORY;
     for (uint32_t i = 0; i < count && !cursor->bad; i++) take_wish(cursor, i, &wishes[i]);
+    cursor->bad |= !cursor->bad && !erasures_fit(wishes, (uint32_t)count);
     entry->wishes = wishes;
     entry->wish_count = (uint32_t)count;
     return SK_OK;

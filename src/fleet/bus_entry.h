@@ -5,7 +5,10 @@
  *     "SKB1"  kind u8   publisher (u16, bytes)   epoch u64   sequence u64   serial u64   made_ms u64   purges u32
  *     each purge: kind u8, with 0x80 when soft   text (u16, bytes)   site (u16, bytes)
  *
- * All numbers big-endian; nothing may follow. */
+ * All numbers big-endian; nothing may follow. What is purged by site names no other in its last field, so "erase" there
+ * says that the site's key is to be erased too (erased.h); such a purge is alone in its entry, and never soft. Readers of
+ * before look at no last field of this kind: to them it is the purge, in force at once, and as they say nothing of an
+ * erasure, who asked knows that they made none. */
 #ifndef SK_FLEET_BUS_ENTRY_H
 #define SK_FLEET_BUS_ENTRY_H
 

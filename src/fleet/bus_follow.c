@@ -21,7 +21,9 @@ unsigned fleet_bus_follow_server(struct fleet_bus_follow *follow, sk_str history
         return FLEET_BUS_REVALIDATE;
     }
     read_again(follow);
-    return same ? FLEET_BUS_AGAIN : FLEET_BUS_REVALIDATE | FLEET_BUS_AGAIN;
+    if (same) return FLEET_BUS_AGAIN;
+    if (last.ms > FLEET_BUS_AGAIN_MS) follow->read.ms = last.ms - FLEET_BUS_AGAIN_MS;
+    return FLEET_BUS_REVALIDATE | FLEET_BUS_AGAIN;
 }
 
 void fleet_bus_follow_skip(struct fleet_bus_follow *follow, struct fleet_stream_id id) { follow->read = id; }

@@ -9,7 +9,7 @@
  *   - an epoch that does not begin where the one before was ended, or a publisher first heard in its middle:
  *     revalidation;
  *   - another server, or the same one with another history (a failover; a restart): its last entries may be lost without
- *     a trace, and the ids of new ones may be lower than those read: read again, and revalidation at once;
+ *     a trace, and the ids of new ones may be lower than those read: revalidation at once, and its end is read again;
  *   - ids that ended before the place we had read to: read again.
  *
  * Nothing needs to be undone when a missing purge comes after its revalidation: what was fetched since then was
@@ -31,6 +31,11 @@ struct fleet_bus_heard {
     uint64_t heard; /* counts up with each entry of anybody; for giving way */
     bool ended;     /* its epoch was closed at `mark` */
 };
+
+/* How far back, by the ids of its stream, a server with another history is read again. What is older was made before the
+ * revalidation that it costs, and need be neither read nor applied: a stream holds megabytes, and a whole fleet reads them
+ * at the same time. A living publisher has said something within it. */
+#define FLEET_BUS_AGAIN_MS 30000
 
 /* Zeroed: has heard nothing. */
 struct fleet_bus_follow {

@@ -5,19 +5,17 @@
 #define SK_FLEET_BUS_SEAL_H
 
 #include "fleet/bus_entry.h"
-#include "fleet/signers.h"
-#include "fleet/valkey.h"
+#include "fleet/sealed.h"
 
 #define FLEET_BUS_PURPOSE "skerry purge bus 1"
 
-struct fleet_bus_sealed {
-    struct sk_buf entry, signature, certificate;
-};
-void fleet_bus_sealed_init(struct fleet_bus_sealed *sealed);
-void fleet_bus_sealed_free(struct fleet_bus_sealed *sealed);
-/* As fleet_bus_write, and fleet_sign. ENTRY's publisher must be IDENTITY's own id. */
+/* For an entry; freed by fleet_sealed_free. */
+void fleet_bus_sealed_init(struct fleet_sealed *sealed);
+/* Anew: what SEALED held before is gone. As fleet_bus_write, and fleet_sign. ENTRY's publisher must be IDENTITY's own id. */
 sk_err fleet_bus_seal(const struct fleet_identity *identity, const struct fleet_bus_entry *entry,
-                      struct fleet_bus_sealed *out_sealed);
+                      struct fleet_sealed *out_sealed);
+/* As pairs of the stream, which borrow from SEALED. */
+void fleet_bus_pairs(const struct fleet_sealed *sealed, struct fleet_pair out_pairs[FLEET_SEALED_PAIRS]);
 
 /* Reads what stands in the stream, without looking at the seal. Borrows from IN. As fleet_bus_read. */
 sk_err fleet_bus_unpack(const struct fleet_stream_entry *in, struct sk_arena *arena,

@@ -4,9 +4,9 @@
 
 #include "base/log.h"
 #include "fleet/applied.h"
+#include "fleet/beating.h"
 #include "fleet/bus_follow.h"
-#include "fleet/deep.h"
-#include "fleet/members.h"
+#include "fleet/others.h"
 #include "fleet/publisher.h"
 
 enum {
@@ -14,10 +14,9 @@ enum {
     LOOK_MS = 1000, /* between looks at the server */
     CALL_MS = 5000,
     MEMBER_MS = 1000,
-    SEAL_MS =
-        3000, /* a heartbeat is sealed anew after that, or when the state changes; until then it is said again */
     PUBLISHERS_KEPT = 8,
     LEAVE_MS = 1000,
+    LOOK_AGAIN_MS = 2,
     REFUSED_PAUSE_MS = 250,
     SAY_AGAIN_LEAST_MS = 500,
     ARENA_LIMIT = 64 << 20,
@@ -27,21 +26,20 @@ struct fleet_follower {
     struct io_loop *loop;
     struct fleet_follower_options options;
     struct fleet_valkey *reading, *telling;
-    struct io_fiber *reader;
+    struct io_fiber *reader, *positions;
     unsigned fibers; /* that have not ended; the last one releases an abandoned follower */
     bool abandoned;
     char name[FLEET_ID_TEXT_BYTES];
-    bool leaving, looking;
+    bool leaving, looking, beating;
     void (*left)(void *arg);
     void *left_arg;
 
+    struct fleet_others others;
     struct fleet_bus_follow follow;
     struct fleet_signers *signers;
     struct sk_arena arena; /* of one round */
     uint64_t generation;   /* of the connection whose server was looked at */
     sk_time_ns next_look;
-    struct fleet_bus_mark told[FLEET_BUS_PUBLISHERS_MAX]; /* of follow.publishers, by place */
-    uint64_t told_generation;
 
     struct fleet_stream_id end; /* of the stream, as it was first seen */
     bool seen;                  /* END is set */
@@ -49,6 +47,7 @@ struct fleet_follower {
     /* silence */
     struct io_timer timer;
     sk_time_ns since; /* somebody was heard, or the start */
+    sk_time_ns told;  /* before the fleet was told last that we live, or the start */
     struct fleet_follower_counts counts;
 
     /* a round's entries on their way to the loop's own stack */
@@ -62,6 +61,7 @@ static void release(struct fleet_follower *follower) {
     fleet_valkey_destroy(follower->reading);
     fleet_valkey_destroy(follower->telling);
     fleet_signers_free(follower->signers);
+    fleet_others_end(&follower->others);
     sk_arena_free(&follower->arena);
     free(follower);
 }
@@ -94,12 +94,23 @@ static void apply(struct fleet_follower *follower, const struct fleet_bus_entry 
     observe_duration(follower->options.metrics, OBSERVE_BUS_SECONDS, SK_MAX(delay_ns, 0));
 }
 
+/* Who waits for a purge does so as long as our word counts (fleet_beating_expire_ms), and not longer: so who could not say
+ * it for as long is as good as one who hears nobody. */
+static bool is_out_of_touch(const struct fleet_follower *follower) {
+    sk_time_ns last = SK_MIN(follower->since, follower->told);
+    return sk_time_now() - last >= follower->options.silence_ms * SK_NS_PER_MS;
+}
+
+static void touch(struct fleet_follower *follower) {
+    if (!follower->counts.silent || is_out_of_touch(follower)) return;
+    follower->counts.silent = false;
+    sk_log(SK_LOG_INFO, "bus", "somebody is heard again");
+}
+
 static void hear(struct fleet_follower *follower) {
     follower->since = sk_time_now();
     follower->counts.heard = follower->since;
-    if (!follower->counts.silent) return;
-    follower->counts.silent = false;
-    sk_log(SK_LOG_INFO, "bus", "somebody is heard again");
+    touch(follower);
 }
 
 /* True when the stream is to be read again from follow.read on. */
@@ -185,53 +196,6 @@ static sk_err look_at_server(struct fleet_follower *follower) {
     return SK_OK;
 }
 
-/* What of the publishers' is in force and not yet told. Returns how many. */
-static uint32_t untold(const struct fleet_follower *follower, uint32_t out_at[FLEET_BUS_PUBLISHERS_MAX]) {
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < follower->follow.count; i++) {
-        const struct fleet_bus_mark *mark = &follower->follow.publishers[i].mark, *told = &follower->told[i];
-        if (told->epoch != mark->epoch || told->sequence != mark->sequence) out_at[count++] = i;
-    }
-    return count;
-}
-
-/* HSET of one position: four words. */
-static sk_err write_position(const struct fleet_follower *follower, const struct fleet_bus_heard *heard,
-                             struct sk_arena *arena, sk_str words[4]) {
-    const struct fleet_follower_options *options = &follower->options;
-    sk_str publisher = sk_str_make(heard->publisher, heard->publisher_bytes);
-    words[0] = SK_STR("HSET");
-    words[1] = sk_arena_printf(arena, FLEET_BUS_APPLIED "%.*s", SK_STR_ARGS(publisher));
-    words[2] = sk_str_from_c(follower->name);
-    words[3] = fleet_applied_text(publisher, words[2], heard->mark, options->bus_key(options->arg), arena);
-    return words[1].data && words[3].data ? SK_OK : SK_ERR_NO_MEMORY;
-}
-
-/* To the publishers, how far all of theirs is in force; a server that has come back may have forgotten it. */
-static sk_err tell_positions(struct fleet_follower *follower) {
-    sk_str words[FLEET_BUS_PUBLISHERS_MAX][4];
-    struct fleet_command commands[FLEET_BUS_PUBLISHERS_MAX];
-    const struct fleet_reply *replies[FLEET_BUS_PUBLISHERS_MAX];
-    struct fleet_bus_mark marks[FLEET_BUS_PUBLISHERS_MAX];
-    uint32_t at[FLEET_BUS_PUBLISHERS_MAX];
-    sk_err err = SK_OK;
-    uint64_t generation = fleet_valkey_generation(follower->telling);
-    if (generation != follower->told_generation) memset(follower->told, 0, sizeof follower->told);
-    follower->told_generation = generation;
-    uint32_t count = untold(follower, at);
-    for (uint32_t i = 0; i < count && !err; i++) {
-        const struct fleet_bus_heard *heard = &follower->follow.publishers[at[i]];
-        marks[i] = heard->mark;
-        commands[i] = (struct fleet_command){words[i], 4};
-        err = write_position(follower, heard, &follower->arena, words[i]);
-    }
-    if (!err && count)
-        err =
-            fleet_valkey_calls(follower->telling, commands, count, in_ms(CALL_MS), &follower->arena, replies);
-    for (uint32_t i = 0; i < count && !err; i++) follower->told[at[i]] = marks[i];
-    return err;
-}
-
 static sk_err read_round(struct fleet_follower *follower) {
     sk_arena_reset(&follower->arena);
     sk_err err = look_at_server(follower);
@@ -246,7 +210,8 @@ static sk_err read_round(struct fleet_follower *follower) {
     follower->task.run = take_all;
     io_loop_defer(follower->loop, &follower->task);
     while (!follower->done) (void)!io_fiber_park(SK_TIME_NEVER); /* also when cancelled: the task is ours */
-    return tell_positions(follower);
+    if (follower->positions) io_fiber_wake(follower->positions);
+    return SK_OK;
 }
 
 static sk_err pause_after(struct fleet_follower *follower, struct fleet_valkey *valkey, const char *what,
@@ -271,6 +236,30 @@ static void read_on(void *arg) {
     end_fiber(follower);
 }
 
+/* ---- telling how far one is ------------------------------------------------------------------------------------------ */
+
+/* A fiber of its own: who cannot be told, or is slow, holds up no purge. Woken after each round. */
+static void tell_positions_on(void *arg) {
+    struct fleet_follower *follower = arg;
+    const struct fleet_follower_options *options = &follower->options;
+    struct fleet_applied_told told = {0};
+    struct sk_arena arena;
+    sk_err err = SK_OK;
+    sk_arena_init(&arena, 1024, ARENA_LIMIT);
+    while (!follower->leaving && err != SK_ERR_CANCELLED) {
+        err = io_fiber_park(SK_TIME_NEVER);
+        if (err || follower->leaving) continue;
+        sk_arena_reset(&arena);
+        err = fleet_applied_tell(&told, &follower->follow, follower->telling, sk_str_from_c(follower->name),
+                                 options->bus_key(options->arg), in_ms(CALL_MS), &arena);
+        if (err && err != SK_ERR_CANCELLED)
+            err = pause_after(follower, follower->telling, "cannot tell how far it is", err);
+    }
+    sk_arena_free(&arena);
+    follower->positions = NULL;
+    end_fiber(follower);
+}
+
 /* ---- silence ------------------------------------------------------------------------------------------------------ */
 
 /* What is stored during the silence must be revalidated too, so it is said again and again: nothing is used unasked
@@ -279,8 +268,10 @@ static void on_timer(struct io_timer *timer) {
     struct fleet_follower *follower = SK_CONTAINER_OF(timer, struct fleet_follower, timer);
     int64_t silence_ms = follower->options.silence_ms;
     if (follower->leaving) return;
-    if (sk_time_now() - follower->since >= silence_ms * SK_NS_PER_MS) {
-        revalidate(follower, follower->counts.silent ? NULL : "nobody is heard on the bus");
+    if (is_out_of_touch(follower)) {
+        const char *why = follower->told < follower->since ? "the fleet cannot be told that this edge lives"
+                                                           : "nobody is heard on the bus";
+        revalidate(follower, follower->counts.silent ? NULL : why);
         follower->counts.silent = true;
     }
     io_timer_start(follower->loop, timer, in_ms(SK_MAX(silence_ms / 8, SAY_AGAIN_LEAST_MS)), on_timer);
@@ -288,118 +279,67 @@ static void on_timer(struct io_timer *timer) {
 
 /* ---- telling that one lives ------------------------------------------------------------------------------------------ */
 
-/* A signature costs as much as fifty requests: not each second. */
-struct telling {
-    struct fleet_follower *follower;
-    struct fleet_heartbeat_sealed sealed;
-    enum fleet_state state;
-    sk_time_ns sealed_at; /* 0: not yet */
-    struct fleet_heartbeat beat;
-};
-
-static sk_err seal_now(void *arg) {
-    struct telling *telling = arg;
-    const struct fleet_follower_options *options = &telling->follower->options;
+static sk_err tell_once(struct fleet_follower *follower, struct fleet_beating *beating,
+                        struct sk_arena *arena) {
+    const struct fleet_follower_options *options = &follower->options;
+    struct fleet_heartbeat beat = {0};
+    options->describe(options->arg, &beat, arena);
+    beat.name = sk_str_from_c(follower->name);
+    beat.silent = follower->counts.silent;
     struct fleet_identity *identity = options->identity(options->arg);
-    sk_err err = fleet_heartbeat_seal(identity, &telling->beat, &telling->sealed);
+    sk_time_ns begun = sk_time_now();
+    sk_err err = fleet_beating_say(beating, follower->telling, identity, &beat,
+                                   fleet_beating_expire_ms(options->silence_ms), in_ms(CALL_MS), arena);
     fleet_identity_unref(identity);
-    telling->state = telling->beat.state;
-    telling->sealed_at = err ? 0 : sk_time_now();
-    return err;
-}
-
-static sk_err seal_if_due(struct telling *telling, struct sk_arena *arena) {
-    const struct fleet_follower *follower = telling->follower;
-    telling->beat = (struct fleet_heartbeat){0};
-    follower->options.describe(follower->options.arg, &telling->beat, arena);
-    if (telling->sealed_at && telling->beat.state == telling->state &&
-        sk_time_now() - telling->sealed_at < SEAL_MS * SK_NS_PER_MS)
-        return SK_OK;
-    telling->beat.name = sk_str_from_c(follower->name);
-    telling->beat.silent = follower->counts.silent;
-    telling->beat.made_ms = (uint64_t)(sk_wall_now_ns() / SK_NS_PER_MS);
-    return fleet_deeply(seal_now, telling);
-}
-
-static sk_err tell_once(struct telling *telling, struct sk_arena *arena) {
-    const struct fleet_follower *follower = telling->follower;
-    struct fleet_pair pairs[FLEET_HEARTBEAT_PAIRS];
-    int64_t silence_ms = follower->options.silence_ms;
-    sk_err err = seal_if_due(telling, arena);
     if (err) return err;
-    size_t count = fleet_heartbeat_pairs(&telling->sealed, pairs);
-    /* Until it revalidates by itself, it counts: who waits for a purge must not forget it. */
-    int64_t expire_ms = silence_ms + SK_MAX(silence_ms / 8, SAY_AGAIN_LEAST_MS);
-    return fleet_member_beat(follower->telling, sk_str_from_c(follower->name), pairs, count, expire_ms,
-                             in_ms(CALL_MS), arena);
+    follower->told = begun;
+    touch(follower);
+    return SK_OK;
 }
 
 static void tell_on(void *arg) {
     struct fleet_follower *follower = arg;
-    struct telling telling = {.follower = follower};
+    struct fleet_beating beating;
     struct sk_arena arena;
     sk_err err = io_fiber_sleep_until(in_ms(1)); /* until the loop runs, which sealing needs */
     if (err != SK_ERR_CANCELLED) err = SK_OK;
     sk_arena_init(&arena, 1024, 1 << 20);
-    fleet_heartbeat_sealed_init(&telling.sealed);
+    fleet_beating_init(&beating);
     while (!follower->leaving && err != SK_ERR_CANCELLED) {
         sk_arena_reset(&arena);
-        err = tell_once(&telling, &arena);
+        follower->beating = true;
+        err = tell_once(follower, &beating, &arena);
+        follower->beating = false;
         if (err && err != SK_ERR_CANCELLED)
             err = pause_after(follower, follower->telling, "cannot tell that it lives", err);
         if (!err && !follower->leaving && io_fiber_sleep_until(in_ms(MEMBER_MS)) == SK_ERR_CANCELLED)
             err = SK_ERR_CANCELLED;
     }
-    fleet_heartbeat_sealed_free(&telling.sealed);
+    fleet_beating_free(&beating);
     sk_arena_free(&arena);
     end_fiber(follower);
 }
 
 /* ---- the others ---------------------------------------------------------------------------------------------------- */
 
-struct look_around {
-    struct fleet_follower *follower;
-    struct fleet_members members;
-    uint32_t others, running;
-};
+static struct fleet_identity *identity_unless_abandoned(void *arg) {
+    const struct fleet_follower *follower = arg;
+    return follower->abandoned ? NULL : follower->options.identity(follower->options.arg);
+}
 
-/* What is not believed is nobody. */
-static sk_err count_others(void *arg) {
-    struct look_around *look = arg;
-    const struct fleet_follower_options *options = &look->follower->options;
-    struct fleet_identity *identity = options->identity(options->arg);
-    const struct fleet_id *self = &fleet_identity_self(identity)->id;
-    struct fleet_signers *signers;
-    sk_err err = fleet_signers_create(PUBLISHERS_KEPT, &signers);
-    for (size_t i = 0; i < look->members.count && !err; i++) {
-        struct fleet_id id;
-        struct fleet_heartbeat beat;
-        const struct fleet_member *member = &look->members.items[i];
-        if (fleet_id_parse(member->name, &id) || id.role != FLEET_ROLE_EDGE ||
-            strcmp(id.pop, self->pop) != 0 || fleet_id_eq(&id, self) ||
-            fleet_heartbeat_check(member, signers, identity, options->expelled(options->arg),
-                                  sk_wall_now_ns() / SK_NS_PER_MS, &beat) != SK_OK)
-            continue;
-        look->others++;
-        look->running += beat.state == FLEET_STATE_RUNNING;
-    }
-    if (!err) fleet_signers_free(signers);
-    fleet_identity_unref(identity);
-    return err;
+static const struct fleet_expelled *expelled_in_force(void *arg) {
+    const struct fleet_follower *follower = arg;
+    return follower->options.expelled(follower->options.arg);
 }
 
 static void look_around(void *arg) {
     struct fleet_follower *follower = arg;
-    struct look_around look = {.follower = follower};
-    struct sk_arena arena;
-    sk_arena_init(&arena, 16384, ARENA_LIMIT);
-    sk_err err = fleet_members_read(follower->telling, in_ms(CALL_MS), &arena, &look.members);
-    if (!err && !follower->abandoned) err = fleet_deeply(count_others, &look);
-    if (err) look.others = look.running = 0;
-    follower->counts.others = look.others;
-    follower->counts.others_running = look.running;
+    const struct fleet_others_question question = {follower->telling, follower, identity_unless_abandoned,
+                                                   expelled_in_force};
+    fleet_others_look(&follower->others, &question, in_ms(CALL_MS));
+    follower->counts.others = follower->others.count;
+    follower->counts.others_running = follower->others.running;
     follower->looking = false;
-    sk_arena_free(&arena);
     end_fiber(follower);
 }
 
@@ -413,10 +353,19 @@ void fleet_follower_look_around(struct fleet_follower *follower) {
 
 static void leave(void *arg) {
     struct fleet_follower *follower = arg;
+    const struct fleet_follower_options *options = &follower->options;
+    const struct fleet_bus_key *key = options->bus_key(options->arg);
+    struct fleet_bus_key own = key ? *key : (struct fleet_bus_key){0};
+    sk_time_ns deadline = in_ms(LEAVE_MS);
     struct sk_arena arena;
+    sk_err err = SK_OK;
     sk_arena_init(&arena, 1024, 1 << 20);
-    sk_err err =
-        fleet_member_leave(follower->telling, sk_str_from_c(follower->name), in_ms(LEAVE_MS), &arena);
+    /* A heartbeat behind the farewell would be believed. */
+    while (follower->beating && sk_time_now() < deadline && !err)
+        err = io_fiber_sleep_until(in_ms(LOOK_AGAIN_MS));
+    if (!err)
+        err = fleet_beating_end(follower->telling, sk_str_from_c(follower->name), key ? &own : NULL,
+                                fleet_beating_expire_ms(options->silence_ms), deadline, &arena);
     if (err) sk_log(SK_LOG_INFO, "bus", "the fleet was not told that this node leaves: %s", sk_err_text(err));
     sk_arena_free(&arena);
     if (!follower->abandoned) follower->left(follower->left_arg);
@@ -440,9 +389,11 @@ sk_err fleet_follower_start(struct io_loop *loop, const struct fleet_follower_op
         follower->follow = *options->begin;
         if (options->begin_heard) follower->since = follower->counts.heard = options->begin_heard;
     }
+    follower->told = follower->since;
     sk_err err = fleet_valkey_create(loop, &options->where, &follower->reading);
     if (!err) err = fleet_valkey_create(loop, &options->primary, &follower->telling);
     if (!err) err = fleet_signers_create(PUBLISHERS_KEPT, &follower->signers);
+    if (!err) err = begin_fiber(follower, "bus-positions", tell_positions_on, &follower->positions);
     if (!err) err = begin_fiber(follower, "bus-reader", read_on, &follower->reader);
     if (!err) err = begin_fiber(follower, "bus-teller", tell_on, NULL);
     if (err) {
@@ -466,6 +417,7 @@ void fleet_follower_leave(struct fleet_follower *follower, void (*left)(void *ar
     io_timer_stop(&follower->timer);
     keep(follower, true);
     if (follower->reader) io_fiber_cancel(follower->reader);
+    if (follower->positions) io_fiber_wake(follower->positions); /* cancelled, it would end the connection */
     if (begin_fiber(follower, "bus-leave", leave, NULL) == SK_OK) return;
     sk_log(SK_LOG_INFO, "bus", "the fleet was not told that this node leaves");
     left(arg);

@@ -15,8 +15,9 @@ struct fleet_follower;
 
 struct fleet_follower_options {
     struct fleet_valkey_where where, primary; /* to read from; to write to, the same or not */
-    int64_t silence_ms;                       /* nothing heard for so long: revalidate, again and again */
-    struct observe_thread *metrics;           /* of the loop's thread */
+    int64_t
+        silence_ms; /* nothing heard for so long, or the fleet not told that we live: revalidate, again and again */
+    struct observe_thread *metrics; /* of the loop's thread */
     /* Where it stood before, and when it heard somebody then (sk_time_now; 0: unknown); NULL: nowhere. Copied. */
     const struct fleet_bus_follow *begin;
     sk_time_ns begin_heard;

@@ -100,42 +100,22 @@ sk_err fleet_heartbeat_read(sk_str text, struct fleet_heartbeat *out_beat) {
 
 /* ---- its seal ---------------------------------------------------------------------------------------------------- */
 
-void fleet_heartbeat_sealed_init(struct fleet_heartbeat_sealed *sealed) {
-    sk_buf_init(&sealed->said, FLEET_HEARTBEAT_MAX_BYTES);
-    sk_buf_init(&sealed->signature, 2 * FLEET_SIGNATURE_BYTES);
-    sk_buf_init(&sealed->certificate, FLEET_PEM_MAX);
-}
+static const struct fleet_sealed_names names = {"said", "sig", "cert"};
 
-void fleet_heartbeat_sealed_free(struct fleet_heartbeat_sealed *sealed) {
-    sk_buf_free(&sealed->said);
-    sk_buf_free(&sealed->signature);
-    sk_buf_free(&sealed->certificate);
+void fleet_heartbeat_sealed_init(struct fleet_sealed *sealed) {
+    fleet_sealed_init(sealed, FLEET_HEARTBEAT_MAX_BYTES);
 }
 
 sk_err fleet_heartbeat_seal(const struct fleet_identity *identity, const struct fleet_heartbeat *beat,
-                            struct fleet_heartbeat_sealed *out_sealed) {
-    sk_buf_clear(&out_sealed->said);
-    sk_buf_clear(&out_sealed->signature);
-    sk_buf_clear(&out_sealed->certificate);
+                            struct fleet_sealed *out_sealed) {
+    fleet_sealed_clear(out_sealed);
     sk_err err = fleet_heartbeat_write(beat, &out_sealed->said);
-    if (!err)
-        err = fleet_sign(identity, FLEET_HEARTBEAT_PURPOSE, sk_buf_str(&out_sealed->said),
-                         &out_sealed->signature);
-    return err ? err : fleet_identity_certificate(identity, &out_sealed->certificate);
+    return err ? err : fleet_seal(identity, FLEET_HEARTBEAT_PURPOSE, out_sealed);
 }
 
-size_t fleet_heartbeat_pairs(const struct fleet_heartbeat_sealed *sealed,
-                             struct fleet_pair out_pairs[FLEET_HEARTBEAT_PAIRS]) {
-    out_pairs[0] = (struct fleet_pair){SK_STR("said"), sk_buf_str(&sealed->said)};
-    out_pairs[1] = (struct fleet_pair){SK_STR("sig"), sk_buf_str(&sealed->signature)};
-    out_pairs[2] = (struct fleet_pair){SK_STR("cert"), sk_buf_str(&sealed->certificate)};
-    return FLEET_HEARTBEAT_PAIRS;
-}
-
-static sk_str pair_of(const struct fleet_member *member, sk_str name) {
-    for (size_t i = 0; i < member->pair_count; i++)
-        if (sk_str_eq(member->pairs[i].name, name)) return member->pairs[i].value;
-    return (sk_str){0};
+void fleet_heartbeat_pairs(const struct fleet_sealed *sealed,
+                           struct fleet_pair out_pairs[FLEET_SEALED_PAIRS]) {
+    fleet_sealed_pairs(sealed, &names, out_pairs);
 }
 
 static bool is_recent(uint64_t made_ms, int64_t now_ms) {
@@ -147,23 +127,15 @@ static bool is_recent(uint64_t made_ms, int64_t now_ms) {
 sk_err fleet_heartbeat_check(const struct fleet_member *member, struct fleet_signers *signers,
                              struct fleet_identity *identity, const struct fleet_expelled *expelled,
                              int64_t now_ms, struct fleet_heartbeat *out_beat) {
-    char text[FLEET_ID_TEXT_BYTES];
+    const struct fleet_sealed_claim claim = {FLEET_HEARTBEAT_PURPOSE, member->name, FLEET_VERB_BEAT,
+                                             now_ms / 1000};
     struct fleet_heartbeat beat;
-    struct fleet_id signer;
-    const struct fleet_signed what = {
-        .purpose = FLEET_HEARTBEAT_PURPOSE,
-        .message = pair_of(member, SK_STR("said")),
-        .signature = pair_of(member, SK_STR("sig")),
-        .certificate = pair_of(member, SK_STR("cert")),
-        .at = now_ms / 1000,
-        .verb = FLEET_VERB_BEAT,
-    };
-    sk_err err = fleet_heartbeat_read(what.message, &beat);
+    sk_err err = fleet_heartbeat_read(fleet_pair_value(member->pairs, member->pair_count, names.said), &beat);
     if (!err && !is_recent(beat.made_ms, now_ms)) err = SK_ERR_STALE;
     if (!err && !sk_str_eq(beat.name, member->name)) err = SK_ERR_DENIED;
-    if (!err) err = fleet_signers_verify(signers, identity, &what, expelled, &signer);
-    if (err) return err;
-    if (!sk_str_eq(fleet_id_format(&signer, text), beat.name)) return SK_ERR_DENIED;
-    *out_beat = beat;
-    return SK_OK;
+    if (!err)
+        err = fleet_sealed_check(member->pairs, member->pair_count, &names, &claim, signers, identity,
+                                 expelled);
+    if (!err) *out_beat = beat;
+    return err;
 }

@@ -11,7 +11,7 @@
 #define SK_FLEET_HEARTBEAT_H
 
 #include "fleet/members.h"
-#include "fleet/signers.h"
+#include "fleet/sealed.h"
 
 #define FLEET_HEARTBEAT_PURPOSE "skerry heartbeat 1"
 #define FLEET_HEARTBEAT_MAX_BYTES 4096
@@ -50,18 +50,14 @@ sk_err fleet_heartbeat_write(const struct fleet_heartbeat *beat, struct sk_buf *
  * SK_ERR_MALFORMED: no heartbeat, or no name, state or time in it. */
 sk_err fleet_heartbeat_read(sk_str text, struct fleet_heartbeat *out_beat);
 
-struct fleet_heartbeat_sealed {
-    struct sk_buf said, signature, certificate;
-};
-void fleet_heartbeat_sealed_init(struct fleet_heartbeat_sealed *sealed);
-void fleet_heartbeat_sealed_free(struct fleet_heartbeat_sealed *sealed);
+/* For a heartbeat; freed by fleet_sealed_free. */
+void fleet_heartbeat_sealed_init(struct fleet_sealed *sealed);
 /* Anew: what SEALED held before is gone. BEAT's name must be IDENTITY's own id. As fleet_heartbeat_write and fleet_sign. */
 sk_err fleet_heartbeat_seal(const struct fleet_identity *identity, const struct fleet_heartbeat *beat,
-                            struct fleet_heartbeat_sealed *out_sealed);
-/* As pairs of the members' table, which borrow from SEALED; how many. */
-#define FLEET_HEARTBEAT_PAIRS 3
-size_t fleet_heartbeat_pairs(const struct fleet_heartbeat_sealed *sealed,
-                             struct fleet_pair out_pairs[FLEET_HEARTBEAT_PAIRS]);
+                            struct fleet_sealed *out_sealed);
+/* As pairs of the members' table, which borrow from SEALED. */
+void fleet_heartbeat_pairs(const struct fleet_sealed *sealed,
+                           struct fleet_pair out_pairs[FLEET_SEALED_PAIRS]);
 /* What MEMBER says, if its seal is good, is its own and is recent. NOW_MS: the wall clock. Texts borrow from MEMBER.
  * Errors as fleet_signers_verify; SK_ERR_DENIED: sealed by another than it names; SK_ERR_STALE: too old, or of a time
  * to come; SK_ERR_MALFORMED. */

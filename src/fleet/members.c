@@ -6,6 +6,10 @@ static sk_str key_of(struct sk_arena *arena, sk_str name) {
     return sk_arena_printf(arena, FLEET_MEMBER_PREFIX "%.*s", SK_STR_ARGS(name));
 }
 
+static sk_str farewell_key_of(struct sk_arena *arena, sk_str name) {
+    return sk_arena_printf(arena, FLEET_FAREWELL_PREFIX "%.*s", SK_STR_ARGS(name));
+}
+
 sk_err fleet_member_beat(struct fleet_valkey *valkey, sk_str name, const struct fleet_pair *pairs,
                          size_t count, int64_t expire_ms, sk_time_ns deadline, struct sk_arena *arena) {
     const sk_str add[] = {SK_STR("SADD"), SK_STR(FLEET_MEMBERS_KEY), name};
@@ -22,13 +26,18 @@ static sk_err strike(struct fleet_valkey *valkey, sk_str name, sk_time_ns deadli
     return fleet_valkey_call(valkey, remove, 3, deadline, arena, &reply);
 }
 
-sk_err fleet_member_leave(struct fleet_valkey *valkey, sk_str name, sk_time_ns deadline,
-                          struct sk_arena *arena) {
-    const struct fleet_reply *reply;
-    sk_str words[] = {SK_STR("DEL"), key_of(arena, name)};
-    if (!words[1].data) return SK_ERR_NO_MEMORY;
-    sk_err err = fleet_valkey_call(valkey, words, 2, deadline, arena, &reply);
-    return err ? err : strike(valkey, name, deadline, arena);
+sk_err fleet_member_leave(struct fleet_valkey *valkey, sk_str name, sk_str farewell, int64_t expire_ms,
+                          sk_time_ns deadline, struct sk_arena *arena) {
+    char digits[20];
+    const struct fleet_reply *replies[3];
+    sk_str expire = sk_str_make(digits, sk_u64_to_text((uint64_t)SK_MAX(expire_ms, 1), digits));
+    const sk_str say[] = {SK_STR("SET"), farewell_key_of(arena, name), farewell, SK_STR("PX"), expire};
+    const sk_str end[] = {SK_STR("DEL"), key_of(arena, name)};
+    const sk_str strike_out[] = {SK_STR("SREM"), SK_STR(FLEET_MEMBERS_KEY), name};
+    const struct fleet_command commands[] = {{say, 5}, {end, 2}, {strike_out, 3}};
+    size_t first = farewell.len ? 0 : 1;
+    if (!say[1].data || !end[1].data) return SK_ERR_NO_MEMORY;
+    return fleet_valkey_calls(valkey, commands + first, SK_COUNT(commands) - first, deadline, arena, replies);
 }
 
 /* Everybody in the set, dead or alive. */
@@ -87,19 +96,40 @@ sk_err fleet_members_read(struct fleet_valkey *valkey, sk_time_ns deadline, stru
     return err;
 }
 
-sk_err fleet_members_names(struct fleet_valkey *valkey, sk_time_ns deadline, struct sk_arena *arena,
-                           sk_str **out_names, size_t *out_count) {
+/* PTTL: what is left in ms, -1 for ever, -2 no such key. */
+sk_err fleet_members_lives(struct fleet_valkey *valkey, sk_time_ns deadline, struct sk_arena *arena,
+                           struct fleet_member_life **out_lives, size_t *out_count) {
     const struct fleet_reply *set, **replies;
     size_t count = 0;
     sk_err err = read_set(valkey, deadline, arena, &set);
-    if (!err) err = ask_each(valkey, "EXISTS", set, deadline, arena, &replies);
+    if (!err) err = ask_each(valkey, "PTTL", set, deadline, arena, &replies);
     if (err) return err;
-    sk_str *names = sk_arena_alloc(arena, SK_MAX(set->count, 1) * sizeof *names);
-    if (!names) return SK_ERR_NO_MEMORY;
-    for (size_t i = 0; i < set->count; i++)
-        if (replies[i]->kind == FLEET_REPLY_INTEGER && replies[i]->integer > 0)
-            names[count++] = set->items[i]->text;
-    *out_names = names;
+    struct fleet_member_life *lives = sk_arena_alloc(arena, SK_MAX(set->count, 1) * sizeof *lives);
+    if (!lives) return SK_ERR_NO_MEMORY;
+    for (size_t i = 0; i < set->count; i++) {
+        if (replies[i]->kind != FLEET_REPLY_INTEGER || replies[i]->integer < -1) continue;
+        int64_t left_ms = replies[i]->integer == -1 ? INT64_MAX : replies[i]->integer;
+        lives[count++] = (struct fleet_member_life){set->items[i]->text, left_ms};
+    }
+    *out_lives = lives;
     *out_count = count;
+    return SK_OK;
+}
+
+sk_err fleet_members_farewells(struct fleet_valkey *valkey, const sk_str *names, size_t count,
+                               sk_time_ns deadline, struct sk_arena *arena,
+                               const struct fleet_reply **out_texts) {
+    sk_str *words = sk_arena_alloc(arena, (1 + count) * sizeof *words);
+    const struct fleet_reply *reply;
+    if (!words) return SK_ERR_NO_MEMORY;
+    words[0] = SK_STR("MGET");
+    for (size_t i = 0; i < count; i++) {
+        words[1 + i] = farewell_key_of(arena, names[i]);
+        if (!words[1 + i].data) return SK_ERR_NO_MEMORY;
+    }
+    sk_err err = fleet_valkey_call(valkey, words, 1 + count, deadline, arena, &reply);
+    if (err) return err;
+    if (reply->kind != FLEET_REPLY_ARRAY || reply->count != count) return SK_ERR_MALFORMED;
+    *out_texts = reply;
     return SK_OK;
 }

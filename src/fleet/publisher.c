@@ -9,6 +9,7 @@ enum {
     WAITING_MOST = 1000, /* items that the server has not taken */
     CALL_MS = 5000,
     REFUSED_PAUSE_MS = 200,
+    ROLL_EVERY_MS = 2000,     /* also while nobody waits: who is forgotten next should have been seen */
     PIECE_BYTES = 200 * 1024, /* of texts in one entry */
     ARENA_LIMIT = 32 << 20,
 };
@@ -36,7 +37,8 @@ struct fleet_publisher {
     uint64_t epoch; /* 0 until the server was asked for the last one */
     uint64_t sequence, serial;
     struct fleet_bus_mark confirmed; /* by the server */
-    struct io_fiber *pump;
+    struct fleet_roll *roll;
+    struct io_fiber *pump, *caller_of_roll;
     struct sk_list items;
     uint32_t waiting;
     sk_time_ns last_sent;
@@ -110,12 +112,14 @@ static void release(struct fleet_publisher *publisher) {
     SK_LIST_FOR_EACH(link, &publisher->items) drop(publisher, SK_CONTAINER_OF(link, struct item, link));
     fleet_valkey_destroy(publisher->sending);
     fleet_valkey_destroy(publisher->asking);
+    fleet_roll_free(publisher->roll);
     free(publisher);
 }
 
 /* The last one out. */
 static void release_if_done(struct fleet_publisher *publisher) {
-    if (publisher->abandoned && !publisher->pump && !publisher->waits) release(publisher);
+    if (publisher->abandoned && !publisher->pump && !publisher->caller_of_roll && !publisher->waits)
+        release(publisher);
 }
 
 /* ---- the pump: one item after the other ------------------------------------------------------------------------- */
@@ -151,19 +155,18 @@ static sk_err begin_epoch(struct fleet_publisher *publisher, struct sk_arena *ar
     return err;
 }
 
-static sk_err send_sealed(struct fleet_publisher *publisher, const struct fleet_bus_sealed *sealed,
+static sk_err send_sealed(struct fleet_publisher *publisher, const struct fleet_sealed *sealed,
                           struct sk_arena *arena) {
     struct fleet_stream_id id;
-    const struct fleet_pair pairs[] = {{SK_STR("e"), sk_buf_str(&sealed->entry)},
-                                       {SK_STR("s"), sk_buf_str(&sealed->signature)},
-                                       {SK_STR("c"), sk_buf_str(&sealed->certificate)}};
+    struct fleet_pair pairs[FLEET_SEALED_PAIRS];
+    fleet_bus_pairs(sealed, pairs);
     return fleet_valkey_add(publisher->sending, SK_STR(FLEET_BUS_STREAM), FLEET_BUS_KEEP, pairs,
                             SK_COUNT(pairs), sk_time_now() + CALL_MS * SK_NS_PER_MS, arena, &id);
 }
 
 static sk_err seal_and_send(struct fleet_publisher *publisher, struct item *item, struct sk_arena *arena) {
     struct fleet_identity *identity = publisher->options.identity(publisher->options.arg);
-    struct fleet_bus_sealed sealed;
+    struct fleet_sealed sealed;
     if (!identity) return SK_ERR_NOT_FOUND;
     item->entry.mark.epoch = publisher->epoch;
     item->entry.serial = ++publisher->serial;
@@ -172,7 +175,7 @@ static sk_err seal_and_send(struct fleet_publisher *publisher, struct item *item
     sk_err err = fleet_bus_seal(identity, &item->entry, &sealed);
     fleet_identity_unref(identity);
     if (!err) err = send_sealed(publisher, &sealed, arena);
-    fleet_bus_sealed_free(&sealed);
+    fleet_sealed_free(&sealed);
     return err;
 }
 
@@ -237,10 +240,12 @@ static sk_err wait_for_items(struct fleet_publisher *publisher, struct caller *c
 static sk_err check_request(const struct fleet_publisher *publisher,
                             const struct fleet_purge_request *request) {
     if (publisher->waiting + request->count / FLEET_BUS_PURGES_MAX + 1 > WAITING_MOST) return SK_ERR_FULL;
-    for (uint32_t i = 0; i < request->count; i++)
-        if (request->wishes[i].text.len > FLEET_BUS_TEXT_MAX ||
-            request->wishes[i].site.len > FLEET_BUS_TEXT_MAX)
+    for (uint32_t i = 0; i < request->count; i++) {
+        const struct fleet_purge_wish *wish = &request->wishes[i];
+        if (wish->text.len > FLEET_BUS_TEXT_MAX || wish->site.len > FLEET_BUS_TEXT_MAX)
             return SK_ERR_TOO_LARGE;
+        if (wish->erase && request->count > 1) return SK_ERR_INVALID;
+    }
     return SK_OK;
 }
 
@@ -268,6 +273,7 @@ void fleet_publisher_end(struct fleet_publisher *publisher, sk_time_ns deadline)
     if (add_item(publisher, FLEET_BUS_END, &caller) && wait_for_items(publisher, &caller, deadline) != SK_OK)
         sk_log(SK_LOG_WARN, "bus", "the server was not told of our end: edges will revalidate");
     if (publisher->pump) io_fiber_cancel(publisher->pump);
+    if (publisher->caller_of_roll) io_fiber_cancel(publisher->caller_of_roll);
 }
 
 sk_str fleet_publisher_name(const struct fleet_publisher *publisher) { return name_of(publisher); }
@@ -277,15 +283,50 @@ struct fleet_bus_mark fleet_publisher_mark(const struct fleet_publisher *publish
 
 /* ---- asking ------------------------------------------------------------------------------------------------------ */
 
+static void call_roll_on(void *arg) {
+    struct fleet_publisher *publisher = arg;
+    struct sk_arena arena;
+    sk_str *names;
+    uint32_t count;
+    sk_err err = SK_OK;
+    sk_arena_init(&arena, 4096, ARENA_LIMIT);
+    while (!publisher->ended && err != SK_ERR_CANCELLED) {
+        sk_time_ns now = sk_time_now();
+        sk_arena_reset(&arena);
+        err = fleet_roll_call(publisher->roll, now + CALL_MS * SK_NS_PER_MS, &arena, &names, &count);
+        if (err != SK_ERR_CANCELLED) err = io_fiber_sleep_until(now + ROLL_EVERY_MS * SK_NS_PER_MS);
+    }
+    sk_arena_free(&arena);
+    publisher->caller_of_roll = NULL;
+    release_if_done(publisher);
+}
+
 sk_err fleet_publisher_wait(struct fleet_publisher *publisher, const struct fleet_receipt *receipt,
                             sk_time_ns deadline, struct sk_arena *arena, struct fleet_stragglers *out) {
     const struct fleet_applied_question question = {.valkey = publisher->asking,
+                                                    .roll = publisher->roll,
                                                     .publisher = name_of(publisher),
                                                     .wanted = receipt->mark,
                                                     .keys = publisher->options.keys,
                                                     .arg = publisher->options.arg};
     publisher->waits++;
     sk_err err = fleet_applied_wait(&question, deadline, arena, out);
+    publisher->waits--;
+    release_if_done(publisher);
+    return err;
+}
+
+sk_err fleet_publisher_wait_erased(struct fleet_publisher *publisher, const struct fleet_receipt *receipt,
+                                   const sk_str *edges, size_t count, sk_time_ns deadline,
+                                   enum fleet_erased *out) {
+    const struct fleet_erased_question question = {.valkey = publisher->asking,
+                                                   .erasure = {name_of(publisher), receipt->mark},
+                                                   .edges = edges,
+                                                   .count = count,
+                                                   .keys = publisher->options.keys,
+                                                   .arg = publisher->options.arg};
+    publisher->waits++;
+    sk_err err = fleet_erased_wait(&question, deadline, out);
     publisher->waits--;
     release_if_done(publisher);
     return err;
@@ -308,8 +349,12 @@ sk_err fleet_publisher_start(struct io_loop *loop, const struct fleet_publisher_
     fleet_identity_unref(identity);
     sk_err err = fleet_valkey_create(loop, &options->where, &publisher->sending);
     if (!err) err = fleet_valkey_create(loop, &options->where, &publisher->asking);
+    const struct fleet_roll_options roll = {
+        .valkey = publisher->asking, .keys = options->keys, .arg = options->arg};
+    if (!err) err = fleet_roll_create(&roll, &publisher->roll);
     if (!err && !add_item(publisher, FLEET_BUS_BEAT, NULL)) err = SK_ERR_NO_MEMORY;
     if (!err) err = io_fiber_spawn(loop, "publisher", pump, publisher, &publisher->pump);
+    if (!err) err = io_fiber_spawn(loop, "roll", call_roll_on, publisher, &publisher->caller_of_roll);
     if (err)
         fleet_publisher_free(publisher);
     else

@@ -10,6 +10,7 @@
 
 #include "fleet/applied.h"
 #include "fleet/bus_seal.h"
+#include "fleet/erased.h"
 #include "io/fiber.h"
 
 #define FLEET_BUS_STREAM "skerry:purges"
@@ -43,8 +44,8 @@ struct fleet_receipt {
     uint64_t published_ns; /* sk_time_now when the server had taken it */
 };
 
-/* All of REQUEST, as one or more entries. Parks until the server has taken them all. SK_ERR_TOO_LARGE: one of its texts
- * is too long for the bus. SK_ERR_TIMEOUT: not by DEADLINE; they are sent as soon as the server can be reached, which
+/* All of REQUEST, as one or more entries. Parks until the server has taken them all. SK_ERR_INVALID: an erasure that is not
+ * alone. SK_ERR_TOO_LARGE: one of its texts is too long for the bus. SK_ERR_TIMEOUT: not by DEADLINE; they are sent as soon as the server can be reached, which
  * the caller should say. SK_ERR_FULL: too many wait already, and none of these does. SK_ERR_NO_MEMORY, SK_ERR_TLS. */
 sk_err fleet_publish(struct fleet_publisher *publisher, const struct fleet_purge_request *request,
                      sk_time_ns deadline, struct fleet_receipt *out_receipt);
@@ -56,5 +57,9 @@ struct fleet_bus_mark fleet_publisher_mark(const struct fleet_publisher *publish
 /* Asks until all living edges have applied RECEIPT: fleet_applied_wait. */
 sk_err fleet_publisher_wait(struct fleet_publisher *publisher, const struct fleet_receipt *receipt,
                             sk_time_ns deadline, struct sk_arena *arena, struct fleet_stragglers *out);
+/* Asks until each of EDGES has said what became of the erasure that RECEIPT is of: fleet_erased_wait. */
+sk_err fleet_publisher_wait_erased(struct fleet_publisher *publisher, const struct fleet_receipt *receipt,
+                                   const sk_str *edges, size_t count, sk_time_ns deadline,
+                                   enum fleet_erased *out);
 
 #endif

@@ -49,8 +49,8 @@ struct reading {
     struct fleet_purge_request *request;
     struct fleet_purge_problem *problem;
     uint32_t capacity;
-    uint32_t item; /* that is being read */
-    bool soft;     /* where an item does not say */
+    uint32_t item;    /* that is being read */
+    bool soft, erase; /* where an item does not say */
 };
 
 static sk_str text_of(yyjson_val *value) { return sk_str_make(yyjson_get_str(value), yyjson_get_len(value)); }
@@ -100,7 +100,7 @@ static sk_err add_texts(struct reading *reading, const struct fleet_purge_wish *
 
 /* The keys of one object. */
 struct item {
-    yyjson_val *kinds[CACHE_PURGE_COUNT_], *soft, *purges;
+    yyjson_val *kinds[CACHE_PURGE_COUNT_], *soft, *erase, *purges;
 };
 
 static sk_err unknown_key(struct reading *reading, sk_str key) {
@@ -115,12 +115,13 @@ static sk_err unknown_key(struct reading *reading, sk_str key) {
                                    best);
     return fleet_purge_problem(
         reading->problem, reading->item, "",
-        "found the key %s, expected one of url, prefix, host, site, tag, glob, all, and soft",
+        "found the key %s, expected one of url, prefix, host, site, tag, glob, all, and soft or erase",
         fleet_purge_found(key, found));
 }
 
 static yyjson_val **place_of(struct item *item, sk_str key) {
     if (sk_str_eq(key, SK_STR("soft"))) return &item->soft;
+    if (sk_str_eq(key, SK_STR("erase"))) return &item->erase;
     if (sk_str_eq(key, SK_STR("purges"))) return &item->purges;
     if (sk_str_eq(key, SK_STR("tags"))) return &item->kinds[CACHE_PURGE_TAG];
     for (size_t i = 0; i < SK_COUNT(kind_keys); i++)
@@ -188,10 +189,14 @@ static sk_err choose_kind(struct reading *reading, struct item *item, struct fle
 }
 
 static sk_err read_item(struct reading *reading, struct item *item) {
-    struct fleet_purge_wish wish = {.soft = reading->soft};
+    struct fleet_purge_wish wish = {.soft = reading->soft, .erase = reading->erase};
     sk_err err = choose_kind(reading, item, &wish);
     if (!err) err = read_flag(reading, "soft", item->soft, &wish.soft);
+    if (!err) err = read_flag(reading, "erase", item->erase, &wish.erase);
     if (err) return err;
+    if (wish.erase && (wish.kind != CACHE_PURGE_SITE || wish.soft))
+        return fleet_purge_problem(reading->problem, reading->item, "erase",
+                                   "goes with \"site\" alone, and is for good: never with \"soft\"");
     yyjson_val *value = item->kinds[wish.kind];
     if (wish.kind != CACHE_PURGE_ALL) return add_texts(reading, &wish, kind_keys[wish.kind], value);
     if (!yyjson_is_true(value))
@@ -204,6 +209,7 @@ static sk_err read_list(struct reading *reading, const struct item *top) {
     yyjson_val *object;
     yyjson_arr_iter iterator;
     sk_err err = read_flag(reading, "soft", top->soft, &reading->soft);
+    if (!err) err = read_flag(reading, "erase", top->erase, &reading->erase);
     for (unsigned kind = 0; kind < CACHE_PURGE_COUNT_ && !err; kind++)
         if (top->kinds[kind])
             err = fleet_purge_problem(reading->problem, FLEET_PURGE_ALONE, "",

@@ -1,6 +1,6 @@
 /* What somebody asks to purge, as JSON: {"url": "https://www.example.com/a"}, {"tag": ["a", "b"], "soft": true},
- * {"purges": [{"host": "www.example.com"}, ...]}. Only what the text says; what it means is edge/purge_target.h's.
- * Pure. */
+ * {"purges": [{"host": "www.example.com"}, ...]}, {"site": "shop", "erase": true}. Only what the text says; what it means
+ * is edge/purge_target.h's. Pure. */
 #ifndef SK_FLEET_PURGE_REQUEST_H
 #define SK_FLEET_PURGE_REQUEST_H
 
@@ -25,6 +25,7 @@ const char *fleet_purge_kind_key(enum cache_purge_kind kind);
 struct fleet_purge_wish {
     enum cache_purge_kind kind;
     bool soft;
+    bool erase;    /* of SITE alone, and never soft: also its key of an encrypted disk (cache/tier.h) */
     sk_str text;   /* as written; empty of ALL */
     sk_str site;   /* of TAG and GLOB: only this site; empty: all */
     uint32_t item; /* which of "purges" it stands in, or FLEET_PURGE_ALONE */

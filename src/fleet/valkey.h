@@ -71,6 +71,8 @@ struct fleet_pair {
     sk_str name, value;
 };
 #define FLEET_PAIRS_MAX 32
+/* The value of NAME; empty when there is none. */
+sk_str fleet_pair_value(const struct fleet_pair *pairs, size_t count, const char *name);
 
 /* Milliseconds and number in them, as Valkey makes them: they follow its clock, and may step back at a failover. */
 struct fleet_stream_id {
@@ -87,9 +89,6 @@ struct fleet_stream_entries {
     struct fleet_stream_entry *items;
     size_t count;
 };
-/* The value of NAME; empty when there is none. */
-sk_str fleet_stream_value(const struct fleet_stream_entry *entry, sk_str name);
-
 /* XADD with MAXLEN ~ MAX_ENTRIES (0: no limit). At most FLEET_PAIRS_MAX pairs. */
 sk_err fleet_valkey_add(struct fleet_valkey *valkey, sk_str stream, uint64_t max_entries,
                         const struct fleet_pair *pairs, size_t pair_count, sk_time_ns deadline,

@@ -97,9 +97,9 @@ int fleet_stream_id_compare(struct fleet_stream_id a, struct fleet_stream_id b) 
     return a.number < b.number ? -1 : a.number > b.number;
 }
 
-sk_str fleet_stream_value(const struct fleet_stream_entry *entry, sk_str name) {
-    for (size_t i = 0; i < entry->pair_count; i++)
-        if (sk_str_eq(entry->pairs[i].name, name)) return entry->pairs[i].value;
+sk_str fleet_pair_value(const struct fleet_pair *pairs, size_t count, const char *name) {
+    for (size_t i = 0; i < count; i++)
+        if (sk_str_eq(pairs[i].name, sk_str_from_c(name))) return pairs[i].value;
     return (sk_str){0};
 }
 

@@ -1,19 +1,17 @@
 #include "observe/access_log.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <linux/futex.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "observe/access_file.h"
 #include "observe/access_format.h"
+#include "observe/access_record.h"
 #include "observe/access_ring.h"
 
 enum {
@@ -21,7 +19,6 @@ enum {
     BATCH_BYTES = 64 * 1024, /* written at once when so much has come together */
     NAP_MS = 20,             /* how long lines may wait for company */
     CLOSE_MS = 2000,
-    POLL_MS = 100,
 };
 
 /* What the writer is doing, for producers: only a sleeping writer must be woken for a line, a napping one
@@ -43,8 +40,7 @@ struct access_log {
 
     /* writer thread only */
     char *path; /* NULL: discard */
-    int fd;     /* -1: none */
-    bool regular_file, mid_line;
+    struct access_file file;
     enum access_log_format format;
     struct access_format_clock clock;
     struct sk_buf batch;
@@ -61,36 +57,6 @@ struct access_log_ring {
         cut; /* while `changing`: what was there before belongs into the old file, the rest into the new */
 };
 
-/* The texts of a record, in their order, and how much of each is kept. */
-#define RECORD_TEXT_TABLE(X)                                                                                 \
-    X(client_ip, 64)                                                                                         \
-    X(method, 16)                                                                                            \
-    X(host, 255)                                                                                             \
-    X(target, 1024)                                                                                          \
-    X(user_agent, 255)                                                                                       \
-    X(referer, 255)                                                                                          \
-    X(site, 255)                                                                                             \
-    X(upstream, 255)                                                                                         \
-    X(error, 128)                                                                                            \
-    X(tls_version, 64)                                                                                       \
-    X(tls_group, 64)                                                                                         \
-    X(tls_cipher, 64)
-
-/* An entry as it lies in a ring, its texts behind it. */
-struct record {
-    int64_t wall_ns, duration_ns, first_byte_ns;
-    uint64_t sent_bytes, body_bytes;
-    uint16_t status, origin_status;
-    uint8_t version, reason, store_reason;
-    bool hit, stored, collapsed, aborted, tls_resumed, early_data;
-    bool is_line; /* formatted already: nothing but `line_bytes` of text */
-    uint16_t line_bytes;
-#define X(name, max) uint16_t name##_bytes;
-    RECORD_TEXT_TABLE(X)
-#undef X
-};
-static_assert(HTTP_REASON_COUNT_ <= 256);
-
 static void futex_wait(_Atomic uint32_t *word, uint32_t value, int timeout_ms) {
     struct timespec timeout = {.tv_sec = timeout_ms / 1000, .tv_nsec = timeout_ms % 1000 * SK_NS_PER_MS};
     /* Interrupted, timed out or woken: the caller looks again in any case. */
@@ -104,33 +70,6 @@ static void wake_writer(struct access_log *log) {
 
 /* ---- the request threads' side ---- */
 
-/* Cut to MAX bytes, but not inside a UTF-8 sequence. */
-static uint16_t cut(sk_str s, size_t max) {
-    if (s.len <= max) return (uint16_t)s.len;
-    size_t len = max;
-    while (len > max - 3 && ((unsigned char)s.data[len] & 0xc0) == 0x80) len--;
-    return (uint16_t)len;
-}
-
-static void record_fill(struct record *record, const struct access_log_entry *entry) {
-    record->wall_ns = entry->wall_ns;
-    record->duration_ns = entry->duration_ns;
-    record->first_byte_ns = entry->first_byte_ns;
-    record->sent_bytes = entry->sent_bytes;
-    record->body_bytes = entry->body_bytes;
-    record->status = entry->status;
-    record->origin_status = entry->origin_status;
-    record->version = (uint8_t)entry->version;
-    record->reason = (uint8_t)entry->reason;
-    record->store_reason = (uint8_t)entry->store_reason;
-    record->hit = entry->hit;
-    record->stored = entry->stored;
-    record->collapsed = entry->collapsed;
-    record->aborted = entry->aborted;
-    record->tls_resumed = entry->tls_resumed;
-    record->early_data = entry->early_data;
-}
-
 static void publish(struct access_log_ring *ring, size_t bytes) {
     bool hurry = access_ring_commit(&ring->bytes, bytes);
     uint32_t state = atomic_load(&ring->log->state); /* seq_cst, after the record: see enum writer_state */
@@ -141,39 +80,26 @@ void access_log_write(struct access_log_ring *ring, const struct access_log_entr
     struct access_log *log = ring->log;
     if (atomic_load_explicit(&log->off, memory_order_relaxed))
         return; /* a moment too early or late is fine */
-    struct record lengths;
-    size_t bytes = sizeof(struct record);
-#define X(name, max) bytes += lengths.name##_bytes = cut(entry->name, max);
-    RECORD_TEXT_TABLE(X)
-#undef X
-    struct record *record = access_ring_begin(&ring->bytes, bytes);
-    if (!record) {
+    struct access_record record;
+    size_t bytes = access_record_make(entry, &record);
+    void *place = access_ring_begin(&ring->bytes, bytes);
+    if (!place) {
         observe_count(ring->metrics, OBSERVE_LOG_DROPPED);
         return;
     }
-    *record = lengths;
-    record->is_line = false;
-    record_fill(record, entry);
-    char *text = (char *)(record + 1);
-#define X(name, max)                                                                                         \
-    if (record->name##_bytes) memcpy(text, entry->name.data, record->name##_bytes);                          \
-    text += record->name##_bytes;
-    RECORD_TEXT_TABLE(X)
-#undef X
+    access_record_put(&record, entry, place);
     publish(ring, bytes);
 }
 
 void access_log_line(struct access_log_ring *ring, sk_str line) {
-    size_t bytes = sizeof(struct record) + line.len;
+    size_t bytes = access_record_line_bytes(line);
     if (atomic_load_explicit(&ring->log->off, memory_order_relaxed)) return; /* as above */
-    struct record *record = line.len > UINT16_MAX ? NULL : access_ring_begin(&ring->bytes, bytes);
-    if (!record) {
+    void *place = line.len > UINT16_MAX ? NULL : access_ring_begin(&ring->bytes, bytes);
+    if (!place) {
         observe_count(ring->metrics, OBSERVE_LOG_DROPPED);
         return;
     }
-    record->is_line = true;
-    record->line_bytes = (uint16_t)line.len;
-    memcpy(record + 1, line.data, line.len);
+    access_record_put_line(line, place);
     publish(ring, bytes);
 }
 
@@ -196,25 +122,6 @@ sk_err access_log_join(struct access_log *log, struct observe_thread *metrics,
 
 /* ---- the writer's side ---- */
 
-/* O_NONBLOCK matters for named pipes only: opening one without a reader must not hang. */
-static sk_err open_path(const char *path, int *out_fd) {
-    *out_fd = -1;
-    if (!path || !*path) return SK_OK;
-    if (!strcmp(path, "-"))
-        *out_fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-    else
-        *out_fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
-    return *out_fd < 0 ? sk_err_from_errno(errno) : SK_OK;
-}
-
-static void use_fd(struct access_log *log, int fd) {
-    struct stat st;
-    if (log->fd >= 0) close(log->fd);
-    log->fd = fd;
-    log->regular_file = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-    log->mid_line = false;
-}
-
 static void lose(struct access_log *log, sk_str lines, const char *why) {
     uint64_t count = 0;
     for (size_t i = 0; i < lines.len; i++) count += lines.data[i] == '\n';
@@ -223,87 +130,29 @@ static void lose(struct access_log *log, sk_str lines, const char *why) {
                    (unsigned long long)count);
 }
 
-/* Whether the file takes PIPE_BUF bytes without blocking; waits for it. A stuck reader of stdout must hold up
- * neither the end of the process nor a change of path. */
-static bool wait_writable(struct access_log *log) {
-    for (;;) {
-        if (atomic_load(&log->changing)) return false;
-        if (atomic_load(&log->closing)) {
-            sk_time_ns now = sk_time_now();
-            if (!log->give_up_at) log->give_up_at = now + CLOSE_MS * SK_NS_PER_MS;
-            if (now >= log->give_up_at) return false;
-        }
-        struct pollfd poll_fd = {.fd = log->fd, .events = POLLOUT};
-        if (poll(&poll_fd, 1, POLL_MS) > 0) return true;
-    }
-}
-
-/* What to hand to one write: all for a file; for pipes and terminals what never blocks, in whole lines if one
- * ends there, so that lines of others on the same stdout do not land inside ours. */
-static size_t portion(const struct access_log *log, sk_str bytes) {
-    if (log->regular_file || bytes.len <= PIPE_BUF) return bytes.len;
-    const char *line_end = memrchr(bytes.data, '\n', PIPE_BUF);
-    return line_end ? (size_t)(line_end - bytes.data) + 1 : PIPE_BUF;
-}
-
-/* 0 or an errno value; *bytes keeps what was not written. */
-static int write_bytes(struct access_log *log, sk_str *bytes) {
-    while (bytes->len) {
-        if (!log->regular_file && !wait_writable(log)) return ETIMEDOUT;
-        ssize_t n = write(log->fd, bytes->data, portion(log, *bytes));
-        if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-        if (n < 0) return errno;
-        if (n == 0) return EIO;
-        log->mid_line = bytes->data[n - 1] != '\n';
-        *bytes = sk_str_slice(*bytes, (size_t)n, bytes->len);
-    }
-    return 0;
+/* A stuck reader of stdout must hold up neither the end of the process nor a change of path. */
+static bool is_patient(void *arg) {
+    struct access_log *log = arg;
+    if (atomic_load(&log->changing)) return false;
+    if (!atomic_load(&log->closing)) return true;
+    sk_time_ns now = sk_time_now();
+    if (!log->give_up_at) log->give_up_at = now + CLOSE_MS * SK_NS_PER_MS;
+    return now < log->give_up_at;
 }
 
 static void flush(struct access_log *log) {
-    sk_str bytes = sk_buf_str(&log->batch), newline = SK_STR("\n");
-    if (log->fd >= 0 && bytes.len) {
-        /* A full disk may have cut a line short: the next one does not continue it. */
-        int failed = log->mid_line ? write_bytes(log, &newline) : 0;
-        if (!failed) failed = write_bytes(log, &bytes);
-        if (failed) lose(log, bytes, failed == ETIMEDOUT ? "its reader is stuck" : strerrordesc_np(failed));
-    }
+    sk_str lines = sk_buf_str(&log->batch);
+    int failed = access_file_write(&log->file, &lines);
+    if (failed) lose(log, lines, failed == ETIMEDOUT ? "its reader is stuck" : strerrordesc_np(failed));
     sk_buf_clear(&log->batch);
 }
 
-static void append(struct access_log *log, const struct record *record) {
-    if (record->is_line) {
-        sk_str line = sk_str_make((const char *)(record + 1), record->line_bytes);
-        if (sk_buf_append(&log->batch, line)) observe_count(log->metrics, OBSERVE_LOG_LOST);
-        return;
-    }
-    struct access_log_entry entry = {
-        .wall_ns = record->wall_ns,
-        .duration_ns = record->duration_ns,
-        .first_byte_ns = record->first_byte_ns,
-        .sent_bytes = record->sent_bytes,
-        .body_bytes = record->body_bytes,
-        .status = record->status,
-        .origin_status = record->origin_status,
-        .version = record->version,
-        .reason = record->reason,
-        .store_reason = record->store_reason,
-        .hit = record->hit,
-        .stored = record->stored,
-        .collapsed = record->collapsed,
-        .aborted = record->aborted,
-        .tls_resumed = record->tls_resumed,
-        .early_data = record->early_data,
-    };
-    const char *text = (const char *)(record + 1);
-#define X(name, max)                                                                                         \
-    entry.name = sk_str_make(text, record->name##_bytes);                                                    \
-    text += record->name##_bytes;
-    RECORD_TEXT_TABLE(X)
-#undef X
-    sk_err err = log->format == ACCESS_LOG_JSON ? access_format_json(&log->clock, &entry, &log->batch)
-                                                : access_format_common(&log->clock, &entry, &log->batch);
-    if (err) observe_count(log->metrics, OBSERVE_LOG_LOST);
+static sk_err append(struct access_log *log, const struct access_record *record) {
+    struct access_log_entry entry = {0};
+    if (record->is_line) return sk_buf_append(&log->batch, access_record_line(record));
+    access_record_read(record, &entry);
+    return log->format == ACCESS_LOG_JSON ? access_format_json(&log->clock, &entry, &log->batch)
+                                          : access_format_common(&log->clock, &entry, &log->batch);
 }
 
 static bool is_for_this_file(struct access_log *log, struct access_log_ring *ring) {
@@ -317,7 +166,8 @@ static bool drain(struct access_log *log) {
         sk_str bytes;
         /* The record first, then the order: a record that came after the order shows it. */
         while ((bytes = access_ring_peek(&ring->bytes)).data && is_for_this_file(log, ring)) {
-            append(log, (const struct record *)(const void *)bytes.data);
+            if (append(log, (const struct access_record *)(const void *)bytes.data))
+                observe_count(log->metrics, OBSERVE_LOG_LOST);
             access_ring_pop(&ring->bytes);
             any = true;
             if (sk_buf_len(&log->batch) >= BATCH_BYTES) flush(log);
@@ -330,12 +180,12 @@ static bool drain(struct access_log *log) {
 static void reopen(struct access_log *log) {
     int fd;
     if (!log->path || !strcmp(log->path, "-")) return;
-    sk_err err = open_path(log->path, &fd);
+    sk_err err = access_file_open(log->path, &fd);
     if (err)
         sk_log(SK_LOG_ERROR, "access log", "%s: cannot be opened again: %s; the old file stays in use",
                log->path, sk_err_text(err));
     else
-        use_fd(log, fd);
+        access_file_use(&log->file, fd);
 }
 
 /* CHANGING: seen before the drain, so that all rings are drained up to the change. */
@@ -350,7 +200,7 @@ static void obey_orders(struct access_log *log, bool changing) {
         log->new_fd = -1;
         log->format = log->new_format;
         pthread_mutex_unlock(&log->lock);
-        use_fd(log, fd);
+        access_file_use(&log->file, fd);
         free(old_path);
     }
     if (atomic_exchange(&log->rotating, false)) reopen(log);
@@ -395,7 +245,7 @@ static sk_err start_writer(struct access_log *log) {
 }
 
 static void destroy(struct access_log *log) {
-    if (log->fd >= 0) close(log->fd);
+    access_file_use(&log->file, -1);
     if (log->new_fd >= 0) close(log->new_fd);
     struct access_log_ring *ring = atomic_load(&log->rings);
     while (ring) {
@@ -419,16 +269,17 @@ static sk_err path_copy(const char *path, char **out_copy) {
 sk_err access_log_open(const char *path, enum access_log_format format, struct access_log **out_log) {
     struct access_log *log = calloc(1, sizeof(*log));
     if (!log) return SK_ERR_NO_MEMORY;
-    log->fd = log->new_fd = -1;
+    log->file = (struct access_file){.fd = -1, .is_patient = is_patient, .arg = log};
+    log->new_fd = -1;
     log->format = format;
     pthread_mutex_init(&log->lock, NULL);
     sk_buf_init(&log->batch, 0);
     int fd = -1;
     sk_err err = path_copy(path, &log->path);
     if (!err) err = observe_thread_join(&log->metrics);
-    if (!err) err = open_path(path, &fd);
+    if (!err) err = access_file_open(path, &fd);
     if (!err) {
-        use_fd(log, fd);
+        access_file_use(&log->file, fd);
         log->off = fd < 0;
         err = start_writer(log);
     }
@@ -445,7 +296,7 @@ sk_err access_log_change(struct access_log *log, const char *path, enum access_l
     int fd;
     sk_err err = path_copy(path, &copy);
     if (err) return err;
-    err = open_path(path, &fd);
+    err = access_file_open(path, &fd);
     if (err) {
         free(copy);
         return err;

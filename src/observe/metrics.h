@@ -113,6 +113,12 @@
       "What came of asking the authority for certificates (ACME)")                                           \
     X(ACME_REFUSED, "skerry_acme_orders_total{result=\"refused\"}",                                          \
       "What came of asking the authority for certificates (ACME)")                                           \
+    X(OCSP_GOOD, "skerry_ocsp_answers_total{status=\"good\"}",                                               \
+      "What came of asking for the status of certificates (OCSP)")                                           \
+    X(OCSP_REVOKED, "skerry_ocsp_answers_total{status=\"revoked\"}",                                         \
+      "What came of asking for the status of certificates (OCSP)")                                           \
+    X(OCSP_FAILED, "skerry_ocsp_answers_total{status=\"failed\"}",                                           \
+      "What came of asking for the status of certificates (OCSP)")                                           \
     X(FLEET_CONFIGURATIONS, "skerry_fleet_configurations_total", "Configurations of control put in force")   \
     X(FLEET_REFUSED, "skerry_fleet_configurations_refused_total",                                            \
       "Configurations of control refused: not signed, not newer, not whole, or not good")                    \

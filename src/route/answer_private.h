@@ -1,5 +1,5 @@
-/* What the parts of answering share: answer.c (a query from end to end), answer_compose.c (the rules of RFC 1034
- * for any name), answer_zones.c and answer_snapshot.c (everything that can be made before a query comes). */
+/* What the parts of answering share: answer.c and answer_exchange.c (a query from end to end), answer_compose.c (the rules
+ * of RFC 1034 for any name), answer_zones.c and answer_snapshot.c (everything that can be made before a query comes). */
 #ifndef SK_ROUTE_ANSWER_PRIVATE_H
 #define SK_ROUTE_ANSWER_PRIVATE_H
 

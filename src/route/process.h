@@ -69,6 +69,16 @@ struct route_process {
     struct io_timer leave_timer;
 };
 
+void route_process_stop(struct route_process *process);
+
+/* --- process_plan.c --------------------------------------------------------------------------------- */
+
+/* The plan of CONFIG, which is taken in every case, with the sites as they are now. Errors are logged: SK_ERR_NO_MEMORY,
+ * and those of what CONFIG names. */
+sk_err route_process_plan(struct route_process *process, struct config_route *config,
+                          struct route_plan **out_plan);
+/* Of the builder: puts PLAN in force, or says why there is none. ARG is the process. */
+void route_process_built(void *arg, sk_err err, struct route_plan *plan);
 /* Makes a plan of the configuration in force with a new table, beside this thread, and then puts it in force: after a site's
  * state has changed. */
 void route_process_replan(struct route_process *process);
@@ -78,6 +88,5 @@ sk_err route_process_reload(struct route_process *process);
 sk_err route_process_challenges(struct route_process *process);
 /* Makes signatures anew where it is time. */
 void route_process_sign(struct route_process *process);
-void route_process_stop(struct route_process *process);
 
 #endif

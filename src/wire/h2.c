@@ -5,9 +5,7 @@
 #include "wire/h2_internal.h"
 #include "wire/h2_room.h"
 
-#define ACKS_WAITING_MAX 100 /* answers to PING and SETTINGS that the peer does not read */
-#define UNSEEN_BYTES 4096    /* of ignored frames that cost as much as one */
-#define QUEUE_MAX 1000       /* frames that wait to be sent, beside content */
+#define QUEUE_MAX 1000 /* frames that wait to be sent, beside content */
 
 static struct wire_h2 *h2_of(void *user) { return user; }
 
@@ -20,54 +18,21 @@ static struct wire_stream *stream_of(const struct wire_h2 *h2, int32_t id) {
 /* --- abuse ------------------------------------------------------------------------------------------------ */
 
 static bool charge(struct wire_h2 *h2, enum wire_h2_cost cost) {
-    if (wire_h2_charge(&h2->account, cost, h2->now)) return true;
-    if (h2->denied) return false;
-    h2->denied = true;
-    h2->why = wire_h2_cost_text(cost);
-    nghttp2_session_terminate_session(h2->session, NGHTTP2_ENHANCE_YOUR_CALM);
-    return false;
+    return h2_charge(&h2->toll, h2->session, cost);
 }
 
 bool wire_h2_blame(struct wire_h2 *h2, enum wire_h2_cost cost, sk_time_ns now) {
-    h2->now = now;
+    h2->toll.now = now;
     return charge(h2, cost);
-}
-
-static void charge_frame(struct wire_h2 *h2, const nghttp2_frame_hd *frame) {
-    switch (frame->type) {
-    case NGHTTP2_DATA:
-        if (!frame->length && !(frame->flags & NGHTTP2_FLAG_END_STREAM)) charge(h2, WIRE_H2_COST_EMPTY);
-        break;
-    case NGHTTP2_HEADERS:
-        if (!frame->length) charge(h2, WIRE_H2_COST_EMPTY);
-        break;
-    case NGHTTP2_PRIORITY:
-    case NGHTTP2_PRIORITY_UPDATE: charge(h2, WIRE_H2_COST_PRIORITY); break;
-    case NGHTTP2_RST_STREAM: charge(h2, WIRE_H2_COST_RESET); break;
-    case NGHTTP2_SETTINGS: charge(h2, WIRE_H2_COST_SETTINGS); break;
-    case NGHTTP2_PING: charge(h2, WIRE_H2_COST_PING); break;
-    case NGHTTP2_WINDOW_UPDATE: charge(h2, WIRE_H2_COST_WINDOW); break;
-    case NGHTTP2_CONTINUATION: charge(h2, WIRE_H2_COST_CONTINUATION); break;
-    case NGHTTP2_GOAWAY: break;
-    default: charge(h2, WIRE_H2_COST_UNKNOWN); break;
-    }
 }
 
 static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *frame, void *user) {
     struct wire_h2 *h2 = h2_of(user);
-    h2->unseen -= (int64_t)frame->length + 9;
-    charge_frame(h2, frame);
+    h2_charge_frame(&h2->toll, session, frame);
     /* What we are to answer and the peer does not read. */
     if (nghttp2_session_get_outbound_queue_size(session) > QUEUE_MAX)
         while (charge(h2, WIRE_H2_COST_MADE_RESET)) continue;
     return 0;
-}
-
-/* Frames of unknown kinds, and those for streams that are over, show only as bytes. A frame may be told of before
- * all of it is there. */
-static void charge_unseen(struct wire_h2 *h2, size_t received) {
-    h2->unseen += (int64_t)received;
-    while (h2->unseen > UNSEEN_BYTES && charge(h2, WIRE_H2_COST_UNKNOWN)) h2->unseen -= UNSEEN_BYTES;
 }
 
 /* --- requests --------------------------------------------------------------------------------------------- */
@@ -80,7 +45,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
         stream->in_trailer = true;
         return 0;
     }
-    stream = h2->denied ? NULL : h2->events->open(h2->owner);
+    stream = h2->toll.denied ? NULL : h2->events->open(h2->owner);
     if (!stream) {
         charge(h2, WIRE_H2_COST_REFUSED);
         nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
@@ -103,7 +68,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     /* A byte may name a long field of HPACK's table (RFC 7541 section 7.3). */
     if (before) charge(h2, WIRE_H2_COST_BIG_FIELD);
     if (!before && stream->refusal == 431) charge(h2, WIRE_H2_COST_BIG_HEAD);
-    return 0;
+    return h2->toll.denied ? NGHTTP2_ERR_PAUSE : 0; /* no work for the rest of it */
 }
 
 static void end_request(struct wire_h2 *h2, struct wire_stream *stream) {
@@ -163,7 +128,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error,
     struct wire_stream *stream = stream_of(h2, id);
     if (!stream) return 0;
     nghttp2_session_set_stream_user_data(session, id, NULL);
-    if (stream->answered) wire_h2_credit(&h2->account);
+    if (stream->answered) wire_h2_credit(&h2->toll.account);
     h2->events->closed(h2->owner, stream, stream->answered);
     return 0;
 }
@@ -179,7 +144,7 @@ static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *u
         frame->rst_stream.error_code != NGHTTP2_REFUSED_STREAM)
         charge(h2, WIRE_H2_COST_MADE_RESET);
     if (type != NGHTTP2_HEADERS && type != NGHTTP2_DATA) return 0;
-    if (type == NGHTTP2_DATA) wire_h2_credit_content(&h2->account, frame->hd.length);
+    if (type == NGHTTP2_DATA) wire_h2_credit_content(&h2->toll.account, frame->hd.length);
     struct wire_stream *stream = stream_of(h2, frame->hd.stream_id);
     if (!stream) return 0;
     h2->events->framed(h2->owner, stream, type == NGHTTP2_DATA ? 9 : 9 + frame->hd.length);
@@ -226,7 +191,7 @@ static nghttp2_option *make_options(void) {
     if (nghttp2_option_new(&options) != 0) return NULL;
     nghttp2_option_set_no_auto_window_update(options, 1);
     nghttp2_option_set_no_closed_streams(options, 1); /* they serve RFC 7540's priorities only */
-    nghttp2_option_set_max_outbound_ack(options, ACKS_WAITING_MAX);
+    nghttp2_option_set_max_outbound_ack(options, H2_ACKS_WAITING_MAX);
     nghttp2_option_set_builtin_recv_extension_type(options, NGHTTP2_PRIORITY_UPDATE);
     return options;
 }
@@ -254,8 +219,8 @@ sk_err wire_h2_create(const struct wire_stream_events *events, void *owner,
         *h2 = (struct wire_h2){.magic = WIRE_H2_MAGIC,
                                .events = events,
                                .owner = owner,
-                               .rules = {*limits, HTTP_2, scheme},
-                               .why = ""};
+                               .toll = {.serves = true},
+                               .rules = {*limits, HTTP_2, scheme}};
         made = h2_session_new(&h2->session, callbacks, h2, options) == 0;
     }
     nghttp2_session_callbacks_del(callbacks);
@@ -284,30 +249,13 @@ void wire_h2_free(struct wire_h2 *h2) {
 /* --- bytes ------------------------------------------------------------------------------------------------ */
 
 sk_err wire_h2_receive(struct wire_h2 *h2, sk_str input, sk_time_ns now) {
-    h2->now = now;
-    if (h2->denied) return SK_ERR_DENIED;
-    nghttp2_ssize n = nghttp2_session_mem_recv2(h2->session, (const uint8_t *)input.data, input.len);
-    if (n == NGHTTP2_ERR_NOMEM) return SK_ERR_NO_MEMORY;
-    if (n < 0) {
-        if (!h2->why[0]) h2->why = nghttp2_strerror((int)n);
-        return n == NGHTTP2_ERR_FLOODED ? SK_ERR_DENIED : SK_ERR_MALFORMED;
-    }
-    charge_unseen(h2, input.len);
-    return h2->denied ? SK_ERR_DENIED : SK_OK;
+    return h2_session_receive(h2->session, &h2->toll, input, now);
 }
 
 sk_err wire_h2_fill(struct wire_h2 *h2, struct sk_buf *out, size_t enough) {
-    sk_err err = SK_OK;
     h2->out = out;
     h2_room_enter();
-    while (!err && sk_buf_len(out) < enough) {
-        const uint8_t *data;
-        size_t before = sk_buf_len(out);
-        nghttp2_ssize n = nghttp2_session_mem_send2(h2->session, &data);
-        if (n < 0) err = n == NGHTTP2_ERR_NOMEM ? SK_ERR_NO_MEMORY : SK_ERR_MALFORMED;
-        if (n > 0) err = sk_buf_append(out, (sk_str){(const char *)data, (size_t)n});
-        if (n == 0 && sk_buf_len(out) == before) break;
-    }
+    sk_err err = h2_session_fill(h2->session, out, enough);
     h2_room_leave();
     h2->out = NULL;
     return err;
@@ -319,7 +267,7 @@ bool wire_h2_over(const struct wire_h2 *h2) {
 
 bool wire_h2_head_open(const struct wire_h2 *h2) { return h2->head_open; }
 
-const char *wire_h2_why(const struct wire_h2 *h2) { return h2->why; }
+const char *wire_h2_why(const struct wire_h2 *h2) { return h2->toll.why ? h2->toll.why : ""; }
 
 void wire_h2_resume(struct wire_h2 *h2, struct wire_stream *stream) {
     (void)nghttp2_session_resume_data(h2->session, id_of(stream)); /* gone or not deferred: nothing to do */
@@ -332,7 +280,9 @@ void wire_h2_consumed(struct wire_h2 *h2, struct wire_stream *stream, size_t byt
 void wire_h2_reset(struct wire_h2 *h2, struct wire_stream *stream) {
     if (stream->reset) return;
     stream->reset = true;
-    (void)nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, id_of(stream), NGHTTP2_INTERNAL_ERROR);
+    /* RFC 8441 section 5: as what a TCP connection's reset is told. */
+    uint32_t error = wire_stream_in_tunnel(stream) ? NGHTTP2_CANCEL : NGHTTP2_INTERNAL_ERROR;
+    (void)nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, id_of(stream), error);
 }
 
 void wire_h2_goaway(struct wire_h2 *h2, bool final) {

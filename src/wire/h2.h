@@ -47,7 +47,7 @@ sk_err wire_h2_inform(struct wire_h2 *h2, struct wire_stream *stream, uint16_t s
 void wire_h2_resume(struct wire_h2 *h2, struct wire_stream *stream);
 /* The owner is done with BYTES of a stream's data: the client may send as many more. STREAM may be closed. */
 void wire_h2_consumed(struct wire_h2 *h2, struct wire_stream *stream, size_t bytes);
-/* Ends a stream with an error (INTERNAL_ERROR). */
+/* Ends a stream with an error (INTERNAL_ERROR; a tunnel's is CANCEL). */
 void wire_h2_reset(struct wire_h2 *h2, struct wire_stream *stream);
 /* Charges the connection for what only the owner sees. False: it must end; the GOAWAY is ready. */
 bool wire_h2_blame(struct wire_h2 *h2, enum wire_h2_cost cost, sk_time_ns now);

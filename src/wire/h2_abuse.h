@@ -18,7 +18,7 @@
     X(EMPTY, 20, "frames without content")                                                                   \
     X(CONTINUATION, 40, "CONTINUATION frames")                                                               \
     X(UNKNOWN, 20, "frames and streams of unknown kinds")                                                    \
-    X(BIG_FIELD, 1, "fields of a header section that was refused")                                           \
+    X(BIG_FIELD, 5, "fields of a header section that was refused")                                           \
     X(BIG_HEAD, 400, "header sections over the limit")                                                       \
     X(STALL, 400, "responses that the client's window kept waiting too long")                                \
     X(MALFORMED, 100, "malformed requests")

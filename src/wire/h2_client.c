@@ -4,8 +4,6 @@
 
 #include "wire/h2_client_internal.h"
 
-#define ACKS_WAITING_MAX 100 /* answers to PING and SETTINGS that the peer does not read */
-#define UNSEEN_BYTES 4096    /* of ignored frames that cost as much as one */
 /* Until the server's SETTINGS are there. RFC 9113 6.5.2 would allow any number, but some servers end a connection that
  * had more streams than they are about to allow; they mostly come right behind the handshake. */
 #define CALLS_AT_FIRST 1
@@ -14,43 +12,10 @@ static struct wire_h2_call *call_of(const struct wire_h2_client *client, int32_t
     return nghttp2_session_get_stream_user_data(client->session, id);
 }
 
-/* --- abuse ------------------------------------------------------------------------------------------------ */
-
-static bool charge(struct wire_h2_client *client, enum wire_h2_cost cost) {
-    if (wire_h2_charge(&client->account, cost, client->now)) return true;
-    if (client->denied) return false;
-    client->denied = true;
-    nghttp2_session_terminate_session(client->session, NGHTTP2_ENHANCE_YOUR_CALM);
-    return false;
-}
-
-/* WINDOW_UPDATE frames are paid for by the content that they answer: see on_sent. */
 static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *frame, void *user) {
     struct wire_h2_client *client = user;
-    client->unseen -= (int64_t)frame->length + 9;
-    switch (frame->type) {
-    case NGHTTP2_DATA:
-        if (!frame->length && !(frame->flags & NGHTTP2_FLAG_END_STREAM)) charge(client, WIRE_H2_COST_EMPTY);
-        break;
-    case NGHTTP2_HEADERS:
-        if (!frame->length) charge(client, WIRE_H2_COST_EMPTY);
-        break;
-    case NGHTTP2_PRIORITY: charge(client, WIRE_H2_COST_PRIORITY); break;
-    case NGHTTP2_SETTINGS: charge(client, WIRE_H2_COST_SETTINGS); break;
-    case NGHTTP2_PING: charge(client, WIRE_H2_COST_PING); break;
-    case NGHTTP2_WINDOW_UPDATE: charge(client, WIRE_H2_COST_WINDOW); break;
-    case NGHTTP2_CONTINUATION: charge(client, WIRE_H2_COST_CONTINUATION); break;
-    case NGHTTP2_RST_STREAM:
-    case NGHTTP2_GOAWAY: break;
-    default: charge(client, WIRE_H2_COST_UNKNOWN); break;
-    }
+    h2_charge_frame(&client->toll, session, frame);
     return 0;
-}
-
-static void charge_unseen(struct wire_h2_client *client, size_t received) {
-    client->unseen += (int64_t)received;
-    while (client->unseen > UNSEEN_BYTES && charge(client, WIRE_H2_COST_UNKNOWN))
-        client->unseen -= UNSEEN_BYTES;
 }
 
 /* --- calls come to their end --------------------------------------------------------------------------- */
@@ -74,7 +39,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
     if (!call) return 0;
     nghttp2_session_set_stream_user_data(session, id, NULL);
     forget(client, call);
-    wire_h2_credit(&client->account);
+    wire_h2_credit(&client->toll.account);
     client->events->closed(client->owner, call, verdict(call, code));
     return 0;
 }
@@ -97,7 +62,7 @@ static int on_not_sent(nghttp2_session *session, const nghttp2_frame *frame, int
 
 static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user) {
     struct wire_h2_client *client = user;
-    if (frame->hd.type == NGHTTP2_DATA) wire_h2_credit_content(&client->account, frame->hd.length);
+    if (frame->hd.type == NGHTTP2_DATA) wire_h2_credit_content(&client->toll.account, frame->hd.length);
     return 0;
 }
 
@@ -163,7 +128,7 @@ static int on_invalid(nghttp2_session *session, const nghttp2_frame *frame, int 
     struct wire_h2_call *call = call_of(client, frame->hd.stream_id);
     if (call) call->invalid = true;
     if (call && !call->why) call->why = "not as HTTP/2 would have it";
-    charge(client, WIRE_H2_COST_MALFORMED);
+    h2_charge(&client->toll, session, WIRE_H2_COST_MALFORMED);
     return 0;
 }
 
@@ -188,7 +153,7 @@ static nghttp2_option *make_options(void) {
     nghttp2_option *options;
     if (nghttp2_option_new(&options) != 0) return NULL;
     nghttp2_option_set_no_auto_window_update(options, 1);
-    nghttp2_option_set_max_outbound_ack(options, ACKS_WAITING_MAX);
+    nghttp2_option_set_max_outbound_ack(options, H2_ACKS_WAITING_MAX);
     nghttp2_option_set_peer_max_concurrent_streams(options, CALLS_AT_FIRST);
     return options;
 }
@@ -240,25 +205,11 @@ void wire_h2_client_free(struct wire_h2_client *client) {
 /* --- bytes ------------------------------------------------------------------------------------------------ */
 
 sk_err wire_h2_client_receive(struct wire_h2_client *client, sk_str input, sk_time_ns now) {
-    client->now = now;
-    if (client->denied) return SK_ERR_DENIED;
-    nghttp2_ssize n = nghttp2_session_mem_recv2(client->session, (const uint8_t *)input.data, input.len);
-    if (n == NGHTTP2_ERR_NOMEM) return SK_ERR_NO_MEMORY;
-    if (n < 0) return n == NGHTTP2_ERR_FLOODED ? SK_ERR_DENIED : SK_ERR_MALFORMED;
-    charge_unseen(client, input.len);
-    return client->denied ? SK_ERR_DENIED : SK_OK;
+    return h2_session_receive(client->session, &client->toll, input, now);
 }
 
 sk_err wire_h2_client_fill(struct wire_h2_client *client, struct sk_buf *out, size_t enough) {
-    while (sk_buf_len(out) < enough) {
-        const uint8_t *data;
-        nghttp2_ssize n = nghttp2_session_mem_send2(client->session, &data);
-        if (n < 0) return n == NGHTTP2_ERR_NOMEM ? SK_ERR_NO_MEMORY : SK_ERR_MALFORMED;
-        if (n == 0) break;
-        sk_err err = sk_buf_append(out, (sk_str){(const char *)data, (size_t)n});
-        if (err) return err;
-    }
-    return SK_OK;
+    return h2_session_fill(client->session, out, enough);
 }
 
 bool wire_h2_client_over(const struct wire_h2_client *client) {
@@ -276,7 +227,7 @@ uint32_t wire_h2_client_room(const struct wire_h2_client *client) {
 uint32_t wire_h2_client_calls(const struct wire_h2_client *client) { return client->call_count; }
 
 bool wire_h2_client_leaving(const struct wire_h2_client *client) {
-    return client->leaving || client->denied || !nghttp2_session_check_request_allowed(client->session);
+    return client->leaving || client->toll.denied || !nghttp2_session_check_request_allowed(client->session);
 }
 
 /* --- the owner's wishes ----------------------------------------------------------------------------------- */

@@ -5,19 +5,18 @@
 #include <nghttp2/nghttp2.h>
 
 #include "wire/h2_client.h"
+#include "wire/h2_session.h"
 
 #define WIRE_H2_CLIENT_MAGIC 0x68326363u
 
 struct wire_h2_client {
     uint32_t magic;
-    bool denied, leaving;
+    bool leaving;
     nghttp2_session *session;
     const struct wire_h2_client_events *events;
     void *owner;
     struct wire_h2_client_limits limits;
-    struct wire_h2_account account;
-    sk_time_ns now;
-    int64_t unseen;       /* bytes of frames that the library ignores without a word */
+    struct h2_toll toll;
     struct sk_list calls; /* known to the engine */
     uint32_t call_count;
 };

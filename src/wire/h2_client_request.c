@@ -75,7 +75,7 @@ sk_err wire_h2_client_request(struct wire_h2_client *client, struct wire_h2_call
                               const struct http_request *request, sk_str scheme, bool content) {
     struct nv nv;
     char length[24];
-    if (client->leaving || client->denied) return SK_ERR_CLOSED;
+    if (client->leaving || client->toll.denied) return SK_ERR_CLOSED;
     sk_err err = make_room(&nv, &request->fields);
     if (err) return err;
     put(&nv, SK_STR(":method"), request->method_text);

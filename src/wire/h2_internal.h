@@ -5,20 +5,18 @@
 #include <nghttp2/nghttp2.h>
 
 #include "wire/h2.h"
+#include "wire/h2_session.h"
 
 #define WIRE_H2_MAGIC 0x68327777u
 
 struct wire_h2 {
     uint32_t magic;
-    bool head_open, denied;
+    bool head_open;
     nghttp2_session *session;
     const struct wire_stream_events *events;
     void *owner;
     struct wire_stream_rules rules;
-    struct wire_h2_account account;
-    sk_time_ns now;
-    const char *why;
-    int64_t unseen;     /* bytes of frames that the library ignores without a word */
+    struct h2_toll toll;
     struct sk_buf *out; /* during wire_h2_fill */
 };
 

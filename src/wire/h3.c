@@ -71,7 +71,9 @@ void h3_drop(struct wire_h3 *h3, struct h3_out *out, uint64_t error) {
 
 void wire_h3_reset(struct wire_h3 *h3, struct wire_stream *stream) {
     if (stream->reset) return;
-    h3_drop(h3, stream->sent, NGHTTP3_H3_INTERNAL_ERROR);
+    /* RFC 9220 section 3: as what a TCP connection's reset is told. */
+    h3_drop(h3, stream->sent,
+            wire_stream_in_tunnel(stream) ? NGHTTP3_H3_REQUEST_CANCELLED : NGHTTP3_H3_INTERNAL_ERROR);
 }
 
 static void turn(void *app) {
@@ -249,6 +251,7 @@ static int make_conn(struct wire_h3 *h3) {
     settings.qpack_max_dtable_capacity = QPACK_TABLE_BYTES;
     settings.qpack_encoder_max_dtable_capacity = 0; /* no memory for it: answers differ too much to gain */
     settings.qpack_blocked_streams = QPACK_BLOCKED_STREAMS;
+    settings.enable_connect_protocol = 1; /* RFC 9220 */
     int result = nghttp3_conn_server_new(&h3->conn, &callbacks, &settings, nghttp3_mem_default(), h3);
     if (!result) nghttp3_conn_set_max_client_streams_bidi(h3->conn, WIRE_QUIC_STREAMS);
     return result;
@@ -306,7 +309,8 @@ static sk_err stream_reset(void *app, int64_t stream, bool by_sender, uint64_t *
     struct wire_h3 *h3 = app;
     struct h3_out *out = find_out(h3, stream);
     if (!h3->conn) return SK_OK;
-    charge(h3, WIRE_H2_COST_RESET);
+    /* When all is said we ask for it ourselves, by STOP_SENDING (RFC 9000 section 3.5). */
+    if (!out || out->stream) charge(h3, WIRE_H2_COST_RESET);
     if (by_sender) {
         sk_err err = verdict(nghttp3_conn_shutdown_stream_read(h3->conn, stream), out_error);
         if (err) return err;

@@ -73,6 +73,9 @@ struct wire_quic {
 };
 
 ngtcp2_conn *quic_conn(struct wire_quic *quic);
+/* quic_events.c: what the library calls. */
+extern const ngtcp2_callbacks quic_callbacks;
+void quic_on_qlog(void *user, uint32_t flags, const void *data, size_t bytes);
 /* What the application said of its own failure, for the library's callbacks. */
 int quic_app_verdict(struct wire_quic *quic, sk_err err, uint64_t error);
 /* quic_write.c: a train of packets, as ngtcp2_conn_write_aggregate_pkt. */

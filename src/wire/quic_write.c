@@ -2,11 +2,12 @@
  * as a packet does. */
 #include "wire/quic_internal.h"
 
-/* The application learns how far it came. END: to the last byte, and the stream's end with it. */
-static void settle(struct wire_quic *quic, bool end) {
+/* The application learns how far it came. WHOLE: to the last byte, and to the stream's end where that was offered. An
+ * end alone that no packet took is not told of: the application would take it for sent. */
+static void settle(struct wire_quic *quic, bool whole) {
     struct quic_offer *offer = &quic->offer;
-    if (offer->stream >= 0 && (offer->written || !offer->count))
-        quic->app->wrote(quic->app_arg, offer->stream, offer->written, end);
+    if (offer->stream >= 0 && (offer->written || whole))
+        quic->app->wrote(quic->app_arg, offer->stream, offer->written, whole && offer->fin);
     offer->stream = -1;
     offer->count = offer->written = 0;
     offer->fin = false;
@@ -42,7 +43,7 @@ static void take(struct wire_quic *quic, size_t bytes) {
         offer->pieces[0].base += bytes;
         offer->pieces[0].len -= bytes;
     } else {
-        settle(quic, offer->fin);
+        settle(quic, true);
     }
 }
 

@@ -23,12 +23,18 @@ struct wire_stream {
     bool answering, answered;
     bool reset; /* by us: what comes is of no interest */
     bool
-        tunnel; /* an extended CONNECT (RFC 8441): REQUEST is the upgrade that it stands for, its content the tunnel */
+        tunnel; /* an extended CONNECT (RFC 8441, RFC 9220): REQUEST is the upgrade that it stands for, its content
+                  * the tunnel */
     bool host_seen, mismatch, expect_other;
     sk_str method, scheme, path, protocol;
     uint32_t cookies; /* crumbs (RFC 9113 section 8.2.3) */
     void *sent;       /* wire/h3: content that the client has not acknowledged */
 };
+
+/* The tunnel was answered: what comes and goes is not HTTP's. */
+static inline bool wire_stream_in_tunnel(const struct wire_stream *stream) {
+    return stream->tunnel && stream->answering;
+}
 
 struct wire_stream_events {
     /* A stream begins: memory for it, with ARENA initialised, or NULL (it is refused then). */

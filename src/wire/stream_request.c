@@ -152,7 +152,7 @@ static void check_expect(struct wire_stream *stream, bool end) {
         stream->request.expect_continue = !end;
 }
 
-/* RFC 8441 section 5: what GET with Upgrade is to HTTP/1.1. */
+/* RFC 8441 section 5, RFC 9220 section 3: what GET with Upgrade is to HTTP/1.1. */
 static void check_connect(struct wire_stream *stream) {
     struct http_request *request = &stream->request;
     if (request->method != HTTP_METHOD_CONNECT) {

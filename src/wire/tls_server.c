@@ -12,6 +12,7 @@
 
 #include "wire/tls_quic.h"
 #include "wire/tls_record.h"
+#include "wire/tls_staple.h"
 #include "wire/tls_tickets.h"
 
 #define SERVER_MAGIC 0x746c7376u
@@ -229,6 +230,7 @@ static sk_err set_up(struct wire_tls_server *server, SSL_CTX *ssl,
     SSL_CTX_set_app_data(ssl, server->tickets);
     SSL_CTX_set_tlsext_ticket_key_evp_cb(ssl, wire_tls_tickets_on_ticket);
     SSL_CTX_set_cert_cb(ssl, choose_certificate, server);
+    SSL_CTX_set_tlsext_status_cb(ssl, wire_tls_staple_on_status);
     return options->client_ca ? ask_clients(ssl, options->client_ca) : SK_OK;
 }
 

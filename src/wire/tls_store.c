@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -11,27 +10,22 @@
 
 #include "base/arena.h"
 #include "base/hash.h"
+#include "wire/tls_store_internal.h"
 
 #define STORE_MAGIC 0x746c7373u
 #define NAME_MAX_BYTES 255
-
-struct pair {
-    struct wire_tls_certificate seen;
-    X509 *leaf;
-    STACK_OF(X509) * chain;
-    EVP_PKEY *key;
-};
+#define FEATURE_STATUS 5 /* of TLS: status_request (RFC 7633 section 4) */
 
 /* One name. Empty when NAME has no data. */
 struct slot {
     sk_str name;
-    struct pair *pairs[WIRE_TLS_KINDS];
+    struct wire_tls_pair *pairs[WIRE_TLS_KINDS];
 };
 
 struct wire_tls_store {
     uint32_t magic;
     _Atomic uint32_t references;
-    struct pair **pairs;
+    struct wire_tls_pair **pairs;
     uint32_t pair_count;
     struct slot *slots; /* open addressing, at least half of them free */
     size_t slot_count, used;
@@ -50,7 +44,8 @@ sk_err wire_tls_store_create(struct wire_tls_store **out_store) {
     return SK_OK;
 }
 
-static void pair_free(struct pair *pair) {
+static void pair_free(struct wire_tls_pair *pair) {
+    wire_tls_staple_free(&pair->staple);
     X509_free(pair->leaf);
     OSSL_STACK_OF_X509_free(pair->chain);
     EVP_PKEY_free(pair->key);
@@ -99,7 +94,7 @@ static sk_err grow(struct wire_tls_store *store) {
     return SK_OK;
 }
 
-static sk_err add_name(struct wire_tls_store *store, sk_str name, struct pair *pair) {
+static sk_err add_name(struct wire_tls_store *store, sk_str name, struct wire_tls_pair *pair) {
     sk_err err = grow(store);
     if (err) return err;
     struct slot *slot = slot_of(store, name);
@@ -148,7 +143,7 @@ static sk_str name_text(struct sk_arena *arena, const GENERAL_NAME *name) {
     return sk_arena_copy(arena, sk_str_from_c(ip));
 }
 
-static sk_err read_names(struct wire_tls_store *store, struct pair *pair) {
+static sk_err read_names(struct wire_tls_store *store, struct wire_tls_pair *pair) {
     GENERAL_NAMES *all = X509_get_ext_d2i(pair->leaf, NID_subject_alt_name, NULL, NULL);
     int count = all ? sk_GENERAL_NAME_num(all) : 0;
     sk_str *names = sk_arena_zalloc(&store->arena, ((size_t)count + 1) * sizeof *names);
@@ -180,7 +175,7 @@ static sk_err wrong(char why[WIRE_TLS_WHY_BYTES], const char *file, const char *
 /* A key with a password is refused: nobody is there to be asked for it. */
 static int no_password(char *text, int bytes, int writing, void *arg) { return 0; }
 
-static sk_err read_chain(struct pair *pair, const char *file, char why[WIRE_TLS_WHY_BYTES]) {
+static sk_err read_chain(struct wire_tls_pair *pair, const char *file, char why[WIRE_TLS_WHY_BYTES]) {
     BIO *bio = BIO_new_file(file, "r");
     if (!bio) return wrong(why, file, "cannot be read");
     pair->leaf = PEM_read_bio_X509_AUX(bio, NULL, no_password, NULL);
@@ -193,7 +188,7 @@ static sk_err read_chain(struct pair *pair, const char *file, char why[WIRE_TLS_
     return pair->leaf && pair->chain ? SK_OK : wrong(why, file, "holds no certificate in PEM");
 }
 
-static sk_err read_key(struct pair *pair, const char *cert_file, const char *file,
+static sk_err read_key(struct wire_tls_pair *pair, const char *cert_file, const char *file,
                        char why[WIRE_TLS_WHY_BYTES]) {
     BIO *bio = BIO_new_file(file, "r");
     if (!bio) return wrong(why, file, "cannot be read");
@@ -208,8 +203,21 @@ static sk_err read_key(struct pair *pair, const char *cert_file, const char *fil
     return SK_OK;
 }
 
-static sk_err keep_pair(struct wire_tls_store *store, struct pair *pair, const char *file) {
-    struct pair **pairs = realloc(store->pairs, (store->pair_count + 1) * sizeof *pairs);
+/* What it says of itself beside its names. */
+static bool read_facts(struct wire_tls_pair *pair) {
+    unsigned bytes = 0;
+    TLS_FEATURE *features = X509_get_ext_d2i(pair->leaf, NID_tlsfeature, NULL, NULL);
+    for (int i = 0; i < sk_ASN1_INTEGER_num(features); i++)
+        if (ASN1_INTEGER_get(sk_ASN1_INTEGER_value(features, i)) == FEATURE_STATUS)
+            pair->seen.must_staple = true;
+    TLS_FEATURE_free(features);
+    pair->seen.not_before = time_of(X509_get0_notBefore(pair->leaf));
+    pair->seen.not_after = time_of(X509_get0_notAfter(pair->leaf));
+    return X509_digest(pair->leaf, EVP_sha256(), pair->seen.id, &bytes) == 1;
+}
+
+static sk_err keep_pair(struct wire_tls_store *store, struct wire_tls_pair *pair, const char *file) {
+    struct wire_tls_pair **pairs = realloc(store->pairs, (store->pair_count + 1) * sizeof *pairs);
     if (!pairs) {
         pair_free(pair);
         return SK_ERR_NO_MEMORY;
@@ -217,26 +225,39 @@ static sk_err keep_pair(struct wire_tls_store *store, struct pair *pair, const c
     store->pairs = pairs;
     pairs[store->pair_count++] = pair;
     pair->seen.file = sk_arena_copy(&store->arena, sk_str_from_c(file)).data;
-    pair->seen.not_before = time_of(X509_get0_notBefore(pair->leaf));
-    pair->seen.not_after = time_of(X509_get0_notAfter(pair->leaf));
-    return pair->seen.file ? read_names(store, pair) : SK_ERR_NO_MEMORY;
+    return pair->seen.file && read_facts(pair) ? read_names(store, pair) : SK_ERR_NO_MEMORY;
 }
 
 sk_err wire_tls_store_add(struct wire_tls_store *store, const char *cert_file, const char *key_file,
                           char why[WIRE_TLS_WHY_BYTES]) {
-    struct pair *pair = calloc(1, sizeof *pair);
+    struct wire_tls_pair *pair = calloc(1, sizeof *pair);
     if (!pair) return SK_ERR_NO_MEMORY;
     ERR_clear_error();
     sk_err err = read_chain(pair, cert_file, why);
     if (!err) err = read_key(pair, cert_file, key_file, why);
+    if (!err) err = wire_tls_staple_init(&pair->staple, pair->leaf);
     if (!err) return keep_pair(store, pair, cert_file);
     pair_free(pair);
     return err;
 }
 
+/* --- what is shown beside it ----------------------------------------------------------------------------- */
+
+void wire_tls_store_want_status(struct wire_tls_store *store, uint32_t index) {
+    store->pairs[index]->seen.wants_status = true;
+}
+
+sk_err wire_tls_store_staple(struct wire_tls_store *store, uint32_t index, sk_str response, sk_unix_s until) {
+    return wire_tls_staple_set(&store->pairs[index]->staple, response, until);
+}
+
 /* --- looking -------------------------------------------------------------------------------------------- */
 
 uint32_t wire_tls_store_count(const struct wire_tls_store *store) { return store->pair_count; }
+
+struct wire_tls_pair *wire_tls_store_pair(const struct wire_tls_store *store, uint32_t index) {
+    return store->pairs[index];
+}
 
 const struct wire_tls_certificate *wire_tls_store_at(const struct wire_tls_store *store, uint32_t index) {
     return &store->pairs[index]->seen;
@@ -248,14 +269,14 @@ const struct wire_tls_certificate *wire_tls_store_find(const struct wire_tls_sto
     return slot && slot->pairs[kind] ? &slot->pairs[kind]->seen : NULL;
 }
 
-static bool use(const struct pair *pair, SSL *ssl) {
+static bool use(const struct wire_tls_pair *pair, SSL *ssl) {
     return SSL_use_cert_and_key(ssl, pair->leaf, pair->key, pair->chain, 1) == 1;
 }
 
 bool wire_tls_store_use(const struct wire_tls_store *store, sk_str name, void *connection) {
     const struct slot *slot = find(store, name);
     if (!store->pair_count) return false;
-    const struct pair *first = store->pairs[0];
+    const struct wire_tls_pair *first = store->pairs[0];
     if (!slot && first->seen.name_count) slot = find(store, first->seen.names[0]);
     if (!slot) return use(first, connection);
     for (int kind = 0; kind < WIRE_TLS_KINDS; kind++)

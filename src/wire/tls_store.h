@@ -1,6 +1,6 @@
 /* Certificates to show to clients, found by the name that a client asks for (SNI): thousands of names, with
- * wildcards, for each an ECDSA certificate, an RSA one, or both. Filled by one thread, then read-only and
- * shared by counted references. */
+ * wildcards, for each an ECDSA certificate, an RSA one, or both. Filled by one thread, then read-only
+ * (but for what is shown beside a certificate) and shared by counted references. */
 #ifndef SK_WIRE_TLS_STORE_H
 #define SK_WIRE_TLS_STORE_H
 
@@ -11,6 +11,8 @@ struct wire_tls_store;
 
 enum wire_tls_kind { WIRE_TLS_ECDSA, WIRE_TLS_RSA, WIRE_TLS_KINDS };
 
+#define WIRE_TLS_CERTIFICATE_ID_BYTES 32
+
 /* What a certificate says. Lives with its store. */
 struct wire_tls_certificate {
     const char *file;
@@ -18,6 +20,10 @@ struct wire_tls_certificate {
     sk_unix_s not_before, not_after;
     const sk_str *names; /* DNS names and IP addresses, in lower case */
     uint32_t name_count;
+    uint8_t id
+        [WIRE_TLS_CERTIFICATE_ID_BYTES]; /* SHA-256 of it: the same for the same certificate in another store */
+    bool must_staple;                    /* clients that look want its status beside it (RFC 7633) */
+    bool wants_status;                   /* wire_tls_store_want_status */
 };
 
 #define WIRE_TLS_WHY_BYTES 160
@@ -27,6 +33,12 @@ sk_err wire_tls_store_create(struct wire_tls_store **out_store);
  * that one stays. SK_ERR_INVALID and what is wrong, file included, in WHY; SK_ERR_NO_MEMORY. */
 sk_err wire_tls_store_add(struct wire_tls_store *store, const char *cert_file, const char *key_file,
                           char why[WIRE_TLS_WHY_BYTES]);
+/* While it is filled: the owner of the certificate at INDEX wants its status shown (wire/ocsp.h). */
+void wire_tls_store_want_status(struct wire_tls_store *store, uint32_t index);
+/* Shows RESPONSE (OCSP in DER, copied; empty: none) beside the certificate at INDEX to clients that ask for it, until
+ * UNTIL. Any thread, also while connections are accepted. SK_ERR_NO_MEMORY: what was shown is shown on. */
+sk_err wire_tls_store_staple(struct wire_tls_store *store, uint32_t index, sk_str response, sk_unix_s until);
+
 /* Any thread. */
 struct wire_tls_store *wire_tls_store_ref(struct wire_tls_store *store);
 void wire_tls_store_unref(struct wire_tls_store *store); /* NULL is allowed */

@@ -1,11 +1,13 @@
 """Fixtures: a running edge, scripted origins, certificates. Each test has its own unless it says otherwise."""
 
 import os
+import subprocess
 import sys
 
 import pytest
 
 from harness import certs, protocol, scale
+from harness.control import Control
 from harness.edge import Edge
 from harness.origin import Origin
 
@@ -19,11 +21,12 @@ def pytest_collection_modifyitems(items):
     marks = {"asan": ["release_only"], "tsan": ["release_only", "one_by_one"]}.get(BUILD, [])
     if not scale.LONG:
         items[:] = [item for item in items if not any(item.get_closest_marker(mark) for mark in marks)]
+    items.sort(key=lambda item: item.get_closest_marker("begins_first") is None)
     for item in items:
         if protocol.NAME != "h1" and item.get_closest_marker("h1_only"):
             item.add_marker(pytest.mark.skip(reason="HTTP/1.1 only"))
         if item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(scale.seconds(scale.pick(60, 1200))))
+            item.add_marker(pytest.mark.timeout(scale.limit(scale.pick(60, 1200))))
 
 
 @pytest.fixture
@@ -76,6 +79,33 @@ def shared(tmp_path_factory):
     edges.stop()
     origin.stop()
     assert not origin.errors
+
+
+@pytest.fixture
+def new_control(tmp_path):
+    """Makes controls: new_control(certificate_life="6s").start(). They and their Valkeys end with the test, whatever became
+    of it."""
+    controls = []
+
+    def make(name="c", **more):
+        controls.append(Control(tmp_path / name, **more))
+        return controls[-1]
+
+    yield make
+    failures = []
+    for control in reversed(controls):
+        try:
+            control.stop()
+        except (AssertionError, subprocess.TimeoutExpired) as failure:
+            failures.append(str(failure))
+        print(f"--- {control.log_path}\n{control.log()[-6000:]}")
+    assert not failures, "\n".join(failures)
+
+
+@pytest.fixture
+def control(new_control):
+    """A control that runs, with a Valkey of its own."""
+    return new_control().start()
 
 
 @pytest.fixture(scope="session")

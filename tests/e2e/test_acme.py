@@ -95,6 +95,7 @@ def place(tmp_path, new_edge, origin, authority):
     made.stop()
 
 
+@pytest.mark.begins_first
 def test_the_first_certificate_and_its_files(place):
     place.certificates = [{"names": [NAME, "alt.acme.test"]}]
     place.pebble()
@@ -123,6 +124,7 @@ def test_the_first_certificate_and_its_files(place):
     assert place.ca.count("There are now") == orders
 
 
+@pytest.mark.begins_first
 def test_renewed_under_load_without_a_lost_connection(place):
     place.pebble(validity=8)
     place.start()
@@ -172,6 +174,7 @@ MORE_MISCHIEF = [
 ]
 
 
+@pytest.mark.one_by_one
 @pytest.mark.parametrize("mischief,word,why", MISCHIEF + (MORE_MISCHIEF if os.environ.get("SKERRY_TEST_LONG") else []))
 def test_what_a_bad_authority_gives_replaces_nothing(place, mischief, word, why):
     place.bad("none")
@@ -196,6 +199,8 @@ def test_what_a_bad_authority_gives_replaces_nothing(place, mischief, word, why)
     assert place.told()["last"] == "issued" and place.told()["failures"] == 0
 
 
+@pytest.mark.one_by_one
+@pytest.mark.begins_first
 def test_an_authority_that_is_away_leaves_the_old_one(place):
     place.bad("none")
     place.start()
@@ -207,6 +212,7 @@ def test_an_authority_that_is_away_leaves_the_old_one(place):
     assert place.edge.metrics()['skerry_acme_orders_total{result="failed"}'] >= 1
 
 
+@pytest.mark.one_by_one
 def test_no_client_is_told(place):
     place.bad("none")
     place.start(client="/nowhere/uacme")
@@ -231,6 +237,7 @@ def test_of_two_edges_with_one_folder_one_orders(place, new_edge):
     other.close()
 
 
+@pytest.mark.one_by_one
 @pytest.mark.parametrize("change,problem", [
     ({"agree_to_terms": False}, "acme.agree_to_terms"),
     ({"directory": "http://ca.test/dir"}, "acme.directory"),

@@ -10,7 +10,7 @@ import pytest
 from harness import anycast_lab
 from harness.edge import binary
 from harness.ports import Reservation
-from harness.scale import seconds, wait_until
+from harness.scale import limit, seconds, wait_until
 from harness.sites import Site
 
 PREFIX = "192.0.2.53/32"
@@ -25,12 +25,12 @@ def test_three_pops_announce_one_address_and_traffic_moves(tmp_path):
     if not can_make_namespaces():
         pytest.skip("network namespaces with veth pairs are not allowed here")
     done = subprocess.run([*anycast_lab.LAUNCH, sys.executable, "-B", str(Path(anycast_lab.__file__)), binary(), str(tmp_path),
-                           str(seconds(1))], capture_output=True, text=True, timeout=seconds(110), check=False)
+                           str(limit(1))], capture_output=True, text=True, timeout=seconds(150), check=False)
     logs = "".join(f"--- {path}\n{path.read_text(errors='replace')[-1500:]}\n" for path in sorted(tmp_path.rglob("*.log")))
     assert done.returncode == 0, done.stdout + done.stderr + logs
     seen = [json.loads(line) for line in done.stdout.splitlines()]
     assert [step["pop"] for step in seen] == [1, 2, 3, 1]
-    assert seen[1]["seconds"] < seconds(5)
+    assert seen[1]["seconds"] < limit(5)
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_the_file_follows_the_edge_with_damping(helper, tmp_path):
         changes = (tmp_path / "changes").read_text().count("x")
         assert changes == 4  # at the start, announced, withdrawn, announced
         process.terminate()
-        assert process.wait(seconds(10)) == 0
+        assert process.wait(limit(10)) == 0
         assert "withdrawn: stopped" in routes.read_text() and "route 1" not in routes.read_text()
     finally:
         site.kill()
@@ -77,7 +77,7 @@ def test_the_file_follows_the_edge_with_damping(helper, tmp_path):
 
 def test_what_cannot_work_is_said_at_the_start(tmp_path):
     def run(*words):
-        return subprocess.run([binary(), "anycast", *words], capture_output=True, text=True, timeout=seconds(20), check=False)
+        return subprocess.run([binary(), "anycast", *words], capture_output=True, text=True, timeout=limit(20), check=False)
 
     reservation = Reservation("127.0.0.1")
     reservation.close()

@@ -1,20 +1,19 @@
 """Attacks by means of HTTP/2, HTTP/3 and QUIC: each costs the edge and its origin little, and others are served
-meanwhile. SKERRY_TEST_LONG=1 measures each of them by itself against the p99 of others."""
+meanwhile. SKERRY_TEST_LONG=1 measures each of them by itself against the p99 of others (six minutes, then a table)."""
 
 import os
 import select
 import socket
-import statistics
 import subprocess
 import threading
 import time
 
 import pytest
-from harness import attacks
+from harness import attacks, others
 from harness.attacks import Attack
 from harness.h2client import Raw
 from harness.origin import cacheable
-from harness.scale import LONG, SLOW, pick, seconds, wait_until
+from harness.scale import LONG, SLOW, limit, pick, seconds, wait_until
 
 CALM = 11
 
@@ -29,7 +28,7 @@ def observe(edge, origin):
     return edge.rss_kib(), edge.cpu_seconds(), origin.count()
 
 
-ENDED = [name for name in attacks.NAMES if name not in ("zero window", "initials")]
+ENDED = [name for name in attacks.NAMES if name not in attacks.STAYING]
 
 
 @pytest.mark.parametrize("name", ENDED)
@@ -48,19 +47,33 @@ def test_an_attack_is_ended_and_costs_little(edge, origin, name):
     wait_until(lambda: edge.metrics()["skerry_connections"] == 0)
 
 
-def test_windows_that_stay_closed_cost_little(new_https, origin):
+@pytest.mark.parametrize("name", ["zero window", "h3 zero window"])
+def test_windows_that_stay_closed_cost_little(new_https, origin, name):
     """2,000 answers that nobody takes: they cost what a stream costs, and end."""
     origin.default = cacheable(b"x" * 100_000, 600)
-    edge = new_https(origin, threads=1, timeouts={"write": "1s"})
-    Attack("zero window", edge.address).run(1)
+    edge = new_https(origin, threads=1, timeouts={"write": "1s", "keep_alive": "1s"})
+    Attack(name, edge.address).run(1)
     rss, cpu, asked = observe(edge, origin)
-    with Attack("zero window", edge.address):
+    with Attack(name, edge.address):
         wait_until(lambda: edge.metrics()["skerry_requests_total"] >= 2000)
         during = observe(edge, origin)
     print([b - a for a, b in zip((rss, cpu, asked), during)])
     assert during[2] == asked
     assert SLOW > 1 or during[0] - rss < 30_000
     wait_until(lambda: edge.metrics()["skerry_connections"] == 0)
+
+
+def test_pings_cost_what_their_packets_do(edge, origin):
+    """QUIC's are answered within the acknowledgement that each packet gets: nothing waits, nothing is kept."""
+    Attack("h3 pings", edge.address).run(1)
+    rss, cpu, asked = observe(edge, origin)
+    before = edge.metrics()['skerry_quic_datagrams_total{direction="received"}']
+    Attack("h3 pings", edge.address).run(2)
+    after, packets = observe(edge, origin), edge.metrics()['skerry_quic_datagrams_total{direction="received"}'] - before
+    print(packets, [b - a for a, b in zip((rss, cpu, asked), after)])
+    assert packets > 100 and (after[1] - cpu) / packets < 0.001 * SLOW
+    assert SLOW > 1 or after[0] - rss < 2000
+    assert after[2] == asked
 
 
 def miss(s):
@@ -72,7 +85,7 @@ def test_rapid_reset_of_misses_reaches_the_origin_only_so_often(edge, origin, au
     go = threading.Event()
     origin.default = lambda x: x.wait(go).reply(b"x", fields=[("Cache-Control", "no-store")])
     with Raw(edge.address, authority.client()) as raw:
-        raw.socket.settimeout(seconds(5))
+        raw.socket.settimeout(limit(5))
         for i in range(20):
             raw.send(attacks.streams(i, lambda s: attacks.frame(attacks.HEADERS, 5, s, miss(s)), 50))
             time.sleep(seconds(0.02))  # so that they are begun
@@ -91,7 +104,7 @@ def test_resets_are_charged_after_our_own_goaway(edge, origin, authority):
     origin.on("/slow", lambda x: x.wait(go).reply(b"slow"))
     slow = bytes.fromhex("8287") + b"\x04\x05/slow\x41\x0cexample.test"
     with Raw(edge.address, authority.client()) as raw:
-        raw.socket.settimeout(seconds(5))
+        raw.socket.settimeout(limit(5))
         raw.send(attacks.frame(attacks.HEADERS, 5, 1, slow))
         origin.wait_for("/slow")
         edge.send_signal(15)
@@ -118,7 +131,7 @@ def test_initials_from_everywhere_cost_little(new_https, origin):
         assert client.get("/").status == 200
     rss, cpu, asked = observe(edge, origin)
     count = pick(600, 20_000)
-    Attack("initials", edge.address).run(count, timeout=seconds(120))
+    Attack("initials", edge.address).run(count, timeout=120)
     after, metrics = observe(edge, origin), edge.metrics()
     print([b - a for a, b in zip((rss, cpu, asked), after)], metrics["skerry_quic_retries_total"])
     with H3(edge.address) as client:
@@ -164,62 +177,23 @@ def test_rfc9000_8_1_a_hybrid_handshake_is_no_amplifier(edge):
 
 # --- others meanwhile
 
-TURNS = pick(1, 5)  # pairs; each turn takes half a second
-WORST = []  # what the long form has measured, for its table
-
-
-def keep_apart(edge):
-    """The edge has a core to itself, so that whoever attacks and whoever measures takes nothing from it but by what it
-    does for them; those two share the rest, and the attacker runs only when nobody else wants to (SCHED_IDLE): it stands
-    for another machine. The cores that are left; None in the short form, which may run beside anything."""
-    cores = sorted(os.sched_getaffinity(0))
-    if not LONG or len(cores) < 2:
-        return None
-    for task in os.listdir(f"/proc/{edge.pid}/task"):
-        os.sched_setaffinity(int(task), cores[:1])
-    return cores[1:]
-
-
-def p99(edge, directory, cores, connections=40):
-    """Of requests over HTTP/2 by clients that come 80 a second, ten requests each; in seconds."""
-    log = directory / "h2load.log"
-    log.unlink(missing_ok=True)
-    where = ["taskset", "-c", ",".join(map(str, cores))] if cores else []
-    out = subprocess.run([*where, "h2load", f"-n{10 * connections}",
-                          f"-c{connections}", "-m2", "-r2", "--rate-period=25ms", f"--log-file={log}",
-                          f"https://127.0.0.1:{edge.address[1]}/"],
-                         capture_output=True, text=True, timeout=seconds(60))
-    assert f"{10 * connections} succeeded, 0 failed" in out.stdout, out
-    times = sorted(int(line.split()[2]) for line in log.read_text().splitlines())
-    return times[len(times) * 99 // 100] / 1e6
+MEASURED = []  # by the long form, for its table
 
 
 @pytest.fixture(scope="module")
 def table(request):
     """Printed when all is measured, also where output is captured."""
-    yield WORST
-    if LONG and WORST:
-        lines = ["", f"p99 of others, medians of {TURNS} turns without and with the attack", "",
-                 "| attack | alone, ms | during, ms | | connections |", "|---|---|---|---|---|"]
-        lines += [f"| {name} | {before * 1000:.2f} | {after * 1000:.2f} | x{after / before:.2f} | {made} |"
-                  for name, before, after, made in WORST]
+    yield MEASURED
+    if LONG and MEASURED:
         with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-            print("\n".join(lines))
+            print(others.table(MEASURED))
 
 
 @pytest.mark.parametrize("name", attacks.NAMES if LONG else ["all of h2", "all of h3"])
 def test_others_are_served_as_fast_during(edge, tmp_path, table, name):
-    """Turns with and without the attack, in pairs. The short form only sees that nobody starves."""
-    cores = keep_apart(edge)
-    p99(edge, tmp_path, cores)
-    alone, during = [], []
-    for _ in range(TURNS):
-        alone.append(p99(edge, tmp_path, cores))
-        with Attack(name, edge.address, cores=cores) as attack:
-            time.sleep(0.2)
-            during.append(p99(edge, tmp_path, cores))
-    before, after = statistics.median(alone), statistics.median(during)
-    table.append((name, before, after, attack.result["made"]))
-    print(f"{name}: p99 {before * 1000:.2f} ms alone, {after * 1000:.2f} ms during ({after / before:.2f}); {attack.result}")
-    assert attack.result["made"]
-    assert after <= max(2 * before, pick(0.25 * SLOW, 0))
+    """The short form only sees that nobody starves."""
+    result = others.measure(name, edge, tmp_path, pick(1, 5))
+    table.append(result)
+    print(result)
+    assert result.made
+    assert result.during <= max(2 * result.alone, pick(0.25 * SLOW, 0))

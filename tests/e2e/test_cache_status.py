@@ -8,9 +8,9 @@ from collections import Counter
 
 import pytest
 
+from harness.edge import taken
 from harness.message import build
 from harness.origin import cacheable, reply, sequence
-from harness.scale import seconds
 
 pytestmark = pytest.mark.one_by_one
 
@@ -179,7 +179,7 @@ def test_rfc9211_2_3_fwd_status_is_the_next_hops(edge, origin, answered):
 def test_rfc9211_2_4_ttl_is_what_is_left_and_may_be_negative(edge, origin):
     origin.on("/a", cacheable(BODY, 100, [("Age", "40")]))
     origin.on("/b", cacheable(BODY, 1, [("Cache-Control", "stale-while-revalidate=600")]))
-    assert 58 <= member(edge.fetch("/a"))["ttl"] <= 60
+    assert 55 <= member(edge.fetch("/a"))["ttl"] <= 60
     assert 55 <= member(edge.fetch("/a"))["ttl"] <= 60
     edge.fetch("/b")
     time.sleep(3.1)
@@ -189,7 +189,7 @@ def test_rfc9211_2_4_ttl_is_what_is_left_and_may_be_negative(edge, origin):
 def test_rfc9211_2_4_ttl_counts_what_the_cache_assigned(new_edge, origin):
     origin.on("/a", reply(BODY))
     edge = new_edge(origin, cache={"default_ttl": "300s"})
-    assert 298 <= member(edge.fetch("/a"))["ttl"] <= 300
+    assert 290 <= member(edge.fetch("/a"))["ttl"] <= 300
 
 
 def test_rfc9211_2_5_stored(edge, origin):
@@ -207,7 +207,7 @@ def test_rfc9211_2_6_collapsed(edge, origin):
     for conn in conns:
         conn.send(build(target="/a"))
     origin.wait_for("/a")
-    time.sleep(seconds(0.1))
+    taken(*conns)
     go.set()
     statuses = [member(conn.response()) for conn in conns]
     assert sum("collapsed" in status for status in statuses) == 2

@@ -12,7 +12,7 @@ import pytest
 
 from harness import scale
 from harness.client import fetch
-from harness.control import SERVER, Control
+from harness.control import SERVER
 from harness.edge import run
 from harness.scale import wait_until
 
@@ -35,15 +35,6 @@ def origin(new_origin):
 def serving(origin):
     origin.default = lambda x: x.reply(b"body", fields=[("Cache-Control", "max-age=0")])
     return origin
-
-
-@pytest.fixture
-def control(tmp_path):
-    control = Control(tmp_path / "c")
-    control.start()
-    yield control
-    print(control.log()[-6000:])
-    control.stop()
 
 
 @pytest.fixture
@@ -79,7 +70,7 @@ def curl(control, folder, method, path, content=b""):
     context.load_verify_locations(folder / "roots.pem")
     if (folder / "node.pem").exists():
         context.load_cert_chain(folder / "node.pem")
-    connection = http.client.HTTPSConnection("127.0.0.1", control.port, context=context, timeout=scale.seconds(15))
+    connection = http.client.HTTPSConnection("127.0.0.1", control.port, context=context, timeout=scale.limit(15))
     try:
         connection.request(method, path, body=content)
         answer = connection.getresponse()
@@ -107,6 +98,7 @@ def test_life(control, new_node, origin):
     assert [each["number"] for each in control.ask("history")["configurations"]] == [2, 1]
     assert control.ask("rollback", "1")["number"] == 3
     wait_until(lambda: ask(edge).status == 200, 10, "the first again")
+    wait_until(lambda: "configuration 3 (" in edge.log(), 10, "it to be kept")
     assert "+- host: other.example.com" in control.ask("diff", str(control.directory / "sites.yaml"))
     control.kill()
     assert ask(edge).status == 200
@@ -167,7 +159,7 @@ def test_damaged_on_disk(control, new_node, origin):
 # --- doors --------------------------------------------------------------------------------------------------------
 
 
-def test_invitations(control, tmp_path):
+def test_invitations(control, new_control, tmp_path):
     """Issue 6, attacks: a reused, an expired, a foreign and an invented invitation; a name that is taken."""
     token = control.invite()
     assert control.join(tmp_path / "a", "a", token).returncode == 0
@@ -179,28 +171,22 @@ def test_invitations(control, tmp_path):
     head, _, secret = control.invite().rpartition(".")
     wrong = control.join(tmp_path / "b", "b", head + "." + ("A" if secret[0] != "A" else "B") + secret[1:])
     assert wrong.returncode == 1 and "secret is wrong" in wrong.stderr
-    other = Control(tmp_path / "o").start()
-    try:
-        foreign = control.join(tmp_path / "b", "b", other.invite())
-        assert foreign.returncode == 1 and "nothing was sent" in foreign.stderr
-        deceived = control.join(tmp_path / "b", "b", control.invite(), other.url)
-        assert deceived.returncode == 1 and "nothing was sent" in deceived.stderr
-    finally:
-        other.stop()
+    other = new_control("o").start()
+    foreign = control.join(tmp_path / "b", "b", other.invite())
+    assert foreign.returncode == 1 and "nothing was sent" in foreign.stderr
+    deceived = control.join(tmp_path / "b", "b", control.invite(), other.url)
+    assert deceived.returncode == 1 and "nothing was sent" in deceived.stderr
     assert control.has_done("join refused", "used before")
     assert control.has_done("join refused", "secret is wrong")
     assert list(control.nodes()) == ["spiffe://acme/fra/edge/a"]
 
 
-def test_expired_invitation(tmp_path):
-    control = Control(tmp_path / "c", invite_life="1s").start()
-    try:
-        token = control.invite()
-        time.sleep(2.1)
-        assert "expired" in control.join(tmp_path / "a", "a", token).stderr
-        assert control.has_done("join refused", "expired")
-    finally:
-        control.stop()
+def test_expired_invitation(new_control, tmp_path):
+    control = new_control(invite_life="1s").start()
+    token = control.invite()
+    time.sleep(2.1)
+    assert "expired" in control.join(tmp_path / "a", "a", token).stderr
+    assert control.has_done("join refused", "expired")
 
 
 def test_expelled(control, new_node, origin):
@@ -245,13 +231,10 @@ def test_verbs(control, tmp_path):
     assert control.ask("history")["configurations"] == []
 
 
-def test_strangers_certificate(control, tmp_path):
+def test_strangers_certificate(control, new_control, tmp_path):
     """A certificate of another fleet's root of the same name does not get as far as a request."""
-    other = Control(tmp_path / "o").start()
-    try:
-        assert other.join(tmp_path / "a", "a").returncode == 0
-    finally:
-        other.stop()
+    other = new_control("o").start()
+    assert other.join(tmp_path / "a", "a").returncode == 0
     assert control.join(tmp_path / "b", "b").returncode == 0
     (tmp_path / "a" / "roots.pem").write_bytes((tmp_path / "b" / "roots.pem").read_bytes())
     with pytest.raises((ssl.SSLError, OSError, http.client.HTTPException)):
@@ -397,26 +380,25 @@ def test_valkey_left_behind(control):
     assert "left behind" in control.log() and len(control.audit()) == 1
 
 
-def test_renewal(tmp_path, new_edge, origin):
-    control = Control(tmp_path / "c", certificate_life="6s").start()
-    try:
-        edge = new_edge.text(EDGE, start=False)
-        edge.write(EDGE.replace("LISTEN", edge.listen).replace("ADMIN", edge.admin_path)
-                   .replace("DIR", str(edge.directory)))
-        assert control.join(edge.directory / "node", "a").returncode == 0
-        node = edge.directory / "node" / "node.pem"
-        first = node.read_bytes()
-        edge.start()
-        wait_until(lambda: node.read_bytes() != first, 20, "another certificate")
-        second = node.read_bytes()
-        wait_until(lambda: node.read_bytes() != second, 20, "and another")
-        control.apply([site(origin)])
-        wait_until(lambda: ask(edge).status == 200, 10, "it is still a node")
-        edge.stop()
-    finally:
-        control.stop()
+@pytest.mark.begins_first
+def test_renewal(new_control, new_edge, origin):
+    control = new_control(certificate_life="6s").start()
+    edge = new_edge.text(EDGE, start=False)
+    edge.write(EDGE.replace("LISTEN", edge.listen).replace("ADMIN", edge.admin_path)
+               .replace("DIR", str(edge.directory)))
+    assert control.join(edge.directory / "node", "a").returncode == 0
+    node = edge.directory / "node" / "node.pem"
+    first = node.read_bytes()
+    edge.start()
+    wait_until(lambda: node.read_bytes() != first, 20, "another certificate")
+    second = node.read_bytes()
+    wait_until(lambda: node.read_bytes() != second, 20, "and another")
+    control.apply([site(origin)])
+    wait_until(lambda: ask(edge).status == 200, 10, "it is still a node")
+    edge.stop()
 
 
+@pytest.mark.begins_first
 def test_root_rotation_under_traffic(control, new_node, origin):
     """The root changes by overlap while clients are served; afterwards the old root is trusted nowhere, and an edge
     restarts from disk with control dead."""
@@ -449,6 +431,7 @@ def test_root_rotation_under_traffic(control, new_node, origin):
 # --- rollouts -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.begins_first
 def test_staged(control, new_node, new_origin):
     """Canary, PoP, all: when it is good; and back by itself when the canary's clients get errors."""
     good, bad = serving(new_origin()), new_origin()

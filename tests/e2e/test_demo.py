@@ -12,7 +12,7 @@ import pytest
 from harness.control import SERVER
 from harness.edge import binary, execution_environment
 from harness.process import Family
-from harness.scale import seconds, wait_until
+from harness.scale import limit, wait_until
 
 TOP = Path(__file__).resolve().parents[2]
 PROGRAM = [sys.executable, "-B", str(TOP / "dev/lib/demo/main.py"), "--port", "0"]
@@ -27,14 +27,16 @@ def environment(tmp_path):
     return {"SKERRY_BUILD": build.name, "TMPDIR": str(tmp_path), **execution_environment()}
 
 
+@pytest.mark.begins_first
 def test_once_compares_every_file_and_ends_with_0(environment, tmp_path):
     done = subprocess.run([*PROGRAM, "--once", "--seconds", "2"], env={**os.environ, **environment},
-                          capture_output=True, text=True, timeout=seconds(60))
+                          capture_output=True, text=True, timeout=limit(60))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "all as it should be" in done.stdout and done.stderr == ""
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.begins_first
 @pytest.mark.release_only
 @pytest.mark.skipif(SERVER is None, reason="no valkey-server")
 def test_the_fleet_once(environment):
@@ -42,7 +44,7 @@ def test_the_fleet_once(environment):
     control and Valkey dead, a restart included."""
     with tempfile.TemporaryDirectory(prefix="demo-") as folder:  # a socket's path is short
         done = subprocess.run([*PROGRAM, "--once", "--fleet"], env={**os.environ, **environment, "TMPDIR": folder},
-                              capture_output=True, text=True, timeout=seconds(100))
+                              capture_output=True, text=True, timeout=limit(100))
         assert done.returncode == 0, done.stdout + done.stderr
         assert "all as it should be" in done.stdout and done.stderr == ""
         assert os.listdir(folder) == []

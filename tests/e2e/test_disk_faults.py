@@ -112,6 +112,7 @@ def test_a_limit_of_file_sizes_is_a_full_device(tier):  # noqa: F811
     fill(edge)
 
 
+@pytest.mark.begins_first
 def test_a_store_that_is_cut_off_under_an_edge(tier):  # noqa: F811
     serve(tier.origin, SIZE)
     edge = tier(memory=MEMORY)

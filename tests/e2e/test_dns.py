@@ -24,7 +24,7 @@ from harness.edge import run
 from harness.ports import Reservation
 from harness.router import FREE, Router
 from harness.secondary import Secondary
-from harness.scale import pick, seconds
+from harness.scale import limit, pick
 
 ZONE = """$TTL 3600
 @ IN SOA ns1 hostmaster 7 3600 900 604800 300
@@ -99,7 +99,7 @@ def test_answers_are_read_by_the_usual_tools(router, tool):
         arguments = ["-p", str(router.port), f"@{router.host}"]
     for name, type_, expected in (("www.example.com", "A", "192.0.2.2"), ("example.com", "SOA", "hostmaster"),
                                   ("svc.example.com", "TYPE65", ""), ("cdn.example.com", "A", "203.0.113.")):
-        out = subprocess.run([*tool, *arguments, name, type_], capture_output=True, text=True, timeout=seconds(20))
+        out = subprocess.run([*tool, *arguments, name, type_], capture_output=True, text=True, timeout=limit(20))
         assert out.returncode == 0 and expected in out.stdout, out
         assert "alformed" not in out.stdout + out.stderr and "WARNING: M" not in out.stdout
 
@@ -129,7 +129,7 @@ def test_client_subnet_chooses_the_site_and_gets_its_scope(router):
 
 def test_cookies_are_taken_back(router):
     out = subprocess.run(["dig", f"@{router.host}", "-p", str(router.port), "+cookie=0123456789abcdef", "www.example.com"],
-                         capture_output=True, text=True, timeout=seconds(20)).stdout
+                         capture_output=True, text=True, timeout=limit(20)).stdout
     assert "COOKIE: 0123456789abcdef01000000" in out and "(good)" in out
 
 
@@ -140,7 +140,7 @@ def test_many_queries_on_one_connection_are_answered_in_order(router):
     for name in names:
         wire = dns.message.make_query(name, "TXT").to_wire()
         data += struct.pack("!H", len(wire)) + wire
-    with socket.create_connection((router.host, router.port), timeout=seconds(10)) as s:
+    with socket.create_connection((router.host, router.port), timeout=limit(10)) as s:
         s.sendall(data)
         stream = s.makefile("rb")
         for name in names:
@@ -152,11 +152,11 @@ def test_many_queries_on_one_connection_are_answered_in_order(router):
 def test_a_query_in_small_pieces_and_a_client_that_stays_silent(new_router):
     router = new_router(tcp={"idle": "500ms"})
     wire = dns.message.make_query("www.example.com", "A").to_wire()
-    with socket.create_connection((router.host, router.port), timeout=seconds(10)) as s:
+    with socket.create_connection((router.host, router.port), timeout=limit(10)) as s:
         for byte in struct.pack("!H", len(wire)) + wire:
             s.send(bytes([byte]))
         assert s.recv(2)
-    with socket.create_connection((router.host, router.port), timeout=seconds(10)) as s:
+    with socket.create_connection((router.host, router.port), timeout=limit(10)) as s:
         assert s.recv(1) == b""
 
 
@@ -164,12 +164,12 @@ def test_connections_of_one_client_are_bounded(new_router):
     router = new_router(threads=1, tcp={"connections_per_client": 3})
     with_answer = []
     for _ in range(3):
-        s = socket.create_connection((router.host, router.port), timeout=seconds(10))
+        s = socket.create_connection((router.host, router.port), timeout=limit(10))
         dns.query.send_tcp(s, dns.message.make_query("www.example.com", "A"))
         assert dns.query.receive_tcp(s)[0].answer
         with_answer.append(s)
     with pytest.raises((ConnectionResetError, EOFError)):
-        with socket.create_connection((router.host, router.port), timeout=seconds(10)) as refused:
+        with socket.create_connection((router.host, router.port), timeout=limit(10)) as refused:
             dns.query.send_tcp(refused, dns.message.make_query("www.example.com", "A"))
             dns.query.receive_tcp(refused)
     for s in with_answer:
@@ -238,11 +238,11 @@ def test_a_flood_is_held_back_but_leaves_the_way_over_tcp(new_router):
 def test_transfer_only_to_whom_it_is_allowed(new_router):
     router = new_router()
     with pytest.raises(dns.query.TransferError):
-        list(dns.query.xfr(router.host, "example.com", port=router.port, lifetime=seconds(10)))
+        list(dns.query.xfr(router.host, "example.com", port=router.port, lifetime=limit(10)))
     router.zones["example.com"]["allow_transfer"] = ["127.0.0.0/8"]
     router.write()
     router.reload()
-    zone = dns.zone.from_xfr(dns.query.xfr(router.host, "example.com", port=router.port, lifetime=seconds(10)))
+    zone = dns.zone.from_xfr(dns.query.xfr(router.host, "example.com", port=router.port, lifetime=limit(10)))
     expected = dns.zone.from_text(ZONE, "example.com.")
     assert zone == expected
 
@@ -292,7 +292,7 @@ def test_answers_come_from_the_address_that_was_asked(new_router):
     """On a wildcard address, over IPv4 and IPv6."""
     router = new_router(listen="::")
     for host in ("127.0.0.1", "127.0.0.2", "::1"):
-        answer = dns.query.udp(dns.message.make_query("www.example.com", "A"), host, port=router.port, timeout=seconds(5))
+        answer = dns.query.udp(dns.message.make_query("www.example.com", "A"), host, port=router.port, timeout=limit(5))
         assert answer.answer, host
 
 
@@ -306,7 +306,7 @@ def test_nothing_is_lost_when_it_stops(new_router):
             s.send(wire)
         router.process.send_signal(signal.SIGTERM)
         router.process.send_signal(signal.SIGCONT)
-        s.settimeout(seconds(5))
+        s.settimeout(limit(5))
         for _ in range(50):
             assert dns.message.from_wire(s.recv(2000)).answer
 
@@ -315,7 +315,7 @@ def admin(address, method, path, token=None):
     """STATUS, BODY of one request to the admin socket at a Unix path or (host, port)."""
     family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as s:
-        s.settimeout(seconds(10))
+        s.settimeout(limit(10))
         s.connect(address)
         bearer = f"Authorization: Bearer {token}\r\n" if token else ""
         s.sendall(f"{method} {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n{bearer}\r\n".encode())
@@ -387,7 +387,7 @@ def test_a_validator_accepts_answers_and_denials(signed, tmp_path):
                         ("q.r.example.com", "AAAA"), ("sub.example.com", "DS"), ("example.com", "CDS"),
                         ("example.com", "CDNSKEY"), ("old.example.com", "DNAME"), ("www.old.example.com", "A")):
         out = subprocess.run(["delv", f"@{signed.host}", "-p", str(signed.port), "-a", str(anchor), "+root=example.com",
-                              name, type_], capture_output=True, text=True, timeout=seconds(20))
+                              name, type_], capture_output=True, text=True, timeout=limit(20))
         assert positive in out.stdout + out.stderr, (name, type_, out)
 
 
@@ -401,10 +401,10 @@ def test_compact_denial_says_no_data_unless_the_client_knows_better(signed):
 
 def test_a_transferred_signed_zone_is_whole(signed, tmp_path):
     out = subprocess.run(["dig", f"@{signed.host}", "-p", str(signed.port), "example.com", "AXFR", "+noall", "+answer"],
-                         capture_output=True, text=True, timeout=seconds(20)).stdout
+                         capture_output=True, text=True, timeout=limit(20)).stdout
     (tmp_path / "axfr").write_text(out)
     result = subprocess.run(["ldns-verify-zone", str(tmp_path / "axfr")], capture_output=True, text=True,
-                            timeout=seconds(20))
+                            timeout=limit(20))
     assert result.returncode == 0 and "complete" in result.stdout + result.stderr, result
 
 
@@ -424,7 +424,7 @@ def validated(router, folder, key):
     anchor = folder / "anchor"
     anchor.write_text('trust-anchors { example.com. static-key %s %s %s "%s"; };\n' % (*words[:3], words[3].replace(" ", "")))
     out = subprocess.run(["delv", f"@{router.host}", "-p", str(router.port), "-a", str(anchor), "+root=example.com",
-                          "www.example.com", "A"], capture_output=True, text=True, timeout=seconds(20))
+                          "www.example.com", "A"], capture_output=True, text=True, timeout=limit(20))
     return "fully validated" in out.stdout + out.stderr
 
 

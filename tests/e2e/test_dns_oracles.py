@@ -12,7 +12,7 @@ import dns.rdatatype
 import pytest
 
 from harness.router import Router
-from harness.scale import seconds
+from harness.scale import limit
 from harness.secondary import Secondary
 
 pytestmark = pytest.mark.one_by_one
@@ -97,7 +97,7 @@ def records(sections, but=()):
 
 def asked(argv):
     """What a program shows, as records."""
-    out = subprocess.run(argv, capture_output=True, text=True, timeout=seconds(30))
+    out = subprocess.run(argv, capture_output=True, text=True, timeout=limit(30))
     assert out.returncode == 0 and "alformed" not in out.stdout + out.stderr and "WARNING" not in out.stdout, (argv, out)
     return {read(line) for line in out.stdout.splitlines() if line and line[0] not in "; "}
 
@@ -150,5 +150,5 @@ def validate(router, folder, port):
     for name, type_ in DENIED:
         for at in (router.port, port):
             out = subprocess.run(["delv", f"@{router.host}", "-p", str(at), "-a", str(anchor), "+root=example.com", name, type_],
-                                 capture_output=True, text=True, timeout=seconds(20))
+                                 capture_output=True, text=True, timeout=limit(20))
             assert "fully validated" in out.stdout + out.stderr, (name, type_, at, out)

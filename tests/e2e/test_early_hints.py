@@ -8,6 +8,8 @@ import pytest
 from harness.message import build
 from harness.origin import cacheable, reply, sequence
 
+pytestmark = pytest.mark.one_by_one
+
 BODY = b"The quick brown fox jumps over the lazy dog.\n" * 30
 LINKS = [("Link", "</a.css>; rel=preload; as=style, </next>; rel=next"), ("Link", "<https://cdn.test>; rel=preconnect")]
 NAVIGATE = [("Sec-Fetch-Mode", "navigate")]

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from harness import scale
-from harness.control import SERVER, Control
+from harness.control import SERVER
 from harness.load import Load
 from harness.scale import wait_until
 
@@ -23,14 +23,6 @@ fleet: {state: DIR/node, bus: "unix:BUS", silence: 2s}
 """
 
 
-@pytest.fixture
-def control(tmp_path):
-    control = Control(tmp_path / "c").start()
-    yield control
-    if control.process:
-        control.stop()
-
-
 def new_node(new_edge, control, name):
     edge = new_edge.text(EDGE, start=False)
     bus = control.directory / "state/valkey/valkey.sock"
@@ -42,15 +34,7 @@ def new_node(new_edge, control, name):
     return edge.start()
 
 
-def kill_both(control):
-    valkey = int((control.directory / "state/valkey/valkey.log").read_text().split(":", 1)[0])
-    control.kill()
-    try:
-        os.kill(valkey, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-
-
+@pytest.mark.begins_first
 def test_every_request_is_served_with_control_and_valkey_dead(control, new_edge, origin):
     origin.default = lambda x: x.reply(b"body", fields=[("Cache-Control", "max-age=3600"), ("ETag", '"v"')])
     edges = [new_node(new_edge, control, name) for name in ("a", "b", "c")]
@@ -59,7 +43,7 @@ def test_every_request_is_served_with_control_and_valkey_dead(control, new_edge,
         wait_until(lambda edge=edge: edge.fetch("/a", host=HOST).status == 200, 15, "the configuration")
     steady, upgraded, restarted = edges
     targets = [f"/{i}" for i in range(20)]
-    kill_both(control)
+    control.kill(valkey=True)
     with Load(steady.address, targets, connections=4, rate=200, host=HOST) as one, \
             Load(upgraded.address, targets, connections=4, rate=200, host=HOST) as two:
         wait_until(lambda: steady.metrics()["skerry_bus_silent"] == 1, 15, "the silence to be noticed")

@@ -15,6 +15,7 @@ PROGRAM = Path(__file__).resolve().parents[1] / "fault/fleet/main.py"
 pytestmark = pytest.mark.skipif(SERVER is None, reason="no valkey-server")
 
 
+@pytest.mark.begins_first
 def test_a_fleet_that_is_hurt_keeps_its_promises(tmp_path):
     minutes = scale.pick(0.12, 30)
     done = subprocess.run([sys.executable, "-B", str(PROGRAM), "--minutes", str(minutes)], capture_output=True, text=True,

@@ -9,9 +9,8 @@ import time
 
 import pytest
 
-from harness.control import Control
 from harness.fleet import Fleet
-from harness.scale import seconds, wait_until
+from harness.scale import duration, seconds, wait_until
 
 HOST = "shop.example.com"
 KINDS = [{"url": f"http://{HOST}/a"}, {"prefix": f"http://{HOST}/a"}, {"host": HOST}, {"site": "shop"}, {"tag": "t"},
@@ -130,7 +129,7 @@ def test_a_server_that_forgets_means_revalidation_and_is_followed_again(new_flee
 
 
 def test_silence_means_revalidation_until_somebody_is_heard(new_fleet, cacheable):
-    fleet = new_fleet(1, cacheable, fleet={"silence": "2s"})
+    fleet = new_fleet(1, cacheable, fleet={"silence": duration(2)})
     edge = fleet.edges[0]
     fleet.publisher()
     store([edge])
@@ -267,34 +266,31 @@ def test_without_an_identity_the_edge_does_not_start(tmp_path, new_edge, origin)
     assert "fleet.state" in edge.log()
 
 
-def test_people_purge_by_control(tmp_path, new_edge, cacheable):
-    control = Control(tmp_path / "control").start()
-    try:
-        bus = f"unix:{control.directory}/state/valkey/valkey.sock"
-        edges = []
-        for name in ("a", "b"):
-            state = tmp_path / f"node-{name}"
-            joined = control.join(state, name)
-            assert joined.returncode == 0, joined.stderr
-            edges.append(new_edge(sites=sites(cacheable), fleet={"state": str(state), "bus": bus}))
-        for edge in edges:
-            wait_until(lambda edge=edge: edge.metrics()["skerry_bus_entries_total"] > 0, 10, "the edges to hear it")
-        for words in (["--tag", "t"], ["--all"], [f"http://{HOST}/a"]):
-            store(edges)
-            answer = control.ask("purge", "--wait", *words)
-            assert answer["living"] == 2 and answer["behind"] == [], answer
-            assert not any(left(edge) for edge in edges)
-        assert control.has_done("purge", "tag t")
-        figures = control.figures()
-        assert figures["skerry_fleet_purge_duration_seconds_count"] == 3
-        control.ask("purge", "--tag", "t")  # not waited for, and counted all the same
-        wait_until(lambda: control.figures()["skerry_fleet_purge_duration_seconds_count"] == 4, 10, "the figure")
-        control.ask("purge", "--host", HOST, token=control.token("reader", "read"), fails="purge")
-        control.ask("purge", "--host", HOST, token=control.token("purger", "purge"))
-        control.stop()  # with its server: a purge that nobody takes is said to be none
-        assert all(edge.fetch("/a", host=HOST).status == 200 for edge in edges)
-    finally:
-        control.stop()
+def test_people_purge_by_control(tmp_path, new_control, new_edge, cacheable):
+    control = new_control().start()
+    bus = f"unix:{control.directory}/state/valkey/valkey.sock"
+    edges = []
+    for name in ("a", "b"):
+        state = tmp_path / f"node-{name}"
+        joined = control.join(state, name)
+        assert joined.returncode == 0, joined.stderr
+        edges.append(new_edge(sites=sites(cacheable), fleet={"state": str(state), "bus": bus}))
+    for edge in edges:
+        wait_until(lambda edge=edge: edge.metrics()["skerry_bus_entries_total"] > 0, 10, "the edges to hear it")
+    for words in (["--tag", "t"], ["--all"], [f"http://{HOST}/a"]):
+        store(edges)
+        answer = control.ask("purge", "--wait", *words)
+        assert answer["living"] == 2 and answer["behind"] == [], answer
+        assert not any(left(edge) for edge in edges)
+    assert control.has_done("purge", "tag t")
+    figures = control.figures()
+    assert figures["skerry_fleet_purge_duration_seconds_count"] == 3
+    control.ask("purge", "--tag", "t")  # not waited for, and counted all the same
+    wait_until(lambda: control.figures()["skerry_fleet_purge_duration_seconds_count"] == 4, 10, "the figure")
+    control.ask("purge", "--host", HOST, token=control.token("reader", "read"), fails="purge")
+    control.ask("purge", "--host", HOST, token=control.token("purger", "purge"))
+    control.stop()  # with its server: a purge that nobody takes is said to be none
+    assert all(edge.fetch("/a", host=HOST).status == 200 for edge in edges)
 
 
 @pytest.mark.parametrize("program", ["valkey-server", "redis-server"])

@@ -9,7 +9,9 @@ import pytest
 
 from harness.message import build, chunk
 from harness.origin import cacheable, reply
-from harness.scale import duration, seconds, wait_until
+from harness.scale import duration, limit, seconds, wait_until
+
+pytestmark = pytest.mark.one_by_one
 
 NO_STORE = [("Cache-Control", "no-store")]
 MIB = 1 << 20
@@ -259,7 +261,7 @@ def test_slow_uploads_stream(edge, origin):
     origin.on("/u", script, eager=True)
     with edge.connect() as conn:
         conn.send(build("POST", "/u", [("Content-Length", "10")]) + b"first")
-        assert arrived.wait(seconds(10))
+        assert arrived.wait(limit(10))
         conn.send(b"later")
         assert conn.response().body == b"firstlater"
 
@@ -323,19 +325,19 @@ def test_a_client_that_leaves_amid_its_upload_leaves_no_whole_request(edge, orig
     with edge.connect() as conn:
         conn.send(build("POST", "/u", [("Content-Length", "1000")]) + b"half")
         origin.wait_for("/u")
-    assert finished.wait(seconds(10))
+    assert finished.wait(limit(10))
     assert origin.last("/u").cut
 
 
 # --- back-pressure
 
 
-def _push_until_stuck(conn, limit):
+def _push_until_stuck(conn, most):
     """Sends until the other side takes no more for a while; returns the bytes sent."""
     conn.socket.settimeout(seconds(0.5))
     sent, block = 0, b"x" * 65536
     try:
-        while sent < limit:
+        while sent < most:
             sent += conn.socket.send(block)
     except TimeoutError:
         pass
@@ -411,7 +413,7 @@ def test_a_client_that_leaves_amid_a_passing_response_frees_the_origin(edge, ori
         conn.send(build(target="/endless"))
         conn.head()
         conn.read(1 * MIB)
-    assert gone.wait(seconds(15))
+    assert gone.wait(limit(15))
 
 
 def test_many_sizes_around_buffer_borders(edge, origin):
@@ -422,4 +424,4 @@ def test_many_sizes_around_buffer_borders(edge, origin):
         for _ in range(2):
             for size in sizes:
                 assert conn.get(f"/{size}").body == bytes(i % 251 for i in range(size)), size
-    wait_until(lambda: origin.count() == len(sizes), 1, "one request each")
+    wait_until(lambda: origin.count() == len(sizes), 5, "one request each")

@@ -8,7 +8,7 @@ import time
 import pytest
 from harness.h2client import HEADERS, Client, Raw, frame
 from harness.origin import cacheable, reply, sequence
-from harness.scale import seconds, wait_until
+from harness.scale import duration, limit, wait_until
 
 PROTOCOL = 1
 FRESH = [("Cache-Control", "max-age=60")]
@@ -118,12 +118,12 @@ def test_a_slow_origin_holds_the_upload_back(edge, origin, client):
     go = threading.Event()
 
     def take(x):
-        go.wait(seconds(20))
+        go.wait(limit(20))
         x.reply(str(len(x.read_body())).encode())
     origin.on("/slow", take, eager=True)
     before = edge.rss_kib()
     stream, sent = client.head("POST", "/slow", end=False), 0
-    client.socket.settimeout(0.3)
+    client.socket.settimeout(1)
     try:
         while sent < 200_000_000:
             room = min(client.connection.local_flow_control_window(stream), 16384)
@@ -138,7 +138,7 @@ def test_a_slow_origin_holds_the_upload_back(edge, origin, client):
     assert 250_000 < sent < 100_000_000  # most of it in the kernel's buffers
     assert edge.rss_kib() - before < 30_000
     go.set()
-    client.socket.settimeout(seconds(10))
+    client.socket.settimeout(limit(10))
     client.connection.end_stream(stream)
     client.flush()
     assert client.answer(stream).body == str(sent).encode()
@@ -242,11 +242,11 @@ def test_a_client_that_resets_leaves_others_alone(edge, origin, client):
     go = threading.Event()
 
     def late(x):
-        go.wait(seconds(10))
+        go.wait(limit(10))
         x.reply(b"late")
     origin.on("/late", late)
     stream = client.head("GET", "/late")
-    time.sleep(0.2)
+    origin.wait_for("/late")
     client.connection.reset_stream(stream, 8)
     client.flush()
     assert client.get("/other").status
@@ -319,7 +319,7 @@ def test_an_unknown_host_is_421(new_https, origin, tls):
 
 def test_no_more_streams_than_said(edge, origin, tls):
     go = threading.Event()
-    origin.on("/wait", lambda x: (go.wait(seconds(20)), x.reply(b"")))
+    origin.on("/wait", lambda x: (go.wait(limit(20)), x.reply(b"")))
     with Client(edge.address, tls) as client:
         client.get("/")
         assert client.connection.remote_settings.max_concurrent_streams == 100
@@ -343,7 +343,7 @@ def test_the_clients_window_is_respected(edge, origin, tls):
         client.socket.settimeout(0.3)
         with pytest.raises(TimeoutError):
             client.read()
-        client.socket.settimeout(seconds(10))
+        client.socket.settimeout(limit(10))
         client.connection.increment_flow_control_window(300_000)
         client.connection.increment_flow_control_window(300_000, stream)
         client.flush()
@@ -368,7 +368,7 @@ def test_a_slow_upload_is_a_408(new_https, origin, tls):
 
 
 def test_an_idle_connection_is_told(new_https, origin, tls):
-    edge = new_https(origin, timeouts={"keep_alive": "500ms"})
+    edge = new_https(origin, timeouts={"keep_alive": duration(0.8)})
     with Client(edge.address, tls) as client:
         client.get("/")
         goaway = client.wait_closed()
@@ -390,9 +390,9 @@ def test_a_head_may_not_take_for_ever(new_https, origin, tls):
 
 def test_drain_answers_what_runs_and_says_goaway(edge, origin, client):
     go = threading.Event()
-    origin.on("/run", lambda x: (go.wait(seconds(10)), x.reply(b"done")))
+    origin.on("/run", lambda x: (go.wait(limit(10)), x.reply(b"done")))
     stream = client.head("GET", "/run")
-    time.sleep(0.2)
+    origin.wait_for("/run")
     edge.send_signal(15)
     client.answer(stream, lambda a: client.goaway)
     assert client.goaway.error_code == 0
@@ -441,7 +441,7 @@ def test_small_windows_are_no_flood(edge, origin):
     """A download of 120 MB with windows of 32 KiB takes some 15,000 WINDOW_UPDATE frames."""
     origin.on("/big", reply(body=b"x" * 20_000_000, fields=FRESH))
     load = subprocess.run(["h2load", "-n", "6", "-c", "1", "-m", "1", "-w", "15", "-W", "15",
-                           f"https://localhost:{edge.address[1]}/big"], capture_output=True, text=True, timeout=seconds(60))
+                           f"https://localhost:{edge.address[1]}/big"], capture_output=True, text=True, timeout=limit(60))
     assert "6 succeeded, 0 failed" in load.stdout, load
 
 
@@ -449,8 +449,8 @@ def test_curl_and_h2load(edge, origin, authority):
     origin.on("/", reply(body=b"x" * 1000, fields=FRESH))
     out = subprocess.run(["curl", "-sS", "--http2", "--cacert", str(authority.certificate), "-o", "/dev/null", "-w",
                           "%{http_code} %{http_version}", f"https://localhost:{edge.address[1]}/"],
-                         capture_output=True, text=True, timeout=seconds(20))
+                         capture_output=True, text=True, timeout=limit(20))
     assert out.stdout == "200 2", out
     load = subprocess.run(["h2load", "-n", "2000", "-c", "10", "-m", "20", f"https://localhost:{edge.address[1]}/"],
-                          capture_output=True, text=True, timeout=seconds(60))
+                          capture_output=True, text=True, timeout=limit(60))
     assert "2000 succeeded, 0 failed" in load.stdout, load

@@ -6,6 +6,8 @@ import pytest
 from harness.message import build
 from harness.origin import cacheable, reply
 
+pytestmark = pytest.mark.one_by_one
+
 FRESH = [("Cache-Control", "max-age=60")]
 HTML = [*FRESH, ("Content-Type", "text/html")]
 

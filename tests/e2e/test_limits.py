@@ -8,7 +8,7 @@ import pytest
 from harness.client import Closed, Conn
 from harness.message import build
 from harness.origin import cacheable, reply
-from harness.scale import duration, seconds, wait_until
+from harness.scale import duration, limit, seconds, wait_until
 
 BODY = b"body" * 100
 
@@ -103,29 +103,31 @@ def test_a_head_that_takes_too_long_ends_the_connection(new_edge, origin):
         data = conn.read_to_end()
         took = time.monotonic() - began
     assert data == b"" or data.startswith(b"HTTP/1.1 408 ")
-    assert seconds(0.6) < took < seconds(5)
+    assert seconds(0.6) < took < limit(4)
     assert origin.received == 0
 
 
 def test_a_connection_that_never_says_anything_is_closed(new_edge, origin):
     edge = new_edge(origin, timeouts={"header": duration(0.5), "keep_alive": duration(0.5)})
+    began = time.monotonic()
     with edge.connect() as conn:
-        assert conn.closes_within(5) > seconds(0.3)
+        conn.assert_closed()
+    assert time.monotonic() - began > seconds(0.45)
 
 
 def test_an_idle_connection_is_closed_without_a_word(new_edge, origin):
     edge = new_edge(origin, timeouts={"keep_alive": duration(0.4)})
     origin.on("/a", reply(BODY))
     with edge.connect() as conn:
-        conn.get("/a")
         began = time.monotonic()
-        conn.assert_closed(5)
-        assert time.monotonic() - began > seconds(0.25)
+        conn.get("/a")
+        conn.assert_closed()
+        assert time.monotonic() - began > seconds(0.35)
 
 
 def test_a_connection_in_use_is_not_idle(new_edge, origin):
-    edge = new_edge(origin, timeouts={"keep_alive": duration(0.4)})
-    origin.on("/slow", lambda x: x.sleep(0.8).reply(b"slow"))
+    edge = new_edge(origin, timeouts={"keep_alive": duration(1)})
+    origin.on("/slow", lambda x: x.sleep(1.5).reply(b"slow"))
     with edge.connect() as conn:
         assert conn.get("/slow").body == b"slow"
         assert conn.get("/slow").body == b"slow"
@@ -134,23 +136,24 @@ def test_a_connection_in_use_is_not_idle(new_edge, origin):
 def test_an_upload_without_progress_is_ended(new_edge, origin):
     edge = new_edge(origin, timeouts={"body": duration(0.5)})
     with edge.connect() as conn:
-        conn.send(build("POST", "/u", [("Content-Length", "100")]) + b"a little")
         began = time.monotonic()
-        data = conn.read_to_end(8)
-        assert time.monotonic() - began > seconds(0.3)
+        conn.send(build("POST", "/u", [("Content-Length", "100")]) + b"a little")
+        data = conn.read_to_end()
+        assert time.monotonic() - began > seconds(0.45)
         assert data == b"" or data.startswith(b"HTTP/1.1 408 "), data
     wait_until(lambda: all(request.cut for request in origin.seen("/u")), what="the origin to see the end")
 
 
 def test_an_upload_with_progress_may_take_its_time(new_edge, origin):
-    edge = new_edge(origin, timeouts={"body": duration(0.6), "min_rate": 0})
+    edge = new_edge(origin, timeouts={"body": duration(1.5), "min_rate": 0})
     origin.on("/u", lambda x: x.reply(x.read_body()))
     with edge.connect() as conn:
         conn.send(build("POST", "/u", [("Content-Length", "10")]))
-        conn.send_slowly(b"0123456789", seconds(0.15))
+        conn.send_slowly(b"0123456789", seconds(0.25))
         assert conn.response().body == b"0123456789"
 
 
+@pytest.mark.begins_first
 @pytest.mark.release_only
 def test_an_upload_below_the_minimum_rate_is_ended(new_edge, origin):
     edge = new_edge(origin, timeouts={"body": duration(5), "min_rate": 1000})
@@ -172,6 +175,7 @@ def test_a_reader_without_progress_is_ended(new_edge, origin):
     assert wait_until(lambda: edge.metrics()["skerry_client_timeouts_total"] >= 1)
 
 
+@pytest.mark.begins_first
 @pytest.mark.release_only
 def test_a_reader_below_the_minimum_rate_is_ended(new_edge, origin):
     edge = new_edge(origin, timeouts={"write": duration(10), "min_rate": 100_000})
@@ -222,7 +226,7 @@ def test_connections_over_the_limit_are_closed_and_counted(new_edge, origin):
             if response.status == 503 and response.closes:
                 raise Closed("said why")
     assert conns[0].get("/a").body == BODY
-    assert edge.metrics()["skerry_connections_refused_total"] >= 1
+    wait_until(lambda: edge.metrics()["skerry_connections_refused_total"] >= 1)
     conns.pop().close()
 
     def works_again():
@@ -272,7 +276,7 @@ def test_a_pipelining_client_does_not_starve_others(new_edge, origin):
     began = time.monotonic()
     for _ in range(10):
         assert edge.fetch("/hit").hit
-    assert time.monotonic() - began < seconds(5)
+    assert time.monotonic() - began < limit(5)
     greedy.close()
     sender.join()
 

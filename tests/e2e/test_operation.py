@@ -23,7 +23,7 @@ from harness.edge import binary, run, soon
 from harness.message import build
 from harness.origin import cacheable, reply
 from harness.ports import Reservation
-from harness.scale import SLOW, duration, seconds, wait_until
+from harness.scale import SLOW, duration, limit, seconds, wait_until
 
 BODY = b"body" * 100
 
@@ -36,6 +36,7 @@ def test_version():
     assert done.returncode == 0 and re.match(r"skerry \d+\.\d+\.\d+", done.stdout)
 
 
+@pytest.mark.one_by_one
 @pytest.mark.parametrize("arguments", [["--help"], ["help"], ["help", "edge"], ["edge", "--help"], ["check", "--help"]])
 def test_help(arguments):
     done = run(*arguments)
@@ -50,6 +51,7 @@ def test_help_names_its_topics():
 ALMOST = ["edge", "--listen", "127.0.0.1:0", "--origin", "http://127.0.0.1:1"]
 
 
+@pytest.mark.one_by_one
 @pytest.mark.parametrize("arguments", [
     [], ["nonsense"], ["--nonsense"], ["edge", "--nonsense"], ["check"], ["help", "nonsense"],
     ["edge", "--listen", "nonsense", "--origin", "http://127.0.0.1:1"],
@@ -118,6 +120,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.one_by_one
 @pytest.mark.parametrize("name", BROKEN)
 def test_check_tells_line_column_what_was_found_and_what_is_allowed(tmp_path, name):
     old, new, line, words = BROKEN[name]
@@ -135,6 +138,7 @@ def test_check_tells_all_problems_at_once(tmp_path):
     assert "lots" in done.stderr and "gopher://x" in done.stderr
 
 
+@pytest.mark.one_by_one
 @pytest.mark.parametrize("text", ["", "sites: []\n", "[]\n", "- a\n", "just text\n", "\0\1\2\n", "a: &a [*a]\n", "{" * 2000,
                                   "sites: " + "[" * 5000, "x: !!python/object:os.system\n"])
 def test_check_of_nonsense(tmp_path, text):
@@ -604,11 +608,12 @@ def test_a_stop_ends_idle_connections_soon(edge, origin):
         conn.get("/a")
     began = time.monotonic()
     edge.stop()
-    assert time.monotonic() - began < seconds(5)
+    assert time.monotonic() - began < limit(5)
 
 
 def test_a_stop_does_not_wait_for_ever(new_edge, origin):
-    origin.on("/never", lambda x: x.sleep(20).reply(BODY))
+    go = threading.Event()
+    origin.on("/never", lambda x: x.wait(go).reply(BODY))
     edge = new_edge(origin, timeouts={"drain": duration(0.5)})
     with edge.connect() as conn:
         conn.send(build(target="/never"))
@@ -616,7 +621,8 @@ def test_a_stop_does_not_wait_for_ever(new_edge, origin):
         began = time.monotonic()
         edge.send_signal(signal.SIGTERM)
         edge.wait_end(10)
-        assert time.monotonic() - began < seconds(6)
+        assert time.monotonic() - began < limit(6)
+    go.set()
 
 
 def test_a_stop_while_a_thread_fetches_what_clients_of_another_waited_for(new_edge, origin):
@@ -712,7 +718,7 @@ def test_the_service_manager_is_told(new_edge, origin):
         edge = new_edge(origin, start=False)
         path = str(edge.directory / "notify.sock")
         manager.bind(path)
-        manager.settimeout(seconds(10))
+        manager.settimeout(limit(10))
         edge.environment["NOTIFY_SOCKET"] = path
         edge.start()
         told = manager.recv(4096).decode().split("\n")
@@ -739,5 +745,5 @@ def test_it_runs_without_a_writable_directory(tmp_path, origin):
 
     assert wait_until(answers).body == BODY
     process.terminate()
-    assert process.wait(seconds(10)) == 0
+    assert process.wait(limit(10)) == 0
     reservation.close()

@@ -10,8 +10,10 @@ import pytest
 from harness import ports
 from harness.edge import run
 from harness.origin import Origin, reply
-from harness.scale import seconds, wait_until
+from harness.scale import limit, wait_until
 from test_tls import group, new_tls, pair, s_client  # noqa: F401 (fixtures)
+
+pytestmark = pytest.mark.one_by_one
 
 DOCUMENT = pathlib.Path(__file__).resolve().parents[2] / "docs" / "tls.md"
 
@@ -70,7 +72,7 @@ class Server:
 
     def stop(self):
         self.process.terminate()
-        return (self.said + self.process.communicate(timeout=seconds(10))[0]).decode(errors="replace")
+        return (self.said + self.process.communicate(timeout=limit(10))[0]).decode(errors="replace")
 
 
 @pytest.fixture

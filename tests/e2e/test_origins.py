@@ -8,10 +8,11 @@ import pytest
 
 from harness.client import fetch
 from harness.dns import AAAA, A, Dns
+from harness.edge import taken
 from harness.message import build
 from harness.origin import cacheable, reply
 from harness.ports import Reservation
-from harness.scale import duration, seconds, wait_until
+from harness.scale import duration, limit, seconds, wait_until
 
 NO_STORE = [("Cache-Control", "no-store")]
 
@@ -233,11 +234,15 @@ def test_503_with_retry_after_when_all_connections_to_the_origin_are_in_use(new_
 
 
 def test_followers_are_told_the_phase_that_the_leader_is_told(new_edge, origin):
-    origin.on("/a", lambda x: x.sleep(0.3).send(b"HTTP/1.1 200 OK\r\nContent-Le").close())
+    go = threading.Event()
+    origin.on("/a", lambda x: x.wait(go).send(b"HTTP/1.1 200 OK\r\nContent-Le").close())
     edge = new_edge(origin, origin_options={"retries": 0})
     conns = [edge.connect() for _ in range(5)]
     for conn in conns:
         conn.send(build(target="/a"))
+    origin.wait_for("/a")
+    taken(*conns)
+    go.set()
     responses = [conn.response() for conn in conns]
     assert origin.count("/a") == 1
     assert [response.status for response in responses] == [502] * 5
@@ -260,12 +265,14 @@ def test_504_for_a_connection_that_does_not_come_about(new_edge, full):
 
 
 def test_504_for_an_origin_that_does_not_answer(new_edge, origin):
-    origin.default = lambda x: x.sleep(3).close()
+    go = threading.Event()
+    origin.default = lambda x: x.wait(go).close()
     edge = new_edge(origin, origin_options={"first_byte_timeout": duration(0.3), "retries": 0})
     began = time.monotonic()
     response = edge.fetch("/a")
     assert response.status == 504 and "waiting for the origin" in response.text
-    assert time.monotonic() - began < seconds(2)
+    assert time.monotonic() - began < limit(2)
+    go.set()
 
 
 def test_504_for_a_head_that_comes_by_and_by(new_edge, origin):
@@ -279,7 +286,7 @@ def test_504_for_a_head_that_comes_by_and_by(new_edge, origin):
     began = time.monotonic()
     response = edge.fetch("/a")
     assert response.status in (502, 504)
-    assert time.monotonic() - began < seconds(5)
+    assert time.monotonic() - began < limit(4)
 
 
 def test_502_for_a_connection_that_ends_before_the_head(new_edge, origin):
@@ -290,14 +297,16 @@ def test_502_for_a_connection_that_ends_before_the_head(new_edge, origin):
 
 
 def test_a_body_that_stalls_is_cut_off(new_edge, origin):
-    origin.default = lambda x: x.head(length=100, fields=NO_STORE).send(b"half").sleep(3)
+    go = threading.Event()
+    origin.default = lambda x: x.head(length=100, fields=NO_STORE).send(b"half").wait(go)
     edge = new_edge(origin, origin_options={"between_bytes_timeout": duration(0.3)})
     with edge.connect() as conn:
         conn.send(build(target="/a"))
         began = time.monotonic()
         response = conn.response(allow_cut=True)
         assert not response.complete and response.body == b"half"
-        assert time.monotonic() - began < seconds(2)
+        assert time.monotonic() - began < limit(2)
+    go.set()
 
 
 LINE = b"HTTP/1.1 200 OK\r\n"
@@ -434,10 +443,10 @@ def test_an_address_that_does_not_answer_does_not_hold_up_the_other_family(new_e
     """RFC 8305: happy eyeballs."""
     origin.default = ok()
     dns.names["both.test"] = {A: ["127.0.0.1"], AAAA: ["100::1"]}
-    edge = new_edge(f"http://both.test:{origin.port}", resolver=dns.address, origin_options={"connect_timeout": duration(5)})
+    edge = new_edge(f"http://both.test:{origin.port}", resolver=dns.address, origin_options={"connect_timeout": duration(20)})
     began = time.monotonic()
     assert edge.fetch("/a").status == 200
-    assert time.monotonic() - began < seconds(2)
+    assert time.monotonic() - began < seconds(15)  # of the 20 that a connection may take
 
 
 def test_502_for_a_name_that_does_not_exist(new_edge, dns):
@@ -453,7 +462,7 @@ def test_504_for_a_name_server_that_does_not_answer(new_edge, dns):
     began = time.monotonic()
     response = edge.fetch("/a", timeout=30)
     assert response.status in (502, 504) and "name" in response.text
-    assert time.monotonic() - began < seconds(15)
+    assert time.monotonic() - began < limit(15)
 
 
 # --- https

@@ -8,7 +8,7 @@ from harness.h3client import Client
 from harness.origin import cacheable
 from harness.scale import wait_until
 
-pytestmark = pytest.mark.h1_only
+pytestmark = [pytest.mark.h1_only, pytest.mark.one_by_one]
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from harness import protocol
+from harness.edge import taken
 from harness.message import build
 from harness.origin import cacheable, reply, sequence
-from harness.scale import seconds
 
 pytestmark = pytest.mark.one_by_one
 
@@ -299,7 +299,7 @@ def test_rfc9111_5_2_1_5_a_request_that_must_not_be_stored_shares_with_nobody(ed
         first.send(build(target="/a", fields=[("Cache-Control", "no-store")]))
         origin.wait_for("/a", 1)
         second.send(build(target="/a"))
-        time.sleep(seconds(0.1))
+        taken(second)
         go.set()
         assert {first.response().status, second.response().status} == {200}
     assert origin.count("/a") == 2

@@ -9,6 +9,8 @@ from harness.client import fetch
 from harness.router import Router
 from harness.scale import wait_until
 
+pytestmark = pytest.mark.one_by_one
+
 ZONE = "$TTL 60\n@ SOA ns h 1 1 1 1 1\n@ NS ns\nns A 127.0.0.1\nwww A 192.0.2.1\n"
 NAME = "_acme-challenge.www.example.com"
 

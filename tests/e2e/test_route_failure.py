@@ -62,9 +62,9 @@ def first(router, network):
     return router.ask("www.example.com", use_edns=0, options=[option]).answer[0][0].address
 
 
-def everybody(router):
-    """Where each network is sent."""
-    return {network: first(router, network) for network in NETWORKS}
+def everybody(router, every=1):
+    """Where each network, or one of EVERY so many, is sent."""
+    return {network: first(router, network) for network in list(NETWORKS)[::every]}
 
 
 NEAREST = {network: SITES[place] for network, place in NETWORKS.items()}
@@ -140,10 +140,10 @@ def test_when_all_checks_fail_from_the_start_the_kept_answers_stay(new_router):
         restart(router)
         router.wait_log("begins with the kept routing table", 1)
         while True:
-            answers = everybody(router)
+            answers = everybody(router, 8)
             if router.log().count(" is down") > verdicts:
                 break
-            assert answers == good  # a bad result or two move nobody
+            assert answers.items() <= good.items()  # a bad result or two move nobody
             looked += 1
         assert looked
         wait_until(lambda: health(router)["status"] == "all sites look dead", 10, "the alarm")

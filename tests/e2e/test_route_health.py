@@ -149,7 +149,7 @@ def test_most_observers_decide(new_router, new_site):
 
 
 def test_checks_over_tls_want_a_certificate_for_the_host(new_router, new_site, authority):
-    files = authority.files(names=("DNS:www.example.com",))
+    files = authority.files(names=("DNS:www.example.com",), label="site")
     a, b = new_site("127.0.1.1", tls=files), new_site("127.0.1.2", tls=files)
     health = {"check": "https", "host": "www.example.com", "ca_file": str(authority.certificate)}
     router = new_router({"a": [a], "b": [b]}, health)

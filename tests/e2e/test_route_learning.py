@@ -69,6 +69,7 @@ def test_measured_networks_go_where_they_are_fastest(new_router, new_site):
     router.wait_log("an edge's report is not taken")
 
 
+@pytest.mark.begins_first
 @pytest.mark.release_only
 def test_a_loaded_site_sheds_its_clients_in_steps(new_router, new_site):
     a, b = new_site("127.0.2.1"), new_site("127.0.2.2")
@@ -95,7 +96,7 @@ def test_an_edge_reports_what_its_clients_measure(new_router, new_edge, origin, 
                       and "127.0.0.0/24" in body and body, 5, "a line for the clients")
     lines = dict(line.split(" ", 1) for line in text.splitlines())
     count, p50, p90 = map(float, lines["127.0.0.0/24"].split())
-    assert count >= 15 and 0 < p50 <= p90 < 100 and 0 <= float(lines["load"])
+    assert count >= 15 and 0 < p50 <= p90 < 300 and 0 <= float(lines["load"])
     assert fetch(reservation.address, "/rtt").status == 401
     other = new_site("127.0.2.3")
     other.bodies["/rtt"] = b"127.0.0.0/24 20 400 500\n"

@@ -83,9 +83,13 @@ def test_a_reload_turns_it_on_and_moves_it(new_router):
 
 
 def test_the_busiest_clients_and_names(new_router):
+    """One query of several is noted, and stands for those before it: which one is a matter of time. So the others come
+    first, so few that they cannot be the most, whatever is noted."""
     router = new_router()
-    for i in range(30):
-        router.ask("www.example.com" if i % 3 else "ns.example.com", tcp=i % 2)
+    for i in range(4):
+        router.ask("ns.example.com", tcp=i % 2)
+    for i in range(64):
+        router.ask("www.example.com", tcp=i % 2)
     top = json.loads(fetch(f"{router.directory}/route.sock", "/top?count=1").body)
-    assert top["queries"] > 10 and top["clients"][0]["network"] == "127.0.0.0/24"
+    assert 32 <= top["queries"] <= 68 and top["clients"][0]["network"] == "127.0.0.0/24"
     assert [n["name"] for n in top["names"]] == ["www.example.com."]

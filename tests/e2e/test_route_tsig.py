@@ -13,8 +13,10 @@ import dns.zone
 import pytest
 
 from harness.router import Router
-from harness.scale import seconds, wait_until
+from harness.scale import limit
 from harness.secondary import Secondary
+
+pytestmark = pytest.mark.one_by_one
 
 RECORDS = "\n".join(f"h{i} TXT \"{'x' * 200}\"" for i in range(400))  # some 100 KB: several messages
 ZONE = f"$TTL 60\n@ SOA ns h 1 3600 900 604800 300\n@ NS ns\nns A 127.0.0.1\nwww A 192.0.2.1\n{RECORDS}\n"
@@ -42,7 +44,7 @@ def ring(name=KEY, secret=SECRET, algorithm=dns.tsig.HMAC_SHA256):
 
 
 def transfer(router, **more):
-    return dns.zone.from_xfr(dns.query.xfr(router.host, "example.com", port=router.port, lifetime=seconds(10), **more))
+    return dns.zone.from_xfr(dns.query.xfr(router.host, "example.com", port=router.port, lifetime=limit(10), **more))
 
 
 @pytest.mark.parametrize("algorithm", ["hmac-sha256", "hmac-sha512"])
@@ -92,14 +94,14 @@ def test_rfc8945_5_2_3_a_wrong_time_is_told_with_ours(router, monkeypatch):
     monkeypatch.undo()
     late = dns.message.from_wire(router_raw_tcp(router, wire), keyring=False, continue_on_error=True)
     assert late.rcode() == dns.rcode.NOTAUTH
-    assert late.tsig[0].error == 18 and abs(int.from_bytes(late.tsig[0].other, "big") - now) < seconds(60)
+    assert late.tsig[0].error == 18 and abs(int.from_bytes(late.tsig[0].other, "big") - now) < limit(60)
     assert len(late.tsig[0].mac) == 32  # signed: the client may believe it
 
 
 def router_raw_tcp(router, wire):
     import socket
     import struct
-    with socket.create_connection((router.host, router.port), seconds(5)) as s:
+    with socket.create_connection((router.host, router.port), limit(5)) as s:
         s.sendall(struct.pack("!H", len(wire)) + wire)
         data = b""
         while len(data) < 2 or len(data) < 2 + struct.unpack("!H", data[:2])[0]:

@@ -18,7 +18,7 @@ from harness.client import fetch
 from harness.edge import binary, execution_environment
 from harness.process import Family
 from harness.router import Router
-from harness.scale import pick, seconds, wait_until
+from harness.scale import limit, pick, wait_until
 
 ZONE = "$TTL 60\n@ SOA ns h 1 1 1 1 1\n@ NS ns\nns A 127.0.0.1\nwww A 192.0.2.1\n"
 
@@ -90,7 +90,7 @@ class Stream(threading.Thread):
     def connect(self):
         kind = socket.SOCK_STREAM if self.tcp else socket.SOCK_DGRAM
         s = socket.socket(socket.AF_INET, kind)
-        s.settimeout(seconds(5))
+        s.settimeout(limit(5))
         s.connect((self.router.host, self.router.port))
         return s
 
@@ -136,7 +136,7 @@ def test_upgrades_lose_no_query(new_router):
     for stream in streams:
         stream.ended.set()
     for stream in streams:
-        stream.join(seconds(10))
+        stream.join(limit(10))
         assert not stream.failures and stream.done > 100, (stream.tcp, stream.done, stream.failures)
     wait_until(lambda: router.family.pids() == [router.pid], 40, "one process to be left")
 

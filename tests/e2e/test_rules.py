@@ -6,7 +6,7 @@ import pytest
 
 from harness.edge import run
 from harness.origin import cacheable, reply, sequence
-from harness.scale import seconds, wait_until
+from harness.scale import wait_until
 
 pytestmark = pytest.mark.one_by_one
 
@@ -116,7 +116,7 @@ def test_errors_are_kept_for_a_moment(shared, status, ttl):
     shared.origin.on(path, reply(b"no", status, "No"))
     shared.edge.fetch(path)
     second = shared.edge.fetch(path)
-    assert second.hit and second.status == status and ttl - 3 <= second.cache_status["ttl"] <= ttl
+    assert second.hit and second.status == status and ttl - 5 <= second.cache_status["ttl"] <= ttl
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 502, 503, 504])
@@ -140,7 +140,7 @@ def test_lifetimes_by_status(new_edge, origin):
         path = f"/{status}"
         origin.on(path, reply(b"b", status, "S", fields))
         assert kept(edge, path), status
-        assert ttl - 3 <= edge.fetch(path).cache_status["ttl"] <= ttl, status
+        assert ttl - 5 <= edge.fetch(path).cache_status["ttl"] <= ttl, status
     origin.on("/405", reply(b"b", 405, "S"))
     assert not kept(edge, "/405")
 
@@ -152,7 +152,7 @@ def test_an_error_never_replaces_what_may_be_served_stale(new_edge, origin, stat
     error = reply(b"no", status, "No", [("Cache-Control", "max-age=60")])
     origin.on("/a", sequence(cacheable(b"good", 1), error))
     edge.fetch("/a")
-    time.sleep(seconds(2.1))
+    time.sleep(2.1)
     for _ in range(3):
         response = edge.fetch("/a")
         assert response.status == 200 and response.body == b"good"
@@ -163,5 +163,5 @@ def test_an_error_is_given_when_nothing_may_be_served(new_edge, origin):
     edge = new_edge(origin, cache={"negative_ttl": "5xx=1m"})
     origin.on("/a", sequence(cacheable(b"good", 1), reply(b"no", 503, "No")))
     edge.fetch("/a")
-    time.sleep(seconds(2.1))
+    time.sleep(2.1)
     assert edge.fetch("/a").status == 503 and edge.fetch("/a").hit

@@ -61,6 +61,7 @@ def test_reloads_upgrades_and_a_stop_fail_no_request(new_edge, files, capsys):
     assert result["failed"] == 0 and result["ok"] > 100, result
 
 
+@pytest.mark.begins_first
 @pytest.mark.soak
 def test_slow_clients_do_not_slow_normal_ones(new_edge, origin, capsys):
     count = pick(99, 999)
@@ -80,7 +81,7 @@ def test_slow_clients_do_not_slow_normal_ones(new_edge, origin, capsys):
         windows = [load.run(edge.address, ["/small"], connections=8, rate=500, duration=pick(1, 4))
                    for _ in range(pick(2, 9))]
         assert not any(window["failed"] for window in windows)
-        return sorted(windows, key=lambda window: window["p99_us"])[len(windows) // 2]
+        return sorted(windows, key=lambda window: window["p99_us"])[(len(windows) - 1) // 2]
 
     def beside(crowded):
         """Measured while COUNT slow clients keep CROWDED busy."""
@@ -100,7 +101,7 @@ def test_slow_clients_do_not_slow_normal_ones(new_edge, origin, capsys):
         print(f"\np99 alone {alone['p99_us']} us, with {count} slow clients at another edge of this machine "
               f"{elsewhere['p99_us']} us, at the same edge {together['p99_us']} us "
               f"(p50 {alone['p50_us']}, {elsewhere['p50_us']}, {together['p50_us']} us)")
-    assert together["p99_us"] < elsewhere["p99_us"] * 5 + 50_000 * SLOW
+    assert together["p99_us"] < elsewhere["p99_us"] * 5 + 100_000 * SLOW
 
 
 @pytest.mark.soak
@@ -116,8 +117,8 @@ def test_a_mixed_load_leaves_everything_as_it_was(new_edge, files):
     assert result["failed"] == 0 and result["ok"] > 100, result
     wait_until(lambda: edge.descriptors() <= descriptors + 70, 10, "descriptors to be closed")
     assert edge.peak_rss_kib() < (16 + 40) * 1024 or SLOW > 1
-    metrics = edge.metrics()
-    assert metrics["skerry_requests_total"] == result["requests"] + len(files.bodies)
+    asked = result["requests"] + len(files.bodies)
+    wait_until(lambda: edge.metrics()["skerry_requests_total"] == asked, 10, f"{asked} requests to be counted")
 
 
 @pytest.mark.soak

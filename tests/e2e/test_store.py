@@ -10,6 +10,8 @@ import pytest
 
 from harness.edge import binary, execution_environment, run
 
+pytestmark = pytest.mark.one_by_one
+
 
 def bench(*arguments):
     return run("store", "bench", "--time", "1s", "--size", "16MiB", *arguments)

@@ -13,7 +13,7 @@ from harness.client import Conn
 from harness.edge import run
 from harness.message import build
 from harness.origin import reply
-from harness.scale import seconds, wait_until
+from harness.scale import limit, wait_until
 from test_upgrade_tunnel import UPGRADE, echo
 
 
@@ -48,7 +48,7 @@ def client(authority):
 def s_client(edge, *arguments, data=b""):
     """What the openssl command says of a handshake."""
     done = subprocess.run(["openssl", "s_client", "-connect", edge.listen, *map(str, arguments)], input=data,
-                          capture_output=True, timeout=seconds(20))
+                          capture_output=True, timeout=limit(20))
     return (done.stdout + done.stderr).decode(errors="replace")
 
 
@@ -58,7 +58,7 @@ def group(text):
 
 
 def handshake(edge, context, name="localhost"):
-    with socket.create_connection(edge.address, timeout=seconds(10)) as plain:
+    with socket.create_connection(edge.address, timeout=limit(10)) as plain:
         with context.wrap_socket(plain, server_hostname=name) as tls:
             return tls.version(), tls.getpeercert()
 
@@ -141,7 +141,7 @@ def test_an_answer_that_is_cut_off_shows_no_end(edge, origin, client):
         x.send(b"half")
         x.reset()
     origin.on("/cut", cut)
-    with socket.create_connection(edge.address, timeout=seconds(10)) as plain:
+    with socket.create_connection(edge.address, timeout=limit(10)) as plain:
         with client.wrap_socket(plain, server_hostname="localhost", suppress_ragged_eofs=False) as tls:
             tls.sendall(b"GET /cut HTTP/1.0\r\nHost: localhost\r\n\r\n")
             with pytest.raises((ssl.SSLEOFError, ConnectionResetError)):
@@ -150,7 +150,7 @@ def test_an_answer_that_is_cut_off_shows_no_end(edge, origin, client):
 
 
 def test_close_notify_ends_what_ended_well(edge, origin, client):
-    with socket.create_connection(edge.address, timeout=seconds(10)) as plain:
+    with socket.create_connection(edge.address, timeout=limit(10)) as plain:
         with client.wrap_socket(plain, server_hostname="localhost", suppress_ragged_eofs=False) as tls:
             tls.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             while tls.recv(4096):
@@ -231,7 +231,7 @@ def test_a_ticket_resumes_on_any_thread(edge, origin, client, version):
         conn.get("/")
         session = conn.socket.session
     for _ in range(8):
-        with socket.create_connection(edge.address, timeout=seconds(10)) as plain:
+        with socket.create_connection(edge.address, timeout=limit(10)) as plain:
             with client.wrap_socket(plain, server_hostname="localhost", session=session) as tls:
                 assert tls.session_reused
     wait_until(lambda: edge.metrics()["skerry_tls_handshakes_resumed_total"] == 8)
@@ -248,7 +248,7 @@ def test_early_data_is_not_taken(edge, tmp_path):
 def test_plain_http_to_a_tls_port_is_closed(edge):
     with edge.connect() as conn:
         conn.send(build())
-        conn.socket.settimeout(seconds(5))
+        conn.socket.settimeout(limit(5))
         try:
             while conn.socket.recv(4096):
                 pass
@@ -261,8 +261,8 @@ def test_a_handshake_may_not_take_for_ever(new_tls, origin):
     edge = new_tls(origin, timeouts={"header": "500ms"})
     with edge.connect() as conn:
         conn.send(b"\x16\x03\x01\x02\x00\x01")
-        assert conn.closes_within(5)
-    assert edge.metrics()["skerry_client_timeouts_total"] == 1
+        conn.read_to_end()
+    wait_until(lambda: edge.metrics()["skerry_client_timeouts_total"] == 1)
 
 
 # --- certificates
@@ -323,7 +323,7 @@ def test_changed_files_are_read_at_a_reload(edge, authority, client, pair):
         shutil.copy(cert, pair[0])
         shutil.copy(key, pair[1])
         edge.reload()
-        wait_until(lambda: handshake(edge, client)[1]["serialNumber"] != serial, what="the new certificate")
+        assert handshake(edge, client)[1]["serialNumber"] != serial
         assert old.get("/").status  # connections stay
 
 
@@ -351,15 +351,9 @@ def test_a_listener_may_become_tls_at_a_reload(new_edge, origin, pair, client):
     configuration = dict(edge.configuration)
     configuration["listen"] = f"https://{edge.listen}"
     configuration["certificates"] = [{"cert": str(pair[0]), "key": str(pair[1])}]
-    edge.reload(configuration)
-
-    def version():
-        """The reload is answered when it is accepted; each worker follows a moment later."""
-        try:
-            return handshake(edge, client)[0]
-        except (ssl.SSLError, ConnectionError):
-            return None
-    assert wait_until(version, what="a handshake") == "TLSv1.3"
+    edge.reload(configuration)  # it is answered when every worker has it
+    for _ in range(8):
+        assert handshake(edge, client)[0] == "TLSv1.3"
 
 
 # --- what is told
@@ -419,10 +413,10 @@ def test_memory_comes_back_when_idle(new_tls, origin, client):
     held = [edge.connect(tls=client) for _ in range(count)]
     for conn in held:
         conn.get("/m")
-    time.sleep(0.3)
-    each = (edge.rss_kib() - before) / count
-    print(f"{each:.1f} KiB for an idle connection")
+
+    def each():
+        return (edge.rss_kib() - before) / count
+    if "build/release" in os.environ["SKERRY_BIN"]:
+        wait_until(lambda: each() <= 36, 10, f"{each():.1f} KiB for an idle connection to become 36")
     for conn in warm + held:
         conn.close()
-    if "build/release" in os.environ["SKERRY_BIN"]:
-        assert each <= 36

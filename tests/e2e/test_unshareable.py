@@ -5,9 +5,9 @@ import time
 
 import pytest
 
+from harness.edge import taken
 from harness.message import build
 from harness.origin import cacheable, reply, sequence
-from harness.scale import seconds
 
 BODY = b"The quick brown fox jumps over the lazy dog.\n" * 30
 FRESH = ("Cache-Control", "max-age=60")
@@ -52,7 +52,7 @@ def test_rfc9111_3_a_304_that_says_private_is_for_its_client_only(edge, origin):
     conns[0].send(build(target="/a"))
     origin.wait_for("/a", 2)
     conns[1].send(build(target="/a"))
-    time.sleep(seconds(0.1))
+    taken(*conns)
     go.set()
     first, second = [conn.response() for conn in conns]
     assert (first.body, first["set-cookie"]) == (BODY, "who=first")

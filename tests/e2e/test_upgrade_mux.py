@@ -2,8 +2,10 @@
 dropped. A connection that is told to go is left; what was not begun on it is asked again, as RFC 9113 6.8 and RFC 9114
 5.2 have it."""
 
+import re
 import shutil
 import ssl
+import subprocess
 import threading
 import time
 
@@ -11,7 +13,7 @@ from harness import h3client
 from harness.client import Conn
 from harness.h2client import Client as H2
 from harness.origin import cacheable
-from harness.scale import pick, seconds
+from harness.scale import LONG, limit, pick, wait_until
 
 NO_ERROR, REJECTED = 0x100, 0x10b
 
@@ -45,7 +47,7 @@ class Asker(threading.Thread):
                 self.failures.append(f"{path}: {len(body)} bytes of {len(self.bodies[path])}")
             self.answered += 1
             n += 1
-            time.sleep(0.005)
+            time.sleep(pick(0.005, 0))
         if client:
             self.close(client)
 
@@ -90,6 +92,25 @@ class OverH3(Asker):
         client.__exit__()
 
 
+class Crowd(threading.Thread):
+    """Runs of h2load, one after the other: 8 connections with 10 requests at a time, until it is told to stop. It does
+    not come back after a GOAWAY, so it is for what ends no connection."""
+
+    def __init__(self, edge, path):
+        super().__init__(daemon=True)
+        self.argv = ["h2load", "-n", "20000", "-c", "8", "-m", "10", f"https://{edge.listen}{path}"]
+        self.stopping, self.answered, self.failures = threading.Event(), 0, []
+
+    def run(self):
+        while not self.stopping.is_set() and not self.failures:
+            done = subprocess.run(self.argv, capture_output=True, text=True, timeout=limit(60))
+            found = re.search(r"(\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", done.stdout)
+            if not found or found.groups() != ("20000", "0", "0", "0"):
+                self.failures.append(done.stdout + done.stderr)
+            else:
+                self.answered += 20000
+
+
 def serial(edge):
     tls = ssl.create_default_context()
     tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
@@ -107,9 +128,11 @@ def test_reloads_certificates_and_upgrades_under_load(new_https, origin, authori
         shutil.copy(source, target)
     edge = new_https(origin, threads=2)
     edge.reload({**edge.configuration, "certificates": [{"cert": str(used[0]), "key": str(used[1])}]})
-    askers = [kind(edge, bodies) for kind in (OverH2, OverH2, OverH3, OverH3)]
-    for asker in askers:
+    askers = [kind(edge, bodies) for kind in (OverH2, OverH3) for _ in range(pick(2, 6))]
+    crowds = [Crowd(edge, "/1000")] if LONG else []
+    for asker in askers + crowds:
         asker.start()
+    wait_until(lambda: all(asker.connections for asker in askers), what="all to be connected")
     for i in range(pick(5, 100)):
         before = serial(edge)
         for source, target in zip(pairs[(i + 1) % 2], used):
@@ -117,13 +140,18 @@ def test_reloads_certificates_and_upgrades_under_load(new_https, origin, authori
         edge.reload()
         assert serial(edge) != before
     during = [asker.connections for asker in askers]
+    for crowd in crowds:
+        crowd.stopping.set()
+        crowd.join(limit(60))
+        assert crowd.answered and not crowd.failures, crowd.failures
+        print("h2load", crowd.answered)
     for _ in range(pick(1, 10)):
         edge.upgrade()
-    time.sleep(seconds(0.2))
+    wait_until(lambda: all(asker.failures or asker.answered > 10 and asker.connections >= 2 for asker in askers), 20,
+               "all to be served by the new process")
     for asker in askers:
         asker.stopping.set()
-        asker.join(seconds(20))
+        asker.join(limit(20))
     print([(type(asker).__name__, asker.answered, asker.connections, asker.again) for asker in askers], during)
     assert not [asker.failures for asker in askers if asker.failures]
     assert during == [1] * len(askers)  # a reload and another certificate end no connection
-    assert all(asker.answered > 10 and asker.connections >= 2 for asker in askers)

@@ -1,15 +1,19 @@
-"""WebSockets over HTTP/2 (RFC 8441): an extended CONNECT is the upgrade of HTTP/1.1 to the origin."""
+"""WebSockets over HTTP/2 (RFC 8441) and HTTP/3 (RFC 9220): an extended CONNECT is the upgrade of HTTP/1.1 to the origin."""
 
 import base64
 import hashlib
 import os
+import threading
+import time
 
 import pytest
 from harness.h2client import Client as H2
+from harness.h3client import Client as H3
+from harness.h3client import Closed
 from harness.origin import reply
 from harness.scale import wait_until
 
-pytestmark = pytest.mark.h1_only  # the protocol is told here
+pytestmark = pytest.mark.h1_only  # the protocols are told here
 
 
 def accept_of(key):
@@ -35,6 +39,8 @@ def connect_head(path="/ws", protocol="websocket", fields=()):
 
 
 class OverH2:
+    cancelled = 8  # CANCEL
+
     def __init__(self, edge, authority):
         self.client = H2(edge.address, authority.client(), checked=False)
 
@@ -58,9 +64,77 @@ class OverH2:
     def send(self, stream, data=b"", end=False):
         self.client.send(stream, data, end)
 
+    def send_some(self, stream, data):
+        """As much of it as there is room for; how much."""
+        self.client.socket.settimeout(0.01)
+        try:
+            self.client.read()  # windows
+        except TimeoutError:
+            pass
+        self.client.socket.settimeout(self.client.timeout)
+        room = self.client.connection.local_flow_control_window(stream)
+        self.client.send(stream, data[:room])
+        return min(room, len(data))
+
     def reset(self, stream):
         self.client.connection.reset_stream(stream)
         self.client.flush()
+
+    def left(self):
+        """The edge has said that it takes no new requests, and then closed."""
+        return self.client.wait_closed() is not None
+
+
+class OverH3:
+    cancelled = 0x10c  # H3_REQUEST_CANCELLED
+
+    def __init__(self, edge, authority):
+        self.client, self.queued = H3(edge.address), {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.client.__exit__()
+
+    def allowed(self):
+        http = self.client.http
+        self.client.wait(lambda: http.received_settings is not None, "SETTINGS")
+        return http.received_settings.get(8) == 1
+
+    def open(self, head, end=False):
+        stream = self.client.quic.get_next_available_stream_id()
+        self.client.http.send_headers(stream, [(name.encode(), value.encode()) for name, value in head], end)
+        self.client.flush()
+        return stream
+
+    def answer(self, stream, until=None):
+        answer = self.client.answer(stream)
+        self.client.wait(lambda: (until or (lambda a: a.ended or a.reset is not None))(answer), "the answer")
+        return answer
+
+    def send(self, stream, data=b"", end=False):
+        self.client.http.send_data(stream, data, end)
+        self.client.flush()
+
+    def send_some(self, stream, data):
+        """All of it waits in the client for its window; how much has left it since the last time."""
+        if data and stream not in self.queued:
+            self.send(stream, data)
+            self.queued[stream] = 0
+        self.client.step(0.01)
+        left = self.client.quic._streams[stream].sender.highest_offset
+        self.queued[stream], before = left, self.queued[stream]
+        return left - before
+
+    def reset(self, stream):
+        self.client.quic.reset_stream(stream, 0x10c)
+        self.client.quic.stop_stream(stream, 0x10c)
+        self.client.flush()
+
+    def left(self):
+        self.client.wait(lambda: self.client.terminated, "the end")
+        return self.client.terminated.error_code == 0x100
 
 
 @pytest.fixture
@@ -69,9 +143,12 @@ def edge(new_https, origin):
     return new_https(origin)
 
 
-@pytest.fixture
-def over(edge, authority):
-    with OverH2(edge, authority) as client:
+PROTOCOLS = pytest.mark.parametrize("protocol", [OverH2, OverH3], ids=["h2", "h3"])
+
+
+@pytest.fixture(params=[OverH2, OverH3], ids=["h2", "h3"])
+def over(request, edge, authority):
+    with request.param(edge, authority) as client:
         yield client
 
 
@@ -85,7 +162,7 @@ def test_rfc8441_3_the_setting_is_announced(over):
 
 def test_rfc8441_5_bytes_go_both_ways(edge, origin, over):
     origin.on("/ws", echo)
-    stream = over.open(connect_head(fields=[("sec-websocket-protocol", "chat"), ("cookie", "a=b")]))
+    stream = over.open(connect_head(fields=[("sec-websocket-protocol", "chat"), ("cookie", "a=b"), ("origin", "https://a.test")]))
     answer = over.answer(stream, opened)
     assert answer.status == 200 and answer["sec-websocket-protocol"] == "chat"
     for name in ("sec-websocket-accept", "upgrade", "connection", "content-length"):
@@ -99,11 +176,13 @@ def test_rfc8441_5_bytes_go_both_ways(edge, origin, over):
         assert bytes(answer.body) == sent
     over.send(stream, end=True)
     over.answer(stream)
-    assert answer.ended and answer.reset in (None, 0)
+    assert answer.ended and answer.reset in (None, 0, 0x100)  # no error
     seen = origin.last("/ws")
     assert seen.fields.get("upgrade") == "websocket" and "upgrade" in seen.fields.get("connection").lower()
     assert len(base64.b64decode(seen.fields.get("sec-websocket-key"))) == 16
-    assert seen.fields.get("cookie") == "a=b" and seen.fields.get("transfer-encoding") is None
+    assert seen.fields.get("sec-websocket-version") == "13" and seen.fields.get("sec-websocket-protocol") == "chat"
+    assert seen.fields.get("cookie") == "a=b" and seen.fields.get("origin") == "https://a.test"
+    assert seen.fields.get("transfer-encoding") is None
     entry = edge.access_log(1)[-1]
     assert entry["target"] == "/ws" and entry["status"] == 200 and entry["origin_status"] == 101
     assert entry["body_bytes"] == len(sent)
@@ -118,23 +197,34 @@ def test_other_requests_go_on_beside_it(edge, origin, over):
     assert bytes(over.answer(stream, lambda a: len(a.body) == 11).body) == b"still there"
 
 
-def test_much_data_waits_for_the_client(edge, origin, authority):
-    """Back-pressure: what nobody takes stays with the origin."""
-    sent = []
-
-    def pour(x):
+def pour(sent, pieces):
+    def script(x):
         switch(x)
-        for _ in range(200):
+        for _ in range(pieces):
             x.send(bytes(65536))
             sent.append(65536)
         x.close()
-    origin.on("/ws", pour)
+    return script
+
+
+def rests(value, what):
+    """VALUE() stays as it is."""
+    def stays():
+        before = value()
+        time.sleep(0.3)
+        return value() == before
+    wait_until(stays, 20, what)
+
+
+def test_much_data_waits_for_the_client(edge, origin, authority):
+    """Back-pressure: what nobody takes stays with the origin."""
+    sent = []
+    origin.on("/ws", pour(sent, 200))
     with H2(edge.address, authority.client(), auto=False, checked=False) as client:
         stream = client.head(pseudo=connect_head(), end=False)
         client.answer(stream, lambda a: len(a.body) >= 60_000)
-        wait_until(lambda: len(sent) > 0)
-        wait_until(lambda: (before := len(sent)) and not _moves(sent, before), 10, "the origin to wait")
-        assert sum(sent) < 200 * 65536
+        rests(lambda: len(sent), "the origin to wait")
+        assert 0 < sum(sent) < 200 * 65536
         client.auto = True
         client.connection.increment_flow_control_window(20_000_000)
         client.connection.increment_flow_control_window(20_000_000, stream)
@@ -142,10 +232,42 @@ def test_much_data_waits_for_the_client(edge, origin, authority):
         assert len(client.answer(stream).body) == 200 * 65536
 
 
-def _moves(sent, before):
-    import time
-    time.sleep(0.3)
-    return len(sent) != before
+def test_much_data_waits_for_the_client_over_h3(edge, origin, authority):
+    """The same of one that acknowledges nothing for a while."""
+    sent = []
+    origin.on("/ws", pour(sent, 200))
+    with OverH3(edge, authority) as over:
+        stream = over.open(connect_head())
+        over.answer(stream, lambda a: len(a.body) >= 60_000)
+        rests(lambda: len(sent), "the origin to wait")
+        assert 0 < sum(sent) < 200 * 65536
+        before = len(sent)
+        over.answer(stream, lambda a: len(a.body) >= 2_000_000)
+        wait_until(lambda: len(sent) > before, what="the origin to go on")
+
+
+def test_much_data_waits_for_the_origin(edge, origin, over):
+    """The other way: what the origin does not read stays with the client."""
+    go, total, size = threading.Event(), [0], 14_000_000
+
+    def swallow(x):
+        switch(x)
+        x.wait(go)
+        while data := x.read_some():
+            total[0] += len(data)
+        x.close()
+    origin.on("/ws", swallow)
+    stream, data, sent, still = over.open(connect_head()), bytes(size), 0, 0
+    over.answer(stream, opened)
+    while still < 30:  # looks in a row at which nothing went
+        n = over.send_some(stream, data[sent:])
+        sent, still = sent + n, 0 if n else still + 1
+    assert 0 < sent < size, "all of it went somewhere"
+    enough = sent + 500_000
+    go.set()
+    while total[0] < enough:
+        sent += over.send_some(stream, data[sent:])
+    over.reset(stream)
 
 
 def test_the_origins_end_is_the_streams(origin, edge, over):
@@ -156,6 +278,21 @@ def test_the_origins_end_is_the_streams(origin, edge, over):
     origin.on("/ws", greet)
     answer = over.answer(over.open(connect_head()))
     assert answer.status == 200 and bytes(answer.body) == b"bye" and answer.ended
+
+
+def test_the_origins_reset_is_the_streams(origin, edge, over):
+    """RFC 8441 5, RFC 9220 3: as a stream error of that kind."""
+    def fail(x):
+        switch(x)
+        x.send(b"half of it")
+        x.read_some()
+        x.reset()
+    origin.on("/ws", fail)
+    stream = over.open(connect_head())
+    over.answer(stream, lambda a: len(a.body) == 10)
+    over.send(stream, b"?")
+    assert over.answer(stream).reset == over.cancelled
+    assert over.client.get("/after").status == 200
 
 
 def test_a_reset_of_the_client_ends_it_at_the_origin(origin, edge, over):
@@ -187,16 +324,44 @@ def test_an_origin_that_does_not_switch(origin, edge, over, script, status):
     assert over.client.get("/after").status == 200
 
 
-def test_other_protocols_are_not_served(origin, edge, over):
+@pytest.mark.parametrize("missing", [":scheme", ":path"])
+def test_rfc8441_4_scheme_and_path_are_needed(origin, edge, over, missing):
+    head = [field for field in connect_head() if field[0] != missing]
+    try:
+        answer = over.answer(over.open(head))
+        assert answer.status == 400 or answer.reset is not None, answer
+    except Closed as closed:
+        assert over.client.terminated.error_code == 0x10e, closed  # H3_MESSAGE_ERROR
+    assert origin.count() == 0
+
+
+def test_rfc9220_3_other_protocols_are_not_served(origin, edge, over):
     answer = over.answer(over.open(connect_head(protocol="connect-udp")))
     assert answer.status == 501 and origin.count() == 0
 
 
-def test_a_silent_tunnel_ends(new_https, origin, authority):
+@PROTOCOLS
+def test_a_silent_tunnel_ends(new_https, origin, authority, protocol):
     origin.on("/ws", echo)
     edge = new_https(origin, timeouts={"tunnel": "1s"})
-    with OverH2(edge, authority) as over:
+    with protocol(edge, authority) as over:
         stream = over.open(connect_head())
         over.answer(stream, opened)
         answer = over.answer(stream)
         assert answer.ended or answer.reset is not None
+
+
+@PROTOCOLS
+def test_a_tunnel_goes_on_while_its_edge_drains(edge, origin, authority, protocol):
+    """It is a request in progress: the connection ends behind it."""
+    origin.on("/ws", echo)
+    with protocol(edge, authority) as over:
+        stream = over.open(connect_head())
+        over.answer(stream, opened)
+        edge.send_signal(15)
+        for n in range(1, 15):  # the first word, and a second later the last one
+            over.send(stream, b"x" * 10)
+            assert len(over.answer(stream, lambda a: len(a.body) == 10 * n).body) == 10 * n
+            time.sleep(0.1)
+        over.send(stream, end=True)
+        assert over.answer(stream).ended and over.left()

@@ -22,6 +22,7 @@ def short_folder():
         yield Path(name)
 
 
+@pytest.mark.begins_first
 @pytest.mark.release_only
 @pytest.mark.timeout(seconds(pick(120, 4000)))
 def test_clients_get_their_answers_through_kills_drains_and_upgrades(short_folder):

@@ -94,8 +94,10 @@ static void put(struct life *life, uint64_t key) {
     char text[24];
     size_t bytes = body_of(key, version, &body);
     if (life->keys) assert_ok(disk_keys_for(life->keys, site_text(key % SITES, text), &site));
+    const sk_str pieces[] = {sk_str_make((char *)body, bytes / 3),
+                             sk_str_make((char *)body + bytes / 3, bytes - bytes / 3)};
     sk_err err = disk_set_put(life->set, hash_of(key), site, key_text(key, text),
-                              sk_str_make((char *)head, HEAD_BYTES), body, bytes);
+                              sk_str_make((char *)head, HEAD_BYTES), pieces, SK_COUNT(pieces));
     assert_true(!err || err == SK_ERR_FULL || err == SK_ERR_IO);
     free(body);
 }

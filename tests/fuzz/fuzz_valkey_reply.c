@@ -10,7 +10,8 @@ static void use(const struct fleet_reply *reply, struct sk_arena *arena) {
     (void)!fleet_reply_id(reply, &id);
     if (fleet_reply_pairs(reply, arena, &pairs, &count) == SK_OK) MUST(count * 2 == reply->count);
     if (fleet_reply_streams(reply, SK_STR("s"), arena, &entries) != SK_OK) return;
-    for (size_t i = 0; i < entries.count; i++) (void)fleet_stream_value(&entries.items[i], SK_STR("e"));
+    for (size_t i = 0; i < entries.count; i++)
+        (void)fleet_pair_value(entries.items[i].pairs, entries.items[i].pair_count, "e");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {

@@ -8,7 +8,7 @@
 #include "world.h"
 
 #ifndef COUNT_DEFAULT
-#define COUNT_DEFAULT 200000
+#define COUNT_DEFAULT 80000
 #endif
 #define COUNT_LONG 1000000
 /* Every so-many-th trace runs in so little memory that anything may be evicted. */

@@ -20,6 +20,10 @@ struct certificate_wish {
     const char *names;                /* subjectAltName, "DNS:a.test,IP:127.0.0.1"; NULL: none */
     const struct certificate *issuer; /* NULL: signs itself, and may sign others */
     long valid_from_s, valid_to_s;    /* from now; both 0: a day around now */
+    struct {
+        int nid;
+        const char *value;
+    } more[3]; /* extensions, as openssl.cnf has them; nid 0: no more */
 };
 
 static inline void certificate_extension(X509 *x509, int nid, const char *value) {
@@ -45,6 +49,8 @@ static inline struct certificate certificate_make(const struct certificate_wish 
     X509_set_pubkey(made.x509, made.key);
     if (!wish->issuer) certificate_extension(made.x509, NID_basic_constraints, "critical,CA:TRUE");
     if (wish->names) certificate_extension(made.x509, NID_subject_alt_name, wish->names);
+    for (size_t i = 0; i < SK_COUNT(wish->more) && wish->more[i].nid; i++)
+        certificate_extension(made.x509, wish->more[i].nid, wish->more[i].value);
     assert_true(X509_sign(made.x509, issuer->key, EVP_sha256()) > 0);
     return made;
 }

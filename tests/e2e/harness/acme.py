@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from .edge import binary
 from .ports import Reservation
-from .scale import seconds, wait_until
+from .scale import limit, wait_until
 
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 SECOND = datetime.timedelta(seconds=1)
@@ -88,7 +88,7 @@ class Pebble:
     def stop(self):
         if self.process:
             self.process.kill()
-            self.process.wait(seconds(10))
+            self.process.wait(limit(10))
             self.process = None
 
 
@@ -215,7 +215,7 @@ def shown(address, name):
     """The certificate that a TLS listener shows for NAME; None: the handshake fails."""
     context = trusting_anybody()
     try:
-        with socket.create_connection(address, timeout=seconds(10)) as plain:
+        with socket.create_connection(address, timeout=limit(10)) as plain:
             with context.wrap_socket(plain, server_hostname=name) as tls:
                 return x509.load_der_x509_certificate(tls.getpeercert(binary_form=True))
     except ssl.SSLError:

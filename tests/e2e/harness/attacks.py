@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 from .h2client import CONTINUATION, DATA, HEADERS, PING, PREFACE, PRIORITY, RST, SETTINGS, WINDOW, connect, frame
+from .scale import limit
 
 HEAD = bytes.fromhex("828784") + b"\x41\x0cexample.test"  # GET, https, /, :authority
 POST_HEAD = bytes.fromhex("838784") + b"\x41\x0cexample.test"
@@ -108,7 +109,7 @@ def over_h2(name, address, count, kept=collections.deque(maxlen=20)):
                 time.sleep(0.02)
                 return
             conn.sendall(data)
-        conn.settimeout(5)
+        conn.settimeout(limit(5))
     except OSError:
         pass
     received = b""
@@ -170,21 +171,64 @@ def h3_blocked(client):
         client.raw_stream(encode_uint_var(1) + encode_uint_var(3) + b"\x02\x80\x10", end=False)
 
 
-H3 = {"h3 rapid reset": h3_rapid_reset, "h3 big heads": h3_heads, "h3 stream churn": h3_churn,
-      "h3 one-way churn": h3_one_way_churn,
-      "h3 unknown frames": h3_unknown, "h3 blocked heads": h3_blocked}
+def h3_made_reset(client):
+    """Requests whose content is longer than they say: each is to be reset."""
+    from .h3client import literals
+    from aioquic.buffer import encode_uint_var
+    data = literals([(b":method", b"POST"), (b":scheme", b"https"), (b":authority", b"localhost"), (b":path", b"/"),
+                     (b"content-length", b"1")])
+    for _ in range(20):
+        client.raw_stream(encode_uint_var(1) + encode_uint_var(len(data)) + data + b"\0\x10" + b"more than a byte")
 
 
-def over_h3(name, address, count, patience=10):
+def h3_priority(client):
+    """RFC 9218 7.2"""
+    from aioquic.buffer import encode_uint_var
+    update = encode_uint_var(0xf0700) + encode_uint_var(4) + encode_uint_var(0) + b"u=1"
+    client.quic.send_stream_data(client.http._local_control_stream_id, update * 500)
+
+
+def h3_settings(client):
+    client.quic.send_stream_data(client.http._local_control_stream_id, b"\x04\0" * 500)
+
+
+def h3_pings(client):
+    """Packets of QUIC with nothing but a PING."""
+    for n in range(50):
+        client.quic.send_ping(n)
+        client.flush()
+
+
+def h3_closed_windows(client):
+    """100 answers that nobody takes."""
+    for _ in range(100):
+        client.send("/")
+
+
+H3 = {"h3 rapid reset": h3_rapid_reset, "h3 made reset": h3_made_reset,
+      "h3 priority update": h3_priority, "h3 settings": h3_settings, "h3 pings": h3_pings,
+      "h3 zero window": h3_closed_windows, "h3 big heads": h3_heads, "h3 stream churn": h3_churn,
+      "h3 one-way churn": h3_one_way_churn, "h3 unknown frames": h3_unknown,
+      "h3 blocked heads": h3_blocked}
+
+
+def over_h3(name, address, count, stopping=(), kept=collections.deque(maxlen=20)):
+    """One connection that does so until it is ended."""
     from .h3client import Client
     try:
-        client = Client(address)
+        client = Client(address, window=0 if name == "h3 zero window" else None)
     except AssertionError:
         count.codes["refused"] += 1
         return
     count.made += 1
-    end = time.monotonic() + patience
-    while client.terminated is None and time.monotonic() < end:
+    if name == "h3 zero window":  # stays there
+        H3[name](client)
+        if len(kept) == kept.maxlen:
+            kept[0].__exit__()
+        kept.append(client)
+        return
+    end = time.monotonic() + (1 if name in STAYING else limit(10))
+    while client.terminated is None and time.monotonic() < end and not stopping:
         H3[name](client)
         client.step(0.005)
     if client.terminated:
@@ -213,15 +257,16 @@ def initials(address, count):
 
 
 NAMES = [*H2, *H3, "initials"]
+STAYING = ("zero window", "h3 zero window", "h3 pings", "initials")  # nothing ends these at once
 
 
-def one(name, address, count):
+def one(name, address, count, stopping):
     if name == "initials":
         initials(address, count)
     elif name in H2:
         over_h2(name, address, count)
     else:
-        over_h3(name, address, count)
+        over_h3(name, address, count, stopping)
 
 
 def main(name, host, port, connections=None):
@@ -233,7 +278,7 @@ def main(name, host, port, connections=None):
     print("begun", flush=True)
     while not stopping and (connections is None or count.made < int(connections)):
         try:
-            one(next(names), address, count)
+            one(next(names), address, count, stopping)
         except OSError:  # the edge takes no more
             count.codes["refused"] += 1
             time.sleep(0.01)
@@ -242,11 +287,11 @@ def main(name, host, port, connections=None):
 
 class Attack:
     """`with Attack(name, address): ...` as long as the block takes; or .run(CONNECTIONS). Then .result. CORES: it runs
-    there, and only when nobody else wants to, as if it were on another machine."""
+    there, and only when nobody else wants to, as if it were on another machine; or with PRIORITY (SCHED_RR)."""
 
-    def __init__(self, name, address, cores=None):
+    def __init__(self, name, address, cores=None, priority=None):
         self.arguments = [name, address[0], str(address[1])]
-        self.cores = cores
+        self.cores, self.priority = cores, priority
         self.result = None
 
     def _start(self, *more):
@@ -255,13 +300,14 @@ class Attack:
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         if self.cores:
             os.sched_setaffinity(process.pid, self.cores)
-            os.sched_setscheduler(process.pid, os.SCHED_IDLE, os.sched_param(0))
+            kind, param = (os.SCHED_RR, self.priority) if self.priority else (os.SCHED_IDLE, 0)
+            os.sched_setscheduler(process.pid, kind, os.sched_param(param))
         assert process.stdout.readline() == "begun\n"
         return process
 
     def _end(self, process, timeout):
         try:
-            output, _ = process.communicate(timeout=timeout)
+            output, _ = process.communicate(timeout=limit(timeout))
         finally:
             process.kill()
         self.result = json.loads(output)

@@ -6,7 +6,7 @@ import struct
 import time
 
 from .message import BadMessage, Response, build, parse_fields
-from .scale import seconds
+from .scale import limit
 
 
 class Closed(AssertionError):
@@ -27,7 +27,7 @@ class Conn:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         if source:
             self.socket.bind((source, 0))
-        self.timeout = seconds(timeout)
+        self.timeout = limit(timeout)
         self.socket.settimeout(self.timeout)
         self.socket.connect(address)
         if tls:
@@ -62,6 +62,17 @@ class Conn:
 
     def get(self, target="/", fields=(), **more):
         return self.request("GET", target, fields, **more)
+
+    def unread(self):
+        """Bytes on their way, or in the other end's socket, that the program there has not read."""
+        here, there = (f":{port:04X}" for _, port in (self.socket.getsockname()[:2], self.socket.getpeername()[:2]))
+        table = "/proc/net/tcp6" if self.socket.family == socket.AF_INET6 else "/proc/net/tcp"
+        with open(table) as file:
+            for line in file:
+                words = line.split()
+                if words[1].endswith(there) and words[2].endswith(here):
+                    return int(words[4].split(":")[1], 16)
+        return 0
 
     # --- receiving
 
@@ -189,7 +200,7 @@ class Conn:
     def read_to_end(self, timeout=None):
         """All bytes until the peer closes (a reset counts as an end)."""
         if timeout is not None:
-            self.socket.settimeout(seconds(timeout))
+            self.socket.settimeout(limit(timeout))
         try:
             while self._fill():
                 pass
@@ -203,27 +214,6 @@ class Conn:
         """The peer has closed (or does so within TIMEOUT) and sent nothing more."""
         rest = self.read_to_end(timeout)
         assert rest == b"", f"more bytes before the connection's end: {rest[:300]!r}"
-
-    def closes_within(self, timeout):
-        """Seconds until the peer closed; fails after TIMEOUT."""
-        began = time.monotonic()
-        self.read_to_end(timeout)
-        return time.monotonic() - began
-
-    def silent_for(self, duration):
-        """True when nothing, not even an end, comes for DURATION (stretched) seconds."""
-        if self.input:
-            return False
-        self.socket.settimeout(seconds(duration))
-        try:
-            self.input += self.socket.recv(65536)
-            return False
-        except TimeoutError:
-            return True
-        except OSError:
-            return False
-        finally:
-            self.socket.settimeout(self.timeout)
 
     def finish_sending(self):
         self.socket.shutdown(socket.SHUT_WR)

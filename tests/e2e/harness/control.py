@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import subprocess
+from pathlib import Path
 
 import yaml
 
@@ -13,9 +14,10 @@ from .edge import READY, TROUBLE, binary, execution_environment, run
 from .ports import Reservation
 from .process import Family
 from .prometheus import Metrics
-from .scale import seconds, wait_until
+from .scale import limit, wait_until
 
 SERVER = shutil.which("valkey-server") or shutil.which("redis-server")
+FOUND_AGAIN = Path(__file__).with_name("valkey-server")  # the same, as one of the family
 
 
 class Control:
@@ -33,7 +35,7 @@ class Control:
         self.process = None
 
     def start(self):
-        ready = len(READY.findall(self.log())) if self.log_path.exists() else 0
+        ready = len(READY.findall(self.log()))
         self.launch()
         wait_until(lambda: len(READY.findall(self.log())) > ready or self.process.poll() is not None, 20, "control")
         assert self.process.poll() is None, self.log()
@@ -44,7 +46,7 @@ class Control:
         """Without waiting for anything."""
         file = self.directory / "control.yaml"
         file.write_text(yaml.safe_dump({"fleet": "acme", "listen": f"127.0.0.1:{self.port}", "admin": self.admin,
-                                        "state": str(self.directory / "state"), "valkey_server": SERVER, **self.more}))
+                                        "state": str(self.directory / "state"), "valkey_server": str(FOUND_AGAIN), **self.more}))
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen([binary(), "control", "-c", str(file)], stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, cwd=self.directory,
@@ -52,25 +54,32 @@ class Control:
         self.family.known.add(self.process.pid)
 
     def log(self):
-        return self.log_path.read_text(errors="replace")
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def wait_log(self, pattern, timeout=20):
         wait_until(lambda: re.search(pattern, self.log()), timeout, f"{pattern!r} in control's log")
 
-    def kill(self):
-        self.family.kill()
-        self.process.wait(seconds(10))
+    def kill(self, valkey=False):
+        """It alone; its Valkey lives on, unless VALKEY says so."""
+        self.process.kill()
+        self.process.wait(limit(10))
         self.process = None
+        if valkey:
+            self.family.kill()
 
     def stop(self):
-        if self.process is None:
-            return
-        self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(seconds(15))
-        self.process = None
-        left = self.family.pids()
-        self.family.kill()
-        assert code == 0, f"exit code {code}:\n{self.log()}"
+        """Ends it and looks how it ended. Whatever comes of that, nothing of it is left behind. Safe to call again."""
+        process, self.process = self.process, None
+        left = []
+        try:
+            if process:
+                process.send_signal(signal.SIGTERM)
+                process.wait(limit(15))
+                left = self.family.pids()
+        finally:
+            self.family.kill()
+        if process:
+            assert process.returncode == 0, f"exit code {process.returncode}:\n{self.log()}"
         assert not left, "a Valkey was left behind"
         assert not TROUBLE.search(self.log()), self.log()
 

@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 
-from .scale import seconds
+from .scale import limit, seconds
 
 
 class Relay:
@@ -44,14 +44,14 @@ class Relay:
 
     def close(self):
         self.listener.close()
-        self.thread.join(seconds(5))
+        self.thread.join(limit(5))
 
 
 def get_ticket(edge, path, *arguments):
     """A session's file at PATH."""
     request = b"GET /ticket HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     subprocess.run(["openssl", "s_client", "-connect", edge.listen, "-servername", "localhost", "-sess_out", path, "-ign_eof",
-                    *arguments], input=request, capture_output=True, timeout=seconds(20))
+                    *arguments], input=request, capture_output=True, timeout=limit(20))
     assert path.exists(), "no ticket came"
     return path
 
@@ -65,7 +65,7 @@ def exchange(edge, ticket, early, arguments=(), enough=lambda got: b"\r\n\r\n" i
     client = subprocess.Popen(["openssl", "s_client", "-quiet", "-connect", f"127.0.0.1:{relay.port}", "-servername",
                                "localhost", "-sess_in", ticket, "-early_data", file, *arguments],
                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    got, end = b"", time.monotonic() + seconds(5 if whole else 1)
+    got, end = b"", time.monotonic() + (limit(5) if whole else seconds(1))
     try:
         if more:
             client.stdin.write(more)

@@ -12,7 +12,7 @@ from .client import Conn, fetch
 from .ports import Reservation
 from .process import Family, cpu_seconds, descriptors, status_field
 from .prometheus import Metrics
-from .scale import seconds, wait_until
+from .scale import limit, seconds, wait_until
 
 TROUBLE = re.compile(
     r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|UndefinedBehaviorSanitizer|MemorySanitizer|runtime error:|"
@@ -41,7 +41,7 @@ def execution_environment():
 
 def run(*arguments, timeout=20, **more):
     """One run of the program to its end."""
-    return subprocess.run([binary(), *map(str, arguments)], capture_output=True, text=True, timeout=seconds(timeout),
+    return subprocess.run([binary(), *map(str, arguments)], capture_output=True, text=True, timeout=limit(timeout),
                           env={**os.environ, **execution_environment()}, **more)
 
 
@@ -93,9 +93,11 @@ class Edge:
     def wait_ready(self, times=1):
         """Until it has said TIMES times that it is ready (once for each program started)."""
         def ready():
-            assert self.family.pids(), f"the edge ended before it was ready:\n{self.log()}"
-            return len(READY.findall(self.log())) >= times
+            return len(READY.findall(self.log())) >= times or self._fail_without_process()
         wait_until(ready, 20, "the edge to be ready")
+
+    def _fail_without_process(self):
+        assert not self.family.gone(), f"the edge ended before it was ready:\n{self.log()}"
 
     @property
     def pid(self):
@@ -125,7 +127,7 @@ class Edge:
             except ProcessLookupError:
                 pass
         try:
-            wait_until(lambda: not self.family.pids(), timeout, "the edge to stop")
+            wait_until(self.family.gone, timeout, "the edge to stop")
         finally:
             self.family.kill()
             self._reap()
@@ -135,7 +137,7 @@ class Edge:
 
     def wait_end(self, timeout=15):
         """Until all of it has ended by itself; the exit code of the process started first."""
-        wait_until(lambda: not self.family.pids(), timeout, "the edge to end")
+        wait_until(self.family.gone, timeout, "the edge to end")
         self._reap()
         return self.process.returncode
 
@@ -234,6 +236,14 @@ class Edge:
 
     def descriptors(self):
         return descriptors(self.pid)
+
+
+def taken(*conns):
+    """Waits until the edge has read what CONNS have sent, and a moment more, in which it sees what it means."""
+    if protocol.NAME != "h1":
+        return time.sleep(seconds(0.2))  # several requests share a connection there
+    wait_until(lambda: not any(conn.unread() for conn in conns), 10, "the requests to be read")
+    soon()
 
 
 def _start_time(pid):

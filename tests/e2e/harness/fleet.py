@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from .edge import binary, execution_environment
-from .scale import seconds, wait_until
+from .scale import limit, wait_until
 
 
 def kit():
@@ -32,13 +32,17 @@ class Valkey:
         self.process = subprocess.Popen(
             [self.program, "--port", "0", "--unixsocket", self.path, "--dir", self.directory, "--save", "",
              *self.options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until(lambda: self.says("PING") == b"+PONG", 20, "the server to answer")
+        try:
+            wait_until(lambda: self.says("PING") == b"+PONG", 20, "the server to answer")
+        except AssertionError:
+            self.stop()
+            raise
 
     def says(self, *words):
         """The first line of the answer to one command; None when there is no server."""
         import socket
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(seconds(5))
+            connection.settimeout(limit(5))
             try:
                 connection.connect(self.path)
                 connection.sendall(b"*%d\r\n" % len(words) + b"".join(
@@ -51,7 +55,7 @@ class Valkey:
         """The answer to one command: bytes, a number, a list, None."""
         import socket
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(seconds(5))
+            connection.settimeout(limit(5))
             connection.connect(self.path)
             words = [word if isinstance(word, bytes) else str(word).encode() for word in words]
             connection.sendall(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in words))
@@ -100,7 +104,7 @@ class Publisher:
     def stop(self):
         """Closes its epoch."""
         self.process.stdin.close()
-        assert self.process.wait(seconds(20)) == 0
+        assert self.process.wait(limit(20)) == 0
         self.process.stdout.close()
 
     def kill(self):
@@ -116,9 +120,9 @@ class Fleet:
 
     def __init__(self, directory, new_edge, edges, **configuration):
         self.directory, self.new_edge, self.configuration = directory, new_edge, configuration
-        self.valkey, self.edges, self.publishers = Valkey(), [], []
         subprocess.run([kit(), "make", str(directory), "acme", "control/c", *(f"edge/e{i}" for i in range(edges))],
                        check=True, env={**os.environ, **execution_environment()})
+        self.valkey, self.edges, self.publishers = Valkey(), [], []
 
     def edge(self, *origins, **more):
         state = self.directory / f"e{len(self.edges)}"

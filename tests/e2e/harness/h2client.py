@@ -8,7 +8,7 @@ import h2.connection
 import h2.events
 import h2.settings
 
-from .scale import seconds
+from .scale import limit
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = range(10)
@@ -32,7 +32,7 @@ class Answer:
 
 def connect(address, tls, timeout=10):
     tls.set_alpn_protocols(["h2"])
-    plain = socket.create_connection(address, timeout=seconds(timeout))
+    plain = socket.create_connection(address, timeout=limit(timeout))
     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     wrapped = tls.wrap_socket(plain, server_hostname="localhost")
     assert wrapped.selected_alpn_protocol() == "h2"
@@ -44,6 +44,7 @@ class Client:
 
     def __init__(self, address, tls, auto=True, checked=True, window=None):
         self.socket, self.auto = connect(address, tls), auto
+        self.timeout = self.socket.gettimeout()
         config = h2.config.H2Configuration(client_side=True, header_encoding="latin-1",
                                            validate_outbound_headers=checked, normalize_outbound_headers=checked)
         self.connection = h2.connection.H2Connection(config=config)
@@ -52,6 +53,7 @@ class Client:
                 client=True, initial_values={h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: window})
         self.connection.initiate_connection()
         self.answers, self.goaway, self.closed, self.settings, self.pings = {}, None, False, None, 0
+        self.input = b""
         self.flush()
 
     def __enter__(self):
@@ -100,8 +102,11 @@ class Client:
         if not data:
             self.closed = True
             return False
-        for event in self.connection.receive_data(data):
-            self._take(event)
+        self.input += data
+        while len(self.input) >= 9 and len(self.input) >= (whole := 9 + int.from_bytes(self.input[:3], "big")):
+            one, self.input = self.input[:whole], self.input[whole:]
+            for event in self.connection.receive_data(one):  # one by one: see what a GOAWAY does in _take
+                self._take(event)
         try:
             self.flush()
         except OSError:

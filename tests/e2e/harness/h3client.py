@@ -11,7 +11,7 @@ from aioquic.quic.connection import QuicConnection
 from aioquic.quic.events import ConnectionTerminated, HandshakeCompleted, StopSendingReceived, StreamReset
 
 from .h2client import Answer
-from .scale import seconds
+from .scale import limit
 
 
 class Closed(AssertionError):
@@ -73,7 +73,7 @@ class Client:
         if versions:
             configuration.supported_versions = versions
         self.tickets, self.tokens = [], []
-        self.address, self.timeout = address, seconds(timeout)
+        self.address, self.timeout = address, limit(timeout)
         self.socket = self._new_socket()
         self.quic = QuicConnection(configuration=configuration, session_ticket_handler=self.tickets.append,
                                    token_handler=self.tokens.append)

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from .edge import binary
-from .scale import seconds
+from .scale import limit
 
 
 def program():
@@ -30,7 +30,7 @@ class Load:
     """`with Load(edge.address, ["/a", "/b"], connections=64) as load: ...`, then load.result."""
 
     def __init__(self, address, targets=(), connections=64, bodies=None, directory=None, timeout=20, **options):
-        command = [program(), f"--connections={connections}", f"--timeout={int(seconds(timeout) * 1000)}"]
+        command = [program(), f"--connections={connections}", f"--timeout={int(limit(timeout) * 1000)}"]
         for name, value in options.items():
             flag = "--" + name.replace("_", "-")
             command += [flag] if value is True else [f"{flag}={value}"]
@@ -79,7 +79,7 @@ class Load:
 
     def _read(self, timeout):
         try:
-            output, _ = self.process.communicate(timeout=seconds(timeout))
+            output, _ = self.process.communicate(timeout=limit(timeout))
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.communicate()

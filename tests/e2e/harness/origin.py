@@ -17,7 +17,7 @@ import threading
 import time
 
 from .message import BadMessage, Request, chunk, parse_fields
-from .scale import seconds, wait_until
+from .scale import limit, seconds, wait_until
 
 KEPT_BYTES = 1 << 20  # of what a connection received; beyond, bytes are only counted
 
@@ -45,7 +45,7 @@ class Exchange:
 
     def wait(self, event, timeout=20):
         """Parks the script until the test sets EVENT."""
-        if not event.wait(seconds(timeout)):
+        if not event.wait(limit(timeout)):
             self.origin.errors.append(f"{self.request}: the test never let the script go on")
         return self
 

@@ -16,7 +16,7 @@ import pytest
 from .certs import Authority
 from .client import Closed
 from .message import Fields, Response, build, parse_fields
-from .scale import seconds
+from .scale import limit
 
 NAME = os.environ.get("SKERRY_E2E_PROTOCOL", "h1")
 assert NAME in ("h1", "h2", "h3"), f"SKERRY_E2E_PROTOCOL={NAME}"
@@ -99,7 +99,7 @@ class MuxConn:
     def __init__(self, address, timeout=10, source=None, receive_buffer=None, tls=None):
         if source or receive_buffer:
             only_h1("options of the socket")
-        self.timeout = seconds(timeout)
+        self.timeout = limit(timeout)
         self.client = self._open(address, timeout)
         self.waiting = []
 
@@ -141,7 +141,7 @@ class H2Conn(MuxConn):
     def _open(self, address, timeout):
         from .h2client import Client
         client = Client(address, authority().client(), checked=False)
-        client.socket.settimeout(seconds(timeout))
+        client.socket.settimeout(limit(timeout))
         return client
 
     def close(self):

@@ -11,7 +11,7 @@ import yaml
 
 from .edge import READY, TROUBLE, binary, execution_environment
 from .ports import Reservation
-from .scale import seconds, wait_until
+from .scale import limit, wait_until
 
 FREE = {"answers": 0, "no_data": 0, "no_name": 0, "referrals": 0, "errors": 0, "large": 0}
 
@@ -70,7 +70,7 @@ class Router:
         if self.process is None:
             return
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(seconds(15))
+        code = self.process.wait(limit(15))
         self.process = None
         self.reservation.close()
         assert code == 0, f"exit code {code}:\n{self.log()}"
@@ -83,7 +83,7 @@ class Router:
 
     def send(self, query, tcp=False):
         ask = dns.query.tcp if tcp else dns.query.udp
-        return ask(query, self.host, port=self.port, timeout=seconds(5))
+        return ask(query, self.host, port=self.port, timeout=limit(5))
 
     def raw(self, data, timeout=1.0):
         """The answer to a datagram, or None."""

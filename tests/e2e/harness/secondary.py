@@ -10,7 +10,7 @@ import dns.query
 import pytest
 
 from .ports import Reservation
-from .scale import seconds, wait_until
+from .scale import limit, wait_until
 
 HOST = "127.0.0.1"
 
@@ -61,7 +61,7 @@ remote-control:
 
     def ask(self, name, type_="A", timeout=None, **more):
         query = dns.message.make_query(name, type_, **more)
-        return dns.query.udp_with_fallback(query, HOST, port=self.port, timeout=timeout or seconds(5))[0]
+        return dns.query.udp_with_fallback(query, HOST, port=self.port, timeout=timeout or limit(5))[0]
 
     def serial(self):
         try:
@@ -76,5 +76,5 @@ remote-control:
     def stop(self):
         if self.process:
             self.process.send_signal(signal.SIGTERM)
-            self.process.wait(seconds(15))
+            self.process.wait(limit(15))
             self.process = None

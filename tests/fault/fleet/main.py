@@ -23,8 +23,12 @@ TOP = Path(__file__).resolve().parents[3]
 sys.path[:0] = [str(TOP / "tests/e2e"), str(Path(__file__).resolve().parent)]
 
 from harness.origin import Origin  # noqa: E402
+from harness.scale import seconds  # noqa: E402
 from history import AFTER_STOP_S, HOST, KEYS, History  # noqa: E402
 from world import World, ask_control, number_of  # noqa: E402
+
+
+HEAL_S = 60  # for a purge to be everywhere again after the last fault, and as long for a configuration
 
 
 class Run:
@@ -39,6 +43,7 @@ class Run:
         self.stopping = threading.Event()
         self.threads, self.healing, self.busy, self.faults = [], [], set(), {}
         self.begun = time.monotonic()
+        self.latest_s = self.healed_s = 0.0
 
     def log(self, text):
         if self.options.verbose:
@@ -76,6 +81,16 @@ class Run:
                 self.history.acknowledge((answer["epoch"], answer["sequence"]), versions)
             time.sleep(0.05)
 
+    def waiter(self):
+        while not self.stopping.is_set():
+            wish, versions = self.history.change()
+            status, answer = ask_control(self.world.control, "POST", "/purge?wait_ms=8000", wish)
+            if status == 200:
+                self.history.acknowledge((answer["epoch"], answer["sequence"]), versions)
+                if not answer["behind"]:
+                    self.history.wait_ended(versions)
+            time.sleep(0.3)
+
     def watcher(self):
         while not self.stopping.is_set():
             for i, position in self.world.positions().items():
@@ -89,6 +104,23 @@ class Run:
                 if number is not None and life == self.lives[i]:
                     self.history.tell_number(i, number)
             time.sleep(0.3)
+
+    def pacer(self):
+        """How late somebody is who wants to run each fiftieth second: on a machine that gives no time, nothing is prompt."""
+        while not self.stopping.is_set():
+            due = time.monotonic() + 0.02
+            time.sleep(0.02)
+            self.latest_s = max(self.latest_s, time.monotonic() - due)
+
+    def look_whether_all_run(self):
+        """Who ended by itself says so in its log, which is kept."""
+        for i, edge in enumerate(self.world.edges):
+            if not self.down[i] and edge.process.poll() is not None:
+                self.history.complain(f"e{i} has ended by itself")
+        if "control" not in self.busy and self.world.control.process.poll() is not None:
+            self.history.complain(f"control has ended by itself: {self.world.control.process.returncode}")
+        if "valkey" not in self.busy and self.world.primary.process.poll() is not None:
+            self.history.complain("Valkey has ended by itself")
 
     # --- faults: each returns how it is healed, and what it holds meanwhile
 
@@ -209,7 +241,7 @@ class Run:
             self.busy.discard(one[2])
 
     def begin(self):
-        stories = [self.purger, self.watcher, self.numbers]
+        stories = [self.purger, self.waiter, self.watcher, self.numbers, self.pacer]
         self.threads = [threading.Thread(target=story) for story in stories]
         self.threads += [threading.Thread(target=self.client, args=(i,)) for i in range(self.options.edges)]
         for thread in self.threads:
@@ -221,18 +253,22 @@ class Run:
             self.heal_due(now)
             if len(self.healing) < 4:
                 self.hurt_once()
+            self.look_whether_all_run()
+            self.origin.forget()
             time.sleep(self.rng.uniform(0.1, 1.2))
         self.heal_due(float("inf"))
 
     def settle(self):
         """Healed, all have all: the last purge, the last configuration, and nothing older than any purge."""
-        history, end = self.history, time.monotonic() + 60
-        answer = None
+        history, healed, answer, number = self.history, time.monotonic(), None, None
+        end = healed + seconds(HEAL_S)
         while time.monotonic() < end and not (answer and answer["living"] == self.options.edges and not answer["behind"]):
             _, answer = ask_control(self.world.control, "POST", "/purge?wait_ms=5000", {"tag": "none"})
         if not answer or answer["behind"] or answer["living"] != self.options.edges:
             history.complain(f"healed, the last purge is not everywhere: {answer}")
-        number = None
+        self.healed_s = time.monotonic() - healed
+        self.look_whether_all_run()
+        end = time.monotonic() + seconds(HEAL_S)
         while number is None and time.monotonic() < end:
             number = self.world.apply()
         while time.monotonic() < end and any(number_of(edge) != number for edge in self.world.edges):
@@ -283,12 +319,15 @@ def main():
         raise
     finally:
         run.end()
-        if not options.keep:
+        if not (options.keep or run.history.wrong):
             shutil.rmtree(directory, ignore_errors=True)
     print(json.dumps({"seed": options.seed, "seconds": round(time.monotonic() - run.begun), **run.history.counts,
-                      "faults": run.faults, "wrong": len(run.history.wrong)}))
+                      "faults": run.faults, "healed_s": round(run.healed_s, 1), "latest_s": round(run.latest_s, 2),
+                      "wrong": len(run.history.wrong)}))
     for line in run.history.wrong[:20]:
         print(line)
+    if run.history.wrong:
+        print(f"logs are left in {directory}")
     return 1 if run.history.wrong else 0
 
 

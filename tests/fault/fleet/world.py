@@ -127,7 +127,7 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.directory = directory / f"valkey-{self.port}"
-        self.directory.mkdir()
+        self.directory.mkdir(exist_ok=True)  # one before may have had the port; nothing is kept there
         more = ["--replicaof", f"127.0.0.1 {replica_of}"] if replica_of else []
         self.process = subprocess.Popen(
             [SERVER, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.directory), "--save", "",

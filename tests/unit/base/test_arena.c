@@ -1,5 +1,6 @@
 #include "base/arena.h"
 #include "base/poison.h"
+#include "base/pool.h"
 #include "unit.h"
 
 static void memory_is_aligned_and_distinct(void **state) {
@@ -49,6 +50,48 @@ static void a_reset_keeps_the_first_chunk_only(void **state) {
     assert_ptr_equal(sk_arena_alloc(&arena, 10), first);
     sk_arena_free(&arena);
 }
+
+static void first_chunks_of_a_pool_are_used_again(void **state) {
+    struct sk_pool pool;
+    struct sk_arena one, two;
+    (void)state;
+    sk_arena_pool_init(&pool, 1024, 1);
+    sk_arena_init_pooled(&one, &pool, 0);
+    sk_arena_init_pooled(&two, &pool, 0);
+    void *first = sk_arena_alloc(&one, 1024);
+    assert_non_null(sk_arena_alloc(&one, 10)); /* the second chunk is not the pool's */
+    assert_int_equal(pool.live, 1);
+    assert_non_null(sk_arena_alloc(&two, 1));
+    assert_int_equal(pool.live, 2);
+    sk_arena_reset(&one);
+    assert_ptr_equal(sk_arena_alloc(&one, 16), first);
+    sk_arena_free(&one);
+    sk_arena_free(&two);
+    assert_int_equal(pool.live, 0);
+    assert_int_equal(pool.free_count, 1);
+    assert_ptr_equal(sk_arena_alloc(&two, 16), first); /* it is still the pool's after a free */
+    assert_int_equal(pool.free_count, 0);
+    sk_arena_free(&two);
+    assert_non_null(sk_arena_alloc(&one, 1025)); /* larger than the pool's: of its own */
+    assert_int_equal(pool.live, 0);
+    sk_arena_free(&one);
+    sk_pool_free_all(&pool);
+}
+
+#ifdef SK_ASAN
+static void what_a_pool_keeps_is_poisoned(void **state) {
+    struct sk_pool pool;
+    struct sk_arena arena;
+    (void)state;
+    sk_arena_pool_init(&pool, 1024, 1);
+    sk_arena_init_pooled(&arena, &pool, 0);
+    char *first = sk_arena_alloc(&arena, 64);
+    assert_false(__asan_address_is_poisoned(first + 63));
+    sk_arena_free(&arena);
+    assert_true(__asan_address_is_poisoned(first));
+    sk_pool_free_all(&pool);
+}
+#endif
 
 static void a_huge_first_chunk_is_not_kept(void **state) {
     struct sk_arena arena;
@@ -110,10 +153,12 @@ int main(void) {
         cmocka_unit_test(memory_is_aligned_and_distinct),
         cmocka_unit_test(the_limit_bounds_what_is_handed_out),
         cmocka_unit_test(a_reset_keeps_the_first_chunk_only),
+        cmocka_unit_test(first_chunks_of_a_pool_are_used_again),
         cmocka_unit_test(a_huge_first_chunk_is_not_kept),
         cmocka_unit_test(a_large_request_does_not_waste_the_newest_chunk),
         cmocka_unit_test(copies_end_with_a_nul_and_zalloc_is_zero),
 #ifdef SK_ASAN
+        cmocka_unit_test(what_a_pool_keeps_is_poisoned),
         cmocka_unit_test(memory_is_poisoned_after_a_reset),
 #endif
     };

@@ -33,6 +33,8 @@ static void a_pool_keeps_no_more_than_told(void **state) {
     for (size_t i = 0; i < 5; i++) sk_pool_put(&pool, objects[i]);
     assert_int_equal(pool.free_count, 2);
     assert_int_equal(pool.live, 0);
+    sk_pool_trim(&pool, 1);
+    assert_int_equal(pool.free_count, 1);
     sk_pool_free_all(&pool);
     assert_int_equal(pool.free_count, 0);
 }

@@ -11,14 +11,6 @@
 #include "cache/fill.h"
 #include "unit.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SK_SLOW_BUILD 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SK_SLOW_BUILD 1
-#endif
-#endif
-
 #define MIB (1u << 20)
 #define MS SK_NS_PER_MS
 

@@ -8,6 +8,12 @@
 enum { KEYS = 400, SEGMENT = 256 * 1024 };
 #define SIM_BYTES (UINT64_C(24) * SEGMENT + DISK_SECTOR_BYTES)
 
+#ifdef SK_SLOW_BUILD
+#define SEEDS 1
+#else
+#define SEEDS 4
+#endif
+
 static bool is_long(void) { return getenv("SKERRY_TEST_LONG") != NULL; }
 
 /* ---- records whose content tells which they are ---------------------------------------------------------- */
@@ -239,7 +245,9 @@ static const struct trouble troubles[] = {
 
 static void random_operations_agree_with_a_map(void **state) {
     const char *given = getenv("SKERRY_TEST_SEED"), *steps = getenv("SKERRY_TEST_STEPS");
-    uint64_t first = given ? strtoull(given, NULL, 10) : 1, seeds = given || steps ? 1 : is_long() ? 250 : 4;
+    uint64_t first = given ? strtoull(given, NULL, 10) : 1, seeds = given || steps ? 1
+                                                                    : is_long()    ? 250
+                                                                                   : SEEDS;
     for (size_t i = 0; i < SK_COUNT(troubles); i++)
         for (uint64_t seed = first; seed < first + seeds; seed++) {
             print_message("%s, seed %llu\n", troubles[i].name, (unsigned long long)seed);

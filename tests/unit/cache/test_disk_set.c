@@ -65,7 +65,8 @@ static sk_str text_of(uint64_t key, char out[32]) {
 static sk_err put(struct disk_set *set, uint64_t key) {
     char text[32];
     sk_str name = text_of(key, text);
-    return disk_set_put(set, hash_of(key), 0, name, SK_STR("head"), name.data, name.len);
+    const sk_str pieces[] = {sk_str_slice(name, 0, 1), sk_str_slice(name, 1, name.len)};
+    return disk_set_put(set, hash_of(key), 0, name, SK_STR("head"), pieces, SK_COUNT(pieces));
 }
 
 static bool has(struct disk_set *set, uint64_t key) {

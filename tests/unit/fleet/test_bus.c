@@ -1,4 +1,5 @@
 /* Publishers and readers of the purge bus on one loop, over a real valkey-server. */
+#include "fleet/farewell.h"
 #include "fleet/fleet_of_test.h"
 #include "fleet/follower.h"
 #include "fleet/publisher.h"
@@ -23,6 +24,7 @@ static struct fleet_publisher *publisher;
 static struct observe_thread *metrics;
 static struct fleet_bus_keys masters;
 static int64_t silence_ms;
+static const char *deaf_primary; /* of the first edge; NULL: it has that of all */
 
 /* ---- doubles ---------------------------------------------------------------------------------------------------- */
 
@@ -54,8 +56,9 @@ static void on_describe(void *arg, struct fleet_heartbeat *beat, struct sk_arena
 static void has_left(void *arg) { ((struct edge_double *)arg)->left++; }
 
 static void start_edge(struct edge_double *edge) {
+    const char *primary = deaf_primary && edge == &edges[0] ? deaf_primary : server.path;
     struct fleet_follower_options options = {.where.path = sk_str_from_c(server.path),
-                                             .primary.path = sk_str_from_c(server.path),
+                                             .primary.path = sk_str_from_c(primary),
                                              .silence_ms = silence_ms,
                                              .metrics = metrics,
                                              .arg = edge,
@@ -108,10 +111,19 @@ static void begin(void) {
 }
 
 static void end(void) {
-    for (int i = 0; i < EDGES; i++) fleet_follower_leave(edges[i].follower, has_left, &edges[i]);
+    for (int i = 0; i < EDGES; i++)
+        if (!edges[i].left) fleet_follower_leave(edges[i].follower, has_left, &edges[i]);
     fleet_publisher_end(publisher, in_ms(2000));
     while (io_fiber_count(loop) > 1) rest(5);
     for (int i = 0; i < EDGES; i++) assert_int_equal(edges[i].left, 1);
+    for (int i = 0; i < EDGES; i++) fleet_follower_free(edges[i].follower);
+    fleet_publisher_free(publisher);
+    fleet_valkey_destroy(asking);
+    sk_arena_free(&arena);
+}
+
+/* Nobody says good-bye. */
+static void end_suddenly(void) {
     for (int i = 0; i < EDGES; i++) fleet_follower_free(edges[i].follower);
     fleet_publisher_free(publisher);
     fleet_valkey_destroy(asking);
@@ -176,15 +188,14 @@ static void forge(struct fleet_identity *signer, const char *as, const char *tex
                                     .serial = 1,
                                     .wishes = &wish,
                                     .wish_count = 1};
-    struct fleet_bus_sealed sealed;
+    struct fleet_sealed sealed;
+    struct fleet_pair pairs[FLEET_SEALED_PAIRS];
     struct fleet_stream_id id;
     fleet_bus_sealed_init(&sealed);
     assert_ok(fleet_bus_seal(signer, &entry, &sealed));
-    const struct fleet_pair pairs[] = {{SK_STR("e"), sk_buf_str(&sealed.entry)},
-                                       {SK_STR("s"), sk_buf_str(&sealed.signature)},
-                                       {SK_STR("c"), sk_buf_str(&sealed.certificate)}};
+    fleet_bus_pairs(&sealed, pairs);
     assert_ok(fleet_valkey_add(asking, SK_STR(FLEET_BUS_STREAM), 0, pairs, 3, in_ms(1000), &arena, &id));
-    fleet_bus_sealed_free(&sealed);
+    fleet_sealed_free(&sealed);
 }
 
 static void tell_forgeries(void) {
@@ -270,6 +281,96 @@ static void tell_stragglers(void) {
     end();
 }
 
+#define GHOST "spiffe://acme/fra/edge/ghost"
+
+static void ask(const sk_str *words, size_t count) {
+    const struct fleet_reply *reply;
+    assert_ok(fleet_valkey_call(asking, words, count, in_ms(1000), &arena, &reply));
+}
+
+/* A member that lives for LIFE_MS and applies nothing. */
+static void add_ghost(int64_t life_ms) {
+    const sk_str add[] = {SK_STR("SADD"), SK_STR("skerry:members"), SK_STR(GHOST)};
+    const struct fleet_pair pair = {SK_STR("state"), SK_STR("running")};
+    ask(add, 3);
+    assert_ok(fleet_valkey_hash_set(asking, SK_STR("skerry:member:" GHOST), &pair, 1, life_ms, in_ms(1000),
+                                    &arena));
+}
+
+static void forget_ghost(void) {
+    const sk_str remove[] = {SK_STR("SREM"), SK_STR("skerry:members"), SK_STR(GHOST)};
+    const sk_str del[] = {SK_STR("DEL"), SK_STR("skerry:member:" GHOST)};
+    ask(remove, 3);
+    ask(del, 2);
+}
+
+/* In the name of the ghost, made at MADE_NS with KEY. */
+static void say_farewell(uint64_t made_ns, const struct fleet_bus_key *key) {
+    const sk_str set[] = {SK_STR("SET"), SK_STR("skerry:farewell:" GHOST),
+                          fleet_farewell_text(SK_STR(GHOST), made_ns, key, &arena)};
+    ask(set, 3);
+}
+
+static void expect_ghost(bool waited_for) {
+    struct fleet_stragglers stragglers;
+    struct fleet_receipt receipt = publish(CACHE_PURGE_HOST, "one.example");
+    assert_ok(fleet_publisher_wait(publisher, &receipt, in_ms(waited_for ? 300 : 5000), &arena, &stragglers));
+    assert_int_equal(stragglers.living, EDGES + waited_for);
+    assert_int_equal(stragglers.behind, waited_for);
+    if (waited_for) assert_str(stragglers.names[0], SK_STR(GHOST));
+}
+
+/* Issue 6, line 3: every acknowledged purge is applied by every edge that lives, also by one that Valkey has forgotten. */
+static void tell_who_is_forgotten(void) {
+    const struct fleet_bus_key own = fleet_bus_key_of(&masters.keys[0], SK_STR(GHOST));
+    uint64_t old_ns = (uint64_t)sk_wall_now_ns();
+    begin();
+    rest(100);
+    add_ghost(60000);
+    expect_ghost(true); /* it is seen */
+    forget_ghost();
+    expect_ghost(true);
+    say_farewell(old_ns, &own); /* of a life before */
+    expect_ghost(true);
+    uint64_t now_ns = (uint64_t)sk_wall_now_ns();
+    say_farewell(now_ns, &edges[0].key); /* of another */
+    expect_ghost(true);
+    say_farewell(now_ns, &own);
+    expect_ghost(false);
+    add_ghost(600); /* it is back, and forgotten again: the same farewell is an old one */
+    expect_ghost(true);
+    forget_ghost();
+    wait_applied(
+        &(struct fleet_receipt){fleet_publisher_mark(publisher), 0}); /* until its word has expired */
+    end();
+}
+
+/* Seen in passing, by nobody who waits for a purge. */
+static void tell_who_is_forgotten_before_any_purge(void) {
+    begin();
+    add_ghost(60000);
+    rest(2500);
+    forget_ghost();
+    expect_ghost(true);
+    end();
+}
+
+/* An edge that leaves is not waited for, from its word on. */
+static void tell_who_leaves(void) {
+    struct fleet_stragglers stragglers;
+    begin();
+    rest(100);
+    struct fleet_receipt receipt = publish(CACHE_PURGE_HOST, "one.example");
+    wait_applied(&receipt);
+    fleet_follower_leave(edges[2].follower, has_left, &edges[2]);
+    while (!edges[2].left) rest(5);
+    receipt = publish(CACHE_PURGE_HOST, "two.example");
+    assert_ok(fleet_publisher_wait(publisher, &receipt, in_ms(5000), &arena, &stragglers));
+    assert_int_equal(stragglers.living, EDGES - 1);
+    assert_int_equal(stragglers.behind, 0);
+    end();
+}
+
 /* What NAME would say, said by WHO. */
 static void say_applied(const struct fleet_receipt *receipt, const char *name,
                         const struct edge_double *who) {
@@ -299,14 +400,86 @@ static void tell_unproven_positions(void) {
     end();
 }
 
+static void say_erased(const struct fleet_receipt *receipt, int edge, enum fleet_erased what,
+                       const struct edge_double *who) {
+    char name[64];
+    const struct fleet_erasure erasure = {SK_STR("spiffe://acme/fra/control/c"), receipt->mark};
+    snprintf(name, sizeof name, "spiffe://acme/fra/edge/e%d", edge);
+    assert_ok(fleet_erased_tell(asking, &erasure, sk_str_from_c(name), what, &who->key, in_ms(1000), &arena));
+}
+
+/* An erasure is a purge that all apply; what became of it each edge says by itself, and nobody for another. */
+static void tell_erasures(void) {
+    struct fleet_purge_wish wishes[] = {
+        {.kind = CACHE_PURGE_SITE, .text = SK_STR("shop"), .erase = true},
+        {.kind = CACHE_PURGE_SITE, .text = SK_STR("other")},
+    };
+    const sk_str names[EDGES] = {SK_STR("spiffe://acme/fra/edge/e0"), SK_STR("spiffe://acme/fra/edge/e1"),
+                                 SK_STR("spiffe://acme/fra/edge/e2")};
+    enum fleet_erased states[EDGES];
+    struct fleet_receipt receipt;
+    begin();
+    struct fleet_purge_request request = {.wishes = wishes, .count = 2};
+    assert_err(fleet_publish(publisher, &request, in_ms(5000), &receipt), SK_ERR_INVALID);
+    request.count = 1;
+    assert_ok(fleet_publish(publisher, &request, in_ms(5000), &receipt));
+    wait_applied(&receipt);
+    assert_string_equal(edges[2].last, "shop");
+    say_erased(&receipt, 0, FLEET_ERASED_DONE, &edges[0]);
+    say_erased(&receipt, 1, FLEET_ERASED_PLAIN, &edges[1]);
+    say_erased(&receipt, 2, FLEET_ERASED_DONE, &edges[0]);
+    assert_ok(fleet_publisher_wait_erased(publisher, &receipt, names, EDGES, in_ms(200), states));
+    assert_true(states[0] == FLEET_ERASED_DONE && states[1] == FLEET_ERASED_PLAIN);
+    assert_int_equal(states[2], FLEET_ERASED_SILENT);
+    say_erased(&receipt, 2, FLEET_ERASED_NOTHING, &edges[2]);
+    assert_ok(fleet_publisher_wait_erased(publisher, &receipt, names, EDGES, in_ms(60000), states));
+    assert_int_equal(states[2], FLEET_ERASED_NOTHING);
+    end();
+}
+
+static unsigned wanted;
+static bool first_has_applied(void) { return edges[0].applied >= wanted; }
+
+/* Listens, and never answers. */
+static int listen_deaf(char path[80]) {
+    struct io_addr addr;
+    char text[96];
+    int fd;
+    snprintf(path, 80, "%s/deaf", test_folder);
+    snprintf(text, sizeof text, "unix:%s", path);
+    assert_ok(io_addr_parse(sk_str_from_c(text), &addr));
+    assert_ok(io_listen(&addr, &(struct io_listen_options){.unix_mode = 0600}, &fd));
+    return fd;
+}
+
+/* An edge that reads a replica, and whose primary is cut off: nobody hears how far it is, but it applies at once. */
+static void tell_a_primary_that_says_nothing(void) {
+    char path[80];
+    int fd = listen_deaf(path);
+    deaf_primary = path;
+    silence_ms = 2500;
+    begin();
+    sk_time_ns begun = sk_time_now();
+    for (wanted = 1; wanted <= 5; wanted++) {
+        publish(CACHE_PURGE_HOST, "one.example");
+        wait_until(first_has_applied, "the purge is applied");
+    }
+    assert_true(sk_time_now() - begun < 4000 * MS); /* a call that is not answered takes five seconds */
+    unsigned revalidated = edges[0].revalidated;    /* nobody waits for it when its word has expired */
+    wait_until(first_is_silent, "it takes itself for cut off");
+    assert_true(edges[0].revalidated > revalidated);
+    end_suddenly();
+    silence_ms = 30000;
+    deaf_primary = NULL;
+    close(fd);
+    unlink(path);
+}
+
 /* The loop ends with all of them under way, as a process does that is told to stop. */
 static void tell_a_sudden_end(void) {
     begin();
     fleet_follower_leave(edges[0].follower, has_left, &edges[0]); /* its farewell is still on its way */
-    for (int i = 0; i < EDGES; i++) fleet_follower_free(edges[i].follower);
-    fleet_publisher_free(publisher);
-    fleet_valkey_destroy(asking);
-    sk_arena_free(&arena);
+    end_suddenly();
 }
 
 #define STORY(name)                                                                                          \
@@ -317,7 +490,12 @@ STORY(forgeries)
 STORY(a_server_that_forgets)
 STORY(silence)
 STORY(stragglers)
+STORY(who_is_forgotten)
+STORY(who_is_forgotten_before_any_purge)
+STORY(who_leaves)
 STORY(unproven_positions)
+STORY(erasures)
+STORY(a_primary_that_says_nothing)
 STORY(a_sudden_end)
 
 static int set_up(void **state) {
@@ -356,10 +534,19 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(everywhere),   cmocka_unit_test(batches),
-        cmocka_unit_test(forgeries),    cmocka_unit_test(stragglers),
-        cmocka_unit_test(a_sudden_end), cmocka_unit_test(a_server_that_forgets),
-        cmocka_unit_test(silence),      cmocka_unit_test(unproven_positions),
+        cmocka_unit_test(everywhere),
+        cmocka_unit_test(batches),
+        cmocka_unit_test(forgeries),
+        cmocka_unit_test(stragglers),
+        cmocka_unit_test(a_sudden_end),
+        cmocka_unit_test(a_server_that_forgets),
+        cmocka_unit_test(silence),
+        cmocka_unit_test(unproven_positions),
+        cmocka_unit_test(erasures),
+        cmocka_unit_test(who_leaves),
+        cmocka_unit_test(who_is_forgotten),
+        cmocka_unit_test(who_is_forgotten_before_any_purge),
+        cmocka_unit_test(a_primary_that_says_nothing),
     };
     return cmocka_run_group_tests_name(__FILE__, tests, set_up, tear_down);
 }

@@ -96,6 +96,49 @@ static void what_no_publisher_writes_is_malformed(void **state) {
     assert_err(fleet_bus_read(sk_buf_str(&out), &arena, &read), SK_ERR_MALFORMED);
 }
 
+/* An entry as a publisher of before writes it, but for the last field, at which no reader of before has looked. */
+static void an_erasure_is_the_purge_of_its_site_to_those_before(void **state) {
+    struct fleet_bus_entry read, entry = entry_of(1);
+    wishes[0] = (struct fleet_purge_wish){.kind = CACHE_PURGE_SITE, .text = SK_STR("shop")};
+    assert_ok(fleet_bus_write(&entry, &out));
+    size_t plain = sk_buf_len(&out);
+    wishes[0].erase = true;
+    assert_ok(fleet_bus_write(&entry, &out));
+    sk_str both = sk_buf_str(&out), first = sk_str_slice(both, 0, plain),
+           second = sk_str_slice(both, plain, both.len);
+    assert_str(sk_str_slice(second, 0, plain - 2), sk_str_slice(first, 0, plain - 2));
+    assert_str(sk_str_slice(second, plain - 2, second.len), sk_str_make("\0\5erase", 7));
+    assert_ok(fleet_bus_read(first, &arena, &read));
+    assert_false(read.wishes[0].erase);
+    assert_ok(fleet_bus_read(second, &arena, &read));
+    assert_true(read.wishes[0].erase && !read.wishes[0].soft && read.wishes[0].site.len == 0);
+    assert_int_equal(read.wishes[0].kind, CACHE_PURGE_SITE);
+    assert_str(read.wishes[0].text, SK_STR("shop"));
+}
+
+static void an_erasure_is_alone_of_a_site_and_hard(void **state) {
+    struct fleet_bus_entry read, entry = entry_of(1);
+    wishes[0] = (struct fleet_purge_wish){
+        .kind = CACHE_PURGE_SITE, .text = SK_STR("shop"), .erase = true, .soft = true};
+    assert_err(fleet_bus_write(&entry, &out), SK_ERR_INVALID);
+    wishes[0].soft = false;
+    wishes[0].kind = CACHE_PURGE_TAG;
+    assert_err(fleet_bus_write(&entry, &out), SK_ERR_INVALID);
+    wishes[0].kind = CACHE_PURGE_SITE;
+    wishes[1] = (struct fleet_purge_wish){.kind = CACHE_PURGE_ALL};
+    entry.wish_count = 2;
+    assert_err(fleet_bus_write(&entry, &out), SK_ERR_INVALID);
+    /* and what nobody writes is not read */
+    for (int soft = 0; soft < 2; soft++) {
+        sk_buf_clear(&out);
+        wishes[0] = (struct fleet_purge_wish){
+            .kind = CACHE_PURGE_SITE, .text = SK_STR("shop"), .site = SK_STR("erase"), .soft = soft};
+        entry.wish_count = soft ? 1 : 2;
+        assert_ok(fleet_bus_write(&entry, &out));
+        assert_err(fleet_bus_read(sk_buf_str(&out), &arena, &read), SK_ERR_MALFORMED);
+    }
+}
+
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
@@ -103,6 +146,8 @@ int main(void) {
         CASE(every_cut_and_every_byte_more_is_malformed),
         CASE(limits_hold_on_both_sides),
         CASE(what_no_publisher_writes_is_malformed),
+        CASE(an_erasure_is_the_purge_of_its_site_to_those_before),
+        CASE(an_erasure_is_alone_of_a_site_and_hard),
     };
     return SK_RUN_TESTS(tests);
 }

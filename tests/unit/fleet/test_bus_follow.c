@@ -127,6 +127,25 @@ static void another_history_means_reading_again_and_revalidation(void **state) {
                      FLEET_BUS_REVALIDATE | FLEET_BUS_AGAIN);
 }
 
+static void of_another_history_only_the_end_is_read_again(void **state) {
+    const struct fleet_stream_id last = {FLEET_BUS_AGAIN_MS + 5000, 3};
+    hear(FLEET_BUS_BEAT, 7, 0, 1);
+    assert_int_equal(fleet_bus_follow_server(&follow, SK_STR("two"), last),
+                     FLEET_BUS_REVALIDATE | FLEET_BUS_AGAIN);
+    assert_int_equal(follow.read.ms, 5000);
+    /* what was made meanwhile, and is older than that, was revalidated, and its end is told */
+    assert_int_equal(hear(FLEET_BUS_PURGES, 7, 9, 12), LOST | FLEET_BUS_APPLY);
+    assert_int_equal(hear(FLEET_BUS_PURGES, 7, 10, 13), APPLY);
+}
+
+static void a_hole_is_looked_for_from_the_beginning(void **state) {
+    const struct fleet_stream_id last = {2 * FLEET_BUS_AGAIN_MS, 0};
+    follow.read = last;
+    hear(FLEET_BUS_BEAT, 7, 0, 1);
+    assert_int_equal(hear(FLEET_BUS_PURGES, 7, 2, 3), FLEET_BUS_AGAIN);
+    assert_int_equal(follow.read.ms, 0);
+}
+
 static void who_was_not_heard_for_longest_gives_way(void **state) {
     char name[32];
     hear(FLEET_BUS_BEAT, 7, 0, 1);
@@ -148,6 +167,7 @@ static void who_was_not_heard_for_longest_gives_way(void **state) {
  * purge must be applied, or everything stored was revalidated after it was made. */
 
 enum { PUBLISHERS = 3, STREAM = 400, PURGES = 4000, STEPS = 400 };
+enum { TICK_MS = 2000 }; /* of the server's clock: what is read again is a small part of the stream */
 
 struct stored {
     struct fleet_stream_id id;
@@ -181,7 +201,7 @@ static void store(struct fleet_bus_entry entry, int purge) {
         memmove(world.stream, world.stream + STREAM / 4, (STREAM - STREAM / 4) * sizeof world.stream[0]);
         world.length -= STREAM / 4;
     }
-    uint64_t ms = SK_MAX(world.clock, world.last_ms + 1);
+    uint64_t ms = SK_MAX(world.clock * TICK_MS, world.last_ms + 1);
     world.last_ms = ms;
     world.stream[world.length++] = (struct stored){{ms, 0}, entry, purge};
 }
@@ -300,6 +320,8 @@ int main(void) {
         CASE(an_epoch_that_broke_off_means_revalidation),
         CASE(an_epoch_of_a_clock_set_back_is_followed),
         CASE(another_history_means_reading_again_and_revalidation),
+        CASE(of_another_history_only_the_end_is_read_again),
+        CASE(a_hole_is_looked_for_from_the_beginning),
         CASE(who_was_not_heard_for_longest_gives_way),
         CASE(no_acknowledged_purge_is_missing_whatever_happens),
     };

@@ -97,17 +97,18 @@ static void a_text_cannot_begin_another_line(void **state) {
 /* What JUDGE makes of BEAT, sealed by SIGNER and shown under the name MEMBER, a while later. */
 static sk_err judged(struct fleet_identity *signer, const char *member_name, struct fleet_heartbeat beat,
                      int64_t later_ms, size_t damage_at) {
-    struct fleet_heartbeat_sealed sealed;
-    struct fleet_pair pairs[FLEET_HEARTBEAT_PAIRS];
+    struct fleet_sealed sealed;
+    struct fleet_pair pairs[FLEET_SEALED_PAIRS];
     struct fleet_heartbeat out;
     fleet_heartbeat_sealed_init(&sealed);
     assert_ok(fleet_heartbeat_seal(signer, &beat, &sealed));
     assert_ok(fleet_heartbeat_seal(signer, &beat, &sealed)); /* anew */
     if (damage_at) sealed.said.data[sk_buf_len(&sealed.said) - damage_at] ^= 1;
-    struct fleet_member member = {sk_str_from_c(member_name), pairs, fleet_heartbeat_pairs(&sealed, pairs)};
+    fleet_heartbeat_pairs(&sealed, pairs);
+    struct fleet_member member = {sk_str_from_c(member_name), pairs, FLEET_SEALED_PAIRS};
     sk_err err = fleet_heartbeat_check(&member, signers, judge, NULL, now_ms + later_ms, &out);
     if (!err) assert_true(sk_str_eq(out.name, sk_str_from_c(member_name)));
-    fleet_heartbeat_sealed_free(&sealed);
+    fleet_sealed_free(&sealed);
     return err;
 }
 
@@ -129,16 +130,17 @@ static void only_a_nodes_own_recent_word_is_believed(void **state) {
 static void the_word_of_who_was_expelled_counts_for_nothing(void **state) {
     struct fleet_expelled_one one = {test_id(A), now_ms / 1000 + 1};
     struct fleet_expelled expelled = {&one, 1};
-    struct fleet_heartbeat_sealed sealed;
-    struct fleet_pair pairs[FLEET_HEARTBEAT_PAIRS];
+    struct fleet_sealed sealed;
+    struct fleet_pair pairs[FLEET_SEALED_PAIRS];
     struct fleet_heartbeat beat = example(), out;
     fleet_heartbeat_sealed_init(&sealed);
     assert_ok(fleet_heartbeat_seal(edge, &beat, &sealed));
-    struct fleet_member member = {SK_STR(A), pairs, fleet_heartbeat_pairs(&sealed, pairs)};
+    fleet_heartbeat_pairs(&sealed, pairs);
+    struct fleet_member member = {SK_STR(A), pairs, FLEET_SEALED_PAIRS};
     assert_err(fleet_heartbeat_check(&member, signers, judge, &expelled, now_ms, &out), SK_ERR_DENIED);
     member.pair_count = 1; /* neither signature nor certificate */
     assert_true(fleet_heartbeat_check(&member, signers, judge, NULL, now_ms, &out) != SK_OK);
-    fleet_heartbeat_sealed_free(&sealed);
+    fleet_sealed_free(&sealed);
 }
 
 int main(void) {

@@ -68,11 +68,11 @@ static void tell_streams(void) {
     assert_ok(fleet_valkey_read(valkey, SK_STR("s"), first, 10, 100, &arena, &entries));
     assert_int_equal(entries.count, 1);
     assert_int_equal(fleet_stream_id_compare(entries.items[0].id, second), 0);
-    assert_str(fleet_stream_value(&entries.items[0], SK_STR("e")), SK_STR("two"));
+    assert_str(fleet_pair_value(entries.items[0].pairs, entries.items[0].pair_count, "e"), SK_STR("two"));
     assert_ok(fleet_valkey_range(valkey, SK_STR("s"), first, 10, in_ms(1000), &arena, &entries));
     assert_int_equal(entries.count, 2);
     assert_ok(fleet_valkey_last(valkey, SK_STR("s"), in_ms(1000), &arena, &entries));
-    assert_str(fleet_stream_value(&entries.items[0], SK_STR("e")), SK_STR("two"));
+    assert_str(fleet_pair_value(entries.items[0].pairs, entries.items[0].pair_count, "e"), SK_STR("two"));
     sk_time_ns before = sk_time_now();
     assert_ok(fleet_valkey_read(valkey, SK_STR("s"), second, 10, 120, &arena, &entries));
     assert_int_equal(entries.count, 0);

@@ -100,8 +100,8 @@ static void stream_entries_are_read(void **state) {
     assert_int_equal(entries.count, 2);
     assert_int_equal(entries.items[0].id.ms, 17);
     assert_int_equal(entries.items[0].id.number, 3);
-    assert_str(fleet_stream_value(&entries.items[0], SK_STR("e")), SK_STR("xy"));
-    assert_str(fleet_stream_value(&entries.items[1], SK_STR("e")), SK_STR(""));
+    assert_str(fleet_pair_value(entries.items[0].pairs, entries.items[0].pair_count, "e"), SK_STR("xy"));
+    assert_str(fleet_pair_value(entries.items[1].pairs, entries.items[1].pair_count, "e"), SK_STR(""));
     assert_err(fleet_reply_streams(reply, SK_STR("other"), &arena, &entries), SK_ERR_MALFORMED);
 }
 

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@ static inline void valkey_server_start(struct valkey_server *server) {
     server->pid = fork();
     assert_int_not_equal(server->pid, -1);
     if (server->pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* also when a failing test ends us */
         execlp("valkey-server", "valkey-server", "--port", "0", "--unixsocket", server->path, "--dir",
                server->folder, "--save", "", "--logfile", "/dev/null", (char *)NULL);
         _exit(127);

@@ -105,9 +105,9 @@ static void test_not_repeatable_wants_a_young_connection(void **state) {
 /* --- idle time and number ------------------------------------------------------------------------------------ */
 
 static void tell_idle_timeout(struct story *story) {
+    sk_time_ns since = sk_time_now();
     ask(story, &first);
     expect(story, open_connections(story) == 1, "%u", open_connections(story));
-    sk_time_ns since = sk_time_now();
     await(story, open_connections(story) == 0);
     expect(story, sk_time_now() - since > 200 * SK_NS_PER_MS, "too early");
 }

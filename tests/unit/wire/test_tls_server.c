@@ -419,6 +419,42 @@ static void tickets_are_shared_by_servers(void **state) {
     world_close(&stranger);
 }
 
+/* --- the certificate's status -------------------------------------------------------------------------------- */
+
+/* What a client of VERSION is shown. */
+static sk_str shown_status(struct world *world, int version, bool asks, char room[64]) {
+    struct link link = link_open(world);
+    unsigned char *response = NULL;
+    SSL_set_max_proto_version(link.client, version);
+    if (asks) SSL_set_tlsext_status_type(link.client, TLSEXT_STATUSTYPE_ocsp);
+    assert_ok(shake(&link, 16384));
+    long bytes = SSL_get_tlsext_status_ocsp_resp(link.client, &response);
+    assert_true(bytes <= 64);
+    if (bytes > 0) memcpy(room, response, (size_t)bytes);
+    link_close(&link);
+    return (sk_str){room, bytes > 0 ? (size_t)bytes : 0};
+}
+
+static void rfc6066_8_the_status_is_shown_to_who_asks(void **state) {
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    char room[64];
+    sk_unix_s now = sk_wall_now_s();
+    for (size_t i = 0; i < SK_COUNT(versions); i++) {
+        struct world world = world_open((struct wire_tls_server_options){0});
+        assert_str(shown_status(&world, versions[i], true, room), SK_STR(""));
+        assert_ok(wire_tls_store_staple(world.store, 0, SK_STR("first"), now + 60));
+        assert_str(shown_status(&world, versions[i], true, room), SK_STR("first"));
+        assert_str(shown_status(&world, versions[i], false, room), SK_STR(""));
+        assert_ok(wire_tls_store_staple(world.store, 0, SK_STR("the second"), now + 60));
+        assert_str(shown_status(&world, versions[i], true, room), SK_STR("the second"));
+        assert_ok(wire_tls_store_staple(world.store, 0, SK_STR("old"), now - 1));
+        assert_str(shown_status(&world, versions[i], true, room), SK_STR(""));
+        assert_ok(wire_tls_store_staple(world.store, 0, SK_STR(""), 0));
+        assert_str(shown_status(&world, versions[i], true, room), SK_STR(""));
+        world_close(&world);
+    }
+}
+
 /* --- early data ------------------------------------------------------------------------------------------ */
 
 /* A session of WORLD's, to come back with. */
@@ -571,6 +607,7 @@ int main(void) {
         cmocka_unit_test(garbage_is_an_error_with_an_alert),
         cmocka_unit_test(rfc8446_4_6_3_a_flood_of_key_updates_ends_it),
         cmocka_unit_test(tickets_are_shared_by_servers),
+        cmocka_unit_test(rfc6066_8_the_status_is_shown_to_who_asks),
         cmocka_unit_test(rfc8446_2_3_early_data_is_answered_at_once),
         cmocka_unit_test(rfc8446_8_2_a_copy_of_early_data_is_not_taken),
         cmocka_unit_test(early_data_is_not_taken_unless_allowed),

@@ -1,0 +1,15 @@
+/* Whom the process runs as. Main thread, before others start. */
+#ifndef SK_IO_USER_H
+#define SK_IO_USER_H
+
+#include "base/err.h"
+#include "base/str.h"
+
+/* Becomes NAME (ends with NUL) with its group and supplementary groups, for good: of NAME's own processes and root only.
+ * SK_ERR_NOT_FOUND: no such user; SK_ERR_DENIED. Logged as PART. */
+sk_err io_user_become(sk_str name, const char *part);
+/* Gives up the means of ever gaining privileges again, by a program with other rights for instance. False: the kernel
+ * does not know that. */
+bool io_user_settle(void);
+
+#endif
