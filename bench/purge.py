@@ -150,16 +150,18 @@ def hits_with(load, folder, what=None, make=None, pause=0.0):
 
 
 def paced(url, args, folder):
-    """Turns of hits at a steady rate: alone, beside a client that asks for the health, beside one that purges as often."""
+    """Turns of hits at a steady rate: alone, beside a client that asks for the health, beside one that purges."""
     port = url.rpartition(":")[2]
     makers = list(KINDS.values())
-    runs = {"nothing": [], "asks for the health": [], "purges of all kinds, one by one": []}
+    runs = {"nothing": [], "asks for the health": [], "purges of all kinds, now and then": [],
+            "purges of all kinds, one by one": []}
     for turn in range(args.turns):
-        ways = [{}, {"what": keep_asking},
-                {"what": keep_purging, "make": lambda n: makers[n % len(makers)](f"t{turn}x{time.monotonic_ns()}x{n}")}]
+        purges = {"what": keep_purging,
+                  "make": lambda n: makers[n % len(makers)](f"t{turn}x{time.monotonic_ns()}x{n}")}
+        ways = [{}, {"what": keep_asking, "pause": 0.001}, {**purges, "pause": 0.01}, {**purges, "pause": 0.001}]
         for rows, way in zip(runs.values(), ways):
             load = functools.partial(steady, port, HOST, "/o/%07u", args.objects, args.rate, 16, 2, seed=turn)
-            rows.append(hits_with(load, folder, pause=0.001, **way))
+            rows.append(hits_with(load, folder, **way))
     keys = ("rate", "p50", "p99", "p999", "all_p99", "excluded", "purges")
     rows = {name: {key: statistics.median(row[key] for row in rows) for key in keys} for name, rows in runs.items()}
     for name, row in rows.items():
