@@ -14,15 +14,42 @@ GOAL = 0.9999
 KINDS = ["kill", "cut", "stop", "drain", "upgrade", "upgrade"]
 
 
+class Standstills:
+    """When this whole machine stood still: this process, which only waits to be woken, was woken late by a second and more.
+    Nobody of the world ran then, and what failed says nothing of it."""
+
+    LATE_S = 1
+    REACH_S = 10  # a request that began so long before may have had its time limits in it
+
+    def __init__(self):
+        self.spans = []
+
+    async def watch(self):
+        while True:
+            due = time.monotonic() + 0.1
+            await asyncio.sleep(0.1)
+            if time.monotonic() - due > self.LATE_S:
+                self.spans.append((due, time.monotonic()))
+
+    def reached(self, visit):
+        return any(began - self.REACH_S < visit.at < ended + self.LATE_S for began, ended in self.spans)
+
+    def tell(self, visits):
+        seconds = sum(ended - began for began, ended in self.spans)
+        return (f"This machine stood still {len(self.spans)} times, {seconds:.0f} s in all: {sum(v.requests for v in visits)} "
+                f"requests of those times are not counted, of which {sum(len(v.failures) for v in visits)} failed.")
+
+
 class Trouble:
     def __init__(self, nodes, seed, first):
         self.nodes, self.dice = nodes, random.Random(f"{seed} trouble")
         self.events, self.complaints = [], []  # (seconds, kind, PoP)
+        self.standstills = Standstills()
         self.most = max(1, len(nodes.edges) // 12)  # PoPs in trouble at a time
 
     async def make(self, seconds):
         self.began = time.monotonic()
-        busy, under_way = set(), set()
+        busy, under_way = set(), {asyncio.ensure_future(self.standstills.watch())}
         pause = max(1.5, min(6, seconds / 40))
         try:
             while True:
@@ -96,6 +123,8 @@ class Trouble:
         return ", ".join(sorted(set(near))) or "none there"
 
     def tell(self, world, visits, counts):
+        still = [visit for visit in visits if self.standstills.reached(visit)]
+        visits = [visit for visit in visits if not self.standstills.reached(visit)]
         figures = report.figures(world, visits)
         good = 1 - figures["failed"] / max(1, figures["requests"])
         kinds = Counter(kind for _, kind, _ in self.events)
@@ -103,6 +132,8 @@ class Trouble:
                  f"{figures['requests']} requests, {figures['failed']} failed: {100 * good:.4f} % succeeded; {figures['retried']} of "
                  "them by another address after the first failed amid the request.",
                  "Trouble: " + ", ".join(f"{count} x {kind}" for kind, count in sorted(kinds.items())) + ".", ""]
+        if self.standstills.spans:
+            lines += [self.standstills.tell(still), ""]
         failures = Counter((text, self.why(visit)) for visit in visits for text in visit.failures)
         if failures:
             lines += [*report.table(["failures", "what clients saw", "trouble of that PoP"],
