@@ -41,7 +41,7 @@ struct config_certificate {
     sk_str cert, key; /* paths of PEM files; end with NUL */
     sk_str
         fleet; /* name of one that control gives, which may not be there yet; empty: the files are a person's */
-    bool ocsp;        /* its status is to be shown with it */
+    bool ocsp; /* its status is to be shown with it */
 };
 /* Below config_fleet.state, NAME.pem each: certificates with their keys that control has given. */
 #define CONFIG_FLEET_CERTIFICATES "certificates"

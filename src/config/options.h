@@ -289,14 +289,14 @@ enum config_kind {
       "HTTP/2 to this origin: many requests on one connection. `auto`: when an https origin agrees to it "   \
       "(ALPN); `on`: always, over http too (prior knowledge); `off`: never.")
 
-#define CONFIG_CERTIFICATE_TABLE(X, S)                                                                       \
-    X(S, VALUE, FILE, cert, cert, "", "", "", "/etc/skerry/www.example.com.pem",                             \
-      "The certificate and behind it those that lead to its authority (PEM). Required.")                     \
-    X(S, VALUE, FILE, key, key, "", "", "", "/etc/skerry/www.example.com.key",                               \
-      "The certificate's private key (PEM, without a password). Required.")                                  \
-    X(S, VALUE, FLAG, ocsp, ocsp, "true", "", "", "false",                                                   \
-      "Show what its authority says of it now to clients that ask (OCSP stapling), where the certificate "   \
-      "names a responder. It is asked over http by this edge.")   \
+#define CONFIG_CERTIFICATE_TABLE(X, S)                                                                        \
+    X(S, VALUE, FILE, cert, cert, "", "", "", "/etc/skerry/www.example.com.pem",                              \
+      "The certificate and behind it those that lead to its authority (PEM). Required.")                      \
+    X(S, VALUE, FILE, key, key, "", "", "", "/etc/skerry/www.example.com.key",                                \
+      "The certificate's private key (PEM, without a password). Required.")                                   \
+    X(S, VALUE, FLAG, ocsp, ocsp, "true", "", "", "false",                                                    \
+      "Show what its authority says of it now to clients that ask (OCSP stapling), where the certificate "    \
+      "names a responder. It is asked over http by this edge.")                                               \
     X(S, VALUE, NAME, fleet, fleet, "", "", "", "shop",                                                       \
       "Instead of both: the name of a certificate that the fleet's control gives (`skerry cert put`). It is " \
       "replaced as soon as control has another.")

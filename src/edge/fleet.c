@@ -58,7 +58,8 @@ struct edge_fleet {
     struct io_task task;
     sk_str pending;
     struct sk_buf report;
-    sk_err applied;
+    _Atomic sk_err
+        applied; /* released and acquired around DONE, of whose timed wait ThreadSanitizer knows nothing */
     sem_t done;
     /* written by the thread, read by any: only a figure, so relaxed */
     _Atomic uint64_t in_force;
@@ -123,8 +124,9 @@ static void refuse(struct edge_fleet *fleet, uint64_t number, const char *why) {
 
 static void apply_on_main(struct io_task *task) {
     struct edge_fleet *fleet = SK_CONTAINER_OF(task, struct edge_fleet, task);
-    fleet->applied = edge_reload(fleet->process, &fleet->report);
+    sk_err err = edge_reload(fleet->process, &fleet->report);
     fleet->pending = (sk_str){0};
+    atomic_store_explicit(&fleet->applied, err, memory_order_release);
     sem_post(&fleet->done);
 }
 
@@ -141,7 +143,8 @@ static sk_err put_in_force(struct edge_fleet *fleet, sk_str body) {
         until.tv_nsec += LOOK_NS;
         until.tv_sec += until.tv_nsec / 1000000000;
         until.tv_nsec %= 1000000000;
-        if (sem_clockwait(&fleet->done, CLOCK_MONOTONIC, &until) == 0) return fleet->applied;
+        if (sem_clockwait(&fleet->done, CLOCK_MONOTONIC, &until) == 0)
+            return atomic_load_explicit(&fleet->applied, memory_order_acquire);
     }
     return SK_ERR_CANCELLED;
 }

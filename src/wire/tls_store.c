@@ -177,7 +177,8 @@ static sk_err wrong(char why[WIRE_TLS_WHY_BYTES], const char *file, const char *
 static int no_password(char *text, int bytes, int writing, void *arg) { return 0; }
 
 /* Takes BIO over, as the next does. */
-static sk_err read_chain(struct wire_tls_pair *pair, BIO *bio, const char *file, char why[WIRE_TLS_WHY_BYTES]) {
+static sk_err read_chain(struct wire_tls_pair *pair, BIO *bio, const char *file,
+                         char why[WIRE_TLS_WHY_BYTES]) {
     if (!bio) return wrong(why, file, "cannot be read");
     pair->leaf = PEM_read_bio_X509_AUX(bio, NULL, no_password, NULL);
     pair->chain = sk_X509_new_null();
