@@ -10,10 +10,8 @@
 /* Of the table that the client may keep here for its requests' fields, and of requests that wait for it. */
 #define QPACK_TABLE_BYTES 4096
 #define QPACK_BLOCKED_STREAMS 16
-/* Bytes of frames that brought nothing, for which is paid as for one of HTTP/2's; what a field and a piece of content are
- * worth beside themselves. */
+/* Bytes of frames that brought nothing, for which is paid as for one of HTTP/2's, and of such as a piece of content pays. */
 #define UNSEEN_BYTES 256
-#define FIELD_FRAME_BYTES 16
 #define DATA_FRAME_BYTES 16
 
 void wire_h3_room_init(struct wire_h3_room *room) {
@@ -37,16 +35,12 @@ static bool charge(struct wire_h3 *h3, enum wire_h2_cost cost) {
     return false;
 }
 
-/* The library tells of fields and content; frames without any, and those that nobody knows (RFC 9114 section 9), show only
- * as bytes. */
+/* The library tells of heads and content; frames without any, and those that nobody knows (RFC 9114 section 9), show only
+ * as bytes of a request's stream. What is over does not pay for much that brings nothing later. */
 static void charge_unseen(struct wire_h3 *h3, int64_t bytes) {
     h3->unseen += bytes;
     while (h3->unseen > UNSEEN_BYTES && charge(h3, WIRE_H2_COST_EMPTY)) h3->unseen -= UNSEEN_BYTES;
-}
-
-/* BYTES of frames brought something. What is over does not pay for much that brings nothing later. */
-static void was_seen(struct wire_h3 *h3, size_t bytes) {
-    h3->unseen = SK_MAX(h3->unseen - (int64_t)bytes, -(int64_t)UNSEEN_BYTES);
+    h3->unseen = SK_MAX(h3->unseen, -(int64_t)UNSEEN_BYTES);
 }
 
 bool wire_h3_blame(struct wire_h3 *h3, enum wire_h2_cost cost, sk_time_ns now) {
@@ -144,7 +138,7 @@ static int on_header(nghttp3_conn *conn, int64_t id, int32_t token, nghttp3_rcbu
     if (!stream) return 0;
     nghttp3_vec n = nghttp3_rcbuf_get_buf(name), v = nghttp3_rcbuf_get_buf(value);
     uint16_t before = stream->refusal;
-    was_seen(h3, n.len + v.len + FIELD_FRAME_BYTES);
+    h3->head_seen = true;
     sk_err err = wire_stream_field(&h3->rules, stream, (sk_str){(const char *)n.base, n.len},
                                    (sk_str){(const char *)v.base, v.len});
     if (before) charge(h3, WIRE_H2_COST_BIG_FIELD);
@@ -182,7 +176,7 @@ static int on_data(nghttp3_conn *conn, int64_t id, const uint8_t *data, size_t b
                    void *stream_user) {
     struct wire_h3 *h3 = user;
     struct wire_stream *stream = stream_of(stream_user);
-    was_seen(h3, SK_MIN(bytes, DATA_FRAME_BYTES));
+    h3->unseen -= (int64_t)SK_MIN(bytes, DATA_FRAME_BYTES);
     if (stream)
         h3->events->data(h3->owner, stream, (sk_str){(const char *)data, bytes});
     else
@@ -293,15 +287,23 @@ static sk_err ready(void *app, uint64_t *out_error) {
     return verdict(result, out_error);
 }
 
+/* Of a head or trailers, which have limits of their own; one field may take several packets. */
+static bool brings_head(const struct wire_h3 *h3, int64_t id) {
+    const struct h3_out *out = ngtcp2_conn_get_stream_user_data(quic_conn(h3->quic), id);
+    const struct wire_stream *stream = out ? out->stream : NULL;
+    return h3->head_seen || (stream && (!stream->begun || stream->in_trailer));
+}
+
 static sk_err received(void *app, int64_t stream, sk_str bytes, bool fin, sk_time_ns now,
                        uint64_t *out_error) {
     struct wire_h3 *h3 = app;
     if (!h3->conn) return SK_ERR_MALFORMED;
     h3->now = now;
+    h3->head_seen = false;
     nghttp3_ssize n = nghttp3_conn_read_stream2(h3->conn, stream, (const uint8_t *)bytes.data, bytes.len, fin,
                                                 (nghttp3_tstamp)now);
     if (n > 0) give_back(h3, stream, (size_t)n);
-    if (n > 0) charge_unseen(h3, n);
+    if (n > 0 && ngtcp2_is_bidi_stream(stream) && !brings_head(h3, stream)) charge_unseen(h3, n);
     return verdict(n, out_error);
 }
 

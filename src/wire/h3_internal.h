@@ -47,6 +47,7 @@ struct wire_h3 {
     struct wire_h2_account account;
     sk_time_ns now;
     int64_t unseen; /* bytes of frames that came, less what they brought */
+    bool head_seen; /* by the read under way */
     struct wire_h3_room *room;
     struct sk_list outs, dropped;
     size_t unacked; /* bytes of copies */

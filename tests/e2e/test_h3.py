@@ -263,6 +263,14 @@ def test_early_answers_are_no_abuse(edge, client):
     assert edge.metrics()["skerry_h3_abused_total"] == 0
 
 
+def test_long_fields_are_no_abuse(edge, origin, client):
+    """RFC 9114 4.2: a cookie may take several packets, which show only as bytes until all of it is there."""
+    origin.on("/cookies", reply(body=b"c", fields=FRESH))
+    for n in range(250):
+        assert client.get("/cookies", fields=[("cookie", f"{n}=" + os.urandom(3000).hex())]).status == 200
+    assert edge.metrics()["skerry_h3_abused_total"] == 0
+
+
 def test_a_cut_answer_is_a_reset_stream(origin, client):
     def cut(x):
         x.head(200, "OK", [("Content-Length", "100000")])
