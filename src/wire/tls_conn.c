@@ -87,13 +87,10 @@ static void note_message(int writing, int version, int type, const void *data, s
 
 /* SECRET gets the bytes that TEXT has as hexadecimal digits behind its last blank. */
 static bool read_secret(const char *text, uint8_t secret[WIRE_TLS_SECRET_BYTES]) {
-    const char *digits = strrchr(text, ' ');
-    long bytes = 0;
-    unsigned char *made = digits ? OPENSSL_hexstr2buf(digits + 1, &bytes) : NULL;
-    bool fits = made && bytes <= WIRE_TLS_SECRET_BYTES;
-    if (fits) memcpy(secret, made, (size_t)bytes);
-    OPENSSL_clear_free(made, (size_t)bytes);
-    return fits;
+    const char *blank = strrchr(text, ' ');
+    sk_str digits = sk_str_from_c(blank ? blank + 1 : NULL);
+    return digits.len && digits.len <= 2 * WIRE_TLS_SECRET_BYTES &&
+           sk_str_hex_to_bytes(digits, secret, digits.len / 2) == SK_OK;
 }
 
 /* The library tells the secrets of TLS 1.3 when it begins to use them (the lines are those of NSS's key log). */
