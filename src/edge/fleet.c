@@ -12,6 +12,7 @@
 #include "edge/fleet_private.h"
 #include "edge/health.h"
 #include "fleet/admin_client.h"
+#include "fleet/snapshot.h"
 #include "io/file.h"
 
 enum {
@@ -151,6 +152,7 @@ sk_err edge_fleet_start(struct edge_process *process, struct edge_fleet **out_fl
     fleet->again_ms = FIRST_WAIT_MS;
     snprintf(fleet->folder, sizeof fleet->folder, "%.*s", SK_STR_ARGS(config->fleet.state));
     sk_buf_init(&fleet->report, FLEET_MESSAGE_MAX);
+    sk_buf_init(&fleet->before, FLEET_SNAPSHOT_MAX);
     sem_init(&fleet->done, 0, 0);
     atomic_init(&fleet->in_force, process->start->fleet_number);
     fleet->stop_fd = eventfd(0, EFD_CLOEXEC);
@@ -187,6 +189,7 @@ void edge_fleet_free(struct edge_fleet *fleet) {
     fleet_expelled_free(&fleet->expelled);
     edge_fleet_secrets_free(fleet->secrets);
     sk_buf_free(&fleet->report);
+    sk_buf_free(&fleet->before);
     sem_destroy(&fleet->done);
     free(fleet);
 }

@@ -31,6 +31,7 @@ struct edge_fleet {
     unsigned control_count, control; /* the one that is asked */
     uint64_t refused;
     char why[FLEET_WHY_MAX];
+    bool again; /* what is refused may be taken the next time: it is only the disk's fault */
     struct edge_fleet_health health;
     struct edge_fleet_secrets *secrets;
     int64_t again_ms; /* how long control may keep us waiting */
@@ -38,7 +39,10 @@ struct edge_fleet {
     bool out_of_touch;
     /* from the thread to the main one and back; ordered by the post and by DONE */
     struct io_task task;
-    sk_str pending;
+    sk_str pending;       /* the body of */
+    sk_str pending_whole; /* that */
+    struct sk_buf before; /* what it has replaced on disk; empty: nothing */
+    bool unkept;          /* it could not be kept */
     struct sk_buf report;
     _Atomic sk_err
         applied; /* released and acquired around DONE, of whose timed wait ThreadSanitizer knows nothing */
