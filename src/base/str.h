@@ -59,8 +59,18 @@ sk_err sk_str_to_u64(sk_str s, uint64_t *out_value);
 sk_err sk_str_hex_to_u64(sk_str s, uint64_t *out_value);
 /* Writes VALUE in decimal without NUL to OUT (room for 20 bytes); returns the length. */
 size_t sk_u64_to_text(uint64_t value, char out[20]);
+/* Writes COUNT bytes as 2 * COUNT lower-case hexadecimal digits without NUL. */
+void sk_hex_write(const uint8_t *bytes, size_t count, char *out);
+/* Back: exactly 2 * COUNT digits of either case, whole string. SK_ERR_MALFORMED. */
+sk_err sk_str_hex_to_bytes(sk_str s, uint8_t *out, size_t count);
 /* Lower-cases LEN bytes from SRC to DST (may be equal). */
 void sk_ascii_lower(char *dst, const char *src, size_t len);
 static inline char sk_ascii_lower_byte(char c) { return (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c); }
+/* The value of a hexadecimal digit of either case, or -1. */
+static inline int sk_hex_digit(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    c = sk_ascii_lower_byte(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
 
 #endif

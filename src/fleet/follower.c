@@ -161,9 +161,11 @@ static bool take(struct fleet_follower *follower, const struct fleet_stream_entr
     return again;
 }
 
+/* In touch as is_out_of_touch says: whom the fleet has not heard either is waited for no longer. */
 static void keep(struct fleet_follower *follower, bool last) {
     const struct fleet_follower_options *options = &follower->options;
-    if (options->keep) options->keep(options->arg, &follower->follow, follower->counts.heard, last);
+    sk_time_ns heard = SK_MIN(follower->counts.heard, follower->told); /* 0: nobody yet */
+    if (options->keep) options->keep(options->arg, &follower->follow, heard, last);
 }
 
 static void take_all(struct io_task *task) {
