@@ -37,14 +37,6 @@ size_t sk_str_find(sk_str s, sk_str needle) {
     return hit ? (size_t)(hit - s.data) : s.len;
 }
 
-static bool is_blank(char c) { return c == ' ' || c == '\t'; }
-
-sk_str sk_str_trim(sk_str s) {
-    while (s.len && is_blank(s.data[0])) s.data++, s.len--;
-    while (s.len && is_blank(s.data[s.len - 1])) s.len--;
-    return s;
-}
-
 bool sk_str_cut(sk_str *rest, char separator, sk_str *out_piece) {
     if (!rest->data) return false;
     size_t at = sk_str_find_byte(*rest, separator);
@@ -67,22 +59,34 @@ sk_err sk_str_to_u64(sk_str s, uint64_t *out_value) {
     return SK_OK;
 }
 
-static int hex_digit(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    c = sk_ascii_lower_byte(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 sk_err sk_str_hex_to_u64(sk_str s, uint64_t *out_value) {
     uint64_t value = 0;
     if (s.len == 0) return SK_ERR_MALFORMED;
     for (size_t i = 0; i < s.len; i++) {
-        int digit = hex_digit(s.data[i]);
+        int digit = sk_hex_digit(s.data[i]);
         if (digit < 0) return SK_ERR_MALFORMED;
         value = value << 4 | (uint64_t)digit;
     }
     if (s.len > 16) return SK_ERR_TOO_LARGE;
     *out_value = value;
+    return SK_OK;
+}
+
+void sk_hex_write(const uint8_t *bytes, size_t count, char *out) {
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < count; i++) {
+        out[2 * i] = digits[bytes[i] >> 4];
+        out[2 * i + 1] = digits[bytes[i] & 15];
+    }
+}
+
+/* Looked at before it is written: half a key never lies anywhere. */
+sk_err sk_str_hex_to_bytes(sk_str s, uint8_t *out, size_t count) {
+    if (s.len / 2 != count || s.len % 2) return SK_ERR_MALFORMED;
+    for (size_t i = 0; i < s.len; i++)
+        if (sk_hex_digit(s.data[i]) < 0) return SK_ERR_MALFORMED;
+    for (size_t i = 0; i < count; i++)
+        out[i] = (uint8_t)(sk_hex_digit(s.data[2 * i]) << 4 | sk_hex_digit(s.data[2 * i + 1]));
     return SK_OK;
 }
 

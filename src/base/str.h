@@ -45,7 +45,11 @@ static inline sk_str sk_str_slice(sk_str s, size_t from, size_t to) {
     return (sk_str){from ? s.data + from : s.data, to - from};
 }
 /* Without leading and trailing SP and HTAB (OWS of RFC 9110 section 5.6.3). */
-sk_str sk_str_trim(sk_str s);
+static inline sk_str sk_str_trim(sk_str s) {
+    while (s.len && (s.data[0] == ' ' || s.data[0] == '\t')) s.data++, s.len--;
+    while (s.len && (s.data[s.len - 1] == ' ' || s.data[s.len - 1] == '\t')) s.len--;
+    return s;
+}
 /* Cuts the next piece up to SEPARATOR off *rest; false when *rest was exhausted before the call
  * (rest->data NULL). "a,,b" gives "a", "", "b". */
 bool sk_str_cut(sk_str *rest, char separator, sk_str *out_piece);
@@ -55,8 +59,18 @@ sk_err sk_str_to_u64(sk_str s, uint64_t *out_value);
 sk_err sk_str_hex_to_u64(sk_str s, uint64_t *out_value);
 /* Writes VALUE in decimal without NUL to OUT (room for 20 bytes); returns the length. */
 size_t sk_u64_to_text(uint64_t value, char out[20]);
+/* Writes COUNT bytes as 2 * COUNT lower-case hexadecimal digits without NUL. */
+void sk_hex_write(const uint8_t *bytes, size_t count, char *out);
+/* Back: exactly 2 * COUNT digits of either case, whole string. SK_ERR_MALFORMED. */
+sk_err sk_str_hex_to_bytes(sk_str s, uint8_t *out, size_t count);
 /* Lower-cases LEN bytes from SRC to DST (may be equal). */
 void sk_ascii_lower(char *dst, const char *src, size_t len);
 static inline char sk_ascii_lower_byte(char c) { return (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c); }
+/* The value of a hexadecimal digit of either case, or -1. */
+static inline int sk_hex_digit(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    c = sk_ascii_lower_byte(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
 
 #endif

@@ -70,16 +70,3 @@ int cli_admin_call(const struct cli_admin *admin, const char *name, sk_str metho
     fprintf(stderr, "skerry %s: %s: %s%s\n", name, address, sk_err_text(err), advice(err));
     return err == SK_ERR_INVALID ? CLI_USAGE : CLI_FAILED;
 }
-
-sk_err cli_admin_parameter(struct sk_buf *out, const char *name, const char *value) {
-    static const char hex[] = "0123456789ABCDEF";
-    sk_err err = sk_buf_printf(out, "%s=", name);
-    for (; *value && !err; value++) {
-        unsigned char byte = (unsigned char)*value;
-        char escape[3] = {'%', hex[byte >> 4], hex[byte & 15]};
-        bool plain = (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') ||
-                     (byte >= 'A' && byte <= 'Z') || strchr("-._~/:", byte);
-        err = sk_buf_append(out, plain ? sk_str_make(value, 1) : sk_str_make(escape, 3));
-    }
-    return err;
-}

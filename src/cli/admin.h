@@ -21,7 +21,4 @@ extern const struct argp cli_admin_argp;
 int cli_admin_call(const struct cli_admin *admin, const char *name, sk_str method, sk_str target, sk_str body,
                    uint16_t *out_status, struct sk_buf *out_body);
 
-/* Appends "NAME=VALUE" with VALUE percent-encoded. SK_ERR_NO_MEMORY, SK_ERR_TOO_LARGE (OUT's limit). */
-sk_err cli_admin_parameter(struct sk_buf *out, const char *name, const char *value);
-
 #endif

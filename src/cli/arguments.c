@@ -12,6 +12,25 @@ void cli_add(struct argp_state *state, const char **list, size_t *count, const c
     list[(*count)++] = value;
 }
 
+void cli_add_word(struct argp_state *state, const char **words, size_t most, size_t *count,
+                  const char *value) {
+    if (*count == most) argp_error(state, "unexpected \"%s\"", value);
+    words[(*count)++] = value;
+}
+
+sk_err cli_add_parameter(struct sk_buf *out, const char *name, const char *value) {
+    static const char hex[] = "0123456789ABCDEF";
+    sk_err err = sk_buf_printf(out, "%s=", name);
+    for (; *value && !err; value++) {
+        unsigned char byte = (unsigned char)*value;
+        char escape[3] = {'%', hex[byte >> 4], hex[byte & 15]};
+        bool plain = (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') ||
+                     (byte >= 'A' && byte <= 'Z') || strchr("-._~/:", byte);
+        err = sk_buf_append(out, plain ? sk_str_make(value, 1) : sk_str_make(escape, 3));
+    }
+    return err;
+}
+
 uint32_t cli_threads(struct argp_state *state, const char *value) {
     uint64_t threads;
     if (sk_str_to_u64(sk_str_from_c(value), &threads) || threads < 1 || threads > 1024)

@@ -1,4 +1,4 @@
-/* Arguments that several commands take, for their argp parsers. */
+/* Arguments that several commands take: their argp parsers, and how they are asked of others. */
 #ifndef SK_CLI_ARGUMENTS_H
 #define SK_CLI_ARGUMENTS_H
 
@@ -6,13 +6,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/err.h"
+#include "base/buf.h"
 #include "config/load.h"
 
 #define CLI_LIST_MAX 64
 
 /* VALUE behind the *COUNT values that LIST (CLI_LIST_MAX places) has; argp's error when it is full. */
 void cli_add(struct argp_state *state, const char **list, size_t *count, const char *flag, const char *value);
+/* VALUE behind the *COUNT words that WORDS (MOST places) has; argp's error when it is full. */
+void cli_add_word(struct argp_state *state, const char **words, size_t most, size_t *count,
+                  const char *value);
+/* Appends "NAME=VALUE" with VALUE percent-encoded (RFC 3986 section 3.4). SK_ERR_NO_MEMORY, SK_ERR_TOO_LARGE (OUT's
+ * limit). */
+sk_err cli_add_parameter(struct sk_buf *out, const char *name, const char *value);
 /* The number that --threads was given; argp's error when it is none. */
 uint32_t cli_threads(struct argp_state *state, const char *value);
 /* The path of this program, resolved now: an upgrade runs what lies there then. FALLBACK where it cannot be told. */

@@ -5,6 +5,7 @@
 #include <time.h>
 #include <yyjson.h>
 
+#include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/control_ask.h"
 #include "io/file.h"
@@ -46,9 +47,7 @@ static error_t on_argument(int key, char *value, struct argp_state *state) {
     case 'j': arguments->json = true; return 0;
     case ARGP_KEY_INIT: state->child_inputs[0] = &arguments->control; return 0;
     case ARGP_KEY_ARG:
-        if (arguments->word_count == SK_COUNT(arguments->words))
-            argp_error(state, "unexpected \"%s\"", value);
-        arguments->words[arguments->word_count++] = value;
+        cli_add_word(state, arguments->words, SK_COUNT(arguments->words), &arguments->word_count, value);
         return 0;
     case ARGP_KEY_END: check(state, arguments); return 0;
     default: return ARGP_ERR_UNKNOWN;
@@ -62,18 +61,18 @@ static int failed(const char *file, sk_err err) {
     return CLI_USAGE;
 }
 
-/* What may be in a name goes into a target as it is; control tells of the rest. */
-static sk_str target_of(const char *path, const char *name, char *out, size_t bytes) {
-    int len = snprintf(out, bytes, "%s?name=", path);
-    for (const char *c = name; *c && len + 4 < (int)bytes; c++) {
-        bool plain = (*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') || strchr("-_.", *c);
-        len += snprintf(out + len, bytes - (size_t)len, plain ? "%c" : "%%%02X", (unsigned char)*c);
-    }
-    return sk_str_make(out, (size_t)len);
+/* WHERE, with the name of the certificate as its parameter. */
+static int post(const struct cert_arguments *arguments, const char *where, sk_str type, sk_str body) {
+    struct sk_buf target;
+    sk_buf_init(&target, 4096);
+    sk_err err = cli_add_parameter(&target, where, arguments->words[1]);
+    int code = err ? failed(arguments->words[1], err)
+                   : cli_control_print(&arguments->control, "cert", "POST", sk_buf_str(&target), type, body);
+    sk_buf_free(&target);
+    return code;
 }
 
 static int put(const struct cert_arguments *arguments) {
-    char target[512];
     struct sk_buf pem;
     sk_buf_init(&pem, 4 * FILE_MOST);
     sk_err err = sk_buf_reserve(&pem, 2 * FILE_MOST + 2); /* it must not move: a key is in it */
@@ -84,20 +83,12 @@ static int put(const struct cert_arguments *arguments) {
         file = arguments->key;
         err = io_file_load(file, FILE_MOST, &pem);
     }
-    int code = err ? failed(file, err)
-                   : cli_control_print(&arguments->control, "cert", "POST",
-                                       target_of("/certificates", arguments->words[1], target, sizeof target),
-                                       SK_STR("application/x-pem-file"), sk_buf_str(&pem));
+    int code =
+        err ? failed(file, err)
+            : post(arguments, "/certificates?name", SK_STR("application/x-pem-file"), sk_buf_str(&pem));
     if (pem.data) OPENSSL_cleanse(pem.data, pem.capacity);
     sk_buf_free(&pem);
     return code;
-}
-
-static int take_away(const struct cert_arguments *arguments) {
-    char target[512];
-    return cli_control_print(&arguments->control, "cert", "POST",
-                             target_of("/certificates/remove", arguments->words[1], target, sizeof target),
-                             (sk_str){0}, (sk_str){0});
 }
 
 /* --- list ---------------------------------------------------------------------------------------------------- */
@@ -154,5 +145,6 @@ int cli_cert(int argc, char **argv) {
     struct cert_arguments arguments = {0};
     cli_parse(&argp, "cert", argc, argv, &arguments);
     if (is(&arguments, "put")) return put(&arguments);
-    return is(&arguments, "list") ? list(&arguments) : take_away(&arguments);
+    if (is(&arguments, "list")) return list(&arguments);
+    return post(&arguments, "/certificates/remove?name", (sk_str){0}, (sk_str){0});
 }

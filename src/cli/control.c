@@ -53,15 +53,11 @@ static const struct argp_option options[] = {
     {0},
 };
 
-/* NAME=VALUE behind the others, with what a query may not hold escaped (RFC 3986 3.4). */
 static void add(struct argp_state *state, struct control_arguments *arguments, const char *name,
                 const char *value) {
-    sk_err err = sk_buf_printf(&arguments->query, "%c%s=", sk_buf_len(&arguments->query) ? '&' : '?', name);
-    for (const char *c = value; *c && !err; c++) {
-        bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') ||
-                     strchr("-._~:/,", *c);
-        err = sk_buf_printf(&arguments->query, plain ? "%c" : "%%%02X", (unsigned char)*c);
-    }
+    struct sk_buf *query = &arguments->query;
+    sk_err err = sk_buf_append(query, sk_buf_len(query) ? SK_STR("&") : SK_STR("?"));
+    if (!err) err = cli_add_parameter(query, name, value);
     if (err) argp_failure(state, CLI_FAILED, 0, "%s", sk_err_text(err));
 }
 
@@ -79,9 +75,7 @@ static error_t on_argument(int key, char *value, struct argp_state *state) {
     case 'i': add(state, arguments, "id", value); return 0;
     case ARGP_KEY_INIT: state->child_inputs[0] = &arguments->control; return 0;
     case ARGP_KEY_ARG:
-        if (arguments->word_count == SK_COUNT(arguments->words))
-            argp_error(state, "unexpected \"%s\"", value);
-        arguments->words[arguments->word_count++] = value;
+        cli_add_word(state, arguments->words, SK_COUNT(arguments->words), &arguments->word_count, value);
         return 0;
     case ARGP_KEY_END:
         if (!arguments->file == !arguments->word_count)

@@ -42,10 +42,10 @@ static error_t on_argument(int key, char *value, struct argp_state *state) {
 }
 
 static sk_err put_question(const struct explain_arguments *arguments, struct sk_buf *out) {
-    sk_err err = cli_admin_parameter(out, "/explain?url", arguments->url);
-    if (!err && arguments->method) err = cli_admin_parameter(out, "&method", arguments->method);
+    sk_err err = cli_add_parameter(out, "/explain?url", arguments->url);
+    if (!err && arguments->method) err = cli_add_parameter(out, "&method", arguments->method);
     for (size_t i = 0; i < arguments->field_count && !err; i++)
-        err = cli_admin_parameter(out, "&header", arguments->fields[i]);
+        err = cli_add_parameter(out, "&header", arguments->fields[i]);
     return err;
 }
 

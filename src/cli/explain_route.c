@@ -5,6 +5,7 @@
 #include <yyjson.h>
 
 #include "cli/admin.h"
+#include "cli/arguments.h"
 #include "cli/command.h"
 
 #define ROUTE_ADMIN_DEFAULT "unix:/run/skerry/route.sock"
@@ -132,9 +133,9 @@ static int show(struct sk_buf *answer, uint16_t status, bool json) {
 }
 
 static sk_err put_question(const struct explain_route_arguments *arguments, struct sk_buf *out) {
-    sk_err err = cli_admin_parameter(out, "/route?client", arguments->client);
+    sk_err err = cli_add_parameter(out, "/route?client", arguments->client);
     bool url = arguments->name && strstr(arguments->name, "://");
-    if (!err && arguments->name) err = cli_admin_parameter(out, url ? "&url" : "&name", arguments->name);
+    if (!err && arguments->name) err = cli_add_parameter(out, url ? "&url" : "&name", arguments->name);
     return err;
 }
 

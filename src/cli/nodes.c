@@ -5,6 +5,7 @@
 #include <time.h>
 #include <yyjson.h>
 
+#include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/control_ask.h"
 #include "fleet/id.h"
@@ -193,9 +194,7 @@ static error_t on_node_argument(int key, char *value, struct argp_state *state) 
     switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &arguments->control; return 0;
     case ARGP_KEY_ARG:
-        if (arguments->word_count == SK_COUNT(arguments->words))
-            argp_error(state, "unexpected \"%s\"", value);
-        arguments->words[arguments->word_count++] = value;
+        cli_add_word(state, arguments->words, SK_COUNT(arguments->words), &arguments->word_count, value);
         return 0;
     case ARGP_KEY_END:
         if (arguments->word_count < SK_COUNT(arguments->words))

@@ -10,6 +10,23 @@ sk_str control_secrets_label(struct sk_arena *arena, const char *kind, sk_str na
     return sk_arena_printf(arena, "%s %.*s", kind, SK_STR_ARGS(name));
 }
 
+/* --- the vault ------------------------------------------------------------------------------------------------ */
+
+struct vault_work {
+    sk_err (*function)(const struct fleet_vault_keys *keys, sk_str label, sk_str in, struct sk_buf *out);
+    const struct fleet_vault_keys *keys;
+    sk_str label, in;
+    struct sk_buf *out;
+};
+static sk_err work_now(void *arg) {
+    const struct vault_work *work = arg;
+    return work->function(work->keys, work->label, work->in, work->out);
+}
+/* fleet_vault_close or fleet_vault_open. */
+static sk_err work_deeply(struct vault_work work) {
+    return work.label.data ? fleet_deeply(work_now, &work) : SK_ERR_NO_MEMORY;
+}
+
 /* --- changing them ------------------------------------------------------------------------------------------- */
 
 sk_err control_secrets_set_mark(struct control_process *process) {
@@ -21,25 +38,14 @@ sk_err control_secrets_set_mark(struct control_process *process) {
                        sk_str_from_c(text));
 }
 
-struct sealing {
-    const struct fleet_vault_keys *keys;
-    sk_str label, content;
-    struct sk_buf *out;
-};
-static sk_err seal_now(void *arg) {
-    struct sealing *sealing = arg;
-    return fleet_vault_close(sealing->keys, sealing->label, sealing->content, sealing->out);
-}
-
 sk_err control_secrets_put_sealed(struct control_process *process, const char *table, const char *kind,
                                   sk_str name, sk_str content, enum control_how how) {
     struct sk_arena arena;
     struct sk_buf sealed;
     sk_arena_init(&arena, 256, 0);
     sk_buf_init(&sealed, 0);
-    struct sealing sealing = {&process->seal_keys, control_secrets_label(&arena, kind, name), content,
-                              &sealed};
-    sk_err err = sealing.label.data ? fleet_deeply(seal_now, &sealing) : SK_ERR_NO_MEMORY;
+    sk_err err = work_deeply((struct vault_work){
+        fleet_vault_close, &process->seal_keys, control_secrets_label(&arena, kind, name), content, &sealed});
     if (!err && how == CONTROL_OVER) err = control_put(&process->store, table, name, sk_buf_str(&sealed));
     if (!err && how == CONTROL_IF_NEW) err = control_add(&process->store, table, name, sk_buf_str(&sealed));
     sk_buf_free(&sealed);
@@ -75,23 +81,13 @@ sk_err control_secrets_remove(struct control_process *process, sk_str name) {
 
 /* --- another root -------------------------------------------------------------------------------------------- */
 
-struct reopening {
-    const struct fleet_vault_keys *keys;
-    sk_str label, sealed;
-    struct sk_buf *out;
-};
-static sk_err open_now(void *arg) {
-    struct reopening *reopening = arg;
-    return fleet_vault_open(reopening->keys, reopening->label, reopening->sealed, reopening->out);
-}
-
 static sk_err seal_one_again(struct control_process *process, const char *table, const char *kind,
                              const struct fleet_pair *pair, struct sk_arena *arena) {
     struct sk_buf content;
     sk_buf_init(&content, 0);
-    struct reopening reopening = {&process->seal_keys, control_secrets_label(arena, kind, pair->name),
-                                  pair->value, &content};
-    sk_err err = reopening.label.data ? fleet_deeply(open_now, &reopening) : SK_ERR_NO_MEMORY;
+    sk_err err = work_deeply((struct vault_work){fleet_vault_open, &process->seal_keys,
+                                                 control_secrets_label(arena, kind, pair->name), pair->value,
+                                                 &content});
     if (!err)
         err =
             control_secrets_put_sealed(process, table, kind, pair->name, sk_buf_str(&content), CONTROL_OVER);

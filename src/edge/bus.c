@@ -175,7 +175,8 @@ void edge_bus_config_changes(struct edge_bus *bus, const struct config *config) 
 static void keep_place(void *arg, const struct fleet_bus_follow *follow, sk_time_ns heard, bool last) {
     struct edge_bus *bus = arg;
     if (edge_bus_erasures_open(bus->erasures)) return; /* it would not be heard again */
-    edge_bus_keep_write(&bus->keep, follow, heard, bus->unresolved, last);
+    /* Who purges from now on does not wait for us, for we say that we go: what was heard before counts no more. */
+    edge_bus_keep_write(&bus->keep, follow, last ? 0 : heard, bus->unresolved, last);
 }
 
 /* True when reading goes on from FOLLOW. Else all that is stored is revalidated: what a disk has kept is older than what
@@ -188,7 +189,7 @@ static bool go_on(struct edge_bus *bus, int64_t silence_ms, struct fleet_bus_fol
         make_all_stale(bus);
         return false;
     }
-    /* Within the silence, it is as if the process had run on and had not heard anybody. */
+    /* Within the silence of one that died, it is as if the process had run on and had not heard anybody. */
     bus->doubtful = !*out_heard || sk_time_now() - *out_heard >= silence_ms * SK_NS_PER_MS;
     if (bus->doubtful) *out_heard = 0;
     return true;

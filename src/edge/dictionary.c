@@ -48,11 +48,8 @@ static char *put(char *at, sk_str text) {
 }
 
 static char *put_hex(char *at, const uint8_t hash[HTTP_DICTIONARY_HASH_BYTES]) {
-    for (size_t i = 0; i < HTTP_DICTIONARY_HASH_BYTES; i++) {
-        *at++ = "0123456789abcdef"[hash[i] >> 4];
-        *at++ = "0123456789abcdef"[hash[i] & 15];
-    }
-    return at;
+    sk_hex_write(hash, HTTP_DICTIONARY_HASH_BYTES, at);
+    return at + HEX_BYTES;
 }
 
 sk_err edge_dictionary_form_key(struct sk_arena *arena, const struct cache_object *object,

@@ -18,6 +18,12 @@ void edge_fleet_free(struct edge_fleet *fleet);
 
 /* What is being put in force now (edge_reload reads it); empty: the last good one on disk. FLEET may be NULL. */
 sk_str edge_fleet_pending(const struct edge_fleet *fleet);
+/* Puts what is pending in the place of the last good one on disk, durably, so that nothing is in force that a start would
+ * not begin with; nothing when nothing is pending. Main thread, which waits for the disk. On failure the one before stays
+ * and REPORT says so. */
+sk_err edge_fleet_keep_pending(struct edge_fleet *fleet, struct sk_buf *report);
+/* It was kept, but cannot be in force: the one before is put back. */
+void edge_fleet_drop_pending(struct edge_fleet *fleet);
 /* The number in force, for the gauge; any thread. FLEET may be NULL. */
 double edge_fleet_number(const struct edge_fleet *fleet);
 

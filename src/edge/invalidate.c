@@ -52,7 +52,8 @@ static sk_err tell(struct edge_fetch *fetch, const struct edge_peers *peers, con
     struct origin_result result;
     if (origin_group_is_out(owner->group)) return SK_ERR_BUSY;
     sk_err err = make_word(fetch, peers, uri, &word);
-    struct origin_request request = {.group = owner->group, .request = &word};
+    struct origin_request request = {
+        .group = owner->group, .request = &word, .within_ms = fetch->snapshot->config->peers.patience_ms};
     if (!err) err = origin_exchange_open(fetch->worker->origins, &request, &exchange, &response, &result);
     if (err) return err;
     err = response->status == 204 ? SK_OK : SK_ERR_DENIED;

@@ -1,10 +1,8 @@
 #include "edge/process.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/random.h"
@@ -12,11 +10,11 @@
 #include "edge/admin.h"
 #include "edge/bus.h"
 #include "edge/certificates.h"
+#include "edge/descriptors.h"
 #include "edge/fleet.h"
 #include "edge/gauges.h"
 #include "edge/notify.h"
 #include "edge/ocsp.h"
-#include "edge/privileges.h"
 #include "edge/quic_upgrade.h"
 #include "edge/reclaim.h"
 #include "edge/reload.h"
@@ -24,90 +22,13 @@
 #include "edge/tier.h"
 #include "edge/upgrade.h"
 #include "edge/withdraw.h"
+#include "io/user.h"
 
-/* --- workers and messages --------------------------------------------------------------------------------- */
-
-void edge_process_worker_ready(struct edge_process *process, sk_err err) {
-    int none = SK_OK;
-    if (err) atomic_compare_exchange_strong(&process->start_error, &none, (int)err);
-    sem_post(&process->started_workers);
-}
-
-static void end(void *arg) { io_loop_stop(((struct edge_process *)arg)->loop); }
-
-/* An edge that was replaced stays a member: its successor has the same name. */
-static void finish_if_done(struct edge_process *process) {
-    if (process->workers_done < process->worker_count) return;
-    if (edge_acme_busy(process->acme) || edge_ocsp_busy(process->ocsp)) return;
-    if (process->handed_over)
-        end(process);
-    else
-        edge_bus_leave(process->bus, end, process);
-}
-
-void edge_process_look_whether_done(struct edge_process *process) {
-    if (process->stage != EDGE_RUNNING) finish_if_done(process);
-}
-
-/* Only when no worker's loop runs any more: one that still fetches tells the readers of a fill on all threads, and
- * one of them may just have gone. */
-static void let_leave(struct edge_process *process) {
-    if (process->workers_done < process->worker_count) return;
-    for (unsigned i = 0; i < process->worker_count; i++) sem_post(&process->workers[i].may_leave);
-}
-
-static void on_worker_done(struct io_task *task) {
-    struct edge_worker *worker = SK_CONTAINER_OF(task, struct edge_worker, done_task);
-    struct edge_process *process = worker->process;
-    worker->done = true;
-    process->workers_done++;
-    let_leave(process);
-    finish_if_done(process);
-}
-
-void edge_process_worker_done(struct edge_process *process, struct edge_worker *worker) {
-    edge_process_reachable(process, worker->index, false);
-    worker->done_task.run = on_worker_done;
-    io_loop_post(process->loop, &worker->done_task);
-    while (sem_wait(&worker->may_leave) != 0) continue;
-}
-
-void edge_process_reachable(struct edge_process *process, unsigned index, bool reachable) {
-    pthread_mutex_lock(&process->posts);
-    process->reachable[index] = reachable;
-    pthread_mutex_unlock(&process->posts);
-}
-
-sk_err edge_process_post(struct edge_process *process, unsigned index, struct io_task *task,
-                         struct edge_worker **out_worker) {
-    sk_err err = SK_ERR_CLOSED;
-    pthread_mutex_lock(&process->posts);
-    if (index < process->worker_count && process->reachable[index]) {
-        *out_worker = &process->workers[index];
-        io_loop_post((*out_worker)->loop, task);
-        err = SK_OK;
-    }
-    pthread_mutex_unlock(&process->posts);
-    return err;
-}
+/* --- while it runs -------------------------------------------------------------------------------------- */
 
 const char *edge_process_resolver(const struct edge_process *process) {
     /* sk_arena_copy put a NUL after it */
     return process->snapshot->config->resolver.len ? process->snapshot->config->resolver.data : NULL;
-}
-
-static sk_err tell(struct edge_process *process, unsigned index, struct edge_message message) {
-    struct edge_worker *worker = &process->workers[index];
-    return worker->done ? SK_ERR_CLOSED : edge_worker_tell(worker, message);
-}
-
-sk_err edge_process_tell_all(struct edge_process *process, enum edge_message_kind kind) {
-    sk_err result = SK_OK;
-    for (unsigned i = 0; i < process->worker_count; i++) {
-        sk_err err = tell(process, i, (struct edge_message){.kind = kind});
-        if (err == SK_ERR_NO_MEMORY) result = err;
-    }
-    return result;
 }
 
 void edge_process_use_snapshot(struct edge_process *process, struct edge_snapshot *snapshot) {
@@ -120,7 +41,7 @@ void edge_process_use_snapshot(struct edge_process *process, struct edge_snapsho
     edge_ocsp_use(process->ocsp, snapshot->tls.store);
     for (unsigned i = 0; i < process->worker_count; i++) {
         struct edge_message message = {.kind = EDGE_TELL_SNAPSHOT, .snapshot = edge_snapshot_ref(snapshot)};
-        if (tell(process, i, message) != SK_OK) edge_snapshot_unref(snapshot);
+        if (edge_process_tell(process, i, message) != SK_OK) edge_snapshot_unref(snapshot);
     }
     sk_log_set_level((enum sk_log_level)config->log_level);
     edge_limits_set(process->limits, edge_connection_limit(config), config->limits.connections_per_client);
@@ -129,55 +50,19 @@ void edge_process_use_snapshot(struct edge_process *process, struct edge_snapsho
     if (old) edge_snapshot_unref(old);
 }
 
-/* Each socket for HTTP/3 is read by one worker, which all that comes by it is for. */
-static sk_err listen_quic(struct edge_process *process, struct edge_listener *listener) {
-    for (unsigned i = 0; listener->quic_unused && i < listener->quic_count; i++) {
-        int source = listener->quic_fds[i], fd = fcntl(source, F_DUPFD_CLOEXEC, 3);
-        if (fd < 0) return SK_ERR_FULL;
-        struct edge_message message = {
-            .kind = EDGE_TELL_QUIC, .fd = fd, .source_fd = source, .addr = listener->addr};
-        sk_err err = tell(process, i % process->worker_count, message);
-        if (err) {
-            close(fd);
-            return err;
-        }
-    }
-    listener->quic_unused = false;
-    return SK_OK;
-}
-
-sk_err edge_process_accept_from(struct edge_process *process, struct edge_listener *listener) {
-    sk_err quic_err = listen_quic(process, listener);
-    if (quic_err || !listener->unused) return quic_err;
-    listener->unused = false;
-    unsigned shares = SK_MAX(listener->fd_count, process->worker_count);
-    for (unsigned i = 0; listener->fd_count && i < shares; i++) {
-        int source = listener->fds[i % listener->fd_count];
-        int fd = fcntl(source, F_DUPFD_CLOEXEC, 3);
-        if (fd < 0) return SK_ERR_FULL;
-        struct edge_message message = {
-            .kind = EDGE_TELL_ACCEPT, .fd = fd, .source_fd = source, .addr = listener->addr};
-        sk_err err = tell(process, i % process->worker_count, message);
-        if (err) {
-            close(fd);
-            return err;
-        }
-    }
-    return SK_OK;
-}
-
-void edge_process_refuse_from(struct edge_process *process, struct edge_listener *listener) {
-    for (unsigned f = 0; f < listener->fd_count + listener->quic_count; f++) {
-        int source = f < listener->fd_count ? listener->fds[f] : listener->quic_fds[f - listener->fd_count];
-        struct edge_message message = {.kind = EDGE_TELL_REFUSE, .source_fd = source};
-        for (unsigned i = 0; i < process->worker_count; i++)
-            if (tell(process, i, message) == SK_ERR_NO_MEMORY)
-                sk_log(SK_LOG_ERROR, "edge", "a worker goes on listening: out of memory");
-    }
-    edge_listener_close(listener);
-}
-
 /* --- the end ---------------------------------------------------------------------------------------------- */
+
+static void end(void *arg) { io_loop_stop(((struct edge_process *)arg)->loop); }
+
+/* An edge that was replaced stays a member: its successor has the same name. */
+void edge_process_look_whether_done(struct edge_process *process) {
+    if (process->stage == EDGE_RUNNING || process->workers_done < process->worker_count) return;
+    if (edge_acme_busy(process->acme) || edge_ocsp_busy(process->ocsp)) return;
+    if (process->handed_over)
+        end(process);
+    else
+        edge_bus_leave(process->bus, end, process);
+}
 
 static void on_drain_over(struct io_timer *timer) {
     struct edge_process *process = SK_CONTAINER_OF(timer, struct edge_process, drain_timer);
@@ -289,26 +174,6 @@ static sk_err listen_all(struct edge_process *process) {
     return err;
 }
 
-static sk_err start_workers(struct edge_process *process) {
-    unsigned started = 0;
-    sk_err err = SK_OK;
-    for (unsigned i = 0; i < process->worker_count && !err; i++) {
-        struct edge_worker *worker = &process->workers[i];
-        worker->process = process;
-        worker->ring = process->ring;
-        worker->index = i;
-        worker->limits = process->limits;
-        worker->loop_mark = sk_str_from_c(process->loop_mark);
-        sem_init(&worker->may_leave, 0, 0);
-        err = edge_worker_start(worker);
-        if (!err) started++;
-    }
-    for (unsigned i = 0; i < started; i++)
-        while (sem_wait(&process->started_workers) != 0) continue;
-    if (!err) err = (sk_err)process->start_error;
-    return err ? failed("worker threads", err) : SK_OK;
-}
-
 static sk_err accept_all(struct edge_process *process) {
     for (unsigned i = 0; i < process->listeners.count; i++) {
         sk_err err = edge_process_accept_from(process, &process->listeners.items[i]);
@@ -342,12 +207,12 @@ static sk_err start(struct edge_process *process, struct config *config) {
     sk_hash_set_secret(secret);
     err = create_parts(process, config);
     if (!err) err = listen_all(process);
-    if (!err) err = edge_become_user(config);
+    if (!err) err = io_user_settle(config->user, "edge");
     if (!err) err = open_log(process);
     if (!err) err = edge_tier_start(process, secret, tick);
     if (!err && config->admin.len) err = edge_admin_start(process);
     if (!err) err = edge_ring_start(process, &process->ring); /* before the workers: they keep it */
-    if (!err) err = start_workers(process);
+    if (!err && (err = edge_process_start_workers(process)) != SK_OK) return failed("worker threads", err);
     if (!err) err = watch_signals(process);
     if (!err) err = edge_reclaim_start(process, &process->reclaim);
     if (!err) err = edge_bus_start(process, &process->bus);

@@ -86,6 +86,11 @@ const char *edge_process_resolver(const struct edge_process *process);
 /* Begins a graceful end; HANDED_OVER: the listening sockets belong to another process now. Called again, it
  * ends at once. */
 void edge_process_drain(struct edge_process *process, bool handed_over);
+/* Starts all workers and waits until each is ready, or says that it is not. As edge_worker_start, and what a worker that
+ * is not ready says. */
+sk_err edge_process_start_workers(struct edge_process *process);
+/* Tells the worker with INDEX. SK_ERR_NO_MEMORY; SK_ERR_CLOSED: it has gone. */
+sk_err edge_process_tell(struct edge_process *process, unsigned index, struct edge_message message);
 /* Tells every worker. SK_ERR_NO_MEMORY: not all of them. */
 sk_err edge_process_tell_all(struct edge_process *process, enum edge_message_kind kind);
 /* The workers accept from LISTENER from now on. SK_ERR_NO_MEMORY, SK_ERR_FULL. */

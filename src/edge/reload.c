@@ -122,6 +122,10 @@ static sk_err put_in_force(struct edge_process *process, struct config *config, 
         config_unref(config);
         return err;
     }
+    if ((err = edge_fleet_keep_pending(process->fleet, report)) != SK_OK) {
+        edge_snapshot_unref(snapshot);
+        return err;
+    }
     bool log_changed = !same_log(old, config);
     if (log_changed && (err = change_log(process, config)) != SK_OK) {
         sk_err appended = sk_buf_printf(report, "access log: %s\n", sk_err_text(err));
@@ -132,6 +136,7 @@ static sk_err put_in_force(struct edge_process *process, struct config *config, 
     }
     if (!err) err = note_fixed(old, config, report);
     if (err) {
+        edge_fleet_drop_pending(process->fleet);
         edge_snapshot_unref(snapshot);
         return err;
     }

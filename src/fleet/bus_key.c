@@ -39,15 +39,7 @@ bool fleet_bus_code_good(const struct fleet_bus_keys *keys, sk_str message, sk_s
 }
 
 sk_err fleet_bus_key_parse(sk_str text, struct fleet_bus_key *out_key) {
-    struct fleet_bus_key key;
-    if (text.len != FLEET_HEX_BYTES - 1) return SK_ERR_MALFORMED;
-    for (size_t i = 0; i < sizeof key.bytes; i++) {
-        uint64_t byte;
-        if (sk_str_hex_to_u64(sk_str_slice(text, 2 * i, 2 * i + 2), &byte)) return SK_ERR_MALFORMED;
-        key.bytes[i] = (uint8_t)byte;
-    }
-    *out_key = key;
-    return SK_OK;
+    return sk_str_hex_to_bytes(text, out_key->bytes, sizeof out_key->bytes);
 }
 
 void fleet_bus_key_format(const struct fleet_bus_key *key, char out[FLEET_HEX_BYTES]) {

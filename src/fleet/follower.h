@@ -32,7 +32,8 @@ struct fleet_follower_options {
     void (*apply)(void *arg, const struct fleet_bus_entry *entry);
     /* All that is stored must be revalidated before it is used. WHY is for the log; NULL when it is but said again. */
     void (*revalidate)(void *arg, const char *why);
-    /* All up to FOLLOW is in force; HEARD as above. Often, also when nothing has changed. May be NULL. */
+    /* All up to FOLLOW is in force; HEARD as above, and the fleet has heard us since then too. LAST: we tell it that we
+     * leave, and are waited for no more. Often, also when nothing has changed. May be NULL. */
     void (*keep)(void *arg, const struct fleet_bus_follow *follow, sk_time_ns heard, bool last);
     /* What to say of oneself in the members' table, texts in ARENA; who and when is filled in. */
     void (*describe)(void *arg, struct fleet_heartbeat *out_beat, struct sk_arena *arena);

@@ -8,25 +8,12 @@ static const sk_str first_line = SK_STR_INIT("skerry secrets 1");
 /* --- keys of tickets ----------------------------------------------------------------------------------------- */
 
 void fleet_ticket_format(const struct wire_tls_ticket_key *key, char out[FLEET_TICKET_HEX_BYTES]) {
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < sizeof key->bytes; i++) {
-        out[2 * i] = digits[key->bytes[i] >> 4];
-        out[2 * i + 1] = digits[key->bytes[i] & 15];
-    }
+    sk_hex_write(key->bytes, sizeof key->bytes, out);
     out[FLEET_TICKET_HEX_BYTES - 1] = 0;
 }
 
 sk_err fleet_ticket_parse(sk_str text, struct wire_tls_ticket_key *out_key) {
-    struct wire_tls_ticket_key key;
-    if (text.len != FLEET_TICKET_HEX_BYTES - 1) return SK_ERR_MALFORMED;
-    for (size_t i = 0; i < sizeof key.bytes; i++) {
-        uint64_t byte;
-        if (sk_str_hex_to_u64(sk_str_slice(text, 2 * i, 2 * i + 2), &byte)) return SK_ERR_MALFORMED;
-        key.bytes[i] = (uint8_t)byte;
-    }
-    *out_key = key;
-    OPENSSL_cleanse(&key, sizeof key);
-    return SK_OK;
+    return sk_str_hex_to_bytes(text, out_key->bytes, sizeof out_key->bytes);
 }
 
 /* --- writing ------------------------------------------------------------------------------------------------- */

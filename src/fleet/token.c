@@ -44,10 +44,7 @@ static sk_err decode(sk_str text, uint8_t *out, size_t bytes) {
 /* --- digests ------------------------------------------------------------------------------------------------- */
 
 void fleet_hex(const uint8_t digest[FLEET_DIGEST_BYTES], char out[FLEET_HEX_BYTES]) {
-    for (size_t i = 0; i < FLEET_DIGEST_BYTES; i++) {
-        out[2 * i] = "0123456789abcdef"[digest[i] >> 4];
-        out[2 * i + 1] = "0123456789abcdef"[digest[i] & 15];
-    }
+    sk_hex_write(digest, FLEET_DIGEST_BYTES, out);
     out[FLEET_HEX_BYTES - 1] = 0;
 }
 

@@ -37,6 +37,7 @@ void fleet_token_hash(const struct fleet_token *token, char out[FLEET_HEX_BYTES]
 /* Compared in constant time. */
 bool fleet_token_matches(const struct fleet_token *token, sk_str hash);
 
+/* As lower-case digits, with NUL. */
 void fleet_hex(const uint8_t digest[FLEET_DIGEST_BYTES], char out[FLEET_HEX_BYTES]);
 /* SHA-256. */
 void fleet_digest(sk_str bytes, uint8_t out[FLEET_DIGEST_BYTES]);

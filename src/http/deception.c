@@ -71,19 +71,13 @@ bool http_type_differs(sk_str path, sk_str content_type) {
 
 /* ---- paths that two readers read differently -------------------------------------------------------------- */
 
-static int hex_digit(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    c = sk_ascii_lower_byte(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The byte at I as the most eager reader sees it: escapes decoded, escapes of escapes too, a backslash as a slash.
  * out_next is where the next one begins. */
 static char eager_byte(sk_str path, size_t i, size_t *out_next) {
     char byte = path.data[i++];
     for (int depth = 0; byte == '%' && depth < 2; depth++) {
-        int high = i + 1 < path.len ? hex_digit(path.data[i]) : -1;
-        int low = high >= 0 ? hex_digit(path.data[i + 1]) : -1;
+        int high = i + 1 < path.len ? sk_hex_digit(path.data[i]) : -1;
+        int low = high >= 0 ? sk_hex_digit(path.data[i + 1]) : -1;
         if (low < 0) break;
         byte = (char)(high << 4 | low);
         i += 2;

@@ -4,16 +4,10 @@
 
 #include "base/glob.h"
 
-static int hex_value(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    c = sk_ascii_lower_byte(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The octet that an escape at I stands for, or -1. */
 static int escaped_octet(sk_str text, size_t i) {
     if (text.data[i] != '%' || i + 2 >= text.len) return -1;
-    int high = hex_value(text.data[i + 1]), low = hex_value(text.data[i + 2]);
+    int high = sk_hex_digit(text.data[i + 1]), low = sk_hex_digit(text.data[i + 2]);
     return high < 0 || low < 0 ? -1 : high << 4 | low;
 }
 

@@ -59,7 +59,7 @@ static void note_life(struct origin_exchange *exchange) {
     const struct origin_call *call = &exchange->call;
     if (call->heard_at <= exchange->sent_at) return;
     exchange->sent_at = call->heard_at;
-    if (exchange->deadline != SK_TIME_NEVER)
+    if (exchange->deadline != SK_TIME_NEVER && !exchange->strict)
         exchange->deadline = exchange->sent_at + exchange->options->first_byte_timeout_ms * SK_NS_PER_MS;
 }
 

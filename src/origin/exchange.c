@@ -64,6 +64,8 @@ static struct origin_exchange *exchange_new(struct origin_thread *thread,
     if (!kept) return NULL;
     const struct config_origin_options *options = &request->group->site->origin;
     int64_t most_ms = options->connect_timeout_ms + options->first_byte_timeout_ms;
+    bool strict = request->within_ms && request->within_ms < most_ms;
+    if (strict) most_ms = request->within_ms;
     *kept = (struct origin_exchange){
         .magic = kept->magic,
         .thread = thread,
@@ -72,6 +74,7 @@ static struct origin_exchange *exchange_new(struct origin_thread *thread,
         .options = options,
         .method = request->request->method,
         .deadline = io_loop_now(thread->loop) + most_ms * SK_NS_PER_MS,
+        .strict = strict,
         .limits = kept->limits,
         .head = kept->head,
         .body = kept->body,
@@ -102,7 +105,8 @@ static void exchange_free(struct origin_exchange *exchange) {
 /* Not the origin's: the client's body, a wish to stop, our own limits, or a time that other tries used up. */
 static bool blameless(const struct origin_exchange *exchange, enum origin_phase phase, sk_err err) {
     return phase == ORIGIN_PHASE_BODY_READ || phase == ORIGIN_PHASE_SELECT || err == SK_ERR_CANCELLED ||
-           err == SK_ERR_NO_MEMORY || err == SK_ERR_BUSY || (err == SK_ERR_TIMEOUT && exchange->clipped);
+           err == SK_ERR_NO_MEMORY || err == SK_ERR_BUSY ||
+           (err == SK_ERR_TIMEOUT && exchange->clipped && !exchange->strict);
 }
 
 void origin_exchange_blame(struct origin_exchange *exchange, enum origin_phase phase, sk_err err,

@@ -39,7 +39,8 @@ struct origin_exchange {
     bool careful; /* it cannot be repeated */
     bool sent;    /* a byte of the request may have reached the origin */
     bool heard;   /* a byte of a response came */
-    bool clipped; /* the deadline of all tries was nearer than the phase's own */
+    bool clipped; /* the deadline of all tries was nearer than the phase's own ... */
+    bool strict;  /* ... by the request's wish, which every origin must meet, set at opening */
     struct origin_upload upload;
     sk_time_ns sent_at;    /* the request's head, or the last 1xx came */
     sk_time_ns head_since; /* the first byte of the head being read came */

@@ -30,7 +30,7 @@ static sk_err pass_informational(struct origin_exchange *exchange, size_t head_b
     wire_h1_parser_init(&exchange->parser);
     /* It lives: the wait for the final head begins anew. */
     exchange->sent_at = origin_exchange_now(exchange);
-    if (exchange->deadline != SK_TIME_NEVER)
+    if (exchange->deadline != SK_TIME_NEVER && !exchange->strict)
         exchange->deadline = exchange->sent_at + exchange->options->first_byte_timeout_ms * SK_NS_PER_MS;
     return SK_ERR_AGAIN;
 }

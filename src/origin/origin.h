@@ -68,6 +68,9 @@ struct origin_request {
     const struct origin_group *group;
     const struct http_request *request; /* as it is to be sent: fields rewritten, hop-by-hop removed */
     struct origin_body_source body;
+    /* For the head to be there, over all tries; to be later is the origin's failure. 0: as long as the group's options
+     * allow. Without a body only. */
+    int64_t within_ms;
     uint64_t affinity; /* hash for choosing among those whose turn it is, within a few turns; 0: none */
     /* 1xx other than 100 and 101, in order; may be NULL. On the exchange's thread, but not always on its fiber:
      * it must not park. */

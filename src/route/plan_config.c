@@ -177,12 +177,8 @@ static sk_err load_databases(struct plan_making *m) {
 /* --- options ---------------------------------------------------------------------------------------- */
 
 static sk_err read_secret(struct plan_making *m, sk_str hex, uint8_t out[SIPHASH_KEY_BYTES]) {
-    uint64_t half[2];
-    if (hex.len != 2 * SIPHASH_KEY_BYTES || sk_str_hex_to_u64(sk_str_slice(hex, 0, 16), &half[0]) ||
-        sk_str_hex_to_u64(sk_str_slice(hex, 16, 32), &half[1]))
-        return plan_problem(m, "cookie_secret", SK_STR(""), "must be 32 hexadecimal digits");
-    for (int i = 0; i < SIPHASH_KEY_BYTES; i++) out[i] = (uint8_t)(half[i / 8] >> (56 - 8 * (i % 8)));
-    return SK_OK;
+    if (sk_str_hex_to_bytes(hex, out, SIPHASH_KEY_BYTES) == SK_OK) return SK_OK;
+    return plan_problem(m, "cookie_secret", SK_STR(""), "must be 32 hexadecimal digits");
 }
 
 /* BASE64 as OpenSSL reads it: whole groups of four. */

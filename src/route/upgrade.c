@@ -15,20 +15,11 @@ enum { STATE_BYTES_MAX = 1 << 20, HTTP_MAX = 16, LOOK_MS = 100 };
 
 /* --- what lives in memory alone, as JSON ---------------------------------------------------------------- */
 
-static void secret_text(const uint8_t secret[SIPHASH_KEY_BYTES], char out[2 * SIPHASH_KEY_BYTES + 1]) {
-    static const char digits[] = "0123456789abcdef";
-    for (int i = 0; i < SIPHASH_KEY_BYTES; i++) {
-        out[2 * i] = digits[secret[i] >> 4];
-        out[2 * i + 1] = digits[secret[i] & 15];
-    }
-    out[2 * SIPHASH_KEY_BYTES] = 0;
-}
-
 static char *state_text(const struct route_process *process, size_t *out_bytes) {
-    char secret[2 * SIPHASH_KEY_BYTES + 1], *text = NULL;
+    char secret[2 * SIPHASH_KEY_BYTES + 1] = "", *text = NULL;
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *root = doc ? yyjson_mut_obj(doc) : NULL;
-    secret_text(process->secrets.current, secret);
+    sk_hex_write(process->secrets.current, SIPHASH_KEY_BYTES, secret);
     if (root && yyjson_mut_obj_add_strcpy(doc, root, "cookie_secret", secret) &&
         challenges_write(&process->challenges, doc, root, "challenges", sk_time_now())) {
         yyjson_mut_doc_set_root(doc, root);
@@ -59,14 +50,9 @@ static sk_err write_state(const struct route_process *process, int *out_fd) {
 }
 
 static sk_err read_secret(yyjson_val *value, uint8_t out[SIPHASH_KEY_BYTES]) {
-    uint64_t half[2];
     sk_str hex =
         yyjson_is_str(value) ? sk_str_make(yyjson_get_str(value), yyjson_get_len(value)) : (sk_str){0};
-    if (hex.len != 2 * SIPHASH_KEY_BYTES || sk_str_hex_to_u64(sk_str_slice(hex, 0, 16), &half[0]) ||
-        sk_str_hex_to_u64(sk_str_slice(hex, 16, 32), &half[1]))
-        return SK_ERR_MALFORMED;
-    for (int i = 0; i < SIPHASH_KEY_BYTES; i++) out[i] = (uint8_t)(half[i / 8] >> (56 - 8 * (i % 8)));
-    return SK_OK;
+    return sk_str_hex_to_bytes(hex, out, SIPHASH_KEY_BYTES);
 }
 
 /* Takes FD. */

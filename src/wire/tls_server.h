@@ -39,15 +39,15 @@ struct wire_tls_server_options {
     bool only_1_3;
     bool http2; /* offer h2 before http/1.1 (ALPN, RFC 7301) */
     bool http3; /* be ready for QUIC also (wire/quic.h) */
-    bool
-        early_data; /* accept it with our tickets, each ClientHello once; no tickets under shared keys are made then */
-    uint64_t
-        http3_promise; /* what a client that resumes counts on (RFC 9114 section 7.2.4.2): another one, no resumption */
+    /* Accept it with our tickets, each ClientHello once; no tickets under shared keys are made then. */
+    bool early_data;
+    /* What a client that resumes counts on (RFC 9114 section 7.2.4.2): another one, no resumption. */
+    uint64_t http3_promise;
     const char *client_ca; /* PEM: clients must show a certificate from it; NULL: none is asked for */
-    const char *node_cert,
-        *node_key;                /* PEM: for other nodes, who see this certificate and none of STORE's, and
-                                         show their own each time: no resumption; NULL: for clients */
-    struct wire_tls_store *store; /* a reference is taken */
+    /* PEM: for other nodes, who see this certificate and none of STORE's, and show their own each time: no resumption;
+     * NULL: for clients. */
+    const char *node_cert, *node_key;
+    struct wire_tls_store *store;     /* a reference is taken */
     struct wire_tls_tickets *tickets; /* a reference is taken */
 };
 /* SK_ERR_INVALID (the client_ca's file), SK_ERR_NO_MEMORY. */

@@ -156,6 +156,29 @@ def test_damaged_on_disk(control, new_node, origin):
     wait_until(lambda: kept.read_bytes() == whole, 10, "it is kept again")
 
 
+def test_not_kept(control, new_node, origin):
+    """What cannot be kept on disk is not put in force: a start after it would be with the one before. It is said why,
+    and tried again by itself."""
+    edge = new_node("a")
+    kept = edge.directory / "node" / "snapshot"
+    control.apply([site(origin)])
+    wait_until(lambda: control.node("a")["configuration"] == 1, 10, "the first")
+    first = kept.read_bytes()
+    kept.unlink()
+    (kept / "in the way").mkdir(parents=True)
+    control.apply([{"host": "other.example.com", "origin": origin.url}])
+    wait_until(lambda: control.node("a")["refused"] == 2 or "configuration 2 is in force" in edge.log(), 10, "a word")
+    assert control.node("a")["configuration"] == 1 and ask(edge).status == 200
+    control.wait_log("refuses: configuration 2: it cannot be kept on disk")
+    (kept / "in the way").rmdir()
+    kept.rmdir()
+    kept.write_bytes(first)
+    wait_until(lambda: ask(edge).status != 200, 30, "the second")
+    assert kept.read_bytes() != first
+    wait_until(lambda: control.node("a")["configuration"] == 2 and control.node("a")["refused"] == 0, 10, "the report")
+    assert metric(edge, "skerry_fleet_configurations_refused_total") == 1
+
+
 # --- doors --------------------------------------------------------------------------------------------------------
 
 

@@ -239,6 +239,13 @@ def test_after_its_silence_an_edge_that_hears_nobody_asks_about_everything(away)
         assert edge.fetch(target, host=HOST).body == b"2"
 
 
+def test_an_edge_that_was_stopped_and_hears_nobody_asks_about_everything_at_once(away):
+    """It had said that it goes, so whoever purged meanwhile has not waited for it, however short it was away."""
+    edge = away(0, meanwhile=lambda fleet: fleet.valkey.pause())
+    for target in ("/a", "/b"):
+        assert edge.fetch(target, host=HOST).body == b"2"
+
+
 def test_a_purge_while_an_edge_was_dead_holds_for_what_lies_on_its_disk(away):
     edge = away(0, end="kill")
     wait_until(lambda: edge.fetch("/a", host=HOST).body == b"2", 10, "the purge")

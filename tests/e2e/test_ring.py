@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+import ssl
 import threading
 import time
 
@@ -12,6 +13,7 @@ import pytest
 
 from harness import h2client
 from harness.client import Conn
+from harness.h2origin import H2Origin
 from harness.message import build
 from harness.ring import Ring
 from harness.scale import duration, limit, wait_until
@@ -509,6 +511,28 @@ def test_rfc9111_4_4_an_unsafe_request_reaches_the_owner(new_ring, site):
     assert a.edge.fetch(path).body == f"{path} 5".encode()
     assert b.edge.metrics()["skerry_peer_forgotten_total"] >= 3
     assert ring.total("skerry_peer_untold_total") == 0
+
+
+def test_rfc9111_4_4_an_owner_that_says_nothing_keeps_no_unsafe_request_waiting(new_ring, site):
+    """It is connected, and answers PINGs, but not what it is told: not in `patience`, for which it is waited once, not
+    for each URI; `timeout` is for what an origin takes. The origin gets the request once."""
+    ring = new_ring("a", "b")
+    a, b = ring.nodes
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*ring.certificate("b"))
+    b.reservation.close()
+    with H2Origin(tls=context, port=b.reservation.port) as silent:
+        ring.start(site, nodes=[a], peers={"patience": duration(0.5), "timeout": "60s"})
+        paths = owned_by(b, a.edge, "x")
+        path, other = next(paths), next(paths)
+        site.on(path, lambda x: x.reply(b"", status=201, fields=[("Location", other)]))
+        silent.scripts.update({each: lambda x: None for each in (path, other)})
+        begun = time.monotonic()
+        assert a.edge.fetch(path, "POST", body=b"x", timeout=50).status == 201
+        assert time.monotonic() - begun < 30
+        assert [(each[":method"], each.path) for each in silent.requests] == [("PURGE", path)]
+        assert [x.method for x in site.requests if x.path == path] == ["POST"]
+        wait_until(lambda: a.edge.metrics()["skerry_peer_untold_total"] == 2, 5, "both to be counted")
 
 
 def test_rfc9111_4_4_an_owner_that_is_gone_keeps_no_unsafe_request_waiting(new_ring, site):

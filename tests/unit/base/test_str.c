@@ -155,6 +155,39 @@ static void numbers_are_whole_strings_of_digits(void **state) {
     }
 }
 
+static void bytes_are_pairs_of_hexadecimal_digits(void **state) {
+    static const uint8_t bytes[] = {0x00, 0x09, 0xa0, 0xff, 0x7c};
+    static const struct {
+        sk_str text;
+        sk_err err;
+    } cases[] = {
+        {SK_STR_INIT("0009a0ff7c"), SK_OK},
+        {SK_STR_INIT("0009A0Ff7C"), SK_OK},
+        {SK_STR_INIT("0009a0ff7"), SK_ERR_MALFORMED},
+        {SK_STR_INIT("0009a0ff7c0"), SK_ERR_MALFORMED},
+        {SK_STR_INIT("0009a0ff7c00"), SK_ERR_MALFORMED},
+        {SK_STR_INIT("0009a0ff"), SK_ERR_MALFORMED},
+        {SK_STR_INIT("0009a0ff7g"), SK_ERR_MALFORMED},
+        {SK_STR_INIT("0009a0ff7:"), SK_ERR_MALFORMED},
+        {SK_STR_INIT("0009a0ff+c"), SK_ERR_MALFORMED},
+        {SK_STR_INIT("0x0009a0ff"), SK_ERR_MALFORMED},
+        {SK_STR_INIT("0009a0ff7\0"), SK_ERR_MALFORMED},
+        {SK_STR_INIT(""), SK_ERR_MALFORMED},
+    };
+    char text[2 * sizeof bytes + 1];
+    (void)state;
+    memset(text, '!', sizeof text);
+    sk_hex_write(bytes, sizeof bytes, text);
+    assert_str(sk_str_make(text, sizeof text), SK_STR("0009a0ff7c!"));
+    for (size_t i = 0; i < SK_COUNT(cases); i++) {
+        static const uint8_t untouched[sizeof bytes] = {1, 2, 3, 4, 5};
+        uint8_t out[sizeof bytes];
+        memcpy(out, untouched, sizeof out);
+        assert_err(sk_str_hex_to_bytes(cases[i].text, out, sizeof out), cases[i].err);
+        assert_memory_equal(out, cases[i].err ? untouched : bytes, sizeof out);
+    }
+}
+
 static void numbers_are_written_in_decimal(void **state) {
     static const struct {
         uint64_t value;
@@ -219,6 +252,7 @@ int main(void) {
         cmocka_unit_test(trim_takes_space_and_tab_only),
         cmocka_unit_test(cut_gives_every_piece_also_empty_ones),
         cmocka_unit_test(numbers_are_whole_strings_of_digits),
+        cmocka_unit_test(bytes_are_pairs_of_hexadecimal_digits),
         cmocka_unit_test(numbers_are_written_in_decimal),
         cmocka_unit_test(lower_casing_leaves_other_bytes_alone),
     };

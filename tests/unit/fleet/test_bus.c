@@ -14,6 +14,7 @@ struct edge_double {
     bool has_key;
     char last[64]; /* text of the last wish */
     unsigned applied, revalidated, left;
+    sk_time_ns kept_heard;
 };
 
 static struct valkey_server server;
@@ -24,6 +25,8 @@ static struct fleet_publisher *publisher;
 static struct observe_thread *metrics;
 static struct fleet_bus_keys masters;
 static int64_t silence_ms;
+static struct fleet_bus_follow begin_at;
+static sk_time_ns begin_heard;   /* 0: edges begin nowhere */
 static const char *deaf_primary; /* of the first edge; NULL: it has that of all */
 
 /* ---- doubles ---------------------------------------------------------------------------------------------------- */
@@ -47,6 +50,9 @@ static void on_apply(void *arg, const struct fleet_bus_entry *entry) {
     edge->last[text.len] = 0;
     edge->applied += entry->wish_count;
 }
+static void on_keep(void *arg, const struct fleet_bus_follow *follow, sk_time_ns heard, bool last) {
+    ((struct edge_double *)arg)->kept_heard = heard;
+}
 static void on_revalidate(void *arg, const char *why) { ((struct edge_double *)arg)->revalidated++; }
 static void on_describe(void *arg, struct fleet_heartbeat *beat, struct sk_arena *arena) {
     beat->state = FLEET_STATE_RUNNING;
@@ -67,7 +73,10 @@ static void start_edge(struct edge_double *edge) {
                                              .bus_key = key_of,
                                              .apply = on_apply,
                                              .revalidate = on_revalidate,
+                                             .keep = on_keep,
                                              .describe = on_describe};
+    if (begin_heard) options.begin = &begin_at;
+    options.begin_heard = begin_heard;
     edge->applied = edge->revalidated = edge->left = 0;
     edge->last[0] = 0;
     assert_ok(fleet_follower_start(loop, &options, &edge->follower));
@@ -465,14 +474,31 @@ static void tell_a_primary_that_says_nothing(void) {
         wait_until(first_has_applied, "the purge is applied");
     }
     assert_true(sk_time_now() - begun < 4000 * MS); /* a call that is not answered takes five seconds */
-    unsigned revalidated = edges[0].revalidated;    /* nobody waits for it when its word has expired */
+    assert_true(edges[0].kept_heard && edges[0].kept_heard < begun); /* the fleet has not heard it since */
+    unsigned revalidated = edges[0].revalidated; /* nobody waits for it when its word has expired */
     wait_until(first_is_silent, "it takes itself for cut off");
     assert_true(edges[0].revalidated > revalidated);
+    assert_true(edges[1].kept_heard >= begun);
     end_suddenly();
     silence_ms = 30000;
     deaf_primary = NULL;
     close(fd);
     unlink(path);
+}
+
+/* Silence counts from when somebody was heard in an earlier life, and not from the start. */
+static void tell_a_silence_that_is_older(void) {
+    struct fleet_follower_counts counts;
+    begin_heard = sk_time_now() - silence_ms / 2 * MS;
+    start_edge(&edges[0]);
+    assert_int_equal(edges[0].revalidated, 0);
+    begin_heard = sk_time_now() - silence_ms * MS;
+    start_edge(&edges[1]);
+    assert_int_equal(edges[1].revalidated, 1);
+    fleet_follower_counts(edges[1].follower, &counts);
+    assert_true(counts.silent);
+    begin_heard = 0;
+    for (int i = 0; i < 2; i++) fleet_follower_free(edges[i].follower);
 }
 
 /* The loop ends with all of them under way, as a process does that is told to stop. */
@@ -496,6 +522,7 @@ STORY(who_leaves)
 STORY(unproven_positions)
 STORY(erasures)
 STORY(a_primary_that_says_nothing)
+STORY(a_silence_that_is_older)
 STORY(a_sudden_end)
 
 static int set_up(void **state) {
@@ -538,6 +565,7 @@ int main(void) {
         cmocka_unit_test(batches),
         cmocka_unit_test(forgeries),
         cmocka_unit_test(stragglers),
+        cmocka_unit_test(a_silence_that_is_older),
         cmocka_unit_test(a_sudden_end),
         cmocka_unit_test(a_server_that_forgets),
         cmocka_unit_test(silence),
