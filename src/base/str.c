@@ -37,14 +37,6 @@ size_t sk_str_find(sk_str s, sk_str needle) {
     return hit ? (size_t)(hit - s.data) : s.len;
 }
 
-static bool is_blank(char c) { return c == ' ' || c == '\t'; }
-
-sk_str sk_str_trim(sk_str s) {
-    while (s.len && is_blank(s.data[0])) s.data++, s.len--;
-    while (s.len && is_blank(s.data[s.len - 1])) s.len--;
-    return s;
-}
-
 bool sk_str_cut(sk_str *rest, char separator, sk_str *out_piece) {
     if (!rest->data) return false;
     size_t at = sk_str_find_byte(*rest, separator);

@@ -45,7 +45,11 @@ static inline sk_str sk_str_slice(sk_str s, size_t from, size_t to) {
     return (sk_str){from ? s.data + from : s.data, to - from};
 }
 /* Without leading and trailing SP and HTAB (OWS of RFC 9110 section 5.6.3). */
-sk_str sk_str_trim(sk_str s);
+static inline sk_str sk_str_trim(sk_str s) {
+    while (s.len && (s.data[0] == ' ' || s.data[0] == '\t')) s.data++, s.len--;
+    while (s.len && (s.data[s.len - 1] == ' ' || s.data[s.len - 1] == '\t')) s.len--;
+    return s;
+}
 /* Cuts the next piece up to SEPARATOR off *rest; false when *rest was exhausted before the call
  * (rest->data NULL). "a,,b" gives "a", "", "b". */
 bool sk_str_cut(sk_str *rest, char separator, sk_str *out_piece);

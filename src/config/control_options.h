@@ -35,7 +35,7 @@
     X(S, VALUE, DURATION, invite_life, invite_life_ms, "10m", "1s", "1d", "1h",                              \
       "How long an invitation may be used, once.")                                                           \
     X(S, VALUE, NAME, user, user, "", "", "", "skerry",                                                      \
-      "User to become, when started as root. Without it: none.")                                             \
+      "User to become, which only root can. Without it: none.")                                              \
     X(S, VALUE, CHOICE, log_level, log_level, "info", "error warn info debug", "", "warn",                   \
       "How much to say on stderr about the process itself.")
 

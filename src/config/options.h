@@ -516,7 +516,7 @@ enum config_kind {
     X(S, SECTION, DISK, disk, disk, "", "", "", "",                                                          \
       "What RAM has no room for, on SSD, through restarts. Without it: RAM alone.")                          \
     X(S, VALUE, NAME, user, user, "", "", "", "skerry",                                                      \
-      "User to become after binding, when started as root. Without it: none.")                               \
+      "User to become after binding, which only root can. Without it: none.")                                \
     X(S, VALUE, NAME, server_name, server_name, "skerry", "", "", "edge-fra-1",                              \
       "Name in Via, CDN-Loop and Cache-Status. Where one Skerry asks another, each has its own.")            \
     X(S, SECTION, ACCESS_LOG, access_log, access_log, "", "", "", "", "A line for each request.")            \

@@ -166,7 +166,7 @@
     X(S, VALUE, SECRET, admin_token, admin_token, "", "", "", "",                                                      \
       "What admin requests must carry as `Authorization: Bearer TOKEN`.")                                              \
     X(S, VALUE, NAME, user, user, "", "", "", "skerry",                                                                \
-      "User to become after binding, when started as root. Without it: none.")                                         \
+      "User to become after binding, which only root can. Without it: none.")                                          \
     X(S, VALUE, FILE, state, state, "", "", "", "/var/lib/skerry/route",                                               \
       "Folder where the routing table is kept, for the next start. It must be there. Without it: nothing is kept.")    \
     X(S, VALUE, CHOICE, log_level, log_level, "info", "error warn info debug", "", "warn",                             \

@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "control/control.h"
@@ -109,12 +108,6 @@ static void tear_down(struct control_process *process) {
 
 /* --- the beginning ------------------------------------------------------------------------------------------- */
 
-/* When started as root; never gains privileges again in any case. */
-static sk_err become_user(sk_str user) {
-    (void)io_user_settle();
-    return user.len && geteuid() == 0 ? io_user_become(user, "control") : SK_OK;
-}
-
 static sk_err open_state(struct control_process *process) {
     const struct config_control *config = process->config;
     char folder[FLEET_PATH_BYTES], resolved[PATH_MAX];
@@ -182,7 +175,7 @@ static sk_err set_up(struct control_process *process) {
     if (!err) err = io_loop_create("control", &process->loop);
     if (!err) err = io_loop_on_signal(process->loop, SIGTERM, on_stop, process);
     if (!err) err = io_loop_on_signal(process->loop, SIGINT, on_stop, process);
-    if (!err) err = failed("user", become_user(process->config->user));
+    if (!err) err = io_user_settle(process->config->user, "control");
     if (!err) err = open_state(process);
     if (!err) err = open_store(process);
     if (!err) err = serve(process);

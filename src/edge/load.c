@@ -5,7 +5,7 @@
 #include <sys/resource.h>
 
 #include "config/value.h"
-#include "edge/privileges.h"
+#include "edge/descriptors.h"
 #include "edge/process.h"
 #include "observe/rtt.h"
 

@@ -10,11 +10,11 @@
 #include "edge/admin.h"
 #include "edge/bus.h"
 #include "edge/certificates.h"
+#include "edge/descriptors.h"
 #include "edge/fleet.h"
 #include "edge/gauges.h"
 #include "edge/notify.h"
 #include "edge/ocsp.h"
-#include "edge/privileges.h"
 #include "edge/quic_upgrade.h"
 #include "edge/reclaim.h"
 #include "edge/reload.h"
@@ -22,6 +22,7 @@
 #include "edge/tier.h"
 #include "edge/upgrade.h"
 #include "edge/withdraw.h"
+#include "io/user.h"
 
 /* --- while it runs -------------------------------------------------------------------------------------- */
 
@@ -206,7 +207,7 @@ static sk_err start(struct edge_process *process, struct config *config) {
     sk_hash_set_secret(secret);
     err = create_parts(process, config);
     if (!err) err = listen_all(process);
-    if (!err) err = edge_become_user(config);
+    if (!err) err = io_user_settle(config->user, "edge");
     if (!err) err = open_log(process);
     if (!err) err = edge_tier_start(process, secret, tick);
     if (!err && config->admin.len) err = edge_admin_start(process);

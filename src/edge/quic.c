@@ -1,15 +1,13 @@
 #include "edge/quic.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "edge/h3.h"
 #include "edge/process.h"
+#include "edge/quic_private.h"
 #include "edge/quic_upgrade.h"
-#include "io/socket.h"
 
-#define RECEIVES_A_TURN 8
 /* Handshakes with addresses that have proved nothing, before others have to (RFC 9000 section 8.1.2). */
 #define UNPROVEN_MAX 256
 /* All handshakes of a thread: beyond them nobody new is listened to. */
@@ -26,10 +24,6 @@ struct handed {
     char data[];
 };
 
-static void take_datagram(struct edge_quic_socket *socket, const struct io_train *train, sk_str datagram,
-                          bool handed_over);
-static void run_touched(struct edge_quic *quic);
-
 static struct edge_quic_socket *socket_at(const struct edge_quic *quic, const struct io_addr *addr) {
     SK_LIST_FOR_EACH(link, &quic->sockets) {
         struct edge_quic_socket *socket = SK_CONTAINER_OF(link, struct edge_quic_socket, link);
@@ -44,8 +38,8 @@ static void on_handed(struct io_task *task) {
     struct edge_quic *quic = handed->worker->quic;
     struct edge_quic_socket *socket = quic ? socket_at(quic, &handed->listener) : NULL;
     if (socket) {
-        take_datagram(socket, &handed->train, (sk_str){handed->data, handed->train.bytes}, true);
-        run_touched(quic);
+        (void)quic_take(socket, &handed->train, (sk_str){handed->data, handed->train.bytes}, true);
+        quic_run_touched(quic);
     }
     free(handed);
 }
@@ -144,139 +138,36 @@ static bool belongs_elsewhere(struct edge_quic_socket *socket, const struct io_t
     return true;
 }
 
-static void take_datagram(struct edge_quic_socket *socket, const struct io_train *train, sk_str datagram,
-                          bool handed_over) {
+bool quic_take(struct edge_quic_socket *socket, const struct io_train *train, sk_str datagram,
+               bool handed_over) {
     struct edge_quic *quic = socket->quic;
+    bool begun = false;
     struct wire_quic_packet packet;
     struct wire_quic_place place;
     observe_count(quic->worker->metrics, OBSERVE_QUIC_RECEIVED);
     wire_quic_look(datagram, &packet);
-    if (packet.kind == WIRE_QUIC_JUNK) return;
+    if (packet.kind == WIRE_QUIC_JUNK) return false;
     if (packet.kind == WIRE_QUIC_VERSION) {
         say_versions(socket, train, &packet);
-        return;
+        return false;
     }
     struct h3_conn *conn = edge_quic_ids_find(&quic->ids, &packet.to);
     if (!conn) {
         bool ours = wire_quic_id_read(quic->keys, &packet.to, &place);
-        if (ours && !handed_over && belongs_elsewhere(socket, train, datagram, place)) return;
+        if (ours && !handed_over && belongs_elsewhere(socket, train, datagram, place)) return false;
         if (packet.kind == WIRE_QUIC_INITIAL)
             conn = begin(socket, train, &packet);
         else if (packet.kind == WIRE_QUIC_SHORT && ours)
             say_reset(socket, train, &packet);
+        begun = conn;
     }
     if (conn) h3_receive(conn, train, datagram);
+    return begun;
 }
 
-/* --- sockets ---------------------------------------------------------------------------------------------- */
-
-static void run_touched(struct edge_quic *quic) {
+void quic_run_touched(struct edge_quic *quic) {
     struct sk_list *link;
     while ((link = sk_list_pop_front(&quic->touched))) h3_run(SK_CONTAINER_OF(link, struct h3_conn, touched));
-}
-
-static void split_train(struct edge_quic_socket *socket, const struct io_train *train) {
-    if (train->cut) return;
-    for (size_t at = 0; at < train->bytes; at += train->segment) {
-        size_t bytes = SK_MIN(train->segment, train->bytes - at);
-        take_datagram(socket, train, (sk_str){train->data + at, bytes}, false);
-    }
-}
-
-static void socket_close(struct edge_quic_socket *socket) {
-    io_watch_stop(&socket->watch);
-    close(socket->watch.fd);
-    sk_list_remove(&socket->link);
-    socket->closed = true;
-    if (!socket->queued) free(socket); /* else its task does */
-}
-
-static void receive_turn(struct edge_quic_socket *socket);
-
-static void on_again(struct io_task *task) {
-    struct edge_quic_socket *socket = SK_CONTAINER_OF(task, struct edge_quic_socket, again);
-    socket->queued = false;
-    if (socket->closed)
-        free(socket);
-    else if (socket->unwanted && !socket->connections)
-        socket_close(socket);
-    else
-        receive_turn(socket);
-}
-
-/* Goes on in the next iteration: more waits, or the end is near and somebody on the stack still reads from it. */
-static void queue_socket(struct edge_quic_socket *socket) {
-    if (socket->queued) return;
-    socket->queued = true;
-    socket->again.run = on_again;
-    io_loop_defer_to_next(socket->quic->worker->loop, &socket->again);
-}
-
-static void receive_turn(struct edge_quic_socket *socket) {
-    struct edge_quic *quic = socket->quic;
-    sk_err err = SK_OK;
-    if (socket->deaf) return;
-    for (int i = 0; i < RECEIVES_A_TURN && !err; i++) {
-        const struct io_train *trains;
-        size_t count = 0;
-        err = io_datagrams_receive(quic->room, socket->watch.fd, &socket->bound, &trains, &count);
-        for (size_t t = 0; t < count; t++) split_train(socket, &trains[t]);
-        if (!err && count < IO_TRAINS) err = SK_ERR_AGAIN; /* what comes now is told of */
-    }
-    if (!err) queue_socket(socket);
-    run_touched(quic);
-}
-
-static void on_ready(struct io_watch *watch, unsigned ready) {
-    receive_turn(SK_CONTAINER_OF(watch, struct edge_quic_socket, watch));
-}
-
-void edge_quic_listen(struct edge_quic *quic, int fd, int source_fd, const struct io_addr *addr) {
-    struct edge_quic_socket *socket = calloc(1, sizeof *socket);
-    if (!socket || io_socket_local_addr(fd, &socket->bound) != SK_OK) {
-        sk_log(SK_LOG_ERROR, "edge", "a worker cannot listen for QUIC: out of memory");
-        free(socket);
-        close(fd);
-        return;
-    }
-    socket->quic = quic;
-    socket->source_fd = source_fd;
-    socket->addr = *addr;
-    socket->tls = edge_snapshot_quic(quic->worker->snapshot, addr);
-    socket->watch = (struct io_watch){.fd = fd, .on_ready = on_ready, .read_only = true};
-    sk_list_push_back(&quic->sockets, &socket->link);
-    if (io_watch_start(quic->worker->loop, &socket->watch) != SK_OK)
-        sk_log(SK_LOG_ERROR, "edge", "a worker cannot watch its socket for QUIC");
-}
-
-void edge_quic_left(struct edge_quic_socket *socket) {
-    if (--socket->connections == 0 && socket->unwanted) queue_socket(socket);
-}
-
-void edge_quic_refuse_from(struct edge_quic *quic, int source_fd) {
-    SK_LIST_FOR_EACH(link, &quic->sockets) {
-        struct edge_quic_socket *socket = SK_CONTAINER_OF(link, struct edge_quic_socket, link);
-        if (source_fd != -1 && socket->source_fd != source_fd) continue;
-        socket->unwanted = true;
-        socket->tls = NULL;
-        socket->source_fd = -1; /* another one may get this number */
-        if (!socket->connections) queue_socket(socket);
-    }
-}
-
-void edge_quic_stop_reading(struct edge_quic *quic) {
-    SK_LIST_FOR_EACH(link, &quic->sockets) {
-        struct edge_quic_socket *socket = SK_CONTAINER_OF(link, struct edge_quic_socket, link);
-        io_watch_stop(&socket->watch);
-        socket->deaf = true;
-    }
-}
-
-void edge_quic_use_snapshot(struct edge_quic *quic) {
-    SK_LIST_FOR_EACH(link, &quic->sockets) {
-        struct edge_quic_socket *socket = SK_CONTAINER_OF(link, struct edge_quic_socket, link);
-        if (!socket->unwanted) socket->tls = edge_snapshot_quic(quic->worker->snapshot, &socket->addr);
-    }
 }
 
 /* --- life ------------------------------------------------------------------------------------------------- */
@@ -302,7 +193,8 @@ sk_err edge_quic_create(struct edge_worker *worker, struct edge_quic **out_quic)
 
 void edge_quic_free(struct edge_quic *quic) {
     if (!quic) return;
-    SK_LIST_FOR_EACH(link, &quic->sockets) socket_close(SK_CONTAINER_OF(link, struct edge_quic_socket, link));
+    SK_LIST_FOR_EACH(link, &quic->sockets)
+    quic_socket_close(SK_CONTAINER_OF(link, struct edge_quic_socket, link));
     if (!quic->worker->connection_count) wire_h3_room_free(&quic->h3);
     edge_quic_ids_free(&quic->ids);
     io_datagrams_free(quic->room);

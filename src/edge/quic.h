@@ -31,11 +31,19 @@ struct edge_quic_socket {
     struct sk_list link; /* quic.sockets */
 };
 
+/* What one receive brought and no turn has come to: trains in the room, the first from AT on. */
+struct edge_quic_batch {
+    struct edge_quic_socket *socket;
+    const struct io_train *trains;
+    size_t count, at;
+};
+
 struct edge_quic {
     struct edge_worker *worker;
     const struct wire_quic_keys *keys; /* the process's */
     struct wire_quic_place place;
     struct io_datagrams *room;
+    struct edge_quic_batch batch;
     char *train; /* IO_TRAIN_BYTES: what goes out, made and sent within one call */
     struct wire_h3_room h3;
     struct edge_quic_ids ids;

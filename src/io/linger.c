@@ -2,6 +2,7 @@
  * peer has seen our end, for a bounded time and number of bytes. Closing at once would answer the bytes
  * under way with a reset, which may destroy our last answer before the peer has read it. */
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "io/loop_private.h"
@@ -9,6 +10,8 @@
 
 /* More than a peer could have had under way; who goes on sending after that has not read our answer. */
 #define LINGER_BYTES ((size_t)8 << 20)
+/* Of them one socket has at a time; the others' turn comes in between. */
+#define TURN_BYTES ((size_t)256 << 10)
 #define SCRATCH_BYTES 16384
 
 struct lingers {
@@ -20,6 +23,8 @@ struct linger_socket {
     struct sk_list link;
     struct io_watch watch;
     struct io_timer timer;
+    struct io_task again; /* more has come than one turn takes */
+    bool queued, over;
     size_t bytes_left;
 };
 
@@ -41,7 +46,8 @@ static void finish(struct linger_socket *socket) {
     io_timer_stop(&socket->timer);
     io_watch_stop(&socket->watch);
     close(socket->watch.fd);
-    free(socket);
+    socket->over = true;
+    if (!socket->queued) free(socket); /* else its task does */
 }
 
 static void destroy(struct io_loop *loop, struct io_part *part) {
@@ -51,22 +57,49 @@ static void destroy(struct io_loop *loop, struct io_part *part) {
     free(lingers);
 }
 
-/* Throws away what has come; false when nothing more is to be waited for. */
-static bool discard(int fd, size_t *bytes_left) {
+/* Throws away a turn's worth of what has come. SK_OK: there may be more; SK_ERR_AGAIN: not now; else nothing more is
+ * to be waited for. */
+static sk_err discard(int fd, size_t *bytes_left) {
     char scratch[SCRATCH_BYTES];
-    size_t n;
-    sk_err err;
-    while ((err = io_recv(fd, scratch, sizeof scratch, &n)) == SK_OK) {
-        if (n >= *bytes_left) return false;
+    for (size_t turn = 0; turn < TURN_BYTES;) {
+        size_t n;
+        sk_err err = io_recv(fd, scratch, sizeof scratch, &n);
+        if (err) return err;
+        if (n >= *bytes_left) return SK_ERR_END;
         *bytes_left -= n;
+        turn += n;
     }
-    return err == SK_ERR_AGAIN;
+    return SK_OK;
+}
+
+static void take_turn(struct linger_socket *socket);
+
+static void on_again(struct io_task *task) {
+    struct linger_socket *socket = SK_CONTAINER_OF(task, struct linger_socket, again);
+    socket->queued = false;
+    if (socket->over)
+        free(socket);
+    else
+        take_turn(socket);
+}
+
+static void queue(struct linger_socket *socket) {
+    if (socket->queued) return;
+    socket->queued = true;
+    socket->again.run = on_again;
+    io_loop_defer_to_next(socket->watch.loop, &socket->again);
+}
+
+static void take_turn(struct linger_socket *socket) {
+    sk_err err = discard(socket->watch.fd, &socket->bytes_left);
+    if (err == SK_OK)
+        queue(socket);
+    else if (err != SK_ERR_AGAIN)
+        finish(socket);
 }
 
 static void on_ready(struct io_watch *watch, unsigned ready) {
-    struct linger_socket *socket = SK_CONTAINER_OF(watch, struct linger_socket, watch);
-    if (ready & (IO_READABLE | IO_HANGUP))
-        if (!discard(watch->fd, &socket->bytes_left)) finish(socket);
+    if (ready & (IO_READABLE | IO_HANGUP)) take_turn(SK_CONTAINER_OF(watch, struct linger_socket, watch));
 }
 
 static void on_timer(struct io_timer *timer) { finish(SK_CONTAINER_OF(timer, struct linger_socket, timer)); }
@@ -88,6 +121,7 @@ static bool start(struct io_loop *loop, int fd, int64_t linger_ms, size_t bytes_
 
 void io_socket_close_lingering(struct io_loop *loop, int fd, int64_t linger_ms) {
     size_t bytes_left = LINGER_BYTES;
-    bool done = shutdown(fd, SHUT_WR) < 0 || !discard(fd, &bytes_left);
-    if (done || !start(loop, fd, linger_ms, bytes_left)) close(fd);
+    sk_err err = shutdown(fd, SHUT_WR) < 0 ? SK_ERR_END : discard(fd, &bytes_left);
+    bool more = err == SK_OK || err == SK_ERR_AGAIN;
+    if (!more || !start(loop, fd, linger_ms, bytes_left)) close(fd);
 }

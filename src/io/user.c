@@ -27,4 +27,13 @@ sk_err io_user_become(sk_str name, const char *part) {
     return user->pw_uid != 0 && setuid(0) == 0 ? SK_ERR_DENIED : SK_OK;
 }
 
-bool io_user_settle(void) { return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0; }
+sk_err io_user_settle(sk_str name, const char *part) {
+    sk_err err = SK_OK;
+    if (name.len)
+        err = io_user_become(name, part);
+    else if (geteuid() == 0)
+        sk_log(SK_LOG_WARN, part, "running as root: set `user` so that a fault can do less harm");
+    if (!err && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        sk_log(SK_LOG_WARN, part, "the kernel does not know no_new_privs");
+    return err;
+}

@@ -8,8 +8,8 @@
 /* Becomes NAME (ends with NUL) with its group and supplementary groups, for good: of NAME's own processes and root only.
  * SK_ERR_NOT_FOUND: no such user; SK_ERR_DENIED. Logged as PART. */
 sk_err io_user_become(sk_str name, const char *part);
-/* Gives up the means of ever gaining privileges again, by a program with other rights for instance. False: the kernel
- * does not know that. */
-bool io_user_settle(void);
+/* Whom a role runs as: NAME, by io_user_become; empty: who has started it, with a warning when that is root. Gives up the
+ * means of ever gaining privileges again, by a program with other rights for instance. Errors of io_user_become. */
+sk_err io_user_settle(sk_str name, const char *part);
 
 #endif

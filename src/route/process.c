@@ -2,7 +2,6 @@
 
 #include <signal.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/hash.h"
 #include "base/log.h"
@@ -28,12 +27,6 @@ static sk_err open_query_log(struct route_process *process, const struct config_
         sk_log(SK_LOG_ERROR, "route", "query_log %.*s: %s", SK_STR_ARGS(config->query_log.path),
                sk_err_text(err));
     return err;
-}
-
-/* When started as root; never gains privileges again in any case. */
-static sk_err become_user(sk_str user) {
-    (void)io_user_settle();
-    return user.len && geteuid() == 0 ? io_user_become(user, "route") : SK_OK;
 }
 
 /* --- running ---------------------------------------------------------------------------------------- */
@@ -149,7 +142,7 @@ static int run(struct route_process *process, struct config_route *config) {
     err = route_sockets_open(&process->sockets, config, process->worker_count, &process->inherited);
     if (!err) err = route_admin_start(process);
     if (!err) err = redirect_create(plan, &process->redirect);
-    if (!err) err = become_user(config->user);
+    if (!err) err = io_user_settle(config->user, "route");
     if (!err) err = open_query_log(process, config);
     if (!err) keep_save(process, true);
     if (!err) err = redirect_start(process->redirect);

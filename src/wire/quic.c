@@ -133,6 +133,7 @@ sk_err wire_quic_accept(const struct wire_quic_options *options, struct wire_qui
                                .app = options->app,
                                .app_arg = options->app_arg,
                                .offer.stream = -1,
+                               .acked.stream = -1,
                                .why = "",
                                .now = options->now};
     ngtcp2_ccerr_default(&quic->error);
@@ -182,6 +183,7 @@ sk_err wire_quic_receive(struct wire_quic *quic, const struct io_train *train, s
     ERR_clear_error();
     int result = ngtcp2_conn_read_pkt(quic->conn, &path, &info, (const uint8_t *)datagram.data, datagram.len,
                                       (ngtcp2_tstamp)now);
+    if (result == 0) result = quic_tell_acked(quic);
     if (result == 0) {
         if (quic->handshaken && quic->ssl) end_tls(quic);
         return SK_OK;

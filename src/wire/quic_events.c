@@ -28,11 +28,24 @@ static int on_stream_data(ngtcp2_conn *conn, uint32_t flags, int64_t stream, uin
     return quic_app_verdict(quic, err, error);
 }
 
+/* What the packets of a stream carried that one acknowledgement names, or several of one datagram, is told as one: the
+ * application looks its stream up once for all of them. */
+int quic_tell_acked(struct wire_quic *quic) {
+    struct quic_acked acked = quic->acked;
+    uint64_t error = 0;
+    if (acked.stream < 0) return 0;
+    quic->acked = (struct quic_acked){.stream = -1};
+    return quic_app_verdict(quic, quic->app->acknowledged(quic->app_arg, acked.stream, acked.bytes, &error),
+                            error);
+}
+
 static int on_acked(ngtcp2_conn *conn, int64_t stream, uint64_t offset, uint64_t bytes, void *user,
                     void *stream_user) {
     struct wire_quic *quic = user;
-    uint64_t error = 0;
-    return quic_app_verdict(quic, quic->app->acknowledged(quic->app_arg, stream, bytes, &error), error);
+    int result = quic->acked.stream == stream ? 0 : quic_tell_acked(quic);
+    quic->acked.stream = stream;
+    quic->acked.bytes += bytes;
+    return result;
 }
 
 static int on_stream_close(ngtcp2_conn *conn, uint32_t flags, int64_t stream, uint64_t code, void *user,
@@ -40,6 +53,8 @@ static int on_stream_close(ngtcp2_conn *conn, uint32_t flags, int64_t stream, ui
     struct wire_quic *quic = user;
     uint64_t error = 0;
     bool coded = flags & NGTCP2_STREAM_CLOSE_FLAG_APP_ERROR_CODE_SET;
+    int result = quic_tell_acked(quic);
+    if (result != 0) return result;
     sk_err err = quic->app->stream_over(quic->app_arg, stream, coded ? code : UINT64_MAX, &error);
     if (!ngtcp2_conn_is_local_stream(conn, stream)) {
         if (ngtcp2_is_bidi_stream(stream))
@@ -50,17 +65,20 @@ static int on_stream_close(ngtcp2_conn *conn, uint32_t flags, int64_t stream, ui
     return quic_app_verdict(quic, err, error);
 }
 
+static int tell_reset(struct wire_quic *quic, int64_t stream, bool by_sender) {
+    uint64_t error = 0;
+    int result = quic_tell_acked(quic);
+    if (result != 0) return result;
+    return quic_app_verdict(quic, quic->app->stream_reset(quic->app_arg, stream, by_sender, &error), error);
+}
+
 static int on_stream_reset(ngtcp2_conn *conn, int64_t stream, uint64_t final_size, uint64_t code, void *user,
                            void *stream_user) {
-    struct wire_quic *quic = user;
-    uint64_t error = 0;
-    return quic_app_verdict(quic, quic->app->stream_reset(quic->app_arg, stream, true, &error), error);
+    return tell_reset(user, stream, true);
 }
 
 static int on_stop_sending(ngtcp2_conn *conn, int64_t stream, uint64_t code, void *user, void *stream_user) {
-    struct wire_quic *quic = user;
-    uint64_t error = 0;
-    return quic_app_verdict(quic, quic->app->stream_reset(quic->app_arg, stream, false, &error), error);
+    return tell_reset(user, stream, false);
 }
 
 static int on_stream_window(ngtcp2_conn *conn, int64_t stream, uint64_t window, void *user,

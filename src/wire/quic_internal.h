@@ -27,6 +27,7 @@ struct wire_quic_app {
     sk_err (*ready)(void *app, uint64_t *out_error);
     sk_err (*received)(void *app, int64_t stream, sk_str bytes, bool fin, sk_time_ns now,
                        uint64_t *out_error);
+    /* Before the stream is over or reset, and at the latest when what told of it is received to its end. */
     sk_err (*acknowledged)(void *app, int64_t stream, uint64_t bytes, uint64_t *out_error);
     /* Neither end has anything on it any more; ERROR: UINT64_MAX when there was none. */
     sk_err (*stream_over)(void *app, int64_t stream, uint64_t error, uint64_t *out_error);
@@ -46,10 +47,16 @@ struct wire_quic_app {
 #define QUIC_PIECES 8
 struct quic_offer {
     ngtcp2_vec pieces[QUIC_PIECES];
-    size_t count;   /* of pieces that are left */
-    size_t written; /* bytes that the application does not know of */
-    int64_t stream; /* -1: none */
-    bool fin;       /* with the last piece the stream ends */
+    size_t first, count; /* those from FIRST on are left */
+    size_t written;      /* bytes that the application does not know of */
+    int64_t stream;      /* -1: none */
+    bool fin;            /* with the last piece the stream ends */
+};
+
+/* What the client has, and the application does not know of. */
+struct quic_acked {
+    int64_t stream; /* -1: there is nothing */
+    uint64_t bytes;
 };
 
 struct wire_quic {
@@ -67,6 +74,7 @@ struct wire_quic {
     const struct wire_quic_app *app;
     void *app_arg;
     struct quic_offer offer;
+    struct quic_acked acked;
     ngtcp2_ccerr error;
     const char *why;
     sk_time_ns now;
@@ -75,6 +83,7 @@ struct wire_quic {
 ngtcp2_conn *quic_conn(struct wire_quic *quic);
 /* quic_events.c: what the library calls. */
 extern const ngtcp2_callbacks quic_callbacks;
+int quic_tell_acked(struct wire_quic *quic); /* 0, or what a callback of the library returns */
 void quic_on_qlog(void *user, uint32_t flags, const void *data, size_t bytes);
 /* What the application said of its own failure, for the library's callbacks. */
 int quic_app_verdict(struct wire_quic *quic, sk_err err, uint64_t error);

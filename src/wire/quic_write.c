@@ -2,6 +2,10 @@
  * as a packet does. */
 #include "wire/quic_internal.h"
 
+#define CACHE_LINE 64
+/* About as much as one packet takes. */
+#define PACKET_BYTES 1500
+
 /* The application learns how far it came. WHOLE: to the last byte, and to the stream's end where that was offered. An
  * end alone that no packet took is not told of: the application would take it for sent. */
 static void settle(struct wire_quic *quic, bool whole) {
@@ -9,7 +13,7 @@ static void settle(struct wire_quic *quic, bool whole) {
     if (offer->stream >= 0 && (offer->written || whole))
         quic->app->wrote(quic->app_arg, offer->stream, offer->written, whole && offer->fin);
     offer->stream = -1;
-    offer->count = offer->written = 0;
+    offer->first = offer->count = offer->written = 0;
     offer->fin = false;
 }
 
@@ -34,17 +38,29 @@ static sk_err ask(struct wire_quic *quic, uint64_t *out_error) {
 /* BYTES of it are in a packet. */
 static void take(struct wire_quic *quic, size_t bytes) {
     struct quic_offer *offer = &quic->offer;
-    size_t gone = 0;
     offer->written += bytes;
-    while (gone < offer->count && bytes >= offer->pieces[gone].len) bytes -= offer->pieces[gone++].len;
-    offer->count -= gone;
-    memmove(offer->pieces, offer->pieces + gone, offer->count * sizeof *offer->pieces);
-    if (offer->count) {
-        offer->pieces[0].base += bytes;
-        offer->pieces[0].len -= bytes;
+    while (offer->first < offer->count && bytes >= offer->pieces[offer->first].len)
+        bytes -= offer->pieces[offer->first++].len;
+    if (offer->first < offer->count) {
+        offer->pieces[offer->first].base += bytes;
+        offer->pieces[offer->first].len -= bytes;
     } else {
         settle(quic, true);
     }
+}
+
+/* As many pieces as fill ROOM; what the packet after it takes of the last of them comes from memory while this one is
+ * encrypted. */
+static size_t enough(const struct quic_offer *offer, size_t room) {
+    size_t bytes = 0, at = offer->first;
+    while (at < offer->count && bytes < room) bytes += offer->pieces[at++].len;
+    if (bytes > room) {
+        const ngtcp2_vec *last = &offer->pieces[at - 1];
+        size_t ahead = SK_MIN(bytes - room, (size_t)PACKET_BYTES);
+        for (size_t i = 0; i < ahead; i += CACHE_LINE)
+            __builtin_prefetch(last->base + last->len - (bytes - room) + i);
+    }
+    return at - offer->first;
 }
 
 /* One packet, with as much of the streams as it holds. */
@@ -59,9 +75,10 @@ static ngtcp2_ssize write_packet(ngtcp2_conn *conn, ngtcp2_path *path, ngtcp2_pk
         if (err) return quic_app_verdict(quic, err, error);
         int64_t stream = offer->stream;
         uint32_t flags = NGTCP2_WRITE_STREAM_FLAG_MORE | NGTCP2_WRITE_STREAM_FLAG_PADDING;
-        if (offer->fin) flags |= NGTCP2_WRITE_STREAM_FLAG_FIN;
+        size_t count = enough(offer, room);
+        if (offer->fin && offer->first + count == offer->count) flags |= NGTCP2_WRITE_STREAM_FLAG_FIN;
         ngtcp2_ssize n = ngtcp2_conn_writev_stream(conn, path, info, out, room, &taken, flags, stream,
-                                                   offer->pieces, offer->count, now);
+                                                   offer->pieces + offer->first, count, now);
         if (stream >= 0 && taken >= 0) take(quic, (size_t)taken);
         switch (n) {
         case NGTCP2_ERR_WRITE_MORE: continue;

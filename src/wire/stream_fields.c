@@ -3,9 +3,18 @@
 
 #define STATUS_DIGITS 3
 #define LENGTH_DIGITS 20
+/* Most heads have fewer. */
+#define LINES_AT_FIRST 24
 
 /* RFC 9113 section 8.2.2; content-length is ours to say when there is none. */
 static bool belongs_to_connection(sk_str name) {
+    switch (name.len) {
+    case sizeof "upgrade" - 1:
+    case sizeof "connection" - 1:
+    case sizeof "proxy-connection" - 1:
+    case sizeof "transfer-encoding" - 1: break;
+    default: return false;
+    }
     switch (http_field_lookup(name)) {
     case HTTP_FIELD_CONNECTION:
     case HTTP_FIELD_KEEP_ALIVE:
@@ -15,10 +24,21 @@ static bool belongs_to_connection(sk_str name) {
     default: return false;
     }
 }
+static_assert(sizeof "keep-alive" == sizeof "connection");
 
 static sk_err list_init(struct wire_nv_list *list, struct sk_arena *arena, size_t capacity) {
     *list = (struct wire_nv_list){sk_arena_alloc(arena, capacity * sizeof(struct wire_nv)), 0, capacity};
     return list->items ? SK_OK : SK_ERR_NO_MEMORY;
+}
+
+static sk_err list_grow(struct wire_nv_list *list, struct sk_arena *arena) {
+    struct wire_nv_list larger;
+    sk_err err = list_init(&larger, arena, 2 * list->capacity);
+    if (err) return err;
+    memcpy(larger.items, list->items, list->count * sizeof *list->items);
+    larger.count = list->count;
+    *list = larger;
+    return SK_OK;
 }
 
 static void list_put(struct wire_nv_list *list, sk_str name, sk_str value) {
@@ -37,27 +57,35 @@ static sk_err list_field(struct wire_nv_list *list, struct sk_arena *arena, sk_s
     return SK_OK;
 }
 
-static size_t count_lines(sk_str text) {
-    size_t lines = 0;
-    for (size_t at; text.len; lines++) {
-        at = sk_str_find_byte(text, '\n');
-        text = sk_str_slice(text, at + 1, text.len);
-    }
-    return lines;
+static const char *find_or_end(const char *at, const char *end, char byte) {
+    const char *hit = memchr(at, byte, (size_t)(end - at));
+    return hit ? hit : end;
 }
 
+/* One line, from AT to its END. The name goes to LOWER, and what is behind it there is returned. */
+static char *list_line(struct wire_nv_list *list, const char *at, const char *end, char *lower) {
+    const char *colon = find_or_end(at, end, ':'), *value = colon + (colon < end);
+    sk_str name = {at, (size_t)(colon - at)};
+    if (!name.len || belongs_to_connection(name)) return lower;
+    sk_ascii_lower(lower, name.data, name.len);
+    list_put(list, (sk_str){lower, name.len}, sk_str_trim((sk_str){value, (size_t)(end - value)}));
+    return lower + name.len;
+}
+
+/* Every hit over HTTP/2 and HTTP/3 comes by here: one pass, and one piece of memory for all names. */
 static sk_err list_lines(struct wire_nv_list *list, struct sk_arena *arena, sk_str text) {
-    sk_err err = SK_OK;
-    while (text.len && !err) {
-        size_t end = sk_str_find_byte(text, '\n');
-        sk_str line = sk_str_slice(text, 0, end);
-        text = sk_str_slice(text, end + 1, text.len);
-        if (line.len && line.data[line.len - 1] == '\r') line.len--;
-        size_t colon = sk_str_find_byte(line, ':');
-        err = list_field(list, arena, sk_str_slice(line, 0, colon),
-                         sk_str_trim(sk_str_slice(line, SK_MIN(colon + 1, line.len), line.len)));
+    if (!text.len) return SK_OK;
+    const char *at = text.data, *all = text.data + text.len;
+    char *lower = sk_arena_alloc(arena, text.len);
+    if (!lower) return SK_ERR_NO_MEMORY;
+    while (at < all) {
+        const char *next = find_or_end(at, all, '\n');
+        const char *end = next > at && next[-1] == '\r' ? next - 1 : next;
+        if (list->count + 1 >= list->capacity && list_grow(list, arena) != SK_OK) return SK_ERR_NO_MEMORY;
+        lower = list_line(list, at, end, lower);
+        at = next + 1;
     }
-    return err;
+    return SK_OK;
 }
 
 static sk_err list_status(struct wire_nv_list *list, struct sk_arena *arena, uint16_t status) {
@@ -78,9 +106,7 @@ static sk_err list_length(struct wire_nv_list *list, struct sk_arena *arena, uin
 sk_err wire_nv_response(struct wire_nv_list *out_list, struct wire_stream *stream, uint16_t status,
                         const sk_str *heads, int count, uint64_t length) {
     struct wire_nv_list list;
-    size_t lines = 2;
-    for (int i = 0; i < count; i++) lines += count_lines(heads[i]);
-    sk_err err = list_init(&list, &stream->arena, lines);
+    sk_err err = list_init(&list, &stream->arena, LINES_AT_FIRST);
     if (!err) err = list_status(&list, &stream->arena, status);
     for (int i = 0; i < count && !err; i++) err = list_lines(&list, &stream->arena, heads[i]);
     if (!err && length != UINT64_MAX) err = list_length(&list, &stream->arena, length);

@@ -19,7 +19,7 @@ import pytest
 
 from harness.client import Conn, fetch
 from harness import protocol
-from harness.edge import binary, run, soon
+from harness.edge import binary, execution_environment, run, soon
 from harness.message import build
 from harness.origin import cacheable, reply
 from harness.ports import Reservation
@@ -682,6 +682,37 @@ def test_it_becomes_an_ordinary_user_and_drops_what_it_does_not_need(new_edge, o
         for task in os.listdir(f"/proc/{edge.pid}/task"):
             assert f"\nUid:\t{nobody.pw_uid}\t" in Path(f"/proc/{edge.pid}/task/{task}/status").read_text()
         edge.stop()
+    finally:
+        shutil.rmtree(directory)
+
+
+WHO_STARTS = {
+    "edge": "listen: [LISTEN]\nsites: [{origin: 'http://127.0.0.1:1'}]\n",
+    "route": "listen: LISTEN\nzones: [{name: example.test, file: zone}]\n",
+    "control": "fleet: acme\nlisten: LISTEN\nstate: DIR/state\n",
+}
+
+
+@pytest.mark.parametrize("role", WHO_STARTS)
+def test_who_cannot_become_its_user_does_not_start(role):
+    """Rather than run as somebody else than the file says. No role is an exception."""
+    directory, reservation = Path(tempfile.mkdtemp(prefix="skerry-user-")), Reservation()
+    nobody = pwd.getpwnam("nobody").pw_uid if os.getuid() == 0 else os.getuid()
+    try:
+        (directory / "file.yaml").write_text("user: root\n" + WHO_STARTS[role].replace("LISTEN", str(reservation))
+                                             .replace("DIR", str(directory)))
+        (directory / "zone").write_text("@ 60 IN SOA a.test. b.test. 1 60 60 60 60\n@ 60 IN NS a.test.\n")
+        program = shutil.copy(binary(), directory)
+        for each in (directory, directory / "zone"):
+            os.chmod(each, 0o755)
+            os.chown(each, nobody, -1)
+        reservation.close()  # an address is shared only with the same user
+        done = subprocess.run([program, role, "-c", directory / "file.yaml"], user=nobody, cwd=directory,
+                              capture_output=True, text=True, timeout=limit(10),
+                              env={**os.environ, **execution_environment()})
+        assert done.returncode == 1, done.stderr
+        assert f'error {role}: user: only root can become "root"; leave it out or start as root' in done.stderr
+        assert "ready" not in done.stdout + done.stderr
     finally:
         shutil.rmtree(directory)
 

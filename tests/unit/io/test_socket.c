@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -292,6 +293,33 @@ static void a_lingering_close_lets_the_last_answer_through(void **state) {
     assert_int_equal(open_descriptors(), before);
 }
 
+static int waiting_bytes(int fd) {
+    int bytes = -1;
+    assert_int_equal(ioctl(fd, FIONREAD, &bytes), 0);
+    return bytes;
+}
+
+/* Whoever has megabytes under way does not keep the others of the loop waiting until they are thrown away. */
+static void a_lingering_close_takes_turns(void **state) {
+    struct io_addr addr;
+    int client, server;
+    static char big[1 << 20];
+    size_t n;
+    (void)state;
+    assert_ok(io_loop_create("test", &loop));
+    int fd = listener("127.0.0.1:0", &addr);
+    connect_to(fd, &addr, &client, &server);
+    struct iovec upload = {big, sizeof big};
+    while (io_sendv(client, &upload, 1, false, &n) == SK_OK) continue;
+    int same = dup(server);
+    io_socket_close_lingering(loop, server, 1000);
+    assert_true(waiting_bytes(same) > 0);
+    run_for(50);
+    assert_int_equal(waiting_bytes(same), 0);
+    io_loop_destroy(loop);
+    close(same), close(client), close(fd);
+}
+
 static void a_lingering_close_ends_with_its_time_and_with_the_loop(void **state) {
     struct io_addr addr;
     int clients[3], servers[3];
@@ -326,6 +354,7 @@ int main(void) {
         cmocka_unit_test(sendfile_stops_short_only_at_a_full_socket),
         cmocka_unit_test(a_refused_connect_tells_so),
         cmocka_unit_test(a_lingering_close_lets_the_last_answer_through),
+        cmocka_unit_test(a_lingering_close_takes_turns),
         cmocka_unit_test(a_lingering_close_ends_with_its_time_and_with_the_loop),
     };
     return SK_RUN_TESTS(tests);
