@@ -74,6 +74,7 @@ struct wire_quic {
     const struct wire_quic_app *app;
     void *app_arg;
     struct quic_offer offer;
+    bool begun, elsewhere; /* of a train: it has a packet; that goes to another address than the client's */
     struct quic_acked acked;
     ngtcp2_ccerr error;
     const char *why;

@@ -49,6 +49,18 @@ static void take(struct wire_quic *quic, size_t bytes) {
     }
 }
 
+/* A train goes to one address: the first packet's. That one may be a question to an address that the client has left
+ * (RFC 9000 section 9.3.3), of full size until a larger one has proved to get through: nothing else may follow it there. */
+static bool goes_elsewhere(ngtcp2_conn *conn, const ngtcp2_path *path) {
+    return path && !ngtcp2_path_eq(path, ngtcp2_conn_get_path(conn));
+}
+
+static ngtcp2_ssize note_packet(struct wire_quic *quic, const ngtcp2_path *path, ngtcp2_ssize bytes) {
+    if (bytes > 0 && !quic->begun) quic->elsewhere = goes_elsewhere(quic->conn, path);
+    quic->begun = true;
+    return bytes;
+}
+
 /* As many pieces as fill ROOM; what the packet after it takes of the last of them comes from memory while this one is
  * encrypted. */
 static size_t enough(const struct quic_offer *offer, size_t room) {
@@ -68,6 +80,7 @@ static ngtcp2_ssize write_packet(ngtcp2_conn *conn, ngtcp2_path *path, ngtcp2_pk
                                  size_t room, ngtcp2_tstamp now, void *user) {
     struct wire_quic *quic = user;
     struct quic_offer *offer = &quic->offer;
+    if (quic->elsewhere) return 0;
     for (;;) {
         uint64_t error = 0;
         ngtcp2_ssize taken = -1;
@@ -91,13 +104,14 @@ static ngtcp2_ssize write_packet(ngtcp2_conn *conn, ngtcp2_path *path, ngtcp2_pk
             settle(quic, false);
             quic->app->shut(quic->app_arg, stream);
             continue;
-        default: return n;
+        default: return note_packet(quic, path, n);
         }
     }
 }
 
 ngtcp2_ssize quic_write_train(struct wire_quic *quic, ngtcp2_path *path, ngtcp2_pkt_info *info, uint8_t *out,
                               size_t room, size_t *out_segment, sk_time_ns now) {
+    quic->begun = quic->elsewhere = false;
     ngtcp2_ssize bytes = ngtcp2_conn_write_aggregate_pkt(quic->conn, path, info, out, room, out_segment,
                                                          write_packet, (ngtcp2_tstamp)now);
     settle(quic, false);

@@ -159,9 +159,13 @@ class Client:
         self._events()
         self.flush()
 
-    def wait(self, condition, what):
-        end = time.monotonic() + self.timeout
+    def wait(self, condition, what, progress=lambda: None):
+        """PROGRESS: something that changes as long as it goes on; then there is time again. A client that stood still for
+        some seconds looks to its server like one that far away, and is sent ten packets in such a time at first."""
+        end, seen = time.monotonic() + self.timeout, progress()
         while not condition():
+            if (now := progress()) != seen:
+                end, seen = time.monotonic() + self.timeout, now
             if self.terminated is not None and not condition():
                 raise Closed(f"closed while waiting for {what}: {self.terminated}")
             assert time.monotonic() < end, f"waited in vain for {what}"
@@ -200,5 +204,6 @@ class Client:
 
     def get(self, path, **more):
         stream = self.send(path, **more)
-        self.wait(lambda: self.finished(stream), f"the answer to {path}")
-        return self.answer(stream)
+        answer = self.answer(stream)
+        self.wait(lambda: self.finished(stream), f"the answer to {path}", lambda: len(answer.body))
+        return answer

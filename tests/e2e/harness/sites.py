@@ -8,11 +8,11 @@ from .ports import Reservation
 
 
 class Site:
-    """Answers every GET with STATUS, or BODIES[path]; counts what it was asked."""
+    """Answers every GET with STATUS, or BODIES[path]; counts what it was asked, and the statuses that it gave."""
 
     def __init__(self, ip, tls=None):
         self.ip, self.tls = ip, tls
-        self.status, self.bodies, self.asked = 200, {}, []
+        self.status, self.bodies, self.asked, self.given = 200, {}, [], []
         reservation = Reservation(ip)
         self.port = reservation.port
         reservation.close()
@@ -32,7 +32,9 @@ class Site:
             def do_GET(self):
                 site.asked.append((self.path, dict(self.headers)))
                 body = site.bodies.get(self.path.split("?")[0], b"{}\n")
-                self.send_response(site.status)
+                status = site.status
+                site.given.append(status)
+                self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
