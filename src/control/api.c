@@ -1,5 +1,7 @@
 #include "control/api.h"
 
+#include "http/query.h"
+
 const struct fleet_admin_endpoint control_endpoints[] = {
 #define X(method, path, handler, who, right, parameters, content, help)                                      \
     {HTTP_METHOD_##method, SK_STR_INIT(path), control_api_##handler, help, .parks = true},
@@ -18,18 +20,7 @@ const size_t control_endpoint_count = SK_COUNT(control_endpoints);
 
 static sk_str decode(struct sk_arena *arena, sk_str text) {
     char *out = sk_arena_alloc(arena, text.len + 1);
-    size_t len = 0;
-    for (size_t i = 0; out && i < text.len; i++) {
-        uint64_t byte;
-        if (text.data[i] == '%' && sk_str_hex_to_u64(sk_str_slice(text, i + 1, i + 3), &byte) == SK_OK &&
-            i + 2 < text.len) {
-            out[len++] = (char)byte;
-            i += 2;
-        } else {
-            out[len++] = text.data[i] == '+' ? ' ' : text.data[i];
-        }
-    }
-    return sk_str_make(out, out ? len : 0);
+    return sk_str_make(out, out ? http_form_decode(text, out) : 0);
 }
 
 sk_str control_parameter(struct fleet_admin_request *request, const char *name) {
