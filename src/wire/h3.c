@@ -18,12 +18,14 @@ void wire_h3_room_init(struct wire_h3_room *room) {
     sk_pool_init(&room->chunks, sizeof(struct h3_chunk) + H3_CHUNK_BYTES, CHUNKS_KEPT);
     sk_pool_init(&room->loans, sizeof(struct h3_chunk), CHUNKS_KEPT);
     sk_pool_init(&room->outs, sizeof(struct h3_out), OUTS_KEPT);
+    wire_memory_init(&room->memory);
 }
 
 void wire_h3_room_free(struct wire_h3_room *room) {
     sk_pool_free_all(&room->chunks);
     sk_pool_free_all(&room->loans);
     sk_pool_free_all(&room->outs);
+    wire_memory_free(&room->memory);
 }
 
 /* --- abuse ------------------------------------------------------------------------------------------------ */
@@ -265,7 +267,7 @@ static int make_conn(struct wire_h3 *h3) {
     settings.qpack_encoder_max_dtable_capacity = 0; /* no memory for it: answers differ too much to gain */
     settings.qpack_blocked_streams = QPACK_BLOCKED_STREAMS;
     settings.enable_connect_protocol = 1; /* RFC 9220 */
-    int result = nghttp3_conn_server_new(&h3->conn, &callbacks, &settings, nghttp3_mem_default(), h3);
+    int result = nghttp3_conn_server_new(&h3->conn, &callbacks, &settings, &h3->memory, h3);
     if (!result) nghttp3_conn_set_max_client_streams_bidi(h3->conn, WIRE_QUIC_STREAMS);
     return result;
 }
@@ -416,7 +418,9 @@ sk_err wire_h3_create(const struct wire_stream_events *events, void *owner,
                            .events = events,
                            .owner = owner,
                            .rules = {*limits, HTTP_3, SK_STR("https")},
-                           .room = room};
+                           .room = room,
+                           .memory = {&room->memory, wire_memory_get, wire_memory_put, wire_memory_get_zeros,
+                                      wire_memory_resize}};
     sk_list_init(&h3->outs);
     sk_list_init(&h3->dropped);
     *out_h3 = h3;

@@ -8,6 +8,7 @@
 
 #include "base/pool.h"
 #include "wire/h2_abuse.h"
+#include "wire/memory.h"
 #include "wire/quic.h"
 #include "wire/stream.h"
 
@@ -19,6 +20,7 @@ struct wire_h3;
 /* What the connections of a thread share. */
 struct wire_h3_room {
     struct sk_pool chunks, loans, outs;
+    struct wire_memory memory; /* the library's */
 };
 void wire_h3_room_init(struct wire_h3_room *room);
 /* No connection is left. */

@@ -49,6 +49,7 @@ struct wire_h3 {
     int64_t unseen; /* bytes of frames that came, less what they brought */
     bool head_seen; /* by the read under way */
     struct wire_h3_room *room;
+    nghttp3_mem memory; /* the room's */
     struct sk_list outs, dropped;
     size_t unacked; /* bytes of copies */
     size_t loans;   /* chunks that are lent */
