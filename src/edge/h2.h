@@ -19,6 +19,7 @@ struct h2_conn {
     sk_time_ns drain_at;   /* when the final GOAWAY is due; 0: not draining */
     struct edge_pace pace; /* of OUT */
     struct sk_buf out;
+    struct sk_buf unfed; /* input that a turn was too short for */
 };
 
 /* Takes FD and the LAYER of its TLS after the handshake. The caller has counted it in by edge_limits_enter. */

@@ -10,6 +10,10 @@
 /* Frames made before the socket is asked; what waits in it beside that is what one frame holds. */
 #define OUT_ENOUGH (64 * 1024)
 #define READS_A_TURN 4
+/* Input that brings little and costs much (fields by the thousand, frames without content) has so much time in a turn,
+ * which is looked at after each bite: less than one costs less in any case. */
+#define TURN_NS (SK_NS_PER_MS / 10)
+#define BITE_BYTES (8 * 1024)
 #define TICK_MS 250
 
 static struct h2_conn *conn_of(struct mux_conn *mux) { return SK_CONTAINER_OF(mux, struct h2_conn, mux); }
@@ -21,6 +25,7 @@ static void conn_free(struct mux_conn *mux) {
     struct edge_worker *worker = mux->worker;
     wire_h2_free(conn->h2);
     sk_buf_free(&conn->out);
+    sk_buf_free(&conn->unfed);
     edge_limits_leave(worker->limits, &conn->mux.peer);
     edge_connection_remove(worker, &conn->mux.connection);
     free(conn);
@@ -126,28 +131,62 @@ static void feed(struct h2_conn *conn, sk_str input) {
         conn->head_at = mux_now(&conn->mux);
 }
 
+/* *END: when the turn is over, or 0 before anything is worth a look at the clock. */
+static bool is_over(sk_time_ns *end) {
+    sk_time_ns now = sk_time_now();
+    if (!*end) *end = now + TURN_NS;
+    return now >= *end;
+}
+
+/* What of INPUT the turn has no time for. */
+static sk_str feed_bites(struct h2_conn *conn, sk_str input, sk_time_ns *end) {
+    do {
+        size_t bite = SK_MIN(input.len, (size_t)BITE_BYTES);
+        feed(conn, sk_str_slice(input, 0, bite));
+        input = sk_str_slice(input, bite, input.len);
+    } while (input.len && !conn->dying && !is_over(end));
+    return input;
+}
+
+static void feed_kept(struct h2_conn *conn, sk_time_ns *end) {
+    sk_str rest = feed_bites(conn, sk_buf_str(&conn->unfed), end);
+    sk_buf_consume(&conn->unfed, sk_buf_len(&conn->unfed) - rest.len);
+    if (!rest.len) sk_buf_shrink(&conn->unfed);
+}
+
+static void feed_fresh(struct h2_conn *conn, sk_str input, sk_time_ns *end) {
+    sk_str rest = feed_bites(conn, input, end);
+    if (!conn->dying && rest.len && sk_buf_append(&conn->unfed, rest) != SK_OK) fail(conn);
+}
+
 /* A client that takes no answers gets no further questions in. */
 static bool wants_input(const struct h2_conn *conn) {
-    return !conn->dying && conn->may_read && !(conn->mux.blocked && sk_buf_len(&conn->out) >= OUT_ENOUGH);
+    return !conn->dying && (conn->may_read || sk_buf_len(&conn->unfed)) &&
+           !(conn->mux.blocked && sk_buf_len(&conn->out) >= OUT_ENOUGH);
+}
+
+/* False: the socket has no more now, or it is closed. */
+static bool read_more(struct h2_conn *conn, sk_time_ns *end) {
+    size_t n = 0;
+    bool drained;
+    char *room = conn->mux.worker->input;
+    sk_err err = io_layer_recv(conn->layer, conn->watch.fd, room, EDGE_INPUT_BYTES, &n, &drained);
+    if (drained) conn->may_read = false;
+    if (err) {
+        if (err != SK_ERR_AGAIN) conn_close(conn, err == SK_ERR_TLS);
+        return false;
+    }
+    observe_add(conn->mux.worker->metrics, OBSERVE_CLIENT_BYTES_RECEIVED, n);
+    if (SK_UNLIKELY(conn->mux.tls.early)) conn->mux.tls.early = edge_tls_layer_of(conn->layer)->facts.early;
+    feed_fresh(conn, (sk_str){room, n}, end);
+    return true;
 }
 
 static void read_some(struct h2_conn *conn) {
-    for (int i = 0; i < READS_A_TURN && wants_input(conn); i++) {
-        size_t n = 0;
-        bool drained;
-        char *room = conn->mux.worker->input;
-        sk_err err = io_layer_recv(conn->layer, conn->watch.fd, room, EDGE_INPUT_BYTES, &n, &drained);
-        if (drained) conn->may_read = false;
-        if (err == SK_ERR_AGAIN) return;
-        if (err) {
-            conn_close(conn, err == SK_ERR_TLS);
-            return;
-        }
-        observe_add(conn->mux.worker->metrics, OBSERVE_CLIENT_BYTES_RECEIVED, n);
-        if (SK_UNLIKELY(conn->mux.tls.early))
-            conn->mux.tls.early = edge_tls_layer_of(conn->layer)->facts.early;
-        feed(conn, (sk_str){room, n});
-    }
+    sk_time_ns end = 0;
+    if (wants_input(conn) && sk_buf_len(&conn->unfed)) feed_kept(conn, &end);
+    for (int i = 0; i < READS_A_TURN && wants_input(conn) && !sk_buf_len(&conn->unfed); i++)
+        if (!read_more(conn, &end)) return;
     if (wants_input(conn)) mux_queue(&conn->mux, true);
 }
 
@@ -291,6 +330,7 @@ void h2_accept(struct edge_worker *worker, int fd, const struct io_addr *peer, s
     conn->mux.secure = layer;
     if (layer) conn->mux.tls = edge_tls_layer_of(layer)->facts;
     sk_buf_init(&conn->out, 0);
+    sk_buf_init(&conn->unfed, 0);
     conn->watch = (struct io_watch){.fd = fd, .on_ready = on_ready};
     edge_connection_add(worker, &conn->mux.connection, &connection_ops);
     if (io_watch_start(worker->loop, &conn->watch) != SK_OK) {
