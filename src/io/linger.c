@@ -1,6 +1,7 @@
 /* Lingering close: a socket whose peer may still be sending is closed for writing, then read until the
  * peer has seen our end, for a bounded time and number of bytes. Closing at once would answer the bytes
  * under way with a reset, which may destroy our last answer before the peer has read it. */
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,7 +13,7 @@
 #define LINGER_BYTES ((size_t)8 << 20)
 /* Of them one socket has at a time; the others' turn comes in between. */
 #define TURN_BYTES ((size_t)256 << 10)
-#define SCRATCH_BYTES 16384
+#define SCRATCH_BYTES 65536
 
 struct lingers {
     struct io_part part;
@@ -57,17 +58,24 @@ static void destroy(struct io_loop *loop, struct io_part *part) {
     free(lingers);
 }
 
+/* TCP throws away without copying (tcp(7), MSG_TRUNC); other sockets fill SCRATCH. */
+static ssize_t throw_away(int fd) {
+    char scratch[SCRATCH_BYTES];
+    ssize_t n;
+    do n = recv(fd, scratch, sizeof scratch, MSG_TRUNC | MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    return n;
+}
+
 /* Throws away a turn's worth of what has come. SK_OK: there may be more; SK_ERR_AGAIN: not now; else nothing more is
  * to be waited for. */
 static sk_err discard(int fd, size_t *bytes_left) {
-    char scratch[SCRATCH_BYTES];
     for (size_t turn = 0; turn < TURN_BYTES;) {
-        size_t n;
-        sk_err err = io_recv(fd, scratch, sizeof scratch, &n);
-        if (err) return err;
-        if (n >= *bytes_left) return SK_ERR_END;
-        *bytes_left -= n;
-        turn += n;
+        ssize_t n = throw_away(fd);
+        if (n < 0) return sk_err_from_errno(errno);
+        if (n == 0 || (size_t)n >= *bytes_left) return SK_ERR_END;
+        *bytes_left -= (size_t)n;
+        turn += (size_t)n;
     }
     return SK_OK;
 }
