@@ -27,7 +27,8 @@ void edge_bus_keep_init(struct edge_bus_keep *keep, struct edge_process *process
  * SK_ERR_NOT_FOUND: none that may be believed (logged, where there is one). */
 sk_err edge_bus_keep_read(const struct edge_bus_keep *keep, struct fleet_bus_follow *out_follow,
                           sk_time_ns *out_heard, bool *out_unresolved);
-/* It is at FOLLOW now, and all up to it is in force; HEARD as above, 0 for who leaves. Written at most once a second, unless LAST. */
+/* It is at FOLLOW now, and all up to it is in force; HEARD as above, 0 for who leaves. Written at most once a second,
+ * unless LAST. */
 void edge_bus_keep_write(struct edge_bus_keep *keep, const struct fleet_bus_follow *follow, sk_time_ns heard,
                          bool unresolved, bool last);
 
