@@ -13,7 +13,7 @@
 #define LINGER_BYTES ((size_t)8 << 20)
 /* Of them one socket has at a time; the others' turn comes in between. */
 #define TURN_BYTES ((size_t)256 << 10)
-#define SCRATCH_BYTES 65536
+#define SCRATCH_BYTES 16384 /* on the stack, which may be a fiber's */
 
 struct lingers {
     struct io_part part;
