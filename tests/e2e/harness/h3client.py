@@ -9,9 +9,19 @@ from aioquic.h3.events import DataReceived, HeadersReceived
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
 from aioquic.quic.events import ConnectionTerminated, HandshakeCompleted, StopSendingReceived, StreamReset
+from aioquic.quic.stream import QuicStreamSender
 
 from .h2client import Answer
 from .scale import limit
+
+
+def _reset_once(sender, error_code, reset=QuicStreamSender.reset):
+    """A STOP_SENDING may come again (RFC 9000 13.3), which the library takes for a mistake of its own."""
+    if sender._reset_error_code is None:
+        reset(sender, error_code)
+
+
+QuicStreamSender.reset = _reset_once
 
 
 class Closed(AssertionError):
