@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from .edge import binary, execution_environment
-from .scale import wait_until
+from .scale import limit, wait_until
 
 UNAVAILABLE = 77
 
@@ -79,8 +79,11 @@ class Mortal:
         assert code == (0 if how == "stop" else 128 + signal.SIGKILL if self.store else -signal.SIGKILL), code
 
     def die(self):
-        """At once, also amid its start."""
+        """At once, also amid its start. What has not ended by then is not waited for: its end is nobody's question."""
+        end = time.monotonic() + limit(10)
         while self.process.poll() is None:
+            if time.monotonic() > end:
+                self.process.kill()  # the edge, its child, ends with it
             try:
                 os.kill(self.pid, signal.SIGKILL)
             except (OSError, IndexError):
