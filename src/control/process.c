@@ -44,21 +44,10 @@ static sk_err make_self(struct control_process *process, struct fleet_identity *
 
 sk_err control_renew_self(struct control_process *process) {
     struct fleet_identity *identity;
-    SSL_CTX *tls;
     sk_err err = fleet_ca_bus_masters(process->ca, &process->bus_masters);
     if (!err) err = fleet_ca_vault_keys(process->ca, &process->seal_keys);
     if (!err) err = make_self(process, &identity);
-    if (err) return err;
-    err = fleet_identity_context(identity, FLEET_ANSWERING_ALL, &tls);
-    if (err) {
-        fleet_identity_unref(identity);
-        return err;
-    }
-    fleet_identity_unref(process->identity);
-    SSL_CTX_free(process->tls); /* connections hold it as long as they last */
-    process->identity = identity;
-    process->tls = tls;
-    return SK_OK;
+    return err ? err : fleet_identity_use(identity, FLEET_ANSWERING_ALL, &process->identity, &process->tls);
 }
 
 static SSL_CTX *tls_in_force(void *role) { return ((struct control_process *)role)->tls; }

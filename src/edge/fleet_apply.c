@@ -46,9 +46,11 @@ void edge_fleet_drop_pending(struct edge_fleet *fleet) {
     char path[FLEET_PATH_BYTES];
     if (!fleet || !fleet->pending.len) return;
     sk_str folder = sk_str_from_c(fleet->folder);
-    sk_err err = sk_buf_len(&fleet->before) ? fleet_snapshot_keep(folder, sk_buf_str(&fleet->before))
-                                            : fleet_path(folder, FLEET_FILE_SNAPSHOT, path);
-    if (!err && !sk_buf_len(&fleet->before) && unlink(path) != 0) err = sk_err_from_errno(errno);
+    sk_err err;
+    if (sk_buf_len(&fleet->before))
+        err = fleet_snapshot_keep(folder, sk_buf_str(&fleet->before));
+    else if ((err = fleet_path(folder, FLEET_FILE_SNAPSHOT, path)) == SK_OK && unlink(path) != 0)
+        err = sk_err_from_errno(errno);
     if (err)
         sk_log(SK_LOG_ERROR, "fleet", "a start would begin with a configuration that is refused: %s",
                sk_err_text(err));

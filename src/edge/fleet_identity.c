@@ -12,19 +12,8 @@ enum { RENEW_AGAIN_S = 60 };
 
 sk_err edge_fleet_use_identity(struct edge_fleet *fleet) {
     struct fleet_identity *identity;
-    SSL_CTX *tls;
     sk_err err = fleet_identity_load(sk_str_from_c(fleet->folder), &identity);
-    if (err) return err;
-    err = fleet_identity_context(identity, FLEET_ASKING, &tls);
-    if (err) {
-        fleet_identity_unref(identity);
-        return err;
-    }
-    fleet_identity_unref(fleet->identity);
-    SSL_CTX_free(fleet->tls);
-    fleet->identity = identity;
-    fleet->tls = tls;
-    return SK_OK;
+    return err ? err : fleet_identity_use(identity, FLEET_ASKING, &fleet->identity, &fleet->tls);
 }
 
 /* KEY NULL: the key and certificate that we have. */

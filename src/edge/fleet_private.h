@@ -39,8 +39,8 @@ struct edge_fleet {
     bool out_of_touch;
     /* from the thread to the main one and back; ordered by the post and by DONE */
     struct io_task task;
-    sk_str pending;       /* the body of */
-    sk_str pending_whole; /* that */
+    sk_str pending;       /* a configuration's body, which is being put in force */
+    sk_str pending_whole; /* the same, as it is signed and kept */
     struct sk_buf before; /* what it has replaced on disk; empty: nothing */
     bool unkept;          /* it could not be kept */
     struct sk_buf report;

@@ -83,6 +83,10 @@ enum fleet_side {
  * it needs: it may outlive the identity. The caller owns it (SSL_CTX_free). SK_ERR_NO_MEMORY, SK_ERR_TLS. */
 sk_err fleet_identity_context(const struct fleet_identity *identity, enum fleet_side side,
                               SSL_CTX **out_context);
+/* IDENTITY and a context of it take the places of *CURRENT and *CONTEXT, which are given back (connections hold theirs as
+ * long as they last). On failure those stay, and IDENTITY is given back. Errors of fleet_identity_context. */
+sk_err fleet_identity_use(struct fleet_identity *identity, enum fleet_side side,
+                          struct fleet_identity **current, SSL_CTX **context);
 /* For who has no identity yet, or is a person: the other end must be control of a fleet whose root has this
  * fingerprint. */
 sk_err fleet_stranger_context(const uint8_t root[FLEET_DIGEST_BYTES], SSL_CTX **out_context);

@@ -55,6 +55,21 @@ sk_err fleet_identity_context(const struct fleet_identity *identity, enum fleet_
     return SK_OK;
 }
 
+sk_err fleet_identity_use(struct fleet_identity *identity, enum fleet_side side,
+                          struct fleet_identity **current, SSL_CTX **context) {
+    SSL_CTX *fresh;
+    sk_err err = fleet_identity_context(identity, side, &fresh);
+    if (err) {
+        fleet_identity_unref(identity);
+        return err;
+    }
+    fleet_identity_unref(*current);
+    SSL_CTX_free(*context);
+    *current = identity;
+    *context = fresh;
+    return SK_OK;
+}
+
 sk_err fleet_caller_of(SSL *tls, struct fleet_caller *out_caller) {
     X509 *certificate = SSL_get0_peer_certificate(tls);
     STACK_OF(X509) *chain = SSL_get0_verified_chain(tls);

@@ -48,12 +48,19 @@ static void list_put(struct wire_nv_list *list, sk_str name, sk_str value) {
         (struct wire_nv){(const uint8_t *)name.data, (const uint8_t *)text, name.len, value.len, 0};
 }
 
-static sk_err list_field(struct wire_nv_list *list, struct sk_arena *arena, sk_str name, sk_str value) {
-    if (!name.len || belongs_to_connection(name)) return SK_OK;
-    char *lower = sk_arena_alloc(arena, name.len);
-    if (!lower) return SK_ERR_NO_MEMORY;
+/* Unless it belongs to the connection: the name goes to LOWER, and what is behind it there is returned. */
+static char *list_lower(struct wire_nv_list *list, sk_str name, sk_str value, char *lower) {
+    if (!name.len || belongs_to_connection(name)) return lower;
     sk_ascii_lower(lower, name.data, name.len);
     list_put(list, (sk_str){lower, name.len}, value);
+    return lower + name.len;
+}
+
+static sk_err list_field(struct wire_nv_list *list, struct sk_arena *arena, sk_str name, sk_str value) {
+    if (!name.len) return SK_OK;
+    char *lower = sk_arena_alloc(arena, name.len);
+    if (!lower) return SK_ERR_NO_MEMORY;
+    (void)list_lower(list, name, value, lower);
     return SK_OK;
 }
 
@@ -62,14 +69,11 @@ static const char *find_or_end(const char *at, const char *end, char byte) {
     return hit ? hit : end;
 }
 
-/* One line, from AT to its END. The name goes to LOWER, and what is behind it there is returned. */
+/* One line, from AT to its END, as list_lower. */
 static char *list_line(struct wire_nv_list *list, const char *at, const char *end, char *lower) {
     const char *colon = find_or_end(at, end, ':'), *value = colon + (colon < end);
-    sk_str name = {at, (size_t)(colon - at)};
-    if (!name.len || belongs_to_connection(name)) return lower;
-    sk_ascii_lower(lower, name.data, name.len);
-    list_put(list, (sk_str){lower, name.len}, sk_str_trim((sk_str){value, (size_t)(end - value)}));
-    return lower + name.len;
+    return list_lower(list, (sk_str){at, (size_t)(colon - at)},
+                      sk_str_trim((sk_str){value, (size_t)(end - value)}), lower);
 }
 
 /* Every hit over HTTP/2 and HTTP/3 comes by here: one pass, and one piece of memory for all names. */
